@@ -1,0 +1,173 @@
+/**
+ * The whole surface of the native addon, typed. Nothing else in lib/ may assume anything about it, and only lib/graph, lib/ops and
+ * lib/weights import it. Native failures arrive as `QAViTError` (the class is handed over once, see load.ts).
+ */
+
+/** Element types as the addon spells them. f16 and bf16 travel as `Uint16Array`. */
+export type DType = 'f32' | 'bf16' | 'f16' | 'u8' | 'i32';
+
+export type HostArray = Float32Array | Uint16Array | Uint8Array | Int32Array;
+
+export type CpuIsa = 'generic' | 'avx2' | 'avx512' | 'avx512bf16';
+
+export interface DeviceOptions {
+  /** `reference` is the plain-loop specification, for tests. */
+  kind: 'cpu' | 'reference' | 'cuda';
+  /** Compute threads, 1..256. Default: the cores this process may use. */
+  threads?: number;
+  /** Forces a code path (ERR_UNSUPPORTED if the processor lacks it). Default: QAVIT_CPU if set, else the best there is. */
+  isa?: CpuIsa;
+}
+
+export interface DeviceInfo {
+  kind: 'cpu' | 'reference' | 'cuda';
+  /** Processor or GPU model. */
+  name: string;
+  /** '' where it means nothing. */
+  isa: CpuIsa | '';
+  threads: number;
+  /** What the device computes in, fastest first. */
+  dtypes: DType[];
+}
+
+export type WeightRole = 'matrix' | 'vector' | 'table';
+
+/** A region of a memory-mapped file or a host array; dense and row-major. */
+export interface WeightUpload {
+  /** A mapped file (with `offset` in bytes) or an array. */
+  source: MappedFile | HostArray;
+  offset?: number;
+  dtype: 'f32' | 'bf16' | 'f16';
+  /** matrix [groups, out, in]; table [1, rows, cols]; vector [1, 1, n]. */
+  shape: [number, number, number];
+  role: WeightRole;
+  /** What a matrix or table is kept in. A vector is always f32. */
+  computeDtype: 'f32' | 'bf16' | 'f16';
+}
+
+/** Opaque handles. Their memory is counted by `DeviceMemory` and freed when they are collected or the device is closed. */
+export interface Weight {
+  readonly role: WeightRole;
+  readonly dtype: DType;
+  readonly shape: [number, number, number];
+  readonly bytes: number;
+}
+export interface DeviceTensor {
+  readonly dtype: DType;
+  readonly shape: [number, number, number];
+  readonly bytes: number;
+  /** Frees the memory now; using the handle afterwards is ERR_ARGUMENT. */
+  dispose(): void;
+}
+export interface Plan {
+  readonly name: string;
+  readonly arenaBytes: number;
+}
+
+/** A view of a value: all in elements. */
+export interface ViewDescription {
+  /** Index into PlanDescription.values. */
+  value: number;
+  offset: number;
+  shape: [number, number, number];
+  batchStride: number;
+  rowStride: number;
+}
+
+export type ActivationName = 'none' | 'relu' | 'gelu_erf' | 'gelu_tanh' | 'quick_gelu' | 'silu' | 'tanh';
+
+/** Names of operations, operands and attributes are those of native/core/ops.h. */
+export interface OpDescription {
+  op:
+    | 'patch_embed'
+    | 'layer_norm'
+    | 'linear'
+    | 'concat_attention'
+    | 'question_attention'
+    | 'gated_projection'
+    | 'gather_rows'
+    | 'copy';
+  /** Where, for messages: 'layers.3.mlp.fc1'. */
+  name: string;
+  views: Readonly<Record<string, ViewDescription>>;
+  /** Operand name -> index into the `weights` argument of compile(). */
+  weights: Readonly<Record<string, number>>;
+  attributes: Readonly<Record<string, number | boolean | ActivationName>>;
+}
+
+export interface PlanDescription {
+  name: string;
+  values: readonly { kind: 'input' | 'output' | 'intermediate'; dtype: DType; shape: [number, number, number] }[];
+  ops: readonly OpDescription[];
+  /** Indices into values; the order of run()'s inputs and results. */
+  inputs: readonly number[];
+  outputs: readonly number[];
+}
+
+export interface DeviceMemory {
+  weightBytes: number;
+  tensorBytes: number;
+  arenaBytes: number;
+}
+
+/** Set from any thread; the queue looks at it between operations. */
+export interface AbortFlag {
+  abort(): void;
+}
+
+export interface Device {
+  readonly info: DeviceInfo;
+  readonly memory: DeviceMemory;
+  /** Packs parameters on the device's queue thread. Arrays are copied before this returns; mapped files are read while packing. */
+  upload(items: readonly WeightUpload[], abort?: AbortFlag): Promise<Weight[]>;
+  /** Validates and lays out; synchronous. */
+  compile(description: PlanDescription, weights: readonly Weight[]): Plan;
+  /**
+   * Runs a plan on the queue thread. Host inputs are copied before this returns. Results with `keep[i]` stay on the device as
+   * DeviceTensor, the others come back as fresh arrays.
+   */
+  run(
+    plan: Plan,
+    inputs: readonly (HostArray | DeviceTensor)[],
+    options?: { keep?: readonly boolean[]; abort?: AbortFlag },
+  ): Promise<(HostArray | DeviceTensor)[]>;
+  /** A copy of a tensor's contents. */
+  read(tensor: DeviceTensor): Promise<HostArray>;
+  /** Lets queued work end with ERR_ABORTED, waits for the running operation, frees everything. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** A file mapped read-only. Reads outside it are ERR_FORMAT. */
+export interface MappedFile {
+  readonly path: string;
+  readonly size: number;
+  /** A copy of [offset, offset + length). */
+  read(offset: number, length: number): Buffer;
+  close(): void;
+}
+
+export type ResampleFilter = 'nearest' | 'box' | 'bilinear' | 'hamming' | 'bicubic' | 'lanczos';
+
+export interface ResampleRequest {
+  /** RGB, HWC, length = width * height * 3. */
+  pixels: Uint8Array;
+  width: number;
+  height: number;
+  toWidth: number;
+  toHeight: number;
+  filter: ResampleFilter;
+}
+
+export interface NativeAddon {
+  Device: new (options: DeviceOptions) => Device;
+  MappedFile: new (path: string) => MappedFile;
+  AbortFlag: new () => AbortFlag;
+  /** Pillow's resampling, bit for bit; on a libuv thread. */
+  resample(request: ResampleRequest): Promise<Uint8Array>;
+  /** Code paths compiled in and supported by this processor, best first. */
+  cpuIsas(): CpuIsa[];
+  /** The class native code throws: new ErrorClass(code, message). */
+  setErrorClass(errorClass: new (code: string, message: string) => Error): void;
+  /** Version of the addon; must equal package.json's. */
+  readonly version: string;
+}

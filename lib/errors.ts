@@ -1,0 +1,48 @@
+/** What kind of thing went wrong; stable, for programs. */
+export type QAViTErrorCode =
+  | 'ERR_SHAPE'
+  | 'ERR_DTYPE'
+  | 'ERR_FORMAT'
+  | 'ERR_UNSUPPORTED'
+  | 'ERR_OUT_OF_MEMORY'
+  | 'ERR_DEVICE'
+  | 'ERR_ABORTED'
+  | 'ERR_ARGUMENT'
+  | 'ERR_BUSY';
+
+/** Every error this package raises, from TypeScript and native code alike. */
+export class QAViTError extends Error {
+  override readonly name = 'QAViTError';
+
+  constructor(
+    readonly code: QAViTErrorCode,
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}
+
+/** How a received value is shown in a message: short, with its type, never its whole content. */
+function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}...` : value);
+  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value);
+  if (Array.isArray(value)) return `[${value.slice(0, 8).map(describe).join(', ')}${value.length > 8 ? ', ...' : ''}]`;
+  if (ArrayBuffer.isView(value)) return `${value.constructor.name} of ${value.byteLength} bytes`;
+  if (typeof value === 'object') return value.constructor?.name ?? 'an object';
+  return `a ${typeof value}`;
+}
+
+/**
+ * The one wording of a rejected value: `Expected <what> for <where> but received <actual>`.
+ *
+ */
+export function expected(code: QAViTErrorCode, what: string, where: string, actual: unknown): QAViTError {
+  return new QAViTError(code, `Expected ${what} for ${where} but received ${describe(actual)}`);
+}
+
+/** Like `expected`, where the caller words what it received. */
+export function expectedButFound(code: QAViTErrorCode, what: string, where: string, found: string): QAViTError {
+  return new QAViTError(code, `Expected ${what} for ${where} but received ${found}`);
+}

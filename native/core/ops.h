@@ -1,0 +1,110 @@
+// The operations of a forward pass, one params POD each. This is the contract between graph/ (which describes), core/ (which
+// validates and plans) and the backends (which compute). Symbols: B batch, M visual tokens, K question tokens, C width, H heads,
+// D head width. Activations are f32 or bf16 unless said otherwise; accumulation and statistics are always f32.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <variant>
+
+#include "core/view.h"
+#include "core/weight.h"
+
+namespace qavit {
+
+enum class Activation : uint8_t { kNone, kRelu, kGeluErf, kGeluTanh, kQuickGelu, kSilu, kTanh };
+
+// out[b, has_class + p, :] = W patch(b, p) + table[has_class + p, :];  out[b, 0, :] = table[0, :] if has_class.
+// patch(b, p) holds the P*P*3 raw bytes of patch p in (row, column, channel) order; x/255, mean, standard deviation and the
+// convolution's bias are folded into W and table (lib/weights/folds.ts), the class token into table row 0.
+struct PatchEmbedParams {
+  View pixels;                     // u8 [B, image height, image width * 3], HWC; cropped to whole patches
+  const Weight* weight = nullptr;  // matrix [1, C, P*P*3]
+  const Weight* table = nullptr;   // table f32 [M, C]
+  int64_t patch = 0;               // P, pixels
+  bool has_class = false;          // M = patches + 1
+  View out;                        // [B, M, C]
+};
+
+// y = (x - mean(x)) / sqrt(var(x) + eps) * gamma + beta over the last dimension (biased variance, two passes).
+struct LayerNormParams {
+  View x;                         // [B, rows, C]
+  const Weight* gamma = nullptr;  // vector [C] or null (1)
+  const Weight* beta = nullptr;   // vector [C] or null (0)
+  float eps = 1e-5f;
+  View y;  // [B, rows, C]
+};
+
+// y = residual + alpha * activation(x W^T + bias). With groups > 1, W is block-diagonal: column block g of x meets W[g].
+struct LinearParams {
+  View x;                          // [B, rows, groups * in]
+  const Weight* weight = nullptr;  // matrix [groups, out, in]
+  const Weight* bias = nullptr;    // vector [groups * out] or null
+  Activation activation = Activation::kNone;
+  float alpha = 1.0f;
+  View residual;  // [B, rows, groups * out] or absent; may be y itself
+  View y;         // [B, rows, groups * out]
+};
+
+// softmax([q Kq^T ; q Kv^T] * scale) [Vq ; Vv], per head, without writing the concatenation anywhere. Visual tokens ask, question
+// and visual tokens answer; question rows have no query. QA-ViT (arXiv 2402.05472), section 3.1, with the slicing done by never
+// computing what would be sliced off. Question keys carry no position, so the order of the two segments is irrelevant.
+struct ConcatAttentionParams {
+  View q;                 // [B, M, H*D]
+  View k;                 // [B, N, H*D]; N = M in a tower
+  View v;                 // [B, N, H*D]
+  View question_k;        // [B, K, H*D], batch_stride 0 where one question serves the batch; absent = plain attention
+  View question_v;        // like question_k
+  View question_lengths;  // i32 [1, 1, B], 0 <= length <= K; absent = all K rows are keys
+  int64_t heads = 0;      // H; H*D = q.cols
+  float scale = 1.0f;
+  View out;  // [B, M, H*D]
+};
+
+// How much each visual token's attention goes to each question token: the question columns of concat_attention's softmax,
+// averaged over heads. For showing, not for the forward pass.
+struct QuestionAttentionParams {
+  View q;                 // [B, M, H*D]
+  View k;                 // [B, N, H*D]
+  View question_k;        // [B, K, H*D]
+  View question_lengths;  // i32 [1, 1, B] or absent; columns past a length are 0
+  int64_t heads = 0;
+  float scale = 1.0f;
+  View out;  // f32 [B, M, K]
+};
+
+// y = residual + P(x) + gate * P_g(x), P(x) = x W^T + b. gate = tanh(beta). QA-ViT, section 3.2, with the residual connection of
+// the block. The folded form (W + gate W_g, b + gate b_g, made at load) has gate_weight = null and costs one projection.
+struct GatedProjectionParams {
+  View x;                               // [B, rows, C]
+  const Weight* weight = nullptr;       // matrix [1, C, C]: P, or the fold
+  const Weight* bias = nullptr;         // vector [C] or null
+  const Weight* gate_weight = nullptr;  // matrix [1, C, C]: P_g; null = folded
+  const Weight* gate_bias = nullptr;    // vector [C] or null
+  float gate = 0.0f;                    // tanh(beta); ignored when folded
+  View residual;                        // [B, rows, C] or absent; may be y itself
+  View y;                               // [B, rows, C]
+};
+
+// out[b, r, :] = source[index[b * rows + r], :]. One of `table` (embedding) and `source` (rows of an activation) is given; with
+// `source`, a "row" is one whole batch entry, so that images looked at once can be repeated for several questions.
+struct GatherRowsParams {
+  const Weight* table = nullptr;  // table [V, C]; out[b, r, :] = table[index[b * out.rows + r], :]
+  View source;                    // [U, rows, C];  out[b] = source[index[b]]
+  View index;                     // i32 [1, 1, n]; every entry in range, else ERR_ARGUMENT
+  View out;                       // [B, rows, C]
+};
+
+// y = x, converting the dtype and dropping strides.
+struct CopyParams {
+  View x;  // [B, rows, C]
+  View y;  // [B, rows, C]
+};
+
+using OpParams = std::variant<PatchEmbedParams, LayerNormParams, LinearParams, ConcatAttentionParams, QuestionAttentionParams,
+                              GatedProjectionParams, GatherRowsParams, CopyParams>;
+
+// "patch_embed", "linear", ...: the name used in every layer and message.
+const char* op_name(const OpParams& params);
+
+}  // namespace qavit

@@ -1,0 +1,98 @@
+// for_each_view and for_each_weight: the one list of each operation's operands, with names and direction. Validation, binding,
+// liveness and the addon all walk it, so an operand cannot be forgotten in one of them.
+#pragma once
+
+#include "core/ops.h"
+
+namespace qavit {
+
+enum class Access : uint8_t { kRead, kWrite };
+
+// f(View&, const char* name, Access, bool required)
+template <typename F>
+void for_each_view(PatchEmbedParams& p, F&& f) {
+  f(p.pixels, "pixels", Access::kRead, true);
+  f(p.out, "out", Access::kWrite, true);
+}
+template <typename F>
+void for_each_view(LayerNormParams& p, F&& f) {
+  f(p.x, "x", Access::kRead, true);
+  f(p.y, "y", Access::kWrite, true);
+}
+template <typename F>
+void for_each_view(LinearParams& p, F&& f) {
+  f(p.x, "x", Access::kRead, true);
+  f(p.residual, "residual", Access::kRead, false);
+  f(p.y, "y", Access::kWrite, true);
+}
+template <typename F>
+void for_each_view(ConcatAttentionParams& p, F&& f) {
+  f(p.q, "q", Access::kRead, true);
+  f(p.k, "k", Access::kRead, true);
+  f(p.v, "v", Access::kRead, true);
+  f(p.question_k, "question_k", Access::kRead, false);
+  f(p.question_v, "question_v", Access::kRead, false);
+  f(p.question_lengths, "question_lengths", Access::kRead, false);
+  f(p.out, "out", Access::kWrite, true);
+}
+template <typename F>
+void for_each_view(QuestionAttentionParams& p, F&& f) {
+  f(p.q, "q", Access::kRead, true);
+  f(p.k, "k", Access::kRead, true);
+  f(p.question_k, "question_k", Access::kRead, true);
+  f(p.question_lengths, "question_lengths", Access::kRead, false);
+  f(p.out, "out", Access::kWrite, true);
+}
+template <typename F>
+void for_each_view(GatedProjectionParams& p, F&& f) {
+  f(p.x, "x", Access::kRead, true);
+  f(p.residual, "residual", Access::kRead, false);
+  f(p.y, "y", Access::kWrite, true);
+}
+template <typename F>
+void for_each_view(GatherRowsParams& p, F&& f) {
+  f(p.source, "source", Access::kRead, false);
+  f(p.index, "index", Access::kRead, true);
+  f(p.out, "out", Access::kWrite, true);
+}
+template <typename F>
+void for_each_view(CopyParams& p, F&& f) {
+  f(p.x, "x", Access::kRead, true);
+  f(p.y, "y", Access::kWrite, true);
+}
+
+// f(const Weight*&, const char* name, WeightRole, bool required)
+template <typename F>
+void for_each_weight(PatchEmbedParams& p, F&& f) {
+  f(p.weight, "weight", WeightRole::kMatrix, true);
+  f(p.table, "table", WeightRole::kTable, true);
+}
+template <typename F>
+void for_each_weight(LayerNormParams& p, F&& f) {
+  f(p.gamma, "gamma", WeightRole::kVector, false);
+  f(p.beta, "beta", WeightRole::kVector, false);
+}
+template <typename F>
+void for_each_weight(LinearParams& p, F&& f) {
+  f(p.weight, "weight", WeightRole::kMatrix, true);
+  f(p.bias, "bias", WeightRole::kVector, false);
+}
+template <typename F>
+void for_each_weight(GatedProjectionParams& p, F&& f) {
+  f(p.weight, "weight", WeightRole::kMatrix, true);
+  f(p.bias, "bias", WeightRole::kVector, false);
+  f(p.gate_weight, "gate_weight", WeightRole::kMatrix, false);
+  f(p.gate_bias, "gate_bias", WeightRole::kVector, false);
+}
+template <typename F>
+void for_each_weight(GatherRowsParams& p, F&& f) {
+  f(p.table, "table", WeightRole::kTable, false);
+}
+template <typename F>
+void for_each_weight(ConcatAttentionParams&, F&&) {}
+template <typename F>
+void for_each_weight(QuestionAttentionParams&, F&&) {}
+template <typename F>
+void for_each_weight(CopyParams&, F&&) {}
+
+}  // namespace qavit

@@ -1,0 +1,39 @@
+// Weight: a parameter resident on a device in the form its backend computes with (packed panels on the CPU, swizzled tiles on a
+// GPU). Uploaded once, immutable afterwards, shared by every Plan that names it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/dtype.h"
+
+namespace qavit {
+
+enum class WeightRole : uint8_t {
+  kMatrix,  // [groups, out, in]: the W of y = x W^T, packed; dtype f32 or bf16
+  kVector,  // [n]: bias, layer-norm gain, ...; always f32
+  kTable,   // [rows, cols]: read by row (position table f32, embedding table f32 or bf16)
+};
+
+class Weight {
+ public:
+  virtual ~Weight() = default;
+
+  WeightRole role = WeightRole::kVector;
+  DType dtype = DType::kF32;
+  // kMatrix {groups, out, in}; kTable {1, rows, cols}; kVector {1, 1, n}.
+  std::array<int64_t, 3> shape{};
+  size_t bytes = 0;  // device memory held
+};
+
+// What a weight is made from: dense, row-major, host memory that stays valid during Backend::upload only.
+struct WeightSource {
+  const void* data = nullptr;
+  DType dtype = DType::kF32;  // f32, bf16 or f16
+  std::array<int64_t, 3> shape{};
+  WeightRole role = WeightRole::kVector;
+  DType compute_dtype = DType::kF32;  // what kMatrix and kTable are kept in; rounded once, to nearest even
+};
+
+}  // namespace qavit
