@@ -1,0 +1,160 @@
+"""QA-ViT's fusing on any transformers CLIPVisionModel, in plain PyTorch.
+
+Source: Ganz et al., "Question Aware Vision Transformer for Multimodal Reasoning", CVPR 2024, arXiv 2402.05472, section 3.
+Written to be read: it is the specification that the native code is held to, and what adapters are trained with.
+
+Shapes: B batch, M visual tokens (class token included), K question tokens, C tower width, H heads, D head width, Dq question
+width, E language-model width, L layers.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from transformers import CLIPVisionModel
+
+from .layers import integration_layers
+
+
+class QuestionFusing(nn.Module):
+    """What one fused layer adds: its way from question features to the tower's width, the gate, and the gated projection."""
+
+    def __init__(self, question_width: int, out_projection: nn.Linear):
+        super().__init__()
+        width = out_projection.in_features
+        self.instruct_dim_reduce = nn.Sequential(
+            nn.LayerNorm(question_width),
+            nn.Linear(question_width, width, bias=False),
+            nn.GELU(),
+            nn.Linear(width, width, bias=False),
+        )
+        self.instruction_out_proj = nn.Linear(width, width)
+        self.instruction_out_proj.load_state_dict(out_projection.state_dict())
+        self.instruction_proj_gate = nn.Parameter(torch.zeros(1))
+
+
+def build_projector(width: int, language_width: int, layers: int, activation: str = "relu") -> nn.Sequential:
+    """`translation_mlp`: one linear map, or Linear -> activation -> Linear."""
+    if layers == 1:
+        return nn.Sequential(nn.Linear(width, language_width))
+    if layers != 2 or activation not in ("relu", "gelu"):
+        raise ValueError(f"Expected 1 layer, or 2 with relu or gelu, but received {layers} with {activation}")
+    between = nn.ReLU() if activation == "relu" else nn.GELU()
+    return nn.Sequential(nn.Linear(width, language_width), between, nn.Linear(language_width, language_width))
+
+
+class QuestionAwareVisionTower(nn.Module):
+    """A frozen CLIP tower whose chosen layers also attend to the question.
+
+    `layers` (explicit) or `integration_point` (a name of `integration_layers`) says which. `projector` maps C to E; None leaves
+    the tower's own width.
+    """
+
+    def __init__(
+        self,
+        tower: CLIPVisionModel,
+        question_width: int,
+        *,
+        integration_point: str | None = None,
+        layers: Sequence[int] | None = None,
+        projector: nn.Sequential | None = None,
+    ):
+        super().__init__()
+        # transformers moved the transformer one level up in 5.x; both carry the same modules.
+        self.tower = getattr(tower, "vision_model", tower).requires_grad_(False)
+        self.config = tower.config
+        self.question_width = question_width
+        self.integration_point = integration_point if layers is None else None
+        self.fused_layers = integration_layers(layers or integration_point or "late", tower.config.num_hidden_layers)
+        encoder = self.tower.encoder.layers
+        self.fusing = nn.ModuleDict(
+            {str(i): QuestionFusing(question_width, encoder[i].self_attn.out_proj) for i in self.fused_layers}
+        )
+        self.translation_mlp = projector
+
+    def adapter_parameters(self) -> list[nn.Parameter]:
+        """Everything that trains: the frozen tower excluded."""
+        projector = [] if self.translation_mlp is None else list(self.translation_mlp.parameters())
+        return [*self.fusing.parameters(), *projector]
+
+    def embed(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """[B, 3, S, S] normalised pixels -> the residual stream before layer 0, [B, M, C]."""
+        return self.tower.pre_layrnorm(self.tower.embeddings(pixel_values))
+
+    def run_layers(
+        self,
+        hidden: torch.Tensor,
+        start: int,
+        stop: int,
+        question: torch.Tensor | None = None,
+        question_mask: torch.Tensor | None = None,
+        padding: str = "mask",
+    ) -> torch.Tensor:
+        """Layers start..stop-1 of the residual stream [B, M, C].
+
+        `question` [B, K, Dq]; `question_mask` [B, K], true for real tokens. With padding='mask' padded rows are no keys, and a
+        sample without any real row goes through the plain tower; with 'attend' they act as keys, as the published code has it.
+        """
+        if padding not in ("mask", "attend"):
+            raise ValueError(f"Expected padding 'mask' or 'attend' but received {padding!r}")
+        if question is not None and question.shape[1] == 0:
+            question = None
+        keep = None
+        if question is not None and question_mask is not None and padding == "mask":
+            keep = question_mask.bool()
+        for index in range(start, stop):
+            hidden = self._layer(hidden, index, question, keep)
+        return hidden
+
+    def forward(
+        self,
+        pixel_values: torch.Tensor,
+        question: torch.Tensor | None = None,
+        question_mask: torch.Tensor | None = None,
+        *,
+        padding: str = "mask",
+        hidden_layer: int = -1,
+        keep_cls: bool = True,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Tower tokens [B, N, C] after layer `hidden_layer` (-1 the last; no post_layernorm) and projected tokens [B, N, E]."""
+        stop = self.config.num_hidden_layers + 1 + hidden_layer
+        hidden = self.run_layers(self.embed(pixel_values), 0, stop, question, question_mask, padding)
+        tokens = hidden if keep_cls else hidden[:, 1:]
+        return tokens, None if self.translation_mlp is None else self.translation_mlp(tokens)
+
+    def _layer(
+        self, hidden: torch.Tensor, index: int, question: torch.Tensor | None, keep: torch.Tensor | None
+    ) -> torch.Tensor:
+        layer = self.tower.encoder.layers[index]
+        fusing = self.fusing[str(index)] if str(index) in self.fusing and question is not None else None
+        normed = layer.layer_norm1(hidden)
+        hidden = hidden + self._attention(layer.self_attn, normed, fusing, question, keep)
+        return hidden + layer.mlp(layer.layer_norm2(hidden))
+
+    def _attention(self, attention, x, fusing, question, keep) -> torch.Tensor:
+        batch, tokens, width = x.shape
+        heads = self.config.num_attention_heads
+        size = width // heads
+
+        def split(rows: torch.Tensor) -> torch.Tensor:
+            return rows.view(batch, -1, heads, size).transpose(1, 2)
+
+        keys, values = x, x
+        if fusing is not None:
+            # The question's rows do not go through layer_norm1; they meet the frozen key and value projections as they are.
+            rows = fusing.instruct_dim_reduce(question)
+            keys = values = torch.cat([rows, x], 1)
+        q, k, v = split(attention.q_proj(x)), split(attention.k_proj(keys)), split(attention.v_proj(values))
+        scores = (q @ k.transpose(-1, -2)) * size**-0.5
+        if fusing is not None and keep is not None:
+            visible = torch.cat([keep, keep.new_ones(batch, tokens)], 1)
+            scores = scores.masked_fill(~visible[:, None, None, :], float("-inf"))
+        attended = (scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, tokens, width)
+        out = attention.out_proj(attended)
+        if fusing is None:
+            return out
+        gated = torch.tanh(fusing.instruction_proj_gate) * fusing.instruction_out_proj(attended)
+        if keep is not None:
+            # Without a single real question token there is no question: P alone.
+            gated = gated * keep.any(1).to(gated.dtype)[:, None, None]
+        return out + gated
