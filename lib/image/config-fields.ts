@@ -1,0 +1,113 @@
+import { expected } from '../errors';
+import type { ResizeRule } from './geometry';
+
+type Triple = readonly [number, number, number];
+
+/** Far above any tower, and small enough that no product of two sides loses precision. */
+const MAX_SIDE = 16384;
+
+/** Typed access to the fields of a JSON object; every error names the file and the field. */
+export class ConfigFields {
+  private readonly fields: Readonly<Record<string, unknown>>;
+
+  constructor(
+    json: unknown,
+    private readonly path: string,
+  ) {
+    if (!isObject(json)) throw expected('ERR_FORMAT', 'a JSON object', path, json);
+    this.fields = json;
+  }
+
+  where(key: string): string {
+    return `${key} of ${this.path}`;
+  }
+
+  /** Null means absent, as in transformers. */
+  value(key: string): unknown {
+    return Object.hasOwn(this.fields, key) ? (this.fields[key] ?? undefined) : undefined;
+  }
+
+  has(key: string): boolean {
+    return this.value(key) !== undefined;
+  }
+
+  flag(key: string, absent: boolean): boolean {
+    const value = this.value(key) ?? absent;
+    if (typeof value !== 'boolean') throw expected('ERR_FORMAT', 'true or false', this.where(key), value);
+    return value;
+  }
+
+  text(key: string): string | undefined {
+    const value = this.value(key);
+    if (value !== undefined && typeof value !== 'string') {
+      throw expected('ERR_FORMAT', 'a string', this.where(key), value);
+    }
+    return value;
+  }
+
+  nonZero(key: string, absent: number): number {
+    const value = this.value(key) ?? absent;
+    if (isFiniteNumber(value) && value !== 0) return value;
+    throw expected('ERR_FORMAT', 'a number other than 0', this.where(key), value);
+  }
+
+  /** Three numbers, or one for all channels. */
+  triple(key: string, absent: Triple): Triple {
+    const value = this.value(key) ?? absent;
+    const items = isFiniteNumber(value) ? [value, value, value] : value;
+    if (isTriple(items)) return items;
+    throw expected('ERR_FORMAT', 'three numbers', this.where(key), value);
+  }
+
+  nonZeroTriple(key: string, absent: Triple): Triple {
+    const items = this.triple(key, absent);
+    if (items.every((item) => item !== 0)) return items;
+    throw expected('ERR_FORMAT', 'three numbers other than 0', this.where(key), items);
+  }
+
+  /** `224`, `[height, width]`, or an object with one of the sets of keys that CLIP's processor knows. */
+  size(key: string, absent: unknown, square: boolean): ResizeRule {
+    const value = this.value(key) ?? absent;
+    if (typeof value === 'number') {
+      const side = this.side(value, key);
+      return square ? { kind: 'exact', width: side, height: side } : { kind: 'shortest-edge', shortest: side };
+    }
+    if (Array.isArray(value) && value.length === 2) {
+      return { kind: 'exact', height: this.side(value[0], `${key}[0]`), width: this.side(value[1], `${key}[1]`) };
+    }
+    if (!isObject(value)) throw expected('ERR_FORMAT', 'an integer or an object', this.where(key), value);
+    return this.sizeObject(key, value);
+  }
+
+  private sizeObject(key: string, value: Readonly<Record<string, unknown>>): ResizeRule {
+    const side = (name: string) => this.side(value[name], `${key}.${name}`);
+    const names = Object.keys(value).filter((name) => value[name] !== null);
+    switch (names.sort().join()) {
+      case 'height,width':
+        return { kind: 'exact', height: side('height'), width: side('width') };
+      case 'shortest_edge':
+        return { kind: 'shortest-edge', shortest: side('shortest_edge') };
+      case 'longest_edge,shortest_edge':
+        return { kind: 'shortest-edge', shortest: side('shortest_edge'), longest: side('longest_edge') };
+    }
+    const what = 'the keys height and width, shortest_edge, or shortest_edge and longest_edge';
+    throw expected('ERR_UNSUPPORTED', what, this.where(key), names);
+  }
+
+  private side(value: unknown, key: string): number {
+    if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_SIDE) return value as number;
+    throw expected('ERR_FORMAT', `an integer from 1 to ${MAX_SIDE}`, this.where(key), value);
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isFiniteNumber(value: unknown): value is number {
+  return Number.isFinite(value);
+}
+
+function isTriple(value: unknown): value is [number, number, number] {
+  return Array.isArray(value) && value.length === 3 && value.every(isFiniteNumber);
+}

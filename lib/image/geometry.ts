@@ -1,0 +1,66 @@
+/** Sizes and offsets, rounded as in transformers: one pixel off and every patch sees another picture. */
+
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+export type ResizeRule =
+  | { readonly kind: 'exact'; readonly width: number; readonly height: number }
+  /** Keeps the proportions; `longest` bounds the other edge. */
+  | { readonly kind: 'shortest-edge'; readonly shortest: number; readonly longest?: number };
+
+export function resizedSize({ width, height }: Size, rule: ResizeRule): Size {
+  if (rule.kind === 'exact') return { width: rule.width, height: rule.height };
+  const short = Math.min(width, height);
+  const long = Math.max(width, height);
+  const edges =
+    rule.longest === undefined
+      ? byShortEdge(short, long, rule.shortest)
+      : byBothEdges(short, long, rule.shortest, rule.longest);
+  return width <= height ? { width: edges.short, height: edges.long } : { width: edges.long, height: edges.short };
+}
+
+interface Edges {
+  short: number;
+  long: number;
+}
+
+function byShortEdge(short: number, long: number, shortest: number): Edges {
+  return { short: shortest, long: Math.trunc((shortest * long) / short) };
+}
+
+function byBothEdges(short: number, long: number, shortest: number, longest: number): Edges {
+  if ((long / short) * shortest <= longest) return byShortEdge(short, long, shortest);
+  // The short edge is rounded, but the long one follows from its unrounded length.
+  const exact = (longest * short) / long;
+  const rounded = roundHalfToEven(exact);
+  return { short: rounded, long: rounded === short ? long : Math.trunc((exact * long) / short) };
+}
+
+/** Python's round(). */
+function roundHalfToEven(value: number): number {
+  const floor = Math.floor(value);
+  if (value - floor !== 0.5) return Math.round(value);
+  return floor % 2 === 0 ? floor : floor + 1;
+}
+
+interface Rgb extends Size {
+  readonly data: Uint8Array;
+}
+
+/** The middle of a picture; where the crop is larger, black surrounds it. Always a fresh array. */
+export function centerCrop(picture: Rgb, crop: Size): { data: Uint8Array; width: number; height: number } {
+  // Rounds down for negative margins too, so that an odd surplus lies right and below in a crop and left and above in a border.
+  const left = Math.floor((picture.width - crop.width) / 2);
+  const top = Math.floor((picture.height - crop.height) / 2);
+  const firstColumn = Math.max(left, 0);
+  const endColumn = Math.min(left + crop.width, picture.width);
+  const data = new Uint8Array(crop.width * crop.height * 3);
+  for (let y = Math.max(-top, 0); y < crop.height && y + top < picture.height; ++y) {
+    const row = (y + top) * picture.width;
+    const pixels = picture.data.subarray((row + firstColumn) * 3, (row + endColumn) * 3);
+    data.set(pixels, (y * crop.width + firstColumn - left) * 3);
+  }
+  return { data, width: crop.width, height: crop.height };
+}

@@ -1,0 +1,86 @@
+import type { ResampleFilter } from '../binding/native';
+import { expected } from '../errors';
+import { ConfigFields } from './config-fields';
+import type { ResizeRule } from './geometry';
+import { PROCESSOR_NAMES, processorDefaults, type ProcessorDefaults } from './processor-families';
+
+type Triple = readonly [number, number, number];
+
+/** What a checked preprocessor_config.json asks for; a step that it switches off is null. */
+export interface PreprocessorConfig {
+  readonly resize: { readonly rule: ResizeRule; readonly filter: ResampleFilter } | null;
+  readonly crop: { readonly width: number; readonly height: number } | null;
+  /** 1 with `do_rescale: false`. */
+  readonly rescale: number;
+  /** 0 and 1 with `do_normalize: false`. */
+  readonly mean: Triple;
+  readonly std: Triple;
+}
+
+export interface Normalization {
+  mean: [number, number, number];
+  std: [number, number, number];
+  rescale: number;
+}
+
+/** Pillow's numbers for its filters, which the configuration files use. */
+const FILTERS: readonly ResampleFilter[] = ['nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming'];
+
+/**
+ * Reads the fields of CLIPImageProcessor and of its siblings with the same steps (ViT, DeiT, BiT, SigLIP, BLIP). Absent fields, and
+ * null ones, take the defaults of the named class. `do_convert_rgb` makes no difference: a tower has three channels, so a picture is
+ * always made RGB.
+ *
+ * @param json the parsed file; @param path its path, for messages
+ * @throws QAViTError ERR_FORMAT for a value of the wrong type or range, ERR_UNSUPPORTED for a processor with other steps
+ */
+export function parsePreprocessorConfig(json: unknown, path: string): PreprocessorConfig {
+  const fields = new ConfigFields(json, path);
+  const defaults = defaultsOf(fields);
+  fields.flag('do_convert_rgb', true);
+  refuse(fields, 'do_pad');
+  refuse(fields, 'use_square_size');
+  const normalize = fields.flag('do_normalize', true);
+  return {
+    resize: parseResize(fields, defaults),
+    crop: parseCrop(fields, defaults),
+    // 1 / 255 maps bytes to 0..1, which every mean and std below is stated in.
+    rescale: fields.flag('do_rescale', true) ? fields.nonZero('rescale_factor', 1 / 255) : 1,
+    mean: normalize ? fields.triple('image_mean', defaults.mean) : [0, 0, 0],
+    std: normalize ? fields.nonZeroTriple('image_std', defaults.std) : [1, 1, 1],
+  };
+}
+
+/** What turns a byte into the tower's input: `(pixel * rescale - mean) / std`, folded into the patch embedding at load. */
+export function normalization(config: PreprocessorConfig): Normalization {
+  return { mean: [...config.mean], std: [...config.std], rescale: config.rescale };
+}
+
+function defaultsOf(fields: ConfigFields): ProcessorDefaults {
+  const key = fields.has('image_processor_type') ? 'image_processor_type' : 'feature_extractor_type';
+  const name = fields.text(key);
+  const defaults = processorDefaults(name);
+  if (!defaults) throw expected('ERR_UNSUPPORTED', `one of ${PROCESSOR_NAMES}`, fields.where(key), name);
+  return defaults;
+}
+
+/** Fields that would change the pixels in a way that no supported tower needs. */
+function refuse(fields: ConfigFields, key: string): void {
+  if (fields.flag(key, false)) throw expected('ERR_UNSUPPORTED', 'false', fields.where(key), true);
+}
+
+function parseResize(fields: ConfigFields, defaults: ProcessorDefaults): PreprocessorConfig['resize'] {
+  if (!fields.flag('do_resize', true)) return null;
+  const square = fields.flag('default_to_square', defaults.defaultToSquare);
+  const code = fields.value('resample') ?? FILTERS.indexOf(defaults.filter);
+  const filter = typeof code === 'number' ? FILTERS[code] : undefined;
+  if (!filter) throw expected('ERR_FORMAT', "one of Pillow's filters, 0 to 5,", fields.where('resample'), code);
+  return { rule: fields.size('size', defaults.size, square), filter };
+}
+
+function parseCrop(fields: ConfigFields, defaults: ProcessorDefaults): PreprocessorConfig['crop'] {
+  if (!fields.flag('do_center_crop', defaults.centerCrop)) return null;
+  const rule = fields.size('crop_size', defaults.cropSize, true);
+  if (rule.kind === 'exact') return { width: rule.width, height: rule.height };
+  throw expected('ERR_FORMAT', 'height and width', fields.where('crop_size'), fields.value('crop_size'));
+}

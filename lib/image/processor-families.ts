@@ -1,0 +1,60 @@
+import type { ResampleFilter } from '../binding/native';
+
+/** What an image processor of transformers assumes where preprocessor_config.json is silent. */
+export interface ProcessorDefaults {
+  readonly size: unknown;
+  /** Whether `size: 224` means a square (true) or the shorter edge (false). */
+  readonly defaultToSquare: boolean;
+  readonly filter: ResampleFilter;
+  readonly centerCrop: boolean;
+  readonly cropSize: unknown;
+  readonly mean: readonly [number, number, number];
+  readonly std: readonly [number, number, number];
+}
+
+/** Statistics of CLIP's own training pictures. */
+const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073] as const;
+const CLIP_STD = [0.26862954, 0.26130258, 0.27577711] as const;
+/** Maps 0..1 to -1..1. */
+const HALF = [0.5, 0.5, 0.5] as const;
+
+const CLIP: ProcessorDefaults = {
+  // 224 pixels and one crop: the geometry of the first CLIP towers.
+  size: { shortest_edge: 224 },
+  defaultToSquare: false,
+  filter: 'bicubic',
+  centerCrop: true,
+  cropSize: { height: 224, width: 224 },
+  mean: CLIP_MEAN,
+  std: CLIP_STD,
+};
+
+/** Towers that see the whole picture squeezed into a square instead of a crop. */
+const SQUARE: ProcessorDefaults = {
+  size: { height: 224, width: 224 },
+  defaultToSquare: true,
+  filter: 'bicubic',
+  centerCrop: false,
+  cropSize: undefined,
+  mean: HALF,
+  std: HALF,
+};
+
+/** The processors that differ from CLIP's in their defaults only, not in the steps. */
+const FAMILIES: ReadonlyMap<string, ProcessorDefaults> = new Map([
+  ['CLIPImageProcessor', CLIP],
+  // DINOv2 towers name this one.
+  ['BitImageProcessor', CLIP],
+  ['ViTImageProcessor', { ...SQUARE, filter: 'bilinear' }],
+  ['DeiTImageProcessor', { ...SQUARE, size: { height: 256, width: 256 }, centerCrop: true, cropSize: CLIP.cropSize }],
+  ['SiglipImageProcessor', { ...SQUARE, defaultToSquare: false }],
+  ['BlipImageProcessor', { ...SQUARE, size: { height: 384, width: 384 }, mean: CLIP_MEAN, std: CLIP_STD }],
+]);
+
+export const PROCESSOR_NAMES = [...FAMILIES.keys()].join(', ');
+
+/** Undefined for a processor with other steps. A config without a name is CLIP's. */
+export function processorDefaults(name: string = 'CLIPImageProcessor'): ProcessorDefaults | undefined {
+  // 'Fast' and 'Pil' name the library that does the work, 'FeatureExtractor' is the class name before 2023.
+  return FAMILIES.get(name.replace(/(Fast|Pil)$/, '').replace(/FeatureExtractor$/, 'ImageProcessor'));
+}

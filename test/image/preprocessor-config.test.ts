@@ -1,0 +1,178 @@
+import { expect } from 'chai';
+
+import { normalization, parsePreprocessorConfig } from '../../lib/image';
+import { rejection } from './support';
+
+const PATH = '/models/tower/preprocessor_config.json';
+const parse = (json: unknown) => parsePreprocessorConfig(json, PATH);
+
+const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073];
+const CLIP_STD = [0.26862954, 0.26130258, 0.27577711];
+
+describe('preprocessor_config.json', () => {
+  it('reads the file of clip-vit-large-patch14-336', () => {
+    const config = parse({
+      crop_size: { height: 336, width: 336 },
+      do_center_crop: true,
+      do_convert_rgb: true,
+      do_normalize: true,
+      do_rescale: true,
+      do_resize: true,
+      image_mean: CLIP_MEAN,
+      image_processor_type: 'CLIPImageProcessor',
+      image_std: CLIP_STD,
+      resample: 3,
+      rescale_factor: 0.00392156862745098,
+      size: { shortest_edge: 336 },
+    });
+    expect(config).to.deep.equal({
+      resize: { rule: { kind: 'shortest-edge', shortest: 336 }, filter: 'bicubic' },
+      crop: { width: 336, height: 336 },
+      rescale: 0.00392156862745098,
+      mean: CLIP_MEAN,
+      std: CLIP_STD,
+    });
+  });
+
+  it('reads the older form with bare numbers', () => {
+    const config = parse({ feature_extractor_type: 'CLIPFeatureExtractor', size: 300, crop_size: 288, resample: 2 });
+    expect(config.resize).to.deep.equal({ rule: { kind: 'shortest-edge', shortest: 300 }, filter: 'bilinear' });
+    expect(config.crop).to.deep.equal({ width: 288, height: 288 });
+  });
+
+  it("takes CLIP's defaults for what is absent or null", () => {
+    const defaults = {
+      resize: { rule: { kind: 'shortest-edge', shortest: 224 }, filter: 'bicubic' },
+      crop: { width: 224, height: 224 },
+      rescale: 1 / 255,
+      mean: CLIP_MEAN,
+      std: CLIP_STD,
+    };
+    expect(parse({})).to.deep.equal(defaults);
+    expect(parse({ size: null, crop_size: null, resample: null, do_resize: null, image_mean: null })).to.deep.equal(
+      defaults,
+    );
+    expect(parse({ image_processor_type: 'CLIPImageProcessorFast' })).to.deep.equal(defaults);
+  });
+
+  const siblings: [string, unknown, string, unknown, number[]][] = [
+    ['ViTImageProcessor', { kind: 'exact', width: 224, height: 224 }, 'bilinear', null, [0.5, 0.5, 0.5]],
+    ['SiglipImageProcessor', { kind: 'exact', width: 224, height: 224 }, 'bicubic', null, [0.5, 0.5, 0.5]],
+    ['BlipImageProcessor', { kind: 'exact', width: 384, height: 384 }, 'bicubic', null, CLIP_MEAN],
+    ['BitImageProcessor', { kind: 'shortest-edge', shortest: 224 }, 'bicubic', { width: 224, height: 224 }, CLIP_MEAN],
+    [
+      'DeiTImageProcessor',
+      { kind: 'exact', width: 256, height: 256 },
+      'bicubic',
+      { width: 224, height: 224 },
+      [0.5, 0.5, 0.5],
+    ],
+  ];
+  for (const [name, rule, filter, crop, mean] of siblings) {
+    it(`knows the defaults of ${name}`, () => {
+      const config = parse({ image_processor_type: name });
+      expect(config.resize).to.deep.equal({ rule, filter });
+      expect(config.crop).to.deep.equal(crop);
+      expect(config.mean).to.deep.equal(mean);
+    });
+  }
+
+  it('knows every form of a size', () => {
+    const rule = (size: unknown, more: object = {}) => parse({ size, ...more }).resize?.rule;
+    expect(rule(30)).to.deep.equal({ kind: 'shortest-edge', shortest: 30 });
+    expect(rule(30, { default_to_square: true })).to.deep.equal({ kind: 'exact', width: 30, height: 30 });
+    expect(rule(30, { image_processor_type: 'ViTImageProcessor' })).to.deep.equal({
+      kind: 'exact',
+      width: 30,
+      height: 30,
+    });
+    expect(rule([20, 30])).to.deep.equal({ kind: 'exact', height: 20, width: 30 });
+    expect(rule({ height: 20, width: 30 })).to.deep.equal({ kind: 'exact', height: 20, width: 30 });
+    expect(rule({ shortest_edge: 20, longest_edge: 30 })).to.deep.equal({
+      kind: 'shortest-edge',
+      shortest: 20,
+      longest: 30,
+    });
+    expect(rule({ shortest_edge: 20, longest_edge: null })).to.deep.equal({ kind: 'shortest-edge', shortest: 20 });
+  });
+
+  it("knows Pillow's numbers for the filters", () => {
+    const filters = [0, 1, 2, 3, 4, 5].map((resample) => parse({ resample }).resize?.filter);
+    expect(filters).to.deep.equal(['nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming']);
+  });
+
+  it('leaves out the steps that are switched off', () => {
+    const config = parse({ do_resize: false, do_center_crop: false, do_rescale: false, do_normalize: false });
+    expect(config).to.deep.equal({ resize: null, crop: null, rescale: 1, mean: [0, 0, 0], std: [1, 1, 1] });
+  });
+
+  it('hands out the normalisation', () => {
+    expect(normalization(parse({ image_mean: 0.5, image_std: [1, 2, 3], rescale_factor: 0.25 }))).to.deep.equal({
+      mean: [0.5, 0.5, 0.5],
+      std: [1, 2, 3],
+      rescale: 0.25,
+    });
+  });
+
+  describe('what it refuses', () => {
+    for (const json of [null, undefined, 3, 'CLIP', [], true]) {
+      it(`a file that holds ${JSON.stringify(json)}`, async () => {
+        expect((await rejection('ERR_FORMAT', () => parse(json))).message).to.include(PATH);
+      });
+    }
+
+    const wrong: [string, unknown][] = [
+      ['do_resize', 1],
+      ['do_center_crop', 'yes'],
+      ['do_rescale', 0],
+      ['do_normalize', []],
+      ['do_convert_rgb', 'true'],
+      ['size', 0],
+      ['size', -3],
+      ['size', 22.5],
+      ['size', 1e9],
+      ['size', '224'],
+      ['size', [224]],
+      ['size', { shortest_edge: '224' }],
+      ['size', { height: 224, width: 0 }],
+      ['crop_size', { shortest_edge: 224 }],
+      ['resample', 6],
+      ['resample', -1],
+      ['resample', 1.5],
+      ['resample', 'bicubic'],
+      ['rescale_factor', 0],
+      ['rescale_factor', '1/255'],
+      ['image_mean', [0.5, 0.5]],
+      ['image_mean', [0.5, 0.5, '0.5']],
+      ['image_std', [0.5, 0, 0.5]],
+      ['image_processor_type', 5],
+    ];
+    for (const [key, value] of wrong) {
+      it(`${key}: ${JSON.stringify(value)}`, async () => {
+        const { message } = await rejection('ERR_FORMAT', () => parse({ [key]: value }));
+        expect(message).to.include(key).and.include(PATH);
+      });
+    }
+
+    const unsupported: [string, unknown][] = [
+      ['image_processor_type', 'Qwen2VLImageProcessor'],
+      ['image_processor_type', 'constructor'],
+      ['size', { longest_edge: 224 }],
+      ['size', { max_height: 224, max_width: 224 }],
+      ['size', { height: 224, width: 224, shortest_edge: 224 }],
+      ['size', {}],
+      ['do_pad', true],
+      ['use_square_size', true],
+    ];
+    for (const [key, value] of unsupported) {
+      it(`${key}: ${JSON.stringify(value)}, which no supported processor does`, async () => {
+        const { message } = await rejection('ERR_UNSUPPORTED', () => parse({ [key]: value }));
+        expect(message).to.include(key).and.include(PATH);
+      });
+    }
+
+    it('a center crop without a size where the processor has none', async () => {
+      await rejection('ERR_FORMAT', () => parse({ image_processor_type: 'ViTImageProcessor', do_center_crop: true }));
+    });
+  });
+});
