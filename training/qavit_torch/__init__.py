@@ -1,14 +1,16 @@
 """The PyTorch reference of QA-ViT."""
 
-from .adapter_folder import load_adapter, save_adapter
-from .fusing import QuestionAwareVisionTower, build_projector
+from .adapter_folder import load_adapter, read_adapter_config, save_adapter
+from .fusing import QuestionAwareVisionTower, QuestionFusing, build_projector
 from .layers import INTEGRATION_POINTS, integration_layers
 
 __all__ = [
     "INTEGRATION_POINTS",
     "QuestionAwareVisionTower",
+    "QuestionFusing",
     "build_projector",
     "integration_layers",
     "load_adapter",
+    "read_adapter_config",
     "save_adapter",
 ]

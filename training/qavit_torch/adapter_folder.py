@@ -19,28 +19,20 @@ def save_adapter(
     keep_cls: bool = True,
     question: dict | None = None,
 ) -> None:
-    """Writes what `load_adapter` and qavit read. `question` goes into config.json as it is (how its features are made)."""
+    """Writes what `load_adapter` and qavit read. `question`: how its features are made, kept in config.json as is."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    where = (
-        {"integration_point": model.integration_point} if model.integration_point else {"layers": model.fused_layers}
-    )
-    config = {**where, "instruction_dim": model.question_width}
+    where = "integration_point" if model.integration_point else "layers"
+    config = {where: model.integration_point or model.fused_layers, "instruction_dim": model.question_width}
     tensors: dict[str, torch.Tensor] = {}
     for index, fusing in model.fusing.items():
-        prefix = f"encoder.layers.{index}"
-        tensors[f"{prefix}.self_attn.instruction_proj_gate"] = fusing.instruction_proj_gate
-        for part in ("weight", "bias"):
-            tensors[f"{prefix}.self_attn.instruction_out_proj.{part}"] = getattr(fusing.instruction_out_proj, part)
-        for name, tensor in fusing.instruct_dim_reduce.state_dict().items():
-            tensors[f"{prefix}.instruct_dim_reduce.{name}"] = tensor
+        tensors |= {_published_name(index, name): tensor for name, tensor in fusing.state_dict().items()}
     if model.translation_mlp is not None:
-        linears = [m for m in model.translation_mlp if isinstance(m, nn.Linear)]
-        activation = "gelu" if any(isinstance(m, nn.GELU) for m in model.translation_mlp) else "relu"
+        linears = _linears(model.translation_mlp)
+        activation = "gelu" if any(isinstance(module, nn.GELU) for module in model.translation_mlp) else "relu"
         config["translation_mlp"] = {"layers": len(linears), "activation": activation}
         for i, linear in enumerate(linears):
-            tensors[f"translation_mlp.layers.{i}.weight"] = linear.weight
-            tensors[f"translation_mlp.layers.{i}.bias"] = linear.bias
+            tensors |= {f"translation_mlp.layers.{i}.{part}": value for part, value in linear.state_dict().items()}
     config |= {"vision_feature_layer": hidden_layer, "keep_cls": keep_cls}
     if question is not None:
         config["question"] = question
@@ -48,34 +40,45 @@ def save_adapter(
     (directory / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
+def read_adapter_config(directory: str | Path) -> dict:
+    """config.json with its defaults filled in: which layers fuse, and what a forward pass takes from the tower."""
+    config = json.loads((Path(directory) / "config.json").read_text())
+    return {"vision_feature_layer": -1, "keep_cls": True} | config
+
+
 def load_adapter(directory: str | Path, tower: CLIPVisionModel) -> QuestionAwareVisionTower:
-    """The fused tower that an adapter folder describes."""
-    directory = Path(directory)
-    config = json.loads((directory / "config.json").read_text())
-    tensors = load_file(directory / "model.safetensors")
-    projector = None
-    if "translation_mlp" in config:
-        first = tensors["translation_mlp.layers.0.weight"]
-        mlp = config["translation_mlp"]
-        projector = build_projector(first.shape[1], first.shape[0], mlp["layers"], mlp.get("activation", "relu"))
-        linears = [m for m in projector if isinstance(m, nn.Linear)]
-        for i, linear in enumerate(linears):
-            linear.load_state_dict({p: tensors[f"translation_mlp.layers.{i}.{p}"] for p in ("weight", "bias")})
+    """The fused tower that an adapter folder describes. `read_adapter_config` has what `forward` takes beyond it."""
+    config = read_adapter_config(directory)
+    tensors = load_file(Path(directory) / "model.safetensors")
     model = QuestionAwareVisionTower(
         tower,
         config["instruction_dim"],
         integration_point=config.get("integration_point"),
         layers=config.get("layers"),
-        projector=projector,
+        projector=_read_projector(config, tensors),
     )
     for index, fusing in model.fusing.items():
-        names = {
-            **{n: f"encoder.layers.{index}.{n}" for n in fusing.state_dict() if n.startswith("instruct_dim_reduce")},
-            **{
-                n: f"encoder.layers.{index}.self_attn.{n}"
-                for n in fusing.state_dict()
-                if not n.startswith("instruct_dim_reduce")
-            },
-        }
-        fusing.load_state_dict({n: tensors[full].reshape(fusing.state_dict()[n].shape) for n, full in names.items()})
+        state = fusing.state_dict()
+        stored = {name: tensors[_published_name(index, name)] for name in state}
+        fusing.load_state_dict({name: stored[name].reshape(state[name].shape) for name in state})
     return model
+
+
+def _published_name(index: str, name: str) -> str:
+    owner = "" if name.startswith("instruct_dim_reduce") else "self_attn."
+    return f"encoder.layers.{index}.{owner}{name}"
+
+
+def _linears(projector: nn.Sequential) -> list[nn.Linear]:
+    return [module for module in projector if isinstance(module, nn.Linear)]
+
+
+def _read_projector(config: dict, tensors: dict[str, torch.Tensor]) -> nn.Sequential | None:
+    if "translation_mlp" not in config:
+        return None
+    language_width, width = tensors["translation_mlp.layers.0.weight"].shape
+    shape = config["translation_mlp"]
+    projector = build_projector(width, language_width, shape["layers"], shape.get("activation", "relu"))
+    for i, linear in enumerate(_linears(projector)):
+        linear.load_state_dict({part: tensors[f"translation_mlp.layers.{i}.{part}"] for part in ("weight", "bias")})
+    return projector

@@ -1,39 +1,91 @@
-"""`python -m qavit_torch.check`: without a question the reference is transformers' own CLIP tower, and an adapter folder round-trips."""
+"""`python -m qavit_torch.check`: the reference against transformers' own tower and the paper's formulas, literally."""
 
 import tempfile
 
 import torch
+from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from . import QuestionAwareVisionTower, build_projector, load_adapter, save_adapter
 
+CONFIG = CLIPVisionConfig(
+    hidden_size=64, intermediate_size=160, num_hidden_layers=4, num_attention_heads=4, patch_size=8, image_size=32
+)
 
+
+def check_plain(model: QuestionAwareVisionTower, tower: CLIPVisionModel, pixels: torch.Tensor) -> None:
+    states = tower(pixels, output_hidden_states=True).hidden_states
+    for hidden_layer in (-1, -2, 0, 3):
+        tokens, _ = model(pixels, hidden_layer=hidden_layer)
+        assert_equal(tokens, states[hidden_layer], "the plain path left the tower")
+    assert_equal(model(pixels, keep_cls=False)[0], states[-1][:, 1:], "the class token was not the one dropped")
+
+
+def check_empty(model: QuestionAwareVisionTower, pixels: torch.Tensor, question: torch.Tensor) -> None:
+    plain = model(pixels)[0]
+    nothing = torch.zeros(question.shape[:2], dtype=torch.bool)
+    for padding in ("mask", "attend"):
+        assert_equal(model(pixels, question, nothing, padding=padding)[0], plain, "an empty question is not plain")
+    assert_equal(model(pixels, question[:, :0])[0], plain, "K = 0 is not plain")
+
+
+def check_padding(model: QuestionAwareVisionTower, pixels: torch.Tensor, question: torch.Tensor) -> None:
+    mask = torch.arange(5) < torch.tensor([[2], [5], [0]])
+    masked = model(pixels, question, mask)[0]
+    assert_equal(masked[:1], model(pixels[:1], question[:1, :2])[0], "masked padding is not absence")
+    assert_equal(masked[1:2], model(pixels[1:2], question[1:2])[0], "a full mask is not all keys")
+    attended = model(pixels, question, mask, padding="attend")[0]
+    assert_equal(attended[:2], model(pixels[:2], question[:2])[0], "attended padding is not a key")
+
+
+def check_fused_layer(model: QuestionAwareVisionTower, hidden: torch.Tensor, question: torch.Tensor) -> None:
+    """One layer as the paper writes it: self-attention over [question ; visual] with every query, then the slice."""
+    index = model.fused_layers[0]
+    layer, fusing = model.tower.encoder.layers[index], model.fusing[str(index)]
+    attention, count = layer.self_attn, question.shape[1]
+    rows = torch.cat([fusing.instruct_dim_reduce(question), layer.layer_norm1(hidden)], 1)
+
+    def heads(linear: nn.Linear) -> torch.Tensor:
+        return linear(rows).reshape(*rows.shape[:2], 4, 16).permute(0, 2, 1, 3)
+
+    scores = heads(attention.q_proj) @ heads(attention.k_proj).mT / 16**0.5
+    mixed = (scores.softmax(-1) @ heads(attention.v_proj)).permute(0, 2, 1, 3).reshape(rows.shape)[:, count:]
+    projected = attention.out_proj(mixed)
+    projected = projected + fusing.instruction_proj_gate.tanh() * fusing.instruction_out_proj(mixed)
+    after = hidden + projected
+    expected = after + layer.mlp(layer.layer_norm2(after))
+    assert_equal(model.run_layers(hidden, index, index + 1, question), expected, "the fused layer is not the paper's")
+
+
+def check_folder(model: QuestionAwareVisionTower, pixels: torch.Tensor, question: torch.Tensor) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        save_adapter(directory, model)
+        again = load_adapter(directory, model.tower).double()
+    assert again.integration_point == model.integration_point and again.fused_layers == model.fused_layers
+    assert_equal(again(pixels, question)[1], model(pixels, question)[1], "the adapter folder did not round-trip")
+
+
+def assert_equal(actual: torch.Tensor, expected: torch.Tensor, otherwise: str) -> None:
+    assert actual.shape == expected.shape and (actual - expected).abs().max() < 1e-12, otherwise
+
+
+@torch.no_grad()
 def main() -> None:
     torch.manual_seed(0)
-    config = CLIPVisionConfig(
-        hidden_size=64, intermediate_size=160, num_hidden_layers=4, num_attention_heads=4, patch_size=8, image_size=32
-    )
-    tower = CLIPVisionModel(config).double().eval()
+    tower = CLIPVisionModel(CONFIG).double().eval()
     model = QuestionAwareVisionTower(tower, 48, integration_point="late", projector=build_projector(64, 40, 2)).double()
     pixels, question = torch.randn(3, 3, 32, 32).double(), torch.randn(3, 5, 48).double()
-    states = tower(pixels, output_hidden_states=True).hidden_states
-    for hidden_layer in (-1, -2):
-        tokens, _ = model(pixels, hidden_layer=hidden_layer)
-        assert torch.allclose(tokens, states[hidden_layer], atol=1e-12), "the plain path left the tower"
-    empty = torch.zeros(3, 5, dtype=torch.bool)
-    assert torch.allclose(model(pixels, question, empty)[0], states[-1], atol=1e-12), "an empty question is not plain"
-    fused = model(pixels, question)[0]
-    assert (fused - states[-1]).abs().max() > 1e-3, "the question changed nothing"
-    mask = torch.arange(5)[None] < torch.tensor([[2], [5], [0]])
-    ragged = model(pixels, question, mask)[0]
-    alone = model(pixels[:1], question[:1, :2])[0]
-    assert torch.allclose(ragged[:1], alone, atol=1e-12), "masked padding is not absence"
+    check_plain(model, tower, pixels)
+    plain, fused = model(pixels)[0], model(pixels, question)[0]
+    assert (fused - plain).abs().max() > 1e-3, "the question changed nothing at gate 0, though its keys take part"
     for fusing in model.fusing.values():
-        torch.nn.init.uniform_(fusing.instruction_proj_gate, 0.3, 0.9)
-    with tempfile.TemporaryDirectory() as directory:
-        save_adapter(directory, model.float())
-        again = load_adapter(directory, tower.float()).double()
-    assert torch.allclose(again.double()(pixels, question)[1], model.double()(pixels, question)[1], atol=1e-5)
+        nn.init.normal_(fusing.instruction_out_proj.weight, std=0.1)
+        nn.init.uniform_(fusing.instruction_proj_gate, 0.3, 0.9)
+    check_empty(model, pixels, question)
+    check_padding(model, pixels, question)
+    check_fused_layer(model, torch.randn(3, 17, 64).double(), question)
+    # Stored in f32, so that the values must be f32 before.
+    check_folder(model.float().double(), pixels, question)
     print("qavit_torch: all checks passed")
 
 

@@ -1,10 +1,11 @@
 """QA-ViT's fusing on any transformers CLIPVisionModel, in plain PyTorch.
 
-Source: Ganz et al., "Question Aware Vision Transformer for Multimodal Reasoning", CVPR 2024, arXiv 2402.05472, section 3.
-Written to be read: it is the specification that the native code is held to, and what adapters are trained with.
+Source: Ganz et al., "Question Aware Vision Transformer for Multimodal Reasoning", CVPR 2024, arXiv 2402.05472,
+section 3. Written to be read: it is the specification that the native code is held to, and what adapters
+are trained with.
 
-Shapes: B batch, M visual tokens (class token included), K question tokens, C tower width, H heads, D head width, Dq question
-width, E language-model width, L layers.
+Shapes: B batch, M visual tokens (class token included), N of them handed over, K question tokens, C tower width,
+H heads, D head width, Dq question width, E language-model width, L layers.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from .layers import integration_layers
 
 
 class QuestionFusing(nn.Module):
-    """What one fused layer adds: its way from question features to the tower's width, the gate, and the gated projection."""
+    """What one fused layer adds: the question's way to the tower's width, a second output projection, and its gate."""
 
     def __init__(self, question_width: int, out_projection: nn.Linear):
         super().__init__()
@@ -46,8 +47,8 @@ def build_projector(width: int, language_width: int, layers: int, activation: st
 class QuestionAwareVisionTower(nn.Module):
     """A frozen CLIP tower whose chosen layers also attend to the question.
 
-    `layers` (explicit) or `integration_point` (a name of `integration_layers`) says which. `projector` maps C to E; None leaves
-    the tower's own width.
+    `layers` (explicit) or `integration_point` (a name of `integration_layers`) says which. `projector` maps C to E;
+    None hands over the tower's tokens alone.
     """
 
     def __init__(
@@ -62,10 +63,11 @@ class QuestionAwareVisionTower(nn.Module):
         super().__init__()
         # transformers moved the transformer one level up in 5.x; both carry the same modules.
         self.tower = getattr(tower, "vision_model", tower).requires_grad_(False)
-        self.config = tower.config
+        self.config = self.tower.config
         self.question_width = question_width
-        self.integration_point = integration_point if layers is None else None
-        self.fused_layers = integration_layers(layers or integration_point or "late", tower.config.num_hidden_layers)
+        self.integration_point = (integration_point or "late") if layers is None else None
+        which = self.integration_point if layers is None else layers
+        self.fused_layers = integration_layers(which, self.config.num_hidden_layers)
         encoder = self.tower.encoder.layers
         self.fusing = nn.ModuleDict(
             {str(i): QuestionFusing(question_width, encoder[i].self_attn.out_proj) for i in self.fused_layers}
@@ -92,16 +94,19 @@ class QuestionAwareVisionTower(nn.Module):
     ) -> torch.Tensor:
         """Layers start..stop-1 of the residual stream [B, M, C].
 
-        `question` [B, K, Dq]; `question_mask` [B, K], true for real tokens. With padding='mask' padded rows are no keys, and a
-        sample without any real row goes through the plain tower; with 'attend' they act as keys, as the published code has it.
+        `question` [B, K, Dq]; `question_mask` [B, K], true for real tokens. With padding='mask' padded rows are no
+        keys; with 'attend' they act as keys, as the published code has it. A sample without any real row goes through
+        the plain tower.
         """
         if padding not in ("mask", "attend"):
             raise ValueError(f"Expected padding 'mask' or 'attend' but received {padding!r}")
         if question is not None and question.shape[1] == 0:
             question = None
         keep = None
-        if question is not None and question_mask is not None and padding == "mask":
+        if question is not None and question_mask is not None:
             keep = question_mask.bool()
+            if padding == "attend":
+                keep = keep.any(1, keepdim=True).expand_as(keep)
         for index in range(start, stop):
             hidden = self._layer(hidden, index, question, keep)
         return hidden
@@ -116,8 +121,15 @@ class QuestionAwareVisionTower(nn.Module):
         hidden_layer: int = -1,
         keep_cls: bool = True,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Tower tokens [B, N, C] after layer `hidden_layer` (-1 the last; no post_layernorm) and projected tokens [B, N, E]."""
-        stop = self.config.num_hidden_layers + 1 + hidden_layer
+        """Tower tokens [B, N, C] and projected tokens [B, N, E] (None without a projector).
+
+        `hidden_layer` counts as in transformers' hidden_states: 0 is the input of layer 0, -1 the output of the last
+        layer. No post_layernorm. Layers above it are not computed.
+        """
+        states = self.config.num_hidden_layers + 1
+        if not -states <= hidden_layer < states:
+            raise ValueError(f"Expected a hidden layer in {-states}..{states - 1} but received {hidden_layer}")
+        stop = hidden_layer % states
         hidden = self.run_layers(self.embed(pixel_values), 0, stop, question, question_mask, padding)
         tokens = hidden if keep_cls else hidden[:, 1:]
         return tokens, None if self.translation_mlp is None else self.translation_mlp(tokens)
@@ -131,25 +143,30 @@ class QuestionAwareVisionTower(nn.Module):
         hidden = hidden + self._attention(layer.self_attn, normed, fusing, question, keep)
         return hidden + layer.mlp(layer.layer_norm2(hidden))
 
-    def _attention(self, attention, x, fusing, question, keep) -> torch.Tensor:
-        batch, tokens, width = x.shape
+    def _attention(
+        self,
+        attention: nn.Module,
+        x: torch.Tensor,
+        fusing: QuestionFusing | None,
+        question: torch.Tensor | None,
+        keep: torch.Tensor | None,
+    ) -> torch.Tensor:
         heads = self.config.num_attention_heads
-        size = width // heads
 
         def split(rows: torch.Tensor) -> torch.Tensor:
-            return rows.view(batch, -1, heads, size).transpose(1, 2)
+            return rows.unflatten(-1, (heads, -1)).transpose(1, 2)
 
-        keys, values = x, x
+        rows, visible = x, None
         if fusing is not None:
-            # The question's rows do not go through layer_norm1; they meet the frozen key and value projections as they are.
-            rows = fusing.instruct_dim_reduce(question)
-            keys = values = torch.cat([rows, x], 1)
-        q, k, v = split(attention.q_proj(x)), split(attention.k_proj(keys)), split(attention.v_proj(values))
-        scores = (q @ k.transpose(-1, -2)) * size**-0.5
-        if fusing is not None and keep is not None:
-            visible = torch.cat([keep, keep.new_ones(batch, tokens)], 1)
-            scores = scores.masked_fill(~visible[:, None, None, :], float("-inf"))
-        attended = (scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, tokens, width)
+            # The question's rows do not go through layer_norm1, and only visual rows ask: what a question row would
+            # receive is never used.
+            rows = torch.cat([fusing.instruct_dim_reduce(question), x], 1)
+            if keep is not None:
+                visible = torch.cat([keep, keep.new_ones(x.shape[:2])], 1)[:, None, None]
+        q, k, v = split(attention.q_proj(x)), split(attention.k_proj(rows)), split(attention.v_proj(rows))
+        # softmax(q k^T / sqrt(D)) v over K + M keys.
+        attended = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=visible)
+        attended = attended.transpose(1, 2).flatten(2)
         out = attention.out_proj(attended)
         if fusing is None:
             return out
