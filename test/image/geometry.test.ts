@@ -1,0 +1,55 @@
+import { expect } from 'chai';
+
+import { centerCrop, resizedSize, type ResizeRule } from '../../lib/image/geometry';
+
+describe('sizes after resizing', () => {
+  const cases: [[number, number], ResizeRule, [number, number]][] = [
+    [[640, 480], { kind: 'shortest-edge', shortest: 336 }, [448, 336]],
+    [[480, 640], { kind: 'shortest-edge', shortest: 336 }, [336, 448]],
+    // 298.67 is cut off, not rounded.
+    [[500, 375], { kind: 'shortest-edge', shortest: 224 }, [298, 224]],
+    [[336, 336], { kind: 'shortest-edge', shortest: 336 }, [336, 336]],
+    [[10, 1000], { kind: 'exact', width: 7, height: 5 }, [7, 5]],
+    [[400, 300], { kind: 'shortest-edge', shortest: 150, longest: 200 }, [200, 150]],
+    [[400, 300], { kind: 'shortest-edge', shortest: 150, longest: 199 }, [199, 149]],
+    [[1000, 300], { kind: 'shortest-edge', shortest: 224, longest: 333 }, [333, 100]],
+    // 4.5 and 5.5: half goes to the even neighbour.
+    [[20, 9], { kind: 'shortest-edge', shortest: 9, longest: 10 }, [10, 4]],
+    [[20, 11], { kind: 'shortest-edge', shortest: 11, longest: 10 }, [10, 6]],
+  ];
+  for (const [[width, height], rule, [toWidth, toHeight]] of cases) {
+    it(`makes ${width} x ${height} ${toWidth} x ${toHeight} under ${JSON.stringify(rule)}`, () => {
+      expect(resizedSize({ width, height }, rule)).to.deep.equal({ width: toWidth, height: toHeight });
+    });
+  }
+});
+
+describe('the center crop', () => {
+  /** One row whose pixels are 1, 2, 3, ... in all channels. */
+  const row = (width: number) => ({
+    data: Uint8Array.from({ length: width * 3 }, (_, i) => Math.floor(i / 3) + 1),
+    width,
+    height: 1,
+  });
+  const cropped = (width: number, toWidth: number) => {
+    const { data } = centerCrop(row(width), { width: toWidth, height: 1 });
+    return [...data].filter((_, i) => i % 3 === 0);
+  };
+
+  it('leaves an odd surplus on the right', () => {
+    expect(cropped(5, 2)).to.deep.equal([2, 3]);
+    expect(cropped(5, 3)).to.deep.equal([2, 3, 4]);
+    expect(cropped(4, 1)).to.deep.equal([2]);
+  });
+
+  it('surrounds a small picture with black, the odd pixel on the left', () => {
+    expect(cropped(2, 4)).to.deep.equal([0, 1, 2, 0]);
+    expect(cropped(2, 5)).to.deep.equal([0, 0, 1, 2, 0]);
+  });
+
+  it('crops one side while it extends the other', () => {
+    const column = { data: row(3).data, width: 1, height: 3 };
+    const { data } = centerCrop(column, { width: 2, height: 1 });
+    expect([...data]).to.deep.equal([0, 0, 0, 2, 2, 2]);
+  });
+});

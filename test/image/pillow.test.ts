@@ -1,0 +1,48 @@
+import { expect } from 'chai';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+
+import { loadAddon } from '../../lib/binding/load';
+import type { ResampleFilter } from '../../lib/binding/native';
+import { parsePreprocessorConfig, prepareImage } from '../../lib/image';
+import { noiseImage } from './support';
+
+/** Written by training/pillow_digests.py with Pillow and transformers. */
+interface Digests {
+  resize: { filter: ResampleFilter; sizes: [number, number, number, number]; sha256: string }[];
+  processors: { config: object; picture: [number, number]; prepared: [number, number]; sha256: string }[];
+}
+
+const file = path.join(__dirname, '../../../test/fixtures/images/pillow-digests.json');
+const digests = JSON.parse(readFileSync(file, 'utf8')) as Digests;
+
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+
+describe("Pillow's pixels, bit for bit", () => {
+  const filters = [...new Set(digests.resize.map(({ filter }) => filter))];
+  it('covers every filter', () => {
+    expect(filters).to.have.members(['nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos']);
+  });
+
+  for (const filter of filters) {
+    it(`resizes with ${filter}`, async () => {
+      for (const { sizes, sha256: wanted } of digests.resize.filter((entry) => entry.filter === filter)) {
+        const [width, height, toWidth, toHeight] = sizes;
+        const pixels = noiseImage(width, height).data;
+        const resized = await loadAddon().resample({ pixels, width, height, toWidth, toHeight, filter });
+        expect(resized.length).to.equal(toWidth * toHeight * 3);
+        expect(sha256(resized), sizes.join(' ')).to.equal(wanted);
+      }
+    });
+  }
+
+  for (const { config, picture, prepared, sha256: wanted } of digests.processors) {
+    it(`prepares ${picture.join(' x ')} as transformers does with ${JSON.stringify(config)}`, async () => {
+      const parsed = parsePreprocessorConfig(config, 'preprocessor_config.json');
+      const result = await prepareImage(noiseImage(...picture), parsed);
+      expect([result.width, result.height]).to.deep.equal(prepared);
+      expect(sha256(result.data)).to.equal(wanted);
+    });
+  }
+});
