@@ -1,13 +1,14 @@
-// Backend: what a device must offer. One object a device; run() and upload() are called from that device's queue thread only,
-// everything else from any thread. A backend knows neither Node nor other backends.
+// Backend: what a device must offer. One object a device; run() and upload() are called from that device's queue thread
+// only, everything else from any thread. A backend knows neither Node nor other backends.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "core/abort.h"
 #include "core/ops.h"
 #include "core/status.h"
 #include "core/weight.h"
@@ -15,11 +16,11 @@
 namespace qavit {
 
 struct DeviceInfo {
-  std::string kind;              // "cpu", "reference", "cuda"
-  std::string name;              // processor or GPU name
-  std::string isa;               // "generic" | "avx2" | "avx512" | "avx512bf16"; "" elsewhere
-  int threads = 1;               // compute threads, the queue thread included
-  std::vector<DType> dtypes;     // dtypes this device computes in, fastest first
+  std::string kind;           // "cpu", "reference", "cuda"
+  std::string name;           // processor or GPU name
+  std::string isa;            // "generic" | "avx2" | "avx512" | "avx512bf16"; "" elsewhere
+  int threads = 1;            // compute threads, the queue thread included
+  std::vector<DType> dtypes;  // dtypes this device computes in, fastest first
 };
 
 // A dense block of device memory.
@@ -44,15 +45,16 @@ class Backend {
   virtual Status copy_in(const void* host, void* device, size_t bytes) = 0;
   virtual Status copy_out(const void* device, void* host, size_t bytes) = 0;
 
-  // ERR_UNSUPPORTED or ERR_DTYPE where run() would not take these params (already validated; data pointers not set yet).
+  // ERR_UNSUPPORTED or ERR_DTYPE where run() would not take these params (already validated; data pointers not set
+  // yet).
   virtual Status supports(const OpParams& params) const = 0;
 
   // Computes one operation. `params` passed validate() and supports().
   virtual Status run(const OpParams& params) = 0;
 
-  // Computes a bound sequence; `aborted` is looked at between operations (ERR_ABORTED). A backend that replays whole plans
-  // (CUDA graphs) overrides it; `plan_key` identifies the sequence for that.
-  virtual Status run_all(const std::vector<OpParams>& ops, const std::atomic<bool>& aborted, uint64_t plan_key);
+  // Computes a bound sequence; `abort` is looked at between operations (ERR_ABORTED). A backend that replays whole
+  // plans (CUDA graphs) overrides it; `plan_key` identifies the sequence for that.
+  virtual Status run_all(const std::vector<OpParams>& ops, const AbortToken& abort, uint64_t plan_key);
 };
 
 }  // namespace qavit

@@ -1,6 +1,7 @@
-// The operations of a forward pass, one params POD each. This is the contract between graph/ (which describes), core/ (which
-// validates and plans) and the backends (which compute). Symbols: B batch, M visual tokens, K question tokens, C width, H heads,
-// D head width. Activations are f32 or bf16 unless said otherwise; accumulation and statistics are always f32.
+// The operations of a forward pass, one params POD each. This is the contract between graph/ (which describes), core/
+// (which validates and plans) and the backends (which compute). Symbols: B batch, M visual tokens, K question tokens, C
+// width, H heads, D head width. Activations are f32 or bf16 unless said otherwise; accumulation and statistics are
+// always f32.
 #pragma once
 
 #include <array>
@@ -15,8 +16,8 @@ namespace qavit {
 enum class Activation : uint8_t { kNone, kRelu, kGeluErf, kGeluTanh, kQuickGelu, kSilu, kTanh };
 
 // out[b, has_class + p, :] = W patch(b, p) + table[has_class + p, :];  out[b, 0, :] = table[0, :] if has_class.
-// patch(b, p) holds the P*P*3 raw bytes of patch p in (row, column, channel) order; x/255, mean, standard deviation and the
-// convolution's bias are folded into W and table (lib/weights/folds.ts), the class token into table row 0.
+// patch(b, p) holds the P*P*3 raw bytes of patch p in (row, column, channel) order; x/255, mean, standard deviation and
+// the convolution's bias are folded into W and table (lib/weights/folds.ts), the class token into table row 0.
 struct PatchEmbedParams {
   View pixels;                     // u8 [B, image height, image width * 3], HWC; cropped to whole patches
   const Weight* weight = nullptr;  // matrix [1, C, P*P*3]
@@ -35,7 +36,8 @@ struct LayerNormParams {
   View y;  // [B, rows, C]
 };
 
-// y = residual + alpha * activation(x W^T + bias). With groups > 1, W is block-diagonal: column block g of x meets W[g].
+// y = residual + alpha * activation(x W^T + bias). With groups > 1, W is block-diagonal: column block g of x meets
+// W[g].
 struct LinearParams {
   View x;                          // [B, rows, groups * in]
   const Weight* weight = nullptr;  // matrix [groups, out, in]
@@ -46,9 +48,10 @@ struct LinearParams {
   View y;         // [B, rows, groups * out]
 };
 
-// softmax([q Kq^T ; q Kv^T] * scale) [Vq ; Vv], per head, without writing the concatenation anywhere. Visual tokens ask, question
-// and visual tokens answer; question rows have no query. QA-ViT (arXiv 2402.05472), section 3.1, with the slicing done by never
-// computing what would be sliced off. Question keys carry no position, so the order of the two segments is irrelevant.
+// softmax([q Kq^T ; q Kv^T] * scale) [Vq ; Vv], per head, without writing the concatenation anywhere. Visual tokens
+// ask, question and visual tokens answer; question rows have no query. QA-ViT (arXiv 2402.05472), section 3.1, with the
+// slicing done by never computing what would be sliced off. Question keys carry no position, so the order of the two
+// segments is irrelevant.
 struct ConcatAttentionParams {
   View q;                 // [B, M, H*D]
   View k;                 // [B, N, H*D]; N = M in a tower
@@ -61,8 +64,8 @@ struct ConcatAttentionParams {
   View out;  // [B, M, H*D]
 };
 
-// How much each visual token's attention goes to each question token: the question columns of concat_attention's softmax,
-// averaged over heads. For showing, not for the forward pass.
+// How much each visual token's attention goes to each question token: the question columns of concat_attention's
+// softmax, averaged over heads. For showing, not for the forward pass.
 struct QuestionAttentionParams {
   View q;                 // [B, M, H*D]
   View k;                 // [B, N, H*D]
@@ -73,8 +76,9 @@ struct QuestionAttentionParams {
   View out;  // f32 [B, M, K]
 };
 
-// y = residual + P(x) + gate * P_g(x), P(x) = x W^T + b. gate = tanh(beta). QA-ViT, section 3.2, with the residual connection of
-// the block. The folded form (W + gate W_g, b + gate b_g, made at load) has gate_weight = null and costs one projection.
+// y = residual + P(x) + gate * P_g(x), P(x) = x W^T + b. gate = tanh(beta). QA-ViT, section 3.2, with the residual
+// connection of the block. The folded form (W + gate W_g, b + gate b_g, made at load) has gate_weight = null and costs
+// one projection.
 struct GatedProjectionParams {
   View x;                               // [B, rows, C]
   const Weight* weight = nullptr;       // matrix [1, C, C]: P, or the fold
@@ -86,8 +90,9 @@ struct GatedProjectionParams {
   View y;                               // [B, rows, C]
 };
 
-// out[b, r, :] = source[index[b * rows + r], :]. One of `table` (embedding) and `source` (rows of an activation) is given; with
-// `source`, a "row" is one whole batch entry, so that images looked at once can be repeated for several questions.
+// out[b, r, :] = source[index[b * rows + r], :]. One of `table` (embedding) and `source` (rows of an activation) is
+// given; with `source`, a "row" is one whole batch entry, so that images looked at once can be repeated for several
+// questions.
 struct GatherRowsParams {
   const Weight* table = nullptr;  // table [V, C]; out[b, r, :] = table[index[b * out.rows + r], :]
   View source;                    // [U, rows, C];  out[b] = source[index[b]]
@@ -101,8 +106,8 @@ struct CopyParams {
   View y;  // [B, rows, C]
 };
 
-using OpParams = std::variant<PatchEmbedParams, LayerNormParams, LinearParams, ConcatAttentionParams, QuestionAttentionParams,
-                              GatedProjectionParams, GatherRowsParams, CopyParams>;
+using OpParams = std::variant<PatchEmbedParams, LayerNormParams, LinearParams, ConcatAttentionParams,
+                              QuestionAttentionParams, GatedProjectionParams, GatherRowsParams, CopyParams>;
 
 // "patch_embed", "linear", ...: the name used in every layer and message.
 const char* op_name(const OpParams& params);

@@ -1,5 +1,5 @@
-// Status and Result: how native code reports failure. Nothing below native/addon throws or exits; only the addon turns a Status
-// into a JavaScript QAViTError.
+// Status and Result: how native code reports failure. Nothing below native/addon throws or exits; only the addon turns
+// a Status into a JavaScript QAViTError.
 #pragma once
 
 #include <string>
@@ -45,7 +45,7 @@ Status expected(ErrorCode code, const std::string& what, const std::string& wher
 }  // namespace qavit
 
 // Returns from the enclosing function when `expression` is a failed Status.
-#define QAVIT_RETURN_IF_ERROR(expression)                   \
-  do {                                                      \
+#define QAVIT_RETURN_IF_ERROR(expression)                                      \
+  do {                                                                         \
     if (::qavit::Status status_ = (expression); !status_.ok()) return status_; \
   } while (false)

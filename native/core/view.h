@@ -7,8 +7,9 @@
 
 namespace qavit {
 
-// [batch, rows, cols] with contiguous columns. Strides count elements, so a view can be a column slice (q, k, v of one fused
-// projection), a row slice (the class token dropped) or a broadcast (batch_stride 0: one question for a whole batch).
+// [batch, rows, cols] with contiguous columns. Strides count elements, so a view can be a column slice (q, k, v of one
+// fused projection), a row slice (the class token dropped) or a broadcast (batch_stride 0: one question for a whole
+// batch).
 struct View {
   void* data = nullptr;  // element [0, 0, 0]; null = operand absent
   DType dtype = DType::kF32;

@@ -1,5 +1,5 @@
-// for_each_view and for_each_weight: the one list of each operation's operands, with names and direction. Validation, binding,
-// liveness and the addon all walk it, so an operand cannot be forgotten in one of them.
+// for_each_view and for_each_weight: the one list of each operation's operands, with names and direction. Validation,
+// binding, liveness and the addon all walk it, so an operand cannot be forgotten in one of them.
 #pragma once
 
 #include "core/ops.h"
@@ -94,5 +94,52 @@ template <typename F>
 void for_each_weight(QuestionAttentionParams&, F&&) {}
 template <typename F>
 void for_each_weight(CopyParams&, F&&) {}
+
+// f(attribute&, const char* name), attribute one of int64_t, float, bool, Activation
+template <typename F>
+void for_each_attribute(PatchEmbedParams& p, F&& f) {
+  f(p.patch, "patch");
+  f(p.has_class, "has_class");
+}
+template <typename F>
+void for_each_attribute(LayerNormParams& p, F&& f) {
+  f(p.eps, "eps");
+}
+template <typename F>
+void for_each_attribute(LinearParams& p, F&& f) {
+  f(p.activation, "activation");
+  f(p.alpha, "alpha");
+}
+template <typename F>
+void for_each_attribute(ConcatAttentionParams& p, F&& f) {
+  f(p.heads, "heads");
+  f(p.scale, "scale");
+}
+template <typename F>
+void for_each_attribute(QuestionAttentionParams& p, F&& f) {
+  f(p.heads, "heads");
+  f(p.scale, "scale");
+}
+template <typename F>
+void for_each_attribute(GatedProjectionParams& p, F&& f) {
+  f(p.gate, "gate");
+}
+template <typename F>
+void for_each_attribute(GatherRowsParams&, F&&) {}
+template <typename F>
+void for_each_attribute(CopyParams&, F&&) {}
+
+// The same walks over params that must not change.
+template <typename Params, typename F>
+void for_each_view(const Params& params, F&& f) {
+  for_each_view(const_cast<Params&>(params), [&](const View& view, const char* name, Access access, bool required) {
+    f(view, name, access, required);
+  });
+}
+template <typename Params, typename F>
+void for_each_weight(const Params& params, F&& f) {
+  for_each_weight(const_cast<Params&>(params), [&](const Weight* weight, const char* name, WeightRole role,
+                                                   bool required) { f(weight, name, role, required); });
+}
 
 }  // namespace qavit

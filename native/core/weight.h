@@ -1,5 +1,5 @@
-// Weight: a parameter resident on a device in the form its backend computes with (packed panels on the CPU, swizzled tiles on a
-// GPU). Uploaded once, immutable afterwards, shared by every Plan that names it.
+// Weight: a parameter resident on a device in the form its backend computes with (packed panels on the CPU, swizzled
+// tiles on a GPU). Uploaded once, immutable afterwards, shared by every Plan that names it.
 #pragma once
 
 #include <array>

@@ -1,0 +1,62 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { QAViTError } from '../errors';
+import type { NativeAddon } from './native';
+
+/** The package's root: this file is dist/lib/binding/load.js. */
+const root = path.join(__dirname, '..', '..', '..');
+
+/** Where an addon may be, best first. `QAVIT_ADDON` names one and rules out the others. */
+function candidates(): string[] {
+  const forced = process.env.QAVIT_ADDON;
+  if (forced) return [path.resolve(forced)];
+  return [path.join(root, 'build', 'Release', 'qavit.node'), `@qavit/${process.platform}-${process.arch}`];
+}
+
+function packageVersion(): string {
+  // Read at run time: package.json lies outside what TypeScript compiles.
+  const { version } = require(path.join(root, 'package.json')) as { version: string };
+  return version;
+}
+
+/** Loads one candidate; the reason as a string where that is impossible. */
+function tryLoad(candidate: string): NativeAddon | string {
+  if (path.isAbsolute(candidate) && !existsSync(candidate)) return 'no such file';
+  let addon: NativeAddon;
+  try {
+    addon = require(candidate) as NativeAddon;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return code === 'MODULE_NOT_FOUND' ? 'not installed' : (message.split('\n')[0] ?? 'failed');
+  }
+  const wanted = packageVersion();
+  return addon.version === wanted ? addon : `it is version ${addon.version}, this package is ${wanted}`;
+}
+
+let loaded: NativeAddon | undefined;
+
+/**
+ * The native addon, loaded once in this thread.
+ *
+ * @throws {QAViTError} ERR_UNSUPPORTED when there is none that fits; the message says what was tried and what to do.
+ */
+export function loadAddon(): NativeAddon {
+  if (loaded) return loaded;
+  const failures: string[] = [];
+  for (const candidate of candidates()) {
+    const result = tryLoad(candidate);
+    if (typeof result !== 'string') {
+      result.setErrorClass(QAViTError as new (code: string, message: string) => Error);
+      loaded = result;
+      return loaded;
+    }
+    failures.push(`${candidate} (${result})`);
+  }
+  const fix = process.env.QAVIT_ADDON
+    ? 'Correct or unset QAVIT_ADDON.'
+    : `Build it with 'npm run build:native' in ${root}; that needs a C++20 compiler and CMake.`;
+  throw new QAViTError(
+    'ERR_UNSUPPORTED',
+    `Expected the native addon for ${process.platform}-${process.arch} but received none: tried ${failures.join(', ')}. ${fix}`,
+  );
+}

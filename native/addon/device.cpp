@@ -1,0 +1,135 @@
+#include "addon/device.h"
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "addon/device_session.h"
+#include "addon/plan_reader.h"
+#include "addon/resources.h"
+#include "addon/run.h"
+#include "addon/upload.h"
+#include "cpu/cpu_backend.h"
+#include "reference/reference_backend.h"
+
+namespace qavit::addon {
+
+namespace {
+
+constexpr int64_t kMaxThreads = 256;
+
+std::shared_ptr<Backend> make_backend(const Napi::Value& value) {
+  const std::string where = "options of Device";
+  const Napi::Object options = read_object(value, where);
+  only_keys(options, {"kind", "threads", "isa"}, where);
+  const size_t kind = read_choice(options.Get("kind"), "kind of Device", {"cpu", "reference", "cuda"});
+  cpu::CpuOptions cpu_options;
+  const Napi::Value threads = options.Get("threads");
+  const Napi::Value isa = options.Get("isa");
+  if (!absent(threads))
+    cpu_options.threads = static_cast<int>(read_integer(threads, "threads of Device", 1, kMaxThreads));
+  if (!absent(isa)) {
+    constexpr const char* kIsas[] = {"generic", "avx2", "avx512", "avx512bf16"};
+    cpu_options.isa = kIsas[read_choice(isa, "isa of Device", {"generic", "avx2", "avx512", "avx512bf16"})];
+  }
+  if (kind == 1) return reference::make_reference_backend();
+  if (kind == 2) reject(ErrorCode::kUnsupported, "a build with CUDA", "kind of Device 'cuda'", "one without");
+#if __has_include("cpu/cpu_backend.cpp")
+  Status status;
+  std::shared_ptr<Backend> backend = cpu::make_cpu_backend(cpu_options, &status);
+  check(status);
+  return backend;
+#else
+  reject(ErrorCode::kUnsupported, "a build with the CPU backend", "kind of Device 'cpu'", "one without");
+#endif
+}
+
+Napi::Object info_of(Napi::Env env, const DeviceInfo& info) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("kind", info.kind);
+  object.Set("name", info.name);
+  object.Set("isa", info.isa);
+  object.Set("threads", info.threads);
+  Napi::Array dtypes = Napi::Array::New(env, info.dtypes.size());
+  for (size_t i = 0; i < info.dtypes.size(); ++i)
+    dtypes[static_cast<uint32_t>(i)] = Napi::String::New(env, dtype_name(info.dtypes[i]));
+  object.Set("dtypes", dtypes);
+  object.Freeze();
+  return object;
+}
+
+class Device : public Napi::ObjectWrap<Device> {
+ public:
+  static constexpr napi_type_tag kTag = {0x8f1dd4a6b6f14c1eULL, 0x9b7a20c35d0e7706ULL};
+
+  explicit Device(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Device>(info) {
+    const Napi::Env env = info.Env();
+    guard(env, "Device", [&] {
+      session_ = DeviceSession::open(env, make_backend(info[0]));
+      Value().TypeTag(&kTag);
+      set_constant(Value(), "info", info_of(env, session_->backend().info()));
+    });
+  }
+
+  Napi::Value upload(const Napi::CallbackInfo& info) {
+    return guard_promise(info.Env(), "Device.upload", [&] { return addon::upload(session_, info[0], info[1]); });
+  }
+
+  Napi::Value compile(const Napi::CallbackInfo& info) {
+    return guard(info.Env(), "Device.compile", [&]() -> Napi::Value {
+      session_->check_open("Device.compile");
+      std::shared_ptr<const Plan> plan;
+      check(Plan::compile(read_plan(session_, info[0], info[1]), session_->backend(), &plan));
+      return PlanResource::create(session_, std::move(plan));
+    });
+  }
+
+  Napi::Value run(const Napi::CallbackInfo& info) {
+    return guard_promise(info.Env(), "Device.run", [&] { return addon::run(session_, info[0], info[1], info[2]); });
+  }
+
+  Napi::Value read(const Napi::CallbackInfo& info) {
+    return guard_promise(info.Env(), "Device.read", [&] { return addon::read(session_, info[0]); });
+  }
+
+  Napi::Value close(const Napi::CallbackInfo& info) {
+    return guard_promise(info.Env(), "Device.close", [&] { return session_->close(); });
+  }
+
+  const MemoryCounters& counters() const { return session_->counters(); }
+
+ private:
+  std::shared_ptr<DeviceSession> session_;
+};
+
+// Device.memory. Not an InstanceAccessor: V8 checks the receiver of a method, but not that of a getter.
+Napi::Value device_memory(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guard(env, "Device.memory", [&]() -> Napi::Value {
+    if (!info.This().IsObject() || !info.This().As<Napi::Object>().CheckTypeTag(&Device::kTag)) {
+      reject(ErrorCode::kArgument, "a Device", "this of Device.memory", describe(info.This()));
+    }
+    const MemoryCounters& counters = Device::Unwrap(info.This().As<Napi::Object>())->counters();
+    Napi::Object memory = Napi::Object::New(env);
+    memory.Set("weightBytes", static_cast<double>(counters.weight_bytes));
+    memory.Set("tensorBytes", static_cast<double>(counters.tensor_bytes));
+    memory.Set("arenaBytes", static_cast<double>(counters.arena_bytes));
+    return memory;
+  });
+}
+
+}  // namespace
+
+void define_device(Napi::Env env, Napi::Object exports) {
+  const Napi::Function constructor = Device::DefineClass(
+      env, "Device",
+      {Device::InstanceMethod<&Device::upload>("upload"), Device::InstanceMethod<&Device::compile>("compile"),
+       Device::InstanceMethod<&Device::run>("run"), Device::InstanceMethod<&Device::read>("read"),
+       Device::InstanceMethod<&Device::close>("close")});
+  const Napi::Object prototype = constructor.Get("prototype").As<Napi::Object>();
+  prototype.DefineProperty(Napi::PropertyDescriptor::Accessor<device_memory>(
+      "memory", static_cast<napi_property_attributes>(napi_enumerable | napi_configurable)));
+  exports.Set("Device", constructor);
+}
+
+}  // namespace qavit::addon

@@ -1,0 +1,156 @@
+#include "addon/run.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "addon/abort_flag.h"
+#include "addon/resources.h"
+#include "core/shape.h"
+
+namespace qavit::addon {
+
+namespace {
+
+// Results are arrays made before the job runs and filled by the queue thread: nobody else can see them until the
+// promise resolves, and the reference keeps them alive until then.
+class RunJob : public DeviceJob {
+ public:
+  RunJob(Napi::Env env, std::shared_ptr<const Plan> plan, std::vector<PlanInput> inputs)
+      : DeviceJob(env), plan_(std::move(plan)), inputs_(std::move(inputs)) {
+    const PlanDescription& description = plan_->description();
+    where = "plan " + description.name;
+    results_ = Napi::Persistent(Napi::Object(Napi::Array::New(env, description.outputs.size())));
+    outputs_.resize(description.outputs.size());
+  }
+
+  // Output i is to come back as an array.
+  void fetch(Napi::Env env, size_t i) {
+    const PlanValue& value = output_value(i);
+    const std::string name = "output " + std::to_string(i) + " of " + where;
+    results_.Set(static_cast<uint32_t>(i), make_array(env, value.dtype, value.elements(), name, &outputs_[i].host));
+  }
+
+  Status run(const AbortToken& token) override {
+    return session->queue_executor().run(*plan_, inputs_, &outputs_, token);
+  }
+
+  Napi::Value result(Napi::Env) override {
+    for (size_t i = 0; i < outputs_.size(); ++i) {
+      if (!outputs_[i].device) continue;
+      results_.Set(static_cast<uint32_t>(i),
+                   TensorResource::create(session, output_value(i), std::move(outputs_[i].device)));
+    }
+    return results_.Value();
+  }
+
+ private:
+  const PlanValue& output_value(size_t i) const {
+    const PlanDescription& description = plan_->description();
+    return description.values[static_cast<size_t>(description.outputs[i])];
+  }
+
+  const std::shared_ptr<const Plan> plan_;
+  const std::vector<PlanInput> inputs_;
+  std::vector<PlanOutput> outputs_;
+  Napi::ObjectReference results_;
+};
+
+class ReadJob : public DeviceJob {
+ public:
+  ReadJob(Napi::Env env, const PlanValue& value, std::shared_ptr<Buffer> buffer)
+      : DeviceJob(env), buffer_(std::move(buffer)), bytes_(value.bytes()) {
+    where = "Device.read";
+    array_ = Napi::Persistent(make_array(env, value.dtype, value.elements(), where, &host_).As<Napi::Object>());
+  }
+
+  Status run(const AbortToken&) override { return session->queue_backend().copy_out(buffer_->data, host_, bytes_); }
+  Napi::Value result(Napi::Env) override { return array_.Value(); }
+
+ private:
+  const std::shared_ptr<Buffer> buffer_;
+  const size_t bytes_;
+  void* host_ = nullptr;
+  Napi::ObjectReference array_;
+};
+
+PlanInput read_input(const std::shared_ptr<DeviceSession>& session, Napi::Value value, const PlanValue& wanted,
+                     const std::string& where) {
+  PlanInput input;
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&TensorResource::kTag)) {
+    input.host = copy_elements(value, wanted.dtype, wanted.elements(), where);
+    return input;
+  }
+  const TensorResource& tensor = unwrap_of<TensorResource>(session, value, where);
+  const Shape wanted_shape = {wanted.batch, wanted.rows, wanted.cols};
+  const Shape shape = {tensor.value().batch, tensor.value().rows, tensor.value().cols};
+  if (tensor.value().dtype != wanted.dtype) {
+    reject(ErrorCode::kDType, dtype_name(wanted.dtype), where, dtype_name(tensor.value().dtype));
+  }
+  if (shape != wanted_shape) reject(ErrorCode::kShape, to_string(wanted_shape), where, to_string(shape));
+  input.device = tensor.buffer(where);
+  return input;
+}
+
+std::vector<PlanInput> read_inputs(const std::shared_ptr<DeviceSession>& session, const PlanDescription& description,
+                                   Napi::Value value) {
+  const std::string where = "inputs of plan " + description.name;
+  const size_t count = description.inputs.size();
+  const Napi::Array array = read_array(value, where, UINT32_MAX);
+  if (array.Length() != count) {
+    reject(ErrorCode::kArgument, std::to_string(count) + " entries", where, std::to_string(array.Length()));
+  }
+  std::vector<PlanInput> inputs;
+  for (uint32_t i = 0; i < count; ++i) {
+    const PlanValue& wanted = description.values[static_cast<size_t>(description.inputs[i])];
+    inputs.push_back(
+        read_input(session, array[i], wanted, "input " + std::to_string(i) + " of plan " + description.name));
+  }
+  return inputs;
+}
+
+std::vector<bool> read_keep(Napi::Value value, const PlanDescription& description) {
+  const size_t count = description.outputs.size();
+  std::vector<bool> keep(count, false);
+  if (absent(value)) return keep;
+  const std::string where = "keep of plan " + description.name;
+  const Napi::Array array = read_array(value, where, UINT32_MAX);
+  if (array.Length() != count) {
+    reject(ErrorCode::kArgument, std::to_string(count) + " entries", where, std::to_string(array.Length()));
+  }
+  for (uint32_t i = 0; i < count; ++i)
+    keep[i] = read_boolean(array[i], "keep[" + std::to_string(i) + "] of plan " + description.name);
+  return keep;
+}
+
+}  // namespace
+
+Napi::Value run(const std::shared_ptr<DeviceSession>& session, Napi::Value plan_value, Napi::Value inputs,
+                Napi::Value options) {
+  session->check_open("Device.run");
+  const Napi::Env env = session->env();
+  const std::shared_ptr<const Plan> plan = unwrap_of<PlanResource>(session, plan_value, "plan of Device.run").plan();
+  std::vector<bool> keep(plan->description().outputs.size(), false);
+  std::shared_ptr<const std::atomic<bool>> abort;
+  if (!absent(options)) {
+    const Napi::Object object = read_object(options, "options of Device.run");
+    only_keys(object, {"keep", "abort"}, "options of Device.run");
+    keep = read_keep(object.Get("keep"), plan->description());
+    abort = read_abort(object.Get("abort"), "abort of Device.run");
+  }
+  auto job = std::make_unique<RunJob>(env, plan, read_inputs(session, plan->description(), inputs));
+  job->abort = std::move(abort);
+  for (size_t i = 0; i < keep.size(); ++i) {
+    if (!keep[i]) job->fetch(env, i);
+  }
+  return session->submit(std::move(job));
+}
+
+Napi::Value read(const std::shared_ptr<DeviceSession>& session, Napi::Value value) {
+  session->check_open("Device.read");
+  const TensorResource& tensor = unwrap_of<TensorResource>(session, value, "tensor of Device.read");
+  return session->submit(
+      std::make_unique<ReadJob>(session->env(), tensor.value(), tensor.buffer("tensor of Device.read")));
+}
+
+}  // namespace qavit::addon

@@ -1,0 +1,131 @@
+#include "addon/upload.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "addon/abort_flag.h"
+#include "addon/mapped_file.h"
+#include "addon/resources.h"
+#include "core/validate.h"
+
+namespace qavit::addon {
+
+namespace {
+
+constexpr uint32_t kMaxItems = 1u << 16;
+
+struct Item {
+  std::string where;                       // "items[3] of Device.upload"
+  WeightSource source;                     // data is set when the item is packed
+  std::shared_ptr<const MappedFile> file;  // null = `bytes`
+  int64_t offset = 0;
+  int64_t length = 0;  // bytes
+  std::vector<uint8_t> bytes;
+};
+
+class UploadJob : public DeviceJob {
+ public:
+  UploadJob(Napi::Env env, std::vector<Item> items) : DeviceJob(env), items_(std::move(items)) {
+    where = "Device.upload";
+  }
+
+  Status run(const AbortToken& token) override {
+    // One block for all parameters read from files, and no more than the largest of them.
+    int64_t largest = 0;
+    for (const Item& item : items_) largest = std::max(largest, item.file ? item.length : 0);
+    const auto scratch = std::make_unique_for_overwrite<uint8_t[]>(static_cast<size_t>(largest));
+    for (Item& item : items_) {
+      if (token.aborted()) return expected(ErrorCode::kAborted, "completion", item.where, token.reason());
+      item.source.data = item.file ? scratch.get() : item.bytes.data();
+      if (item.file) QAVIT_RETURN_IF_ERROR(item.file->read(item.offset, item.length, scratch.get()));
+      QAVIT_RETURN_IF_ERROR(pack(item));
+      item.bytes = {};
+      item.file.reset();
+    }
+    return Status();
+  }
+
+  Napi::Value result(Napi::Env env) override {
+    Napi::Array handles = Napi::Array::New(env, weights_.size());
+    for (size_t i = 0; i < weights_.size(); ++i) {
+      handles[static_cast<uint32_t>(i)] = WeightResource::create(session, std::move(weights_[i]));
+    }
+    return handles;
+  }
+
+ private:
+  Status pack(const Item& item) {
+    std::shared_ptr<Weight> weight;
+    const Status packed = session->queue_backend().upload(item.source, &weight);
+    if (!packed.ok()) return Status(packed.code(), packed.message() + " (" + item.where + ")");
+    // Counted for as long as anything, a plan too, holds it. The deleter keeps the backend whose memory it is.
+    const auto counters = session->shared_counters();
+    Weight* const raw = weight.get();
+    counters->weight_bytes += raw->bytes;
+    const auto forget = [weight = std::move(weight), backend = session->shared_backend(), counters](Weight*) mutable {
+      counters->weight_bytes -= weight->bytes;
+      weight.reset();
+    };
+    weights_.push_back(std::shared_ptr<Weight>(raw, forget));
+    return Status();
+  }
+
+  std::vector<Item> items_;
+  std::vector<std::shared_ptr<Weight>> weights_;
+};
+
+void check_compute_dtype(const Backend& backend, const Item& item) {
+  const std::vector<DType> dtypes = backend.info().dtypes;
+  if (item.source.role == WeightRole::kVector) return;
+  if (std::find(dtypes.begin(), dtypes.end(), item.source.compute_dtype) != dtypes.end()) return;
+  std::string list;
+  for (const DType dtype : dtypes) list += (list.empty() ? "" : ", ") + std::string(dtype_name(dtype));
+  reject(ErrorCode::kDType, "one of " + list, "computeDtype of " + item.where, dtype_name(item.source.compute_dtype));
+}
+
+Item read_item(const Backend& backend, Napi::Value value, const std::string& where) {
+  constexpr WeightRole kRoles[] = {WeightRole::kMatrix, WeightRole::kVector, WeightRole::kTable};
+  const Napi::Object object = read_object(value, where);
+  only_keys(object, {"source", "offset", "dtype", "shape", "role", "computeDtype"}, where);
+  Item item;
+  item.where = where;
+  item.source.dtype = read_dtype(object.Get("dtype"), "dtype of " + where);
+  item.source.shape = read_shape(object.Get("shape"), "shape of " + where);
+  item.source.role = kRoles[read_choice(object.Get("role"), "role of " + where, {"matrix", "vector", "table"})];
+  item.source.compute_dtype = read_dtype(object.Get("computeDtype"), "computeDtype of " + where);
+  check(validate(item.source, where));
+  check_compute_dtype(backend, item);
+
+  const int64_t elements = checked_elements(item.source.shape, item.source.dtype).value();
+  item.length = elements * static_cast<int64_t>(dtype_size(item.source.dtype));
+  const Napi::Value offset = object.Get("offset");
+  const Napi::Value source = object.Get("source");
+  if (is_mapped_file(source)) {
+    item.offset = absent(offset) ? 0 : read_integer(offset, "offset of " + where, 0, kMaxInteger);
+    item.file = read_mapped_file(source, "source of " + where);
+    check(item.file->check_range(item.offset, item.length));
+  } else {
+    if (!absent(offset))
+      reject(ErrorCode::kArgument, "an offset with a MappedFile only", where, "one with " + describe(source));
+    item.bytes = copy_elements(source, item.source.dtype, elements, "source of " + where);
+  }
+  return item;
+}
+
+}  // namespace
+
+Napi::Value upload(const std::shared_ptr<DeviceSession>& session, Napi::Value items, Napi::Value abort) {
+  session->check_open("Device.upload");
+  const Napi::Array array = read_array(items, "items of Device.upload", kMaxItems);
+  std::vector<Item> read;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    read.push_back(read_item(session->backend(), array[i], "items[" + std::to_string(i) + "] of Device.upload"));
+  }
+  auto job = std::make_unique<UploadJob>(session->env(), std::move(read));
+  job->abort = read_abort(abort, "abort of Device.upload");
+  return session->submit(std::move(job));
+}
+
+}  // namespace qavit::addon

@@ -1,0 +1,126 @@
+#include "core/executor.h"
+
+#include "core/arena.h"
+
+namespace qavit {
+
+namespace {
+
+// Places dense blocks one behind another behind the arena.
+class Staging {
+ public:
+  explicit Staging(size_t start) : end_(start) {}
+
+  size_t add(size_t bytes) {
+    const size_t offset = end_;
+    const auto rounded = aligned(bytes);
+    if (!rounded || *rounded > SIZE_MAX - end_) {
+      fits_ = false;
+    } else {
+      end_ += *rounded;
+    }
+    return offset;
+  }
+
+  bool fits() const { return fits_; }
+  size_t end() const { return end_; }
+
+ private:
+  size_t end_;
+  bool fits_ = true;
+};
+
+}  // namespace
+
+Status Executor::run(const Plan& plan, const std::vector<PlanInput>& inputs, std::vector<PlanOutput>* outputs,
+                     const AbortToken& abort) {
+  const PlanDescription& description = plan.description();
+  QAVIT_RETURN_IF_ERROR(check_indices(plan, inputs));
+
+  Staging staging(plan.arena_bytes());
+  std::vector<size_t> input_offsets(inputs.size(), 0);
+  std::vector<size_t> output_offsets(outputs->size(), 0);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i].device) input_offsets[i] = staging.add(inputs[i].host.size());
+  }
+  const auto output_bytes = [&](size_t i) {
+    return description.values[static_cast<size_t>(description.outputs[i])].bytes();
+  };
+  for (size_t i = 0; i < outputs->size(); ++i) {
+    if ((*outputs)[i].host != nullptr) output_offsets[i] = staging.add(output_bytes(i));
+  }
+  if (!staging.fits()) {
+    return expected(ErrorCode::kOutOfMemory, "inputs and outputs that fit in memory", "plan " + description.name,
+                    "more");
+  }
+  QAVIT_RETURN_IF_ERROR(reserve(staging.end()));
+
+  auto* const workspace = static_cast<char*>(workspace_->data);
+  std::vector<void*> input_data(inputs.size());
+  std::vector<void*> output_data(outputs->size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    input_data[i] = inputs[i].device ? inputs[i].device->data : workspace + input_offsets[i];
+    if (!inputs[i].device)
+      QAVIT_RETURN_IF_ERROR(backend_->copy_in(inputs[i].host.data(), input_data[i], inputs[i].host.size()));
+  }
+  for (size_t i = 0; i < outputs->size(); ++i) {
+    PlanOutput& output = (*outputs)[i];
+    if (output.host == nullptr) QAVIT_RETURN_IF_ERROR(allocate_tensor(output_bytes(i), &output.device));
+    output_data[i] = output.device ? output.device->data : workspace + output_offsets[i];
+  }
+  QAVIT_RETURN_IF_ERROR(backend_->run_all(plan.bind(workspace, input_data, output_data), abort, plan.key()));
+  for (size_t i = 0; i < outputs->size(); ++i) {
+    PlanOutput& output = (*outputs)[i];
+    if (output.host != nullptr) QAVIT_RETURN_IF_ERROR(backend_->copy_out(output_data[i], output.host, output_bytes(i)));
+  }
+  return Status();
+}
+
+Status Executor::check_indices(const Plan& plan, const std::vector<PlanInput>& inputs) const {
+  const PlanDescription& description = plan.description();
+  std::vector<bool> checked(inputs.size(), false);
+  for (const IndexRule& rule : plan.index_rules()) {
+    if (checked[rule.input]) continue;
+    checked[rule.input] = true;  // one look at an input covers all of its rules
+    const PlanInput& input = inputs[rule.input];
+    if (!input.device) {
+      QAVIT_RETURN_IF_ERROR(plan.check_indices(rule.input, input.host.data()));
+      continue;
+    }
+    std::vector<uint8_t> copy(description.values[static_cast<size_t>(description.inputs[rule.input])].bytes());
+    QAVIT_RETURN_IF_ERROR(backend_->copy_out(input.device->data, copy.data(), copy.size()));
+    QAVIT_RETURN_IF_ERROR(plan.check_indices(rule.input, copy.data()));
+  }
+  return Status();
+}
+
+Status Executor::reserve(size_t bytes) {
+  if (workspace_ && workspace_->bytes >= bytes) return Status();
+  release();  // before the larger block is taken, so that both never exist at once
+  std::shared_ptr<Buffer> buffer;
+  QAVIT_RETURN_IF_ERROR(backend_->allocate(bytes, &buffer));
+  workspace_ = std::move(buffer);
+  counters_->arena_bytes = workspace_->bytes;
+  return Status();
+}
+
+Status Executor::allocate_tensor(size_t bytes, std::shared_ptr<Buffer>* buffer) {
+  std::shared_ptr<Buffer> made;
+  QAVIT_RETURN_IF_ERROR(backend_->allocate(bytes, &made));
+  counters_->tensor_bytes += bytes;
+  Buffer* const raw = made.get();
+  // The deleter holds the backend: its memory must not outlive it.
+  *buffer = std::shared_ptr<Buffer>(
+      raw, [made = std::move(made), backend = backend_, counters = counters_, bytes](Buffer*) mutable {
+        made.reset();
+        counters->tensor_bytes -= bytes;
+      });
+  return Status();
+}
+
+void Executor::release() {
+  workspace_.reset();
+  counters_->arena_bytes = 0;
+}
+
+}  // namespace qavit

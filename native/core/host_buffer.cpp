@@ -1,0 +1,73 @@
+#include "core/host_buffer.h"
+
+#include <cstdint>
+#include <cstdio>
+#include <new>
+
+#ifdef __unix__
+#include <unistd.h>
+#endif
+
+#include "core/arena.h"
+
+namespace qavit {
+
+namespace {
+
+class HostBuffer : public Buffer {
+ public:
+  explicit HostBuffer(size_t size) {
+    data = ::operator new(size, std::align_val_t(kAlignment), std::nothrow);
+    bytes = data != nullptr ? size : 0;
+  }
+  ~HostBuffer() override { ::operator delete(data, std::align_val_t(kAlignment)); }
+  HostBuffer(const HostBuffer&) = delete;
+  HostBuffer& operator=(const HostBuffer&) = delete;
+};
+
+// The number a cgroup file holds; SIZE_MAX for "max" or no such file.
+size_t read_limit(const char* path) {
+  std::FILE* file = std::fopen(path, "r");
+  if (file == nullptr) return SIZE_MAX;
+  unsigned long long limit = 0;
+  const bool found = std::fscanf(file, "%llu", &limit) == 1;
+  std::fclose(file);
+  return found ? static_cast<size_t>(limit) : SIZE_MAX;
+}
+
+size_t physical_memory() {
+#ifdef __unix__
+  const long pages = sysconf(_SC_PHYS_PAGES);
+  const long page = sysconf(_SC_PAGE_SIZE);
+  if (pages > 0 && page > 0) return static_cast<size_t>(pages) * static_cast<size_t>(page);
+#endif
+  return SIZE_MAX;
+}
+
+}  // namespace
+
+size_t host_memory_limit() {
+  size_t limit = physical_memory();
+  for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+    const size_t cgroup = read_limit(path);
+    if (cgroup < limit) limit = cgroup;
+  }
+  return limit;
+}
+
+Status allocate_host_buffer(size_t bytes, std::shared_ptr<Buffer>* buffer) {
+  // Small blocks skip the look at the limits, which reads files.
+  constexpr size_t kSurelyThere = size_t{64} << 20;
+  const std::string wanted = std::to_string(bytes) + " bytes";
+  if (bytes > kSurelyThere && bytes > host_memory_limit()) {
+    return expected(ErrorCode::kOutOfMemory, wanted, "working memory",
+                    "a limit of " + std::to_string(host_memory_limit()));
+  }
+  auto made = std::make_shared<HostBuffer>(bytes > 0 ? bytes : 1);
+  if (made->data == nullptr)
+    return expected(ErrorCode::kOutOfMemory, wanted, "working memory", "none from the allocator");
+  *buffer = std::move(made);
+  return Status();
+}
+
+}  // namespace qavit

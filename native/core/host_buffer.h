@@ -1,0 +1,20 @@
+// Host memory as a Buffer, for backends whose device is this machine.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "core/backend.h"
+#include "core/status.h"
+
+namespace qavit {
+
+// Uninitialised, aligned to kAlignment. ERR_OUT_OF_MEMORY when the allocator has none, and also when `bytes` exceeds
+// what this process may ever have: Linux hands out addresses it cannot back, and would end the process on the first
+// touch.
+Status allocate_host_buffer(size_t bytes, std::shared_ptr<Buffer>* buffer);
+
+// Physical memory, or the cgroup's limit where that is lower; SIZE_MAX where unknown.
+size_t host_memory_limit();
+
+}  // namespace qavit

@@ -1,0 +1,74 @@
+#include "core/queue.h"
+
+#include <exception>
+#include <new>
+#include <system_error>
+
+namespace qavit {
+
+Status JobQueue::start(Finished finished, std::function<void()> stopped, std::unique_ptr<JobQueue>* queue) {
+  std::unique_ptr<JobQueue> made(new JobQueue(std::move(finished), std::move(stopped)));
+  try {
+    made->thread_ = std::thread([raw = made.get()] { raw->loop(); });
+  } catch (const std::system_error& error) {
+    return expected(ErrorCode::kOutOfMemory, "a thread", "the device's queue", error.what());
+  }
+  *queue = std::move(made);
+  return Status();
+}
+
+JobQueue::~JobQueue() {
+  stop();
+  join();
+}
+
+Status JobQueue::submit(std::unique_ptr<Job>& job) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (stopping_) return expected(ErrorCode::kArgument, "an open device", job->where, "a closed one");
+  jobs_.push_back(std::move(job));
+  wake_.notify_one();
+  return Status();
+}
+
+void JobQueue::stop() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  stopping_ = true;
+  wake_.notify_one();
+}
+
+void JobQueue::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void JobQueue::loop() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+    if (jobs_.empty()) break;  // stopping, and everything has been handed back
+    std::unique_ptr<Job> job = std::move(jobs_.front());
+    jobs_.pop_front();
+    lock.unlock();
+    execute(*job);
+    finished_(std::move(job));
+    lock.lock();
+  }
+  lock.unlock();
+  stopped_();
+}
+
+void JobQueue::execute(Job& job) const {
+  const AbortToken abort(job.abort.get(), &stopping_);
+  if (abort.aborted()) {
+    job.status = expected(ErrorCode::kAborted, "completion", job.where, abort.reason());
+    return;
+  }
+  try {
+    job.status = job.run(abort);
+  } catch (const std::bad_alloc&) {
+    job.status = expected(ErrorCode::kOutOfMemory, "memory", job.where, "none from the allocator");
+  } catch (const std::exception& error) {
+    job.status = expected(ErrorCode::kDevice, "completion", job.where, error.what());
+  }
+}
+
+}  // namespace qavit

@@ -1,0 +1,104 @@
+#include "reference/reference_backend.h"
+
+#include <cstring>
+
+#include "core/host_buffer.h"
+#include "core/shape.h"
+#include "core/visit.h"
+#include "reference/elements.h"
+#include "reference/operations.h"
+
+namespace qavit::reference {
+
+namespace {
+
+Status only_f32_and_bf16(const std::string& what, const std::string& where, DType dtype) {
+  return expected(ErrorCode::kDType, what + " in f32 or bf16", where, dtype_name(dtype));
+}
+
+float source_element(const WeightSource& source, int64_t i) {
+  const char* at = static_cast<const char*>(source.data) + i * static_cast<int64_t>(dtype_size(source.dtype));
+  if (source.dtype == DType::kF32) {
+    float value;
+    std::memcpy(&value, at, sizeof value);
+    return value;
+  }
+  uint16_t bits;
+  std::memcpy(&bits, at, sizeof bits);
+  return source.dtype == DType::kBF16 ? bf16_to_f32(bits) : f16_to_f32(bits);
+}
+
+struct Run {
+  void operator()(const PatchEmbedParams& p) const { patch_embed(p); }
+  void operator()(const LayerNormParams& p) const { layer_norm(p); }
+  void operator()(const LinearParams& p) const { linear(p); }
+  void operator()(const ConcatAttentionParams& p) const { concat_attention(p); }
+  void operator()(const QuestionAttentionParams& p) const { question_attention(p); }
+  void operator()(const GatedProjectionParams& p) const { gated_projection(p); }
+  void operator()(const GatherRowsParams& p) const { gather_rows(p); }
+  void operator()(const CopyParams& p) const { copy(p); }
+};
+
+class ReferenceBackend : public Backend {
+ public:
+  DeviceInfo info() const override { return {"reference", "reference", "", 1, {DType::kF32, DType::kBF16}}; }
+
+  Status upload(const WeightSource& source, std::shared_ptr<Weight>* weight) override {
+    const bool vector = source.role == WeightRole::kVector;
+    const DType dtype = vector ? DType::kF32 : source.compute_dtype;
+    if (dtype != DType::kF32 && dtype != DType::kBF16)
+      return only_f32_and_bf16("a weight", "the reference backend", dtype);
+    auto made = std::make_shared<DenseWeight>();
+    const int64_t elements = checked_elements(source.shape, DType::kF32).value_or(0);
+    made->values.reserve(static_cast<size_t>(elements));
+    for (int64_t i = 0; i < elements; ++i) {
+      const float value = source_element(source, i);
+      made->values.push_back(dtype == DType::kBF16 ? bf16_to_f32(f32_to_bf16(value)) : value);
+    }
+    made->role = source.role;
+    made->dtype = dtype;
+    made->shape = source.shape;
+    made->bytes = made->values.size() * sizeof(float);
+    *weight = std::move(made);
+    return Status();
+  }
+
+  Status allocate(size_t bytes, std::shared_ptr<Buffer>* buffer) override {
+    return allocate_host_buffer(bytes, buffer);
+  }
+
+  Status copy_in(const void* host, void* device, size_t bytes) override {
+    std::memcpy(device, host, bytes);
+    return Status();
+  }
+
+  Status copy_out(const void* device, void* host, size_t bytes) override {
+    std::memcpy(host, device, bytes);
+    return Status();
+  }
+
+  Status supports(const OpParams& params) const override {
+    Status status;
+    std::visit(
+        [&](const auto& p) {
+          for_each_view(p, [&](const View& view, const char* name, Access, bool) {
+            if (view.present() && view.dtype == DType::kF16 && status.ok()) {
+              status = only_f32_and_bf16(name, op_name(params), view.dtype);
+            }
+          });
+        },
+        params);
+    return status;
+  }
+
+  Status run(const OpParams& params) override {
+    std::visit(Run{}, params);
+    return Status();
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_reference_backend() { return std::make_unique<ReferenceBackend>(); }
+
+}  // namespace qavit::reference
