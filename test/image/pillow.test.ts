@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import path from 'node:path';
 
 import { loadAddon } from '../../lib/binding/load';
 import type { ResampleFilter } from '../../lib/binding/native';
 import { parsePreprocessorConfig, prepareImage } from '../../lib/image';
+import { fixture } from '../support/paths';
 import { noiseImage } from './support';
 
 /** Written by training/pillow_digests.py with Pillow and transformers. */
@@ -14,8 +14,7 @@ interface Digests {
   processors: { config: object; picture: [number, number]; prepared: [number, number]; sha256: string }[];
 }
 
-const file = path.join(__dirname, '../../../test/fixtures/images/pillow-digests.json');
-const digests = JSON.parse(readFileSync(file, 'utf8')) as Digests;
+const digests = JSON.parse(readFileSync(fixture('images', 'pillow-digests.json'), 'utf8')) as Digests;
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
