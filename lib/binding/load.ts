@@ -1,10 +1,14 @@
 import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import { QAViTError } from '../errors';
 import type { NativeAddon } from './native';
 
 /** The package's root: this file is dist/lib/binding/load.js. */
 const root = path.join(__dirname, '..', '..', '..');
+
+/** What is loaded here is decided at run time: package.json lies outside what TypeScript compiles, and the addon may be elsewhere. */
+const load = createRequire(__filename);
 
 /** Where an addon may be, best first. `QAVIT_ADDON` names one and rules out the others. */
 function candidates(): string[] {
@@ -14,8 +18,7 @@ function candidates(): string[] {
 }
 
 function packageVersion(): string {
-  // Read at run time: package.json lies outside what TypeScript compiles.
-  const { version } = require(path.join(root, 'package.json')) as { version: string };
+  const { version } = load(path.join(root, 'package.json')) as { version: string };
   return version;
 }
 
@@ -24,7 +27,7 @@ function tryLoad(candidate: string): NativeAddon | string {
   if (path.isAbsolute(candidate) && !existsSync(candidate)) return 'no such file';
   let addon: NativeAddon;
   try {
-    addon = require(candidate) as NativeAddon;
+    addon = load(candidate) as NativeAddon;
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     return code === 'MODULE_NOT_FOUND' ? 'not installed' : (message.split('\n')[0] ?? 'failed');

@@ -1,5 +1,7 @@
 #include "core/executor.h"
 
+#include <algorithm>
+
 #include "core/arena.h"
 
 namespace qavit {
@@ -95,6 +97,7 @@ Status Executor::check_indices(const Plan& plan, const std::vector<PlanInput>& i
 }
 
 Status Executor::reserve(size_t bytes) {
+  bytes = std::max(bytes, kAlignment);  // a plan may need none; its address must still be a real one
   if (workspace_ && workspace_->bytes >= bytes) return Status();
   release();  // before the larger block is taken, so that both never exist at once
   std::shared_ptr<Buffer> buffer;
