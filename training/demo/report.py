@@ -1,0 +1,62 @@
+"""The comparison of the arms: results as JSON beside the checkpoints, and the table of the READMEs."""
+
+import json
+
+import numpy as np
+
+from .questions import FAMILIES
+from .settings import Settings
+
+ARMS = {
+    "plain": "(a) no fusing",
+    "question": "(b) QA-ViT",
+    "constant": "(c) constants instead of the question",
+}
+ROWS = [*FAMILIES, "all families"]
+
+
+def save_scores(settings: Settings, arm: str, seed: int, scores: dict) -> None:
+    path = settings.out / f"scores-{arm}-{seed}.json"
+    path.write_text(json.dumps(scores, indent=1) + "\n")
+
+
+def load_scores(settings: Settings) -> dict[str, dict[int, dict]]:
+    """Arm -> seed -> scores, of whatever has been run."""
+    found: dict[str, dict[int, dict]] = {arm: {} for arm in ARMS}
+    for arm in ARMS:
+        for path in sorted(settings.out.glob(f"scores-{arm}-*.json")):
+            found[arm][int(path.stem.rsplit("-", 1)[1])] = json.loads(path.read_text())
+    return found
+
+
+def table(settings: Settings) -> str:
+    """Markdown: exact match in per cent, mean over seeds and, with more than one seed, the standard deviation."""
+    scores = load_scores(settings)
+    titles = [f"{title}, {len(scores[arm])} seed{'s' * (len(scores[arm]) != 1)}" for arm, title in ARMS.items()]
+    lines = [f"| question family | {' | '.join(titles)} |", "|---" + "|---:" * len(ARMS) + "|"]
+    for row in ROWS:
+        cells = [_cell([run[row] for run in scores[arm].values()]) for arm in ARMS]
+        lines.append(f"| {row} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def seed_table(settings: Settings) -> str:
+    """Markdown: the mean over families, one line a seed, and the gates of arm (b)."""
+    scores = load_scores(settings)
+    seeds = sorted({seed for runs in scores.values() for seed in runs})
+    lines = [
+        f"| seed | {' | '.join(ARMS.values())} | tanh(beta) of (b), layer by layer |",
+        "|---" * (len(ARMS) + 2) + "|",
+    ]
+    for seed in seeds:
+        cells = [_cell([scores[arm][seed]["all families"]] if seed in scores[arm] else []) for arm in ARMS]
+        gates = scores["question"].get(seed, {}).get("gates", [])
+        lines.append(f"| {seed} | {' | '.join(cells)} | {', '.join(f'{g:+.3f}' for g in gates)} |")
+    return "\n".join(lines)
+
+
+def _cell(values: list[float]) -> str:
+    if not values:
+        return "not run"
+    mean = f"{np.mean(values):.1f}"
+    return mean if len(values) == 1 else f"{mean} ± {np.std(values, ddof=1):.1f}"

@@ -1,0 +1,81 @@
+"""python -m demo.run: everything from drawing the pictures to models/demo. Run it from training/.
+
+--stage picks one step (each reads what the steps before it left in training/out/demo), --quick tries them all in minutes.
+"""
+
+import argparse
+import os
+
+import torch
+
+from .arms import load_arm, score_arm, train_arm, warm_up
+from .data import load_split
+from .export import check_size, export
+from .features import TowerFeatures, compute_features, load_tower
+from .pretrain import pretrain
+from .readme import write_readme
+from .report import ARMS, load_scores, table
+from .samples import write_samples
+from .settings import QUICK, Settings
+from .verify import verify
+
+STAGES = ("render", "pretrain", "warm-up", "arms", "evaluate", "export", "verify", "report")
+SHIPPED = ("question", 0)  # the first seed, not the best one
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--stage", choices=STAGES, nargs="+", default=STAGES, help="only these, in this order")
+    parser.add_argument("--arm", choices=tuple(ARMS), nargs="+", default=tuple(ARMS), help="only these arms")
+    parser.add_argument("--seed", type=int, nargs="+", help="only these seeds (default: all)")
+    parser.add_argument("--quick", action="store_true", help="a few minutes; its accuracy means nothing")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all)")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    settings = QUICK if options.quick else Settings()
+    seeds = options.seed if options.seed is not None else settings.seeds
+    for stage in options.stage:
+        run_stage(stage, settings, options.arm, seeds)
+
+
+def run_stage(stage: str, settings: Settings, arms: list[str], seeds: list[int]) -> None:
+    runs = [(arm, seed) for seed in seeds for arm in arms]
+    if stage == "render":
+        for split in ("train", "held_out"):
+            load_split(split, settings)
+    elif stage == "pretrain":
+        pretrain(settings)
+    elif stage == "warm-up":
+        warm_up(settings, features_of(settings))
+    elif stage == "arms":
+        tower, features = load_tower(settings), features_of(settings)
+        for arm, seed in runs:
+            train_arm(arm, seed, settings, tower, features)
+    elif stage == "evaluate":
+        for arm, seed in runs:
+            score_arm(arm, seed, settings, *load_arm(arm, seed, settings, load_tower(settings)))
+    elif stage in ("export", "verify"):
+        tower = load_tower(settings)
+        reader, visual = load_arm(*SHIPPED, settings, tower)
+        if stage == "export":
+            export(settings, tower, reader, visual)
+            write_samples(settings, *load_arm(*SHIPPED, settings, tower))
+        else:
+            verify(settings, reader, visual)
+    else:
+        write_readme(settings)
+        print(table(settings), f"\n{check_size() / 2**20:.1f} MiB", load_scores(settings)["question"].keys())
+
+
+_features: dict[str, TowerFeatures] = {}
+
+
+def features_of(settings: Settings) -> TowerFeatures:
+    """Computed once a run: two stages need them, and they take gigabytes."""
+    if settings.name not in _features:
+        _features[settings.name] = compute_features(load_tower(settings), settings)
+    return _features[settings.name]
+
+
+if __name__ == "__main__":
+    main()

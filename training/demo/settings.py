@@ -1,0 +1,65 @@
+"""Every size and step count of the demo model in one place."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+TRAINING = Path(__file__).resolve().parent.parent
+SCRATCH = TRAINING / "out" / "demo"  # ignored by git
+MODEL = TRAINING.parent / "models" / "demo"
+
+# Scene seeds: training and held-out pictures come from ranges that cannot meet.
+TRAIN_SEEDS = range(10_000_000)
+HELD_OUT_SEEDS = range(20_000_000, 30_000_000)
+assert TRAIN_SEEDS.stop <= HELD_OUT_SEEDS.start
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Sizes in pixels, tokens and steps; C, H, L, E as in the architecture notes."""
+
+    name: str = "full"
+    picture: int = 64
+    patch: int = 8
+    width: int = 128  # C
+    heads: int = 4  # H, so D = 32
+    layers: int = 6  # L; 'late' fuses 3, 4 and 5
+    language_width: int = 128  # E, and Dq: question features come from the language model's own encoder
+    language_layers: int = 2
+    train_pictures: int = 60_000
+    held_out_pictures: int = 1_000
+    pretrain_batch: int = 64
+    pretrain_lower_steps: int = 5_000  # the lower half alone, on what each patch shows
+    pretrain_full_steps: int = 2_000  # the whole tower, adding the caption objective
+    pretrain_rate: float = 1e-3
+    batch: int = 64
+    warm_up_steps: int = 4_000  # projector and language model on the plain tower; shared by all arms
+    arm_steps: int = 2_500
+    rate: float = 1.5e-3
+    arm_rate: float = 5e-4
+    adapter_rate: float = 1e-3
+    gate_rate: float = 5e-3
+    seeds: tuple[int, ...] = field(default=(0, 1, 2))
+
+    @property
+    def out(self) -> Path:
+        folder = SCRATCH / self.name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+QUICK = Settings(
+    name="quick",  # a run of a few minutes that exercises every stage; its accuracy means nothing
+    train_pictures=3_000,
+    held_out_pictures=200,
+    pretrain_lower_steps=100,
+    pretrain_full_steps=40,
+    warm_up_steps=100,
+    arm_steps=50,
+    seeds=(0,),
+)
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
