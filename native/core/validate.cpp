@@ -60,12 +60,11 @@ void check(const LayerNormParams& p, Rules& rules) {
 
 void check(const LinearParams& p, Rules& rules) {
   const auto [groups, out, in] = p.weight->shape;  // groups * out and groups * in are bounded by the weight's elements
-  if (p.x.cols != groups * in) {
-    // Said of the weight: its shape is what a user brings, x follows from the graph.
-    const bool divisible = p.x.cols % groups == 0;
-    const std::string wanted =
-        divisible ? to_string(Shape{groups, out, p.x.cols / groups}) : std::to_string(p.x.cols) + " inputs";
-    return rules.fail(ErrorCode::kShape, "weight " + wanted, to_string(p.weight->shape));
+  // Said of the weight where possible: its shape is what a user brings, x follows from the graph.
+  if (p.x.cols % groups == 0) {
+    rules.shape(p.weight, "weight", {groups, out, p.x.cols / groups});
+  } else {
+    rules.shape(p.x, "x", {p.x.batch, p.x.rows, groups * in});
   }
   rules.float_dtype(p.x, "x");
   rules.dtype(p.weight, "weight", p.x.dtype);
