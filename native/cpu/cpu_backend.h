@@ -1,4 +1,5 @@
-// The CPU backend: packed, blocked kernels in four instruction-set variants, one of which is chosen when the backend is made.
+// The CPU backend: packed, blocked kernels in four instruction-set variants, one of which is chosen when the backend is
+// made.
 #pragma once
 
 #include <memory>
@@ -15,8 +16,8 @@ struct CpuOptions {
   std::string isa;  // "generic" | "avx2" | "avx512" | "avx512bf16"; "" = QAVIT_CPU if set, else the best there is
 };
 
-// Null, with *status saying why, when the instruction set is unknown or not on this processor (ERR_UNSUPPORTED), when `threads`
-// is out of range (ERR_ARGUMENT) or when threads cannot be started (ERR_OUT_OF_MEMORY).
+// Null, with *status saying why, when the instruction set is unknown or not on this processor (ERR_UNSUPPORTED), when
+// `threads` is out of range (ERR_ARGUMENT) or when threads cannot be started (ERR_OUT_OF_MEMORY).
 std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options, Status* status);
 
 // The instruction sets this processor and operating system offer, slowest ("generic") first.

@@ -1,0 +1,108 @@
+#include "cpu/attention_tasks.h"
+
+#include <algorithm>
+
+namespace qavit::cpu {
+
+namespace {
+
+constexpr int64_t kTasksPerThread = 4;
+
+// Packing a head's keys and values costs about as much as eleven query rows; with 56 and more it is a small part of a
+// task.
+constexpr int64_t kRowsWorthPacking = 56;
+
+}  // namespace
+
+AttentionTasks::AttentionTasks(Context& context, const Operands& operands)
+    : context_(context), o_(operands), width_(operands.q.cols / operands.heads) {
+  const bool bf16 = context.kernels.bf16_attention && operands.q.dtype == DType::kBF16;
+  product_ = bf16 ? DType::kBF16 : DType::kF32;
+  per_unit_ = bf16 ? context.kernels.bf16_per_unit : 1;
+  // Keys are [units of D][keys], values [units of keys][D]; either way both dimensions are padded to whole vectors.
+  const int64_t head_floats = padded(width_) * padded(o_.k.rows);
+  picture_floats_ = head_floats;
+  question_floats_ = o_.question_k.present() ? padded(width_) * padded(o_.question_k.rows) : 0;
+  // One vector more than needed: rows a multiple of 4 KiB apart would share one set of the level-1 cache.
+  score_stride_ = padded(o_.k.rows) + padded(o_.question_k.rows) + context.kernels.width;
+}
+
+int64_t AttentionTasks::padded(int64_t n) const {
+  const int64_t width = context_.kernels.width;
+  return (n + width - 1) / width * width;
+}
+
+int64_t AttentionTasks::question_count(int64_t batch) const {
+  if (!o_.question_k.present()) return 0;
+  return o_.question_lengths.present() ? o_.question_lengths.row<int32_t>(0, 0)[batch] : o_.question_k.rows;
+}
+
+Status AttentionTasks::prepare(const char* where) {
+  for (PackedHeads& packed : context_.packed_heads) packed = PackedHeads{};
+  const int64_t floats = 2 * (picture_floats_ + question_floats_) + context_.kernels.rows * score_stride_;
+  return context_.reserve_scratch(static_cast<size_t>(floats) * sizeof(float), where);
+}
+
+int64_t AttentionTasks::blocks() const {
+  const int64_t heads = o_.heads * o_.q.batch;
+  const int64_t wanted = (kTasksPerThread * context_.pool.size() + heads - 1) / heads;
+  return std::clamp<int64_t>(wanted, 1, std::max<int64_t>(1, o_.q.rows / kRowsWorthPacking));
+}
+
+AttentionTasks::Task AttentionTasks::task(int64_t index) const {
+  const int64_t blocks = this->blocks(), block = index % blocks;
+  Task task;
+  task.batch = index / blocks % o_.q.batch;
+  task.head = index / blocks / o_.q.batch;
+  task.first = o_.q.rows * block / blocks;
+  task.rows = o_.q.rows * (block + 1) / blocks - task.first;
+  return task;
+}
+
+HeadRows AttentionTasks::rows_of(const View& view, const Task& task, int64_t count) const {
+  const int64_t element = task.batch * view.batch_stride + task.head * width_;
+  return {static_cast<const char*>(view.data) + element * static_cast<int64_t>(dtype_size(view.dtype)), view.dtype,
+          view.row_stride, count};
+}
+
+AttentionBlock AttentionTasks::block_of(const Task& task, int thread) {
+  float* scratch = context_.scratch[static_cast<size_t>(thread)].floats();
+  PackedHeads& packed = context_.packed_heads[static_cast<size_t>(thread)];
+  const int64_t questions = question_count(task.batch);
+  const auto pack = [&](const View& keys, const View& values, int64_t count, float* out, int64_t floats) {
+    context_.kernels.pack_keys(rows_of(keys, task, count), width_, product_, out);
+    if (values.present()) context_.kernels.pack_values(rows_of(values, task, count), width_, product_, out + floats);
+  };
+
+  const int64_t picture = task.head * o_.q.batch + task.batch;
+  if (packed.picture != picture) {
+    pack(o_.k, o_.v, o_.k.rows, scratch, picture_floats_);
+    packed.picture = picture;
+  }
+  float* question_scratch = scratch + 2 * picture_floats_;
+  if (questions > 0) {
+    const bool shared =
+        o_.question_k.batch_stride == 0 && (!o_.question_v.present() || o_.question_v.batch_stride == 0);
+    const int64_t question = shared ? task.head : picture;
+    if (packed.question != question || packed.question_count != questions) {
+      pack(o_.question_k, o_.question_v, questions, question_scratch, question_floats_);
+      packed.question = question;
+      packed.question_count = questions;
+    }
+  }
+
+  AttentionBlock block;
+  block.segments[0] = {question_scratch, question_scratch + question_floats_, questions};
+  block.segments[1] = {scratch, scratch + picture_floats_, o_.k.rows};
+  block.queries = rows_of(o_.q, task, task.rows);
+  block.queries.data = static_cast<const char*>(block.queries.data) +
+                       task.first * o_.q.row_stride * static_cast<int64_t>(dtype_size(o_.q.dtype));
+  block.width = width_;
+  block.scale = o_.scale;
+  block.dtype = product_;
+  block.scores = question_scratch + 2 * question_floats_;
+  block.score_stride = score_stride_;
+  return block;
+}
+
+}  // namespace qavit::cpu

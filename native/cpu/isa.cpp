@@ -1,0 +1,138 @@
+#include "cpu/isa.h"
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+
+#include "cpu/kernel_tables.h"
+
+#if QAVIT_CPU_X86
+#include <cpuid.h>
+#endif
+
+namespace qavit::cpu {
+
+namespace {
+
+#if QAVIT_CPU_X86
+struct Registers {
+  uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+};
+
+// Zeros where the processor does not know the leaf.
+Registers cpuid(uint32_t leaf, uint32_t subleaf = 0) {
+  Registers r;
+  __get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx);
+  return r;
+}
+
+// Which register files the operating system saves on a context switch. The intrinsic needs -mxsave; this file has no
+// flags.
+uint64_t enabled_state() {
+  uint32_t low, high;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (static_cast<uint64_t>(high) << 32) | low;
+}
+
+bool bit(uint32_t value, int n) { return ((value >> n) & 1u) != 0; }
+
+std::vector<Isa> detect() {
+  std::vector<Isa> found = {Isa::kGeneric};
+  const Registers basic = cpuid(1);
+  const bool saves_state = bit(basic.ecx, 27);  // OSXSAVE
+  const uint64_t state = saves_state ? enabled_state() : 0;
+  const Registers extended = cpuid(7);
+  const bool ymm = (state & 0x6u) == 0x6u;  // xmm, ymm
+  const bool avx2 =
+      bit(basic.ecx, 28) && bit(basic.ecx, 12) && bit(basic.ecx, 29) && bit(extended.ebx, 5);  // AVX, FMA, F16C, AVX2
+  if (!ymm || !avx2) return found;
+  found.push_back(Isa::kAvx2);
+  const bool zmm = (state & 0xe6u) == 0xe6u;  // and opmask, upper halves, zmm16-31
+  const bool avx512 =
+      bit(extended.ebx, 16) && bit(extended.ebx, 17) && bit(extended.ebx, 30) && bit(extended.ebx, 31);  // F DQ BW VL
+  if (!zmm || !avx512) return found;
+  found.push_back(Isa::kAvx512);
+  if (bit(cpuid(7, 1).eax, 5)) found.push_back(Isa::kAvx512Bf16);
+  return found;
+}
+#else
+std::vector<Isa> detect() { return {Isa::kGeneric}; }
+#endif
+
+std::string names_of(const std::vector<Isa>& isas) {
+  std::string list;
+  for (const Isa isa : isas) list += (list.empty() ? "" : ", ") + std::string(isa_name(isa));
+  return list;
+}
+
+}  // namespace
+
+const char* isa_name(Isa isa) {
+  switch (isa) {
+    case Isa::kGeneric:
+      return "generic";
+    case Isa::kAvx2:
+      return "avx2";
+    case Isa::kAvx512:
+      return "avx512";
+    case Isa::kAvx512Bf16:
+      return "avx512bf16";
+  }
+  return "";
+}
+
+const std::vector<Isa>& available_isas() {
+  static const std::vector<Isa> isas = detect();
+  return isas;
+}
+
+const KernelTable& kernels_of(Isa isa) {
+#if QAVIT_CPU_X86
+  if (isa == Isa::kAvx2) return avx2_kernels();
+  if (isa == Isa::kAvx512) return avx512_kernels();
+  if (isa == Isa::kAvx512Bf16) return avx512bf16_kernels();
+#endif
+  static_cast<void>(isa);
+  return generic_kernels();
+}
+
+Status choose_isa(const std::string& name, Isa* isa) {
+  const char* environment = std::getenv("QAVIT_CPU");
+  const bool from_environment = name.empty() && environment != nullptr && environment[0] != '\0';
+  const std::string wanted = from_environment ? environment : name;
+  const std::vector<Isa>& available = available_isas();
+  if (wanted.empty()) {
+    *isa = available.back();
+    return Status();
+  }
+  for (const Isa candidate : available) {
+    if (wanted == isa_name(candidate)) {
+      *isa = candidate;
+      return Status();
+    }
+  }
+  return expected(ErrorCode::kUnsupported, "an instruction set of this processor (" + names_of(available) + ")",
+                  from_environment ? "QAVIT_CPU" : "isa", wanted);
+}
+
+std::string processor_name() {
+#if QAVIT_CPU_X86
+  if (cpuid(0x80000000u).eax >= 0x80000004u) {
+    char brand[49] = {};
+    for (uint32_t leaf = 0; leaf < 3; ++leaf) {
+      const Registers r = cpuid(0x80000002u + leaf);
+      std::memcpy(brand + leaf * 16, &r, sizeof r);
+    }
+    const std::string name = brand;
+    const size_t begin = name.find_first_not_of(' ');
+    return begin == std::string::npos ? "x86-64" : name.substr(begin, name.find_last_not_of(' ') + 1 - begin);
+  }
+  return "x86-64";
+#elif defined(__aarch64__) || defined(_M_ARM64)
+  return "arm64";
+#else
+  return "cpu";
+#endif
+}
+
+}  // namespace qavit::cpu

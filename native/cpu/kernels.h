@@ -1,0 +1,174 @@
+// KernelTable: what one instruction set's kernels offer, and the PODs they are called with. Kernels are
+// single-threaded, allocate nothing and cannot fail; the drivers beside this file (gemm.cpp, concat_attention.cpp, ...)
+// split the work and own the memory.
+//
+// Words used here. A *unit* is what one multiply-add takes from the inner dimension: one element, or two bf16 elements
+// in 32 bits. A *panel* is a run of table.columns output columns, packed [units][columns] so that the micro-kernel
+// reads it straight through; the last one is padded with zeros. A *tile* is up to table.rows rows of the other operand,
+// packed [units][rows of the tile].
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/ops.h"
+#include "core/view.h"
+
+namespace qavit::cpu {
+
+// An IEEE half as it lies in memory; bf16 is uint16_t.
+enum class Half : uint16_t {};
+
+// Rows of a view counted through all batch entries: row r is row r % rows of entry r / rows.
+struct RowSpan {
+  void* data = nullptr;  // null: absent
+  DType dtype = DType::kF32;
+  int64_t rows = 1;  // per batch entry
+  int64_t batch_stride = 0;
+  int64_t row_stride = 0;
+
+  // Element (r, column).
+  char* at(int64_t r, int64_t column) const {
+    const int64_t element = (r / rows) * batch_stride + (r % rows) * row_stride + column;
+    return static_cast<char*>(data) + element * static_cast<int64_t>(dtype_size(dtype));
+  }
+};
+
+inline RowSpan span_of(const View& view) {
+  if (!view.present()) return RowSpan{};
+  return RowSpan{view.data, view.dtype, view.rows, view.batch_stride, view.row_stride};
+}
+
+// `rows` rows cut into tiles of nearly equal height, none higher than the micro-kernel's.
+struct Tiling {
+  int64_t rows = 0;
+  int64_t tiles = 0;
+
+  int64_t begin(int64_t tile) const { return rows * tile / tiles; }
+  int height(int64_t tile) const { return static_cast<int>(begin(tile + 1) - begin(tile)); }
+};
+
+// One weight panel: rows [first, first + valid) of a dense [out, in] matrix.
+struct WeightPanel {
+  const void* source = nullptr;  // row `first`
+  DType source_dtype = DType::kF32;
+  DType dtype = DType::kF32;  // of the product: f32 or bf16
+  int64_t in = 0;
+  int valid = 0;
+  void* out = nullptr;
+};
+
+// One tile of the row operand: rows [first, first + height) of x, columns [column, column + in).
+struct RowTile {
+  RowSpan x;
+  int64_t first = 0;
+  int height = 0;
+  int64_t column = 0;
+  int64_t in = 0;
+  DType dtype = DType::kF32;  // of the product
+  float* out = nullptr;
+};
+
+// The same where the rows are image patches, P * P * 3 bytes each, read from u8 [B, height, width * 3].
+struct PatchTile {
+  RowSpan pixels;  // rows = image rows; one span row is one line of pixels
+  int64_t patches_across = 0;
+  int64_t patches_down = 0;
+  int64_t patch = 0;  // P
+  int64_t first = 0;  // patch index through all images
+  int height = 0;
+  DType dtype = DType::kF32;
+  float* out = nullptr;
+};
+
+// y = residual + alpha * activation(x W^T + bias) for tiles [tile_begin, tile_end) and panels [panel_begin, panel_end)
+// of one group. With gate_weight: the bracket is x W^T + bias + gate * (x Wg^T + gate_bias).
+struct GemmBlock {
+  const float* tiles = nullptr;  // packed tile t begins at tiles + tiling.begin(t) * units
+  Tiling tiling;
+  int64_t tile_begin = 0;
+  int64_t tile_end = 0;
+  int64_t first_row = 0;  // row of y that tile 0 begins with
+  const char* panels = nullptr;
+  const char* gate_panels = nullptr;  // null: no second product
+  size_t panel_bytes = 0;
+  int64_t panel_begin = 0;
+  int64_t panel_end = 0;
+  int64_t units = 0;
+  int64_t columns = 0;               // of the group; the last panel may reach past it
+  int64_t column_offset = 0;         // of the group in y, residual and bias
+  DType dtype = DType::kF32;         // of the product
+  const float* bias = nullptr;       // padded to whole vectors; null: zero
+  const float* gate_bias = nullptr;  // like bias
+  float gate = 0.0f;
+  Activation activation = Activation::kNone;
+  float alpha = 1.0f;
+  RowSpan residual;
+  RowSpan y;
+};
+
+// Keys or values of one head: `count` rows of `width` columns.
+struct HeadRows {
+  const void* data = nullptr;
+  DType dtype = DType::kF32;
+  int64_t stride = 0;  // elements from row to row
+  int64_t count = 0;
+};
+
+// Softmax attention of query rows over one or two packed segments of keys: the question's, then the picture's.
+struct AttentionBlock {
+  struct Segment {
+    const float* keys = nullptr;    // see pack_keys
+    const float* values = nullptr;  // see pack_values
+    int64_t count = 0;              // keys; 0 = the segment is absent
+  };
+  Segment segments[2];
+  HeadRows queries;
+  int64_t width = 0;  // D
+  float scale = 1.0f;
+  DType dtype = DType::kF32;  // of the products: bf16 only where the table says bf16_attention
+  float* scores = nullptr;    // scratch: table.rows rows of score_stride floats
+  int64_t score_stride = 0;
+  void* out = nullptr;
+  DType out_dtype = DType::kF32;
+  int64_t out_stride = 0;
+};
+
+struct LayerNormRows {
+  const RowSpan* x = nullptr;
+  const RowSpan* y = nullptr;
+  const float* gamma = nullptr;  // null: ones
+  const float* beta = nullptr;   // null: zeros
+  float eps = 0.0f;
+  int64_t width = 0;
+  int64_t begin = 0;  // rows
+  int64_t end = 0;
+};
+
+struct KernelTable {
+  int rows = 0;                 // highest tile
+  int columns = 0;              // of a panel
+  int width = 0;                // floats in a vector
+  int bf16_per_unit = 1;        // bf16 elements in a unit
+  size_t bf16_unit_bytes = 2;   // of one packed column
+  bool bf16_attention = false;  // attention multiplies bf16; otherwise it widens to f32
+
+  void (*pack_weight)(const WeightPanel&) = nullptr;
+  void (*pack_rows)(const RowTile&) = nullptr;
+  void (*pack_patches)(const PatchTile&) = nullptr;
+  void (*gemm_block)(const GemmBlock&) = nullptr;
+
+  // Packs keys as panels [units of D][columns] and values as panels of columns of D, [units of keys][columns]. Keys are
+  // padded to whole vectors; a last panel of at most `width` keys or columns is packed that narrow.
+  void (*pack_keys)(const HeadRows&, int64_t head_width, DType product, float* out) = nullptr;
+  void (*pack_values)(const HeadRows&, int64_t head_width, DType product, float* out) = nullptr;
+  void (*attend)(const AttentionBlock&) = nullptr;
+  // Adds weight * softmax probability of each key of segment 0 to out[query][key]; segment values are not read.
+  void (*question_weights)(const AttentionBlock&, float weight) = nullptr;
+
+  void (*layer_norm)(const LayerNormRows&) = nullptr;
+  // Copies n elements, f32 and bf16 to either.
+  void (*convert)(const void* from, DType from_dtype, void* to, DType to_dtype, int64_t n) = nullptr;
+};
+
+}  // namespace qavit::cpu

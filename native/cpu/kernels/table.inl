@@ -1,0 +1,32 @@
+// Includes the vectors named by QAVIT_SIMD and the kernels written in them: the kernels of one instruction set, and the
+// table of their addresses.
+
+// Each file uses the ones before it, so they are not sorted.
+// clang-format off
+#include QAVIT_SIMD
+#include "cpu/kernels/vector_math.inl"
+#include "cpu/kernels/pack.inl"
+#include "cpu/kernels/gemm.inl"
+#include "cpu/kernels/attention.inl"
+#include "cpu/kernels/layer_norm.inl"
+#include "cpu/kernels/convert.inl"
+// clang-format on
+
+constexpr KernelTable kTable = {
+    .rows = kTileRows,
+    .columns = kColumns,
+    .width = kWidth,
+    .bf16_per_unit = Bf16Product::kPerUnit,
+    .bf16_unit_bytes = sizeof(Bf16Product::Element),
+    .bf16_attention = Bf16Product::kPerUnit == 2,
+    .pack_weight = pack_weight,
+    .pack_rows = pack_rows,
+    .pack_patches = pack_patches,
+    .gemm_block = gemm_block,
+    .pack_keys = pack_keys,
+    .pack_values = pack_values,
+    .attend = attend,
+    .question_weights = question_weights,
+    .layer_norm = layer_norm,
+    .convert = convert,
+};

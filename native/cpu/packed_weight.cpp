@@ -1,0 +1,108 @@
+#include "cpu/packed_weight.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+namespace qavit::cpu {
+
+namespace {
+
+// Reads element i of a dense array that may lie at any address.
+float read_element(const WeightSource& source, int64_t i) {
+  const char* at = static_cast<const char*>(source.data) + i * static_cast<int64_t>(dtype_size(source.dtype));
+  if (source.dtype == DType::kF32) {
+    float value;
+    std::memcpy(&value, at, sizeof value);
+    return value;
+  }
+  uint16_t bits;
+  std::memcpy(&bits, at, sizeof bits);
+  return source.dtype == DType::kBF16 ? bf16_to_f32(bits) : f16_to_f32(bits);
+}
+
+Status pack_matrix(Context& context, const WeightSource& source, PackedWeight* w) {
+  const KernelTable& kernels = context.kernels;
+  const auto [groups, out, in] = source.shape;
+  w->units = units_of(kernels, w->dtype, in);
+  w->panels = (out + kernels.columns - 1) / kernels.columns;
+  w->panel_bytes = static_cast<size_t>(w->units * kernels.columns) * unit_bytes(kernels, w->dtype);
+  w->bytes = static_cast<size_t>(groups * w->panels) * w->panel_bytes;
+  QAVIT_RETURN_IF_ERROR(w->memory.reserve(w->bytes, "a weight"));
+  const size_t source_row = static_cast<size_t>(in) * dtype_size(source.dtype);
+  context.pool.parallel_for(groups * w->panels, [&, out = out, in = in](int64_t task, int) {
+    const int64_t group = task / w->panels, first = task % w->panels * kernels.columns;
+    WeightPanel panel;
+    panel.source = static_cast<const char*>(source.data) + static_cast<size_t>(group * out + first) * source_row;
+    panel.source_dtype = source.dtype;
+    panel.dtype = w->dtype;
+    panel.in = in;
+    panel.valid = static_cast<int>(std::min<int64_t>(out - first, kernels.columns));
+    panel.out = static_cast<char*>(w->memory.data()) + static_cast<size_t>(task) * w->panel_bytes;
+    kernels.pack_weight(panel);
+  });
+  return Status();
+}
+
+Status copy_vector(const WeightSource& source, int64_t padding, PackedWeight* w) {
+  const int64_t n = source.shape[2];
+  w->bytes = static_cast<size_t>(n + padding) * sizeof(float);
+  QAVIT_RETURN_IF_ERROR(w->memory.reserve(w->bytes, "a weight"));
+  for (int64_t i = 0; i < n; ++i) w->memory.floats()[i] = read_element(source, i);
+  std::fill_n(w->memory.floats() + n, padding, 0.0f);
+  return Status();
+}
+
+Status copy_table(Context& context, const WeightSource& source, PackedWeight* w) {
+  const int64_t rows = source.shape[1], cols = source.shape[2];
+  w->bytes = static_cast<size_t>(rows * cols) * dtype_size(w->dtype);
+  QAVIT_RETURN_IF_ERROR(w->memory.reserve(w->bytes, "a weight"));
+  context.pool.parallel_for(rows, [&](int64_t row, int) {
+    for (int64_t i = row * cols; i < (row + 1) * cols; ++i) {
+      const float value = read_element(source, i);
+      if (w->dtype == DType::kF32) {
+        w->memory.floats()[i] = value;
+      } else {
+        static_cast<uint16_t*>(w->memory.data())[i] = f32_to_bf16(value);
+      }
+    }
+  });
+  return Status();
+}
+
+}  // namespace
+
+int64_t units_of(const KernelTable& kernels, DType dtype, int64_t in) {
+  return dtype == DType::kBF16 ? (in + kernels.bf16_per_unit - 1) / kernels.bf16_per_unit : in;
+}
+
+size_t unit_bytes(const KernelTable& kernels, DType dtype) {
+  return dtype == DType::kBF16 ? kernels.bf16_unit_bytes : sizeof(float);
+}
+
+Status upload_weight(Context& context, const WeightSource& source, std::shared_ptr<Weight>* weight) {
+  if (source.role != WeightRole::kVector && source.compute_dtype != DType::kF32 &&
+      source.compute_dtype != DType::kBF16) {
+    return expected(ErrorCode::kDType, "f32 or bf16", "a weight on the CPU", dtype_name(source.compute_dtype));
+  }
+  std::shared_ptr<PackedWeight> w(new (std::nothrow) PackedWeight);
+  if (w == nullptr) return expected(ErrorCode::kOutOfMemory, "memory", "a weight", "none");
+  w->role = source.role;
+  w->dtype = source.role == WeightRole::kVector ? DType::kF32 : source.compute_dtype;
+  w->shape = source.shape;
+  switch (source.role) {
+    case WeightRole::kMatrix:
+      QAVIT_RETURN_IF_ERROR(pack_matrix(context, source, w.get()));
+      break;
+    case WeightRole::kVector:
+      QAVIT_RETURN_IF_ERROR(copy_vector(source, context.kernels.columns, w.get()));
+      break;
+    case WeightRole::kTable:
+      QAVIT_RETURN_IF_ERROR(copy_table(context, source, w.get()));
+      break;
+  }
+  *weight = std::move(w);
+  return Status();
+}
+
+}  // namespace qavit::cpu

@@ -1,0 +1,44 @@
+// gather_rows and copy: rows moved, converted between f32 and bf16 where the dtypes differ.
+#include "cpu/operations.h"
+#include "cpu/packed_weight.h"
+
+namespace qavit::cpu {
+
+namespace {
+
+// Where every row of `y` comes from: `row_of(r)` is the row of x.
+template <typename RowOf>
+void copy_rows(Context& context, const RowSpan& x, const View& y, RowOf&& row_of) {
+  const RowSpan out = span_of(y);
+  constexpr int64_t kElementsPerTask = 16384;  // 64 KB: a few microseconds of copying
+  const int64_t rows = y.batch * y.rows, rows_a_task = 1 + kElementsPerTask / y.cols;
+  context.pool.parallel_for((rows + rows_a_task - 1) / rows_a_task, [&](int64_t task, int) {
+    const int64_t end = (task + 1) * rows_a_task < rows ? (task + 1) * rows_a_task : rows;
+    for (int64_t r = task * rows_a_task; r < end; ++r) {
+      context.kernels.convert(x.at(row_of(r), 0), x.dtype, out.at(r, 0), y.dtype, y.cols);
+    }
+  });
+}
+
+}  // namespace
+
+Status run(Context& context, const GatherRowsParams& p) {
+  const int64_t entries = p.table != nullptr ? p.table->shape[1] : p.source.batch;
+  const int32_t* index = p.index.row<int32_t>(0, 0);
+  if (p.table != nullptr) {
+    const PackedWeight& table = packed(p.table);
+    const RowSpan rows{table.memory.data(), table.dtype, entries, 0, table.shape[2]};
+    copy_rows(context, rows, p.out, [&](int64_t r) { return int64_t{index[r]}; });
+  } else {
+    copy_rows(context, span_of(p.source), p.out,
+              [&](int64_t r) { return int64_t{index[r / p.out.rows]} * p.source.rows + r % p.out.rows; });
+  }
+  return Status();
+}
+
+Status run(Context& context, const CopyParams& p) {
+  copy_rows(context, span_of(p.x), p.y, [](int64_t r) { return r; });
+  return Status();
+}
+
+}  // namespace qavit::cpu

@@ -1,0 +1,105 @@
+// Eight floats: AVX2, FMA and F16C. The names are explained in simd_avx512.h. AVX2 has no cheap masked access to 8- and
+// 16-bit elements, so partial vectors travel through a small array.
+#pragma once
+
+using F = __m256;
+using M = __m256;
+constexpr int kWidth = 8;
+constexpr int kTileRows = 6;  // 6 x 16: 12 accumulators, two columns and one broadcast in 16 registers
+
+QAVIT_INLINE F zero() { return _mm256_setzero_ps(); }
+QAVIT_INLINE F set1(float x) { return _mm256_set1_ps(x); }
+QAVIT_INLINE F add(F a, F b) { return _mm256_add_ps(a, b); }
+QAVIT_INLINE F sub(F a, F b) { return _mm256_sub_ps(a, b); }
+QAVIT_INLINE F mul(F a, F b) { return _mm256_mul_ps(a, b); }
+QAVIT_INLINE F div(F a, F b) { return _mm256_div_ps(a, b); }
+QAVIT_INLINE F max(F a, F b) { return _mm256_max_ps(a, b); }
+QAVIT_INLINE F min(F a, F b) { return _mm256_min_ps(a, b); }
+QAVIT_INLINE F abs(F a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
+QAVIT_INLINE F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+QAVIT_INLINE M less(F a, F b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+QAVIT_INLINE F select(M m, F yes, F no) { return _mm256_blendv_ps(no, yes, m); }
+QAVIT_INLINE F round(F a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+
+// In two factors, because 2^n alone leaves the exponent's range before the product does.
+QAVIT_INLINE F scale_exp2(F p, F n) {
+  const __m256i exponent = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(exponent, 1), bias = _mm256_set1_epi32(127);
+  const __m256i one = _mm256_slli_epi32(_mm256_add_epi32(half, bias), 23);
+  const __m256i two = _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(exponent, half), bias), 23);
+  return mul(mul(p, _mm256_castsi256_ps(one)), _mm256_castsi256_ps(two));
+}
+QAVIT_INLINE float sum(F a) {
+  __m128 x = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+  x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+  return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
+}
+QAVIT_INLINE float largest(F a) {
+  __m128 x = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+  x = _mm_max_ps(x, _mm_movehl_ps(x, x));
+  return _mm_cvtss_f32(_mm_max_ss(x, _mm_movehdup_ps(x)));
+}
+
+QAVIT_INLINE M first(int n) {
+  const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_set1_epi32(n), lanes));
+}
+QAVIT_INLINE F keep_first(F a, int n, F rest) { return select(first(n), a, rest); }
+
+QAVIT_INLINE F load(const float* p) { return _mm256_loadu_ps(p); }
+QAVIT_INLINE void store(float* p, F a) { _mm256_storeu_ps(p, a); }
+QAVIT_INLINE F widen(__m128i bf16) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bf16), 16)); }
+QAVIT_INLINE F load(const uint16_t* p) { return widen(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+QAVIT_INLINE F load(const Half* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+QAVIT_INLINE F load(const uint8_t* p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+}
+
+// See rounded_bits in simd_avx512.h.
+QAVIT_INLINE __m256i rounded_bits(F a) {
+  const __m256i bits = _mm256_castps_si256(a);
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  const __m256i even = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+  const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+  const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+  return _mm256_blendv_epi8(even, quiet, is_nan);
+}
+QAVIT_INLINE F round_bf16(F a) {
+  return _mm256_castsi256_ps(_mm256_and_si256(rounded_bits(a), _mm256_set1_epi32(static_cast<int>(0xffff0000u))));
+}
+QAVIT_INLINE void store(uint16_t* p, F a) {
+  const __m256i upper = _mm256_srli_epi32(rounded_bits(a), 16);
+  const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(upper, upper), 0x08);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(packed));
+}
+
+#include "cpu/simd/partial.inl"
+
+// out[u * stride + i] = rows[i][u] for i < n.
+QAVIT_INLINE void store_transposed(const F* rows, int n, float* out, int stride) {
+  __m256 a[8], b[8];
+  QAVIT_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    a[2 * i] = _mm256_unpacklo_ps(rows[2 * i], rows[2 * i + 1]);
+    a[2 * i + 1] = _mm256_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
+  }
+  QAVIT_UNROLL
+  for (int i = 0; i < 2; ++i) {
+    b[4 * i] = _mm256_shuffle_ps(a[4 * i], a[4 * i + 2], 0x44);
+    b[4 * i + 1] = _mm256_shuffle_ps(a[4 * i], a[4 * i + 2], 0xee);
+    b[4 * i + 2] = _mm256_shuffle_ps(a[4 * i + 1], a[4 * i + 3], 0x44);
+    b[4 * i + 3] = _mm256_shuffle_ps(a[4 * i + 1], a[4 * i + 3], 0xee);
+  }
+  QAVIT_UNROLL
+  for (int j = 0; j < 4; ++j) {
+    const F low = _mm256_permute2f128_ps(b[j], b[4 + j], 0x20), high = _mm256_permute2f128_ps(b[j], b[4 + j], 0x31);
+    if (n == kWidth) {
+      store(out + j * stride, low);
+      store(out + (4 + j) * stride, high);
+    } else {
+      store_n(out + j * stride, low, n);
+      store_n(out + (4 + j) * stride, high, n);
+    }
+  }
+}
+
+#include "cpu/simd/products.inl"

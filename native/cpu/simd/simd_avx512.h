@@ -1,0 +1,146 @@
+// Sixteen floats: AVX-512 F, BW, DQ, VL, and BF16 where QAVIT_BF16_PAIRS is 1. Included inside a target region and an
+// anonymous namespace; see target.h. The three simd/ headers offer the same names, which the kernels are written in:
+//
+//   F             a vector of kWidth floats                     M        a lane mask
+//   load, store   whole vectors; *_n touch the first n elements only (0 < n <= kWidth) and read the rest as 0
+//   max, min      the second operand where either one is NaN, as the x86 instructions do: max(bound, x) keeps a NaN x
+//   scale_exp2    p * 2^n for integral n in [-160, 160]; overflows to infinity, underflows to zero
+//   F32Product    operand formats of a matrix product in f32; Bf16Product: the same in bf16. Both have
+//     kPerUnit    elements of the inner dimension per unit: 1, or 2 where one instruction multiplies pairs
+//     Element     what a unit of one packed column is stored as
+//     column      kWidth columns of one unit          madd        c + a * b
+//     units       kWidth units (n elements are read) of a row of the source type, as packed into the row operand; exact
+//     or rounded
+//                 to nearest even where the product is bf16
+#pragma once
+
+using F = __m512;
+using M = __mmask16;
+constexpr int kWidth = 16;
+constexpr int kTileRows = 14;  // 14 x 32: 28 accumulators, two columns and one broadcast in 32 registers
+
+QAVIT_INLINE F zero() { return _mm512_setzero_ps(); }
+QAVIT_INLINE F set1(float x) { return _mm512_set1_ps(x); }
+QAVIT_INLINE F add(F a, F b) { return _mm512_add_ps(a, b); }
+QAVIT_INLINE F sub(F a, F b) { return _mm512_sub_ps(a, b); }
+QAVIT_INLINE F mul(F a, F b) { return _mm512_mul_ps(a, b); }
+QAVIT_INLINE F div(F a, F b) { return _mm512_div_ps(a, b); }
+QAVIT_INLINE F max(F a, F b) { return _mm512_max_ps(a, b); }
+QAVIT_INLINE F min(F a, F b) { return _mm512_min_ps(a, b); }
+QAVIT_INLINE F abs(F a) { return _mm512_abs_ps(a); }
+QAVIT_INLINE F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+QAVIT_INLINE M less(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+QAVIT_INLINE F select(M m, F yes, F no) { return _mm512_mask_mov_ps(no, m, yes); }
+QAVIT_INLINE F round(F a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+QAVIT_INLINE F scale_exp2(F p, F n) { return _mm512_scalef_ps(p, n); }
+QAVIT_INLINE float sum(F a) { return _mm512_reduce_add_ps(a); }
+QAVIT_INLINE float largest(F a) { return _mm512_reduce_max_ps(a); }
+
+QAVIT_INLINE M first(int n) { return n >= 16 ? static_cast<M>(0xffff) : static_cast<M>((1u << n) - 1u); }
+QAVIT_INLINE F keep_first(F a, int n, F rest) { return _mm512_mask_mov_ps(rest, first(n), a); }
+
+QAVIT_INLINE F load(const float* p) { return _mm512_loadu_ps(p); }
+QAVIT_INLINE F load_n(const float* p, int n) { return _mm512_maskz_loadu_ps(first(n), p); }
+QAVIT_INLINE void store(float* p, F a) { _mm512_storeu_ps(p, a); }
+QAVIT_INLINE void store_n(float* p, F a, int n) { _mm512_mask_storeu_ps(p, first(n), a); }
+
+QAVIT_INLINE F widen(__m256i bf16) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bf16), 16)); }
+QAVIT_INLINE F load(const uint16_t* p) { return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+QAVIT_INLINE F load_n(const uint16_t* p, int n) { return widen(_mm256_maskz_loadu_epi16(first(n), p)); }
+
+// f32 bits to bf16 bits in the upper half, to nearest even; a NaN is made quiet so that the carry cannot turn it into
+// infinity.
+QAVIT_INLINE __m512i rounded_bits(F a) {
+  const __m512i bits = _mm512_castps_si512(a);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i even = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  const __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));
+  return _mm512_mask_mov_epi32(even, _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), quiet);
+}
+QAVIT_INLINE F round_bf16(F a) {
+  return _mm512_castsi512_ps(_mm512_and_si512(rounded_bits(a), _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
+}
+#if QAVIT_BF16_PAIRS
+// gcc and clang differ in what a vector of bf16 may be cast to; its bytes are the same.
+QAVIT_INLINE __m256i to_bf16(F a) {
+  const __m256bh narrow = _mm512_cvtneps_pbh(a);
+  __m256i bits;
+  std::memcpy(&bits, &narrow, sizeof bits);
+  return bits;
+}
+#else
+QAVIT_INLINE __m256i to_bf16(F a) { return _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded_bits(a), 16)); }
+#endif
+QAVIT_INLINE void store(uint16_t* p, F a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), to_bf16(a)); }
+QAVIT_INLINE void store_n(uint16_t* p, F a, int n) { _mm256_mask_storeu_epi16(p, first(n), to_bf16(a)); }
+
+QAVIT_INLINE F load_n(const Half* p, int n) { return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first(n), p)); }
+QAVIT_INLINE F load_n(const uint8_t* p, int n) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(first(n), p)));
+}
+
+// out[u * stride + i] = rows[i][u] for i < n: kWidth units of n rows, transposed. Writes nothing else.
+QAVIT_INLINE void store_transposed(const F* rows, int n, float* out, int stride) {
+  __m512 a[16], b[16];
+  QAVIT_UNROLL
+  for (int i = 0; i < 8; ++i) {
+    a[2 * i] = _mm512_unpacklo_ps(rows[2 * i], rows[2 * i + 1]);
+    a[2 * i + 1] = _mm512_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
+  }
+  QAVIT_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    const __m512d p = _mm512_castps_pd(a[4 * i]), q = _mm512_castps_pd(a[4 * i + 2]);
+    const __m512d r = _mm512_castps_pd(a[4 * i + 1]), s = _mm512_castps_pd(a[4 * i + 3]);
+    b[4 * i] = _mm512_castpd_ps(_mm512_unpacklo_pd(p, q));
+    b[4 * i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(p, q));
+    b[4 * i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(r, s));
+    b[4 * i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(r, s));
+  }
+  // b[4 * i + j] holds, in its four quarters q, unit 4 * q + j of rows 4 * i .. 4 * i + 3.
+  const M mask = first(n);
+  QAVIT_UNROLL
+  for (int j = 0; j < 4; ++j) {
+    const __m512 even01 = _mm512_shuffle_f32x4(b[j], b[4 + j], 0x88),
+                 even23 = _mm512_shuffle_f32x4(b[8 + j], b[12 + j], 0x88);
+    const __m512 odd01 = _mm512_shuffle_f32x4(b[j], b[4 + j], 0xdd),
+                 odd23 = _mm512_shuffle_f32x4(b[8 + j], b[12 + j], 0xdd);
+    _mm512_mask_storeu_ps(out + j * stride, mask, _mm512_shuffle_f32x4(even01, even23, 0x88));
+    _mm512_mask_storeu_ps(out + (4 + j) * stride, mask, _mm512_shuffle_f32x4(odd01, odd23, 0x88));
+    _mm512_mask_storeu_ps(out + (8 + j) * stride, mask, _mm512_shuffle_f32x4(even01, even23, 0xdd));
+    _mm512_mask_storeu_ps(out + (12 + j) * stride, mask, _mm512_shuffle_f32x4(odd01, odd23, 0xdd));
+  }
+}
+
+#include "cpu/simd/products.inl"
+
+#if QAVIT_BF16_PAIRS
+// A unit is two consecutive bf16 elements in 32 bits; vdpbf16ps adds both products to an f32.
+struct Bf16Product {
+  static constexpr int kPerUnit = 2;
+  using Element = float;
+  static QAVIT_INLINE F column(const float* p) { return load(p); }
+  static QAVIT_INLINE F madd(F a, F b, F c) {
+    __m512bh pairs_a, pairs_b;
+    std::memcpy(&pairs_a, &a, sizeof a);
+    std::memcpy(&pairs_b, &b, sizeof b);
+    return _mm512_dpbf16_ps(c, pairs_a, pairs_b);
+  }
+  static QAVIT_INLINE F units(const uint16_t* p, int n) {
+    const __mmask32 mask = n >= 32 ? 0xffffffffu : (1u << n) - 1u;
+    return _mm512_castsi512_ps(_mm512_maskz_loadu_epi16(mask, p));
+  }
+  template <typename Source>
+  static QAVIT_INLINE F units(const Source* p, int n) {
+    const F low = load_n(p, n), high = n > 16 ? load_n(p + 16, n - 16) : zero();
+    const __m512bh pairs = _mm512_cvtne2ps_pbh(high, low);
+    F bits;
+    std::memcpy(&bits, &pairs, sizeof bits);
+    return bits;
+  }
+  // kWidth columns of the unit made of two rows: the layout of a V panel, whose inner dimension runs down the rows.
+  static QAVIT_INLINE F interleave(F even, F odd) {
+    const __m512i low = _mm512_srli_epi32(_mm512_castps_si512(round_bf16(even)), 16);
+    return _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_castps_si512(round_bf16(odd))));
+  }
+};
+#endif

@@ -1,0 +1,40 @@
+// How one instruction set's kernels are fenced off inside an ordinary translation unit.
+//
+// Nothing is built with -march or per-file flags: every isa_*.cpp includes all headers first, compiled for the
+// baseline, then opens its target region and includes the shared kernel sources into an anonymous namespace. What is
+// included inside a region must be .inl or simd/*.h files, which use no inline function of the standard library: such a
+// function compiled with wider instructions could be the copy that the linker keeps for the whole program.
+#pragma once
+
+#if defined(__GNUC__) && defined(__x86_64__)
+#define QAVIT_CPU_X86 1
+#else
+#define QAVIT_CPU_X86 0
+#endif
+
+#if defined(__GNUC__)
+#define QAVIT_INLINE inline __attribute__((always_inline))
+#define QAVIT_NOINLINE __attribute__((noinline))
+#else
+#define QAVIT_INLINE __forceinline
+#define QAVIT_NOINLINE __declspec(noinline)
+#endif
+
+// Full unrolling is what keeps an array of vectors in registers; 16 covers the tallest tile (14 rows).
+#if defined(__clang__)
+#define QAVIT_UNROLL _Pragma("clang loop unroll_count(16)")
+#elif defined(__GNUC__)
+#define QAVIT_UNROLL _Pragma("GCC unroll 16")
+#else
+#define QAVIT_UNROLL
+#endif
+
+#define QAVIT_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define QAVIT_TARGET_BEGIN(features) \
+  QAVIT_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+#define QAVIT_TARGET_END _Pragma("clang attribute pop")
+#elif defined(__GNUC__)
+#define QAVIT_TARGET_BEGIN(features) _Pragma("GCC push_options") QAVIT_PRAGMA(GCC target(features))
+#define QAVIT_TARGET_END _Pragma("GCC pop_options")
+#endif
