@@ -8,7 +8,10 @@ import type { CaseOp } from './index';
 export interface Expected {
   /** Computed in float64, stored as f32. */
   output: StoredTensor<Float32Array>;
-  /** Relative Frobenius error of PyTorch's own bf16 operation, the inputs' rounding included. */
+  /**
+   * Relative Frobenius error of PyTorch's own bf16 operation, the inputs' rounding included. A measure where there are hundreds of
+   * outputs; of a single number it is a matter of luck.
+   */
   bf16Error: number;
 }
 
