@@ -26,11 +26,7 @@ Napi::Value set_error_class(const Napi::CallbackInfo& info) {
 // Best first, as a caller chooses.
 Napi::Value cpu_isas(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-#if __has_include("cpu/cpu_backend.cpp")
   const std::vector<std::string> isas = cpu::supported_isas();
-#else
-  const std::vector<std::string> isas = {"generic"};
-#endif
   Napi::Array names = Napi::Array::New(env, isas.size());
   for (size_t i = 0; i < isas.size(); ++i)
     names[static_cast<uint32_t>(i)] = Napi::String::New(env, isas[isas.size() - 1 - i]);

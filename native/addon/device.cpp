@@ -34,14 +34,10 @@ std::shared_ptr<Backend> make_backend(const Napi::Value& value) {
   }
   if (kind == 1) return reference::make_reference_backend();
   if (kind == 2) reject(ErrorCode::kUnsupported, "a build with CUDA", "kind of Device 'cuda'", "one without");
-#if __has_include("cpu/cpu_backend.cpp")
   Status status;
   std::shared_ptr<Backend> backend = cpu::make_cpu_backend(cpu_options, &status);
   check(status);
   return backend;
-#else
-  reject(ErrorCode::kUnsupported, "a build with the CPU backend", "kind of Device 'cpu'", "one without");
-#endif
 }
 
 Napi::Object info_of(Napi::Env env, const DeviceInfo& info) {
