@@ -1,4 +1,5 @@
 // The kernels compiled for what every processor runs. See simd/target.h for why this file looks the way it does.
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <utility>

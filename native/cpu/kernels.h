@@ -10,11 +10,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "core/ops.h"
 #include "core/view.h"
 
 namespace qavit::cpu {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // An IEEE half as it lies in memory; bf16 is uint16_t.
 enum class Half : uint16_t {};

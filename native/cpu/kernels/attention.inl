@@ -12,7 +12,6 @@
 // it.
 
 constexpr int kMaxHeadWidth = 256;
-constexpr float kLog2e = 1.44269504f;
 
 QAVIT_INLINE int64_t padded_keys(int64_t count) { return (count + kWidth - 1) / kWidth * kWidth; }
 
@@ -91,7 +90,7 @@ QAVIT_INLINE void score_panel(int64_t units, const float* queries, const float* 
     for (int v = 0; v < vectors; ++v) c[i][v] = zero();
   }
   multiply<Product, rows, vectors>(units, queries, 1, rows, keys, c);
-  const F nothing = set1(-__builtin_inff());
+  const F nothing = set1(-kInfinity);
   QAVIT_UNROLL
   for (int i = 0; i < rows; ++i) {
     QAVIT_UNROLL
@@ -107,8 +106,8 @@ QAVIT_INLINE void score_panel(int64_t units, const float* queries, const float* 
 template <typename Product, int rows>
 QAVIT_INLINE void score_tile(const AttentionBlock& a, const float* queries, F* top) {
   const int64_t units = units_of<Product>(a.width);
-  const F scale = set1(a.scale);
-  for (int i = 0; i < rows; ++i) top[i] = set1(-__builtin_inff());
+  const F scale = set1(a.scale * kLog2e);  // powers of two are cheaper than powers of e
+  for (int i = 0; i < rows; ++i) top[i] = set1(-kInfinity);
   float* scores = a.scores;
   for (const AttentionBlock::Segment& segment : a.segments) {
     const float* keys = segment.keys;
@@ -125,13 +124,14 @@ QAVIT_INLINE void score_tile(const AttentionBlock& a, const float* queries, F* t
   }
 }
 
-// Scores to weights e^(s - max), in place (as bf16 from the row's start where `narrow`). Returns 1 / their sum.
+// Scores (in units of ln 2) to weights 2^(s - max), in place (as bf16 from the row's start where `narrow`). Returns 1 /
+// their sum.
 template <bool narrow>
 QAVIT_INLINE float weigh_row(float* row, int64_t keys, float top) {
   const F highest = set1(top);
   F total = zero();
   for (int64_t j = 0; j < keys; j += kWidth) {
-    const F weight = exp2(mul(sub(load(row + j), highest), set1(kLog2e)));
+    const F weight = exp2<narrow>(sub(load(row + j), highest));
     total = add(total, weight);
     if constexpr (narrow) {
       store(reinterpret_cast<uint16_t*>(row) + j, weight);

@@ -71,6 +71,10 @@ QAVIT_INLINE void store_as(char* p, DType dtype, F x, int n) {
   store_n(static_cast<float*>(static_cast<void*>(p)), x, n);
 }
 
+QAVIT_INLINE void prefetch_line(const char* p, size_t bytes) {
+  for (size_t at = 0; at < bytes; at += 64) QAVIT_PREFETCH(p + at);
+}
+
 // sums += bias_g-weighted second product of a gated projection.
 QAVIT_NOINLINE void add_gated(const GemmBlock& g, int height, int64_t column, const float* gated, float* sums) {
   for (int i = 0; i < height; ++i) {
@@ -102,6 +106,16 @@ QAVIT_NOINLINE void finish_tile(const GemmBlock& g, int height, int64_t row, int
                     load_as(residual + v * static_cast<int64_t>(dtype_size(g.residual.dtype)), g.residual.dtype, n));
       store_as(y + v * static_cast<int64_t>(dtype_size(g.y.dtype)), g.y.dtype, x, n);
     }
+  }
+}
+
+// Asks for the lines that finish_tile will touch while the multiplication runs: rows of y lie a row stride apart, so
+// their misses would come one after the other.
+QAVIT_INLINE void prefetch_tile(const GemmBlock& g, int height, int64_t row, int64_t column, int valid) {
+  const int64_t place = g.column_offset + column;
+  for (int i = 0; i < height; ++i) {
+    if (g.residual.data != nullptr) prefetch_line(g.residual.at(row + i, place), valid * dtype_size(g.residual.dtype));
+    prefetch_line(g.y.at(row + i, place), valid * dtype_size(g.y.dtype));
   }
 }
 
@@ -140,6 +154,7 @@ QAVIT_INLINE void gemm_block_as(const GemmBlock& g) {
       const int height = g.tiling.height(t);
       const MultiplyTile multiply_tile_of = TileKernels<Product, Heights>::kByHeight[height - 1];
       const float* tile = g.tiles + row * g.units;
+      prefetch_tile(g, height, g.first_row + row, column, valid);
       multiply_tile_of(g.units, tile, g.panels + static_cast<size_t>(panel) * g.panel_bytes, sums);
       if (g.gate_panels != nullptr) {
         multiply_tile_of(g.units, tile, g.gate_panels + static_cast<size_t>(panel) * g.panel_bytes, gated);

@@ -36,7 +36,7 @@ QAVIT_INLINE void normalize_row(const LayerNormRows& p, const Source* x, Target*
   const int64_t n = p.width;
   const float mean = sum(sum_of(x, n)) / static_cast<float>(n);
   const float variance = sum(squares_of(x, n, set1(mean))) / static_cast<float>(n);
-  const F center = set1(mean), scale = set1(1.0f / __builtin_sqrtf(variance + p.eps));
+  const F center = set1(mean), scale = set1(1.0f / sqrtf(variance + p.eps));
   for (int64_t j = 0; j < n; j += kWidth) {
     const int valid = at_most(n - j, kWidth);
     F z = mul(sub(load_n(x + j, valid), center), scale);

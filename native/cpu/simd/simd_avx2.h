@@ -74,6 +74,11 @@ QAVIT_INLINE void store(uint16_t* p, F a) {
 
 #include "cpu/simd/partial.inl"
 
+QAVIT_INLINE void store_6(float* p, F a) {
+  _mm_storeu_ps(p, _mm256_castps256_ps128(a));
+  _mm_storel_pi(reinterpret_cast<__m64*>(p + 4), _mm256_extractf128_ps(a, 1));
+}
+
 // out[u * stride + i] = rows[i][u] for i < n.
 QAVIT_INLINE void store_transposed(const F* rows, int n, float* out, int stride) {
   __m256 a[8], b[8];
@@ -95,6 +100,9 @@ QAVIT_INLINE void store_transposed(const F* rows, int n, float* out, int stride)
     if (n == kWidth) {
       store(out + j * stride, low);
       store(out + (4 + j) * stride, high);
+    } else if (n == 6) {  // the tallest tile
+      store_6(out + j * stride, low);
+      store_6(out + (4 + j) * stride, high);
     } else {
       store_n(out + j * stride, low, n);
       store_n(out + (4 + j) * stride, high, n);
