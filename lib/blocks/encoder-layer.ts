@@ -1,0 +1,78 @@
+import type { ActivationName } from '../binding/native';
+import {
+  type Affine,
+  concatAttention,
+  type GatedAffine,
+  gatedProjection,
+  type Graph,
+  layerNorm,
+  linear,
+  type Norm,
+  questionAttention,
+  type QuestionKeys,
+  type Tensor,
+} from '../graph';
+
+/** The parameters of a pre-LN transformer layer with joint q, k, v projection. */
+export interface EncoderLayer {
+  readonly norm1: Norm;
+  readonly attention: {
+    /** [3C, C]: q, k, v one behind another. */
+    readonly qkv: Affine;
+    /** The frozen projection P, [C, C]. */
+    readonly output: Affine;
+    /** H */
+    readonly heads: number;
+    /** Factor of the scores: D^-0.5, or 1 where the queries' weights contain it. */
+    readonly scale: number;
+  };
+  readonly norm2: Norm;
+  readonly mlp: { readonly fc1: Affine; readonly fc2: Affine; readonly activation: ActivationName };
+  /** The fuse slot: what stands for P where a question takes part. Filled by fuse(). */
+  readonly fusing?: GatedAffine;
+}
+
+/** What a question brings to one layer. */
+export interface LayerQuestion extends QuestionKeys {
+  /** Gets the map of attention to the question, f32 [B, M, K]; without it no map is computed. */
+  readonly watch?: (map: Tensor) => void;
+}
+
+/**
+ * One encoder layer:  x + P(attention(norm1(x))),  then  x + fc2(act(fc1(norm2(x)))).
+ *
+ * With a question its keys and values join the attention, and the layer's fuse slot stands for P.
+ *
+ * @param x [B, M, C] residual stream
+ * @returns [B, M, C]
+ */
+export function encoderLayer(g: Graph, x: Tensor, layer: EncoderLayer, question?: LayerQuestion): Tensor {
+  const { attention, mlp, fusing } = layer;
+  const normed = layerNorm(g.scope('layer_norm1'), x, layer.norm1);
+  const attended = selfAttention(g.scope('self_attn'), normed, attention, question);
+  const output = g.scope('self_attn.out_proj');
+  const mixed =
+    question && fusing
+      ? gatedProjection(output, attended, fusing, { residual: x })
+      : linear(output, attended, attention.output, { residual: x });
+  const again = layerNorm(g.scope('layer_norm2'), mixed, layer.norm2);
+  const hidden = linear(g.scope('mlp.fc1'), again, mlp.fc1, { activation: mlp.activation, as: 'F' });
+  return linear(g.scope('mlp.fc2'), hidden, mlp.fc2, { residual: mixed });
+}
+
+function selfAttention(
+  g: Graph,
+  x: Tensor,
+  { qkv, heads, scale }: EncoderLayer['attention'],
+  question: LayerQuestion | undefined,
+): Tensor {
+  const width = x.columns.size;
+  const joint = linear(g.scope('qkv'), x, qkv, { as: '3C' });
+  const [q, k, v] = [0, 1, 2].map((i) => joint.sliceColumns(i * width, (i + 1) * width, 'C')) as [
+    Tensor,
+    Tensor,
+    Tensor,
+  ];
+  if (question?.watch) question.watch(questionAttention(g, { q, k, question }, { heads, scale }));
+  return concatAttention(g, { q, k, v, question }, { heads, scale });
+}

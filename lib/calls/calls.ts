@@ -1,0 +1,70 @@
+import { QAViTError, expectedButFound } from '../errors';
+import { aborted, throwIfAborted } from './abort';
+
+/** The calls a model is busy with: each can be aborted by its caller, all of them by closing the model. */
+export class Calls {
+  private readonly running = new Map<AbortController, Promise<unknown>>();
+  private isClosed = false;
+
+  get closed(): boolean {
+    return this.isClosed;
+  }
+
+  /**
+   * Runs `work` with a signal that fires when the caller's does, when the model is closed, and when the work is over (so that nothing
+   * it started lives on).
+   *
+   * @throws QAViTError ERR_ARGUMENT if the model is closed, ERR_ABORTED if one of the signals fired first
+   */
+  async run<T>(what: string, signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { controller, end } = this.begin(what, signal);
+    const done = work(controller.signal);
+    this.running.set(controller, done);
+    try {
+      return await done;
+    } catch (error) {
+      throw controller.signal.aborted ? aborted(what, controller.signal.reason) : error;
+    } finally {
+      end();
+    }
+  }
+
+  /** Like run(), for work that hands out pieces: its caller decides when the next one is made, so that closing does not wait. */
+  async *stream<T>(
+    what: string,
+    signal: AbortSignal | undefined,
+    work: (signal: AbortSignal) => AsyncIterable<T>,
+  ): AsyncGenerator<T, void, void> {
+    const { controller, end } = this.begin(what, signal);
+    this.running.set(controller, Promise.resolve());
+    try {
+      yield* work(controller.signal);
+    } catch (error) {
+      throw controller.signal.aborted ? aborted(what, controller.signal.reason) : error;
+    } finally {
+      end();
+    }
+  }
+
+  /** Refuses new calls, aborts the running ones and waits for them. */
+  async close(): Promise<void> {
+    this.isClosed = true;
+    const reason = new QAViTError('ERR_ABORTED', 'the closing of the model');
+    for (const controller of this.running.keys()) controller.abort(reason);
+    await Promise.allSettled(this.running.values());
+  }
+
+  private begin(what: string, signal: AbortSignal | undefined): { controller: AbortController; end: () => void } {
+    if (this.isClosed) throw expectedButFound('ERR_ARGUMENT', 'an open model', what, 'one that was closed');
+    throwIfAborted(signal, what);
+    const controller = new AbortController();
+    const abort = (): void => controller.abort(signal?.reason);
+    signal?.addEventListener('abort', abort, { once: true });
+    const end = (): void => {
+      signal?.removeEventListener('abort', abort);
+      this.running.delete(controller);
+      controller.abort();
+    };
+    return { controller, end };
+  }
+}

@@ -1,0 +1,13 @@
+export { compile, describePlan, parametersOf } from './compile';
+export { type ComputeDType, Graph, type GraphOptions } from './graph';
+export { concatAttention, type QuestionKeys } from './operations/concat-attention';
+export { concatColumns, copy } from './operations/copy';
+export { type GatedAffine, gatedProjection } from './operations/gated-projection';
+export { gatherRows } from './operations/gather-rows';
+export { layerNorm } from './operations/layer-norm';
+export { linear } from './operations/linear';
+export { patchEmbed } from './operations/patch-embed';
+export { questionAttention } from './operations/question-attention';
+export { type Affine, type Norm, paddedShape, type Parameter } from './parameter';
+export { type Dim, dim, formatShape, type Shape } from './shape';
+export { Tensor } from './tensor';

@@ -1,0 +1,35 @@
+import type { ComputeDType, Graph } from '../graph';
+import { dim } from '../shape';
+import type { Tensor } from '../tensor';
+import { FLOATS } from './dtypes';
+
+/** The same numbers, dense and in another dtype (the compute dtype unless given). */
+export function copy(g: Graph, x: Tensor, options: { dtype?: ComputeDType } = {}): Tensor {
+  g.expectDType('copy', 'x', x, ...FLOATS);
+  const y = g.allocate(options.dtype ?? g.options.dtype, x.shape);
+  g.record('copy', { x, y }, {}, {});
+  return y;
+}
+
+/**
+ * Tensors side by side.
+ *
+ * @param parts [B, rows, each its own], at least one
+ * @param as name of the result's columns
+ * @returns [B, rows, sum of the columns] in the compute dtype
+ */
+export function concatColumns(g: Graph, parts: readonly Tensor[], as: string): Tensor {
+  const [first] = parts;
+  if (!first) throw g.wrongArgument('copy', 'something to put side by side', 'nothing');
+  const columns = parts.reduce((sum, part) => sum + part.columns.size, 0);
+  const all = g.allocate(g.options.dtype, [first.batch, first.rows, dim(as, columns)]);
+  let start = 0;
+  for (const part of parts) {
+    g.expectDType('copy', 'x', part, ...FLOATS);
+    g.expectShape('copy', 'x', part, [first.batch, first.rows, part.columns]);
+    const y = all.sliceColumns(start, start + part.columns.size);
+    g.record('copy', { x: part, y }, {}, {});
+    start += part.columns.size;
+  }
+  return all;
+}

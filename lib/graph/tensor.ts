@@ -1,0 +1,96 @@
+import type { DType, ViewDescription } from '../binding/native';
+import { expectedButFound } from '../errors';
+import { type Dim, dim, formatShape, sameShape, type Shape, sizes } from './shape';
+
+/** Where a tensor's elements lie inside its value; all in elements. */
+interface Layout {
+  readonly offset: number;
+  readonly batchStride: number;
+  readonly rowStride: number;
+}
+
+/**
+ * A symbolic activation: what it is called, how it is shaped and which value of the plan holds it, but no numbers. Slices and
+ * broadcasts are views of the same value and cost nothing.
+ */
+export class Tensor {
+  /** @param owner what recorded the value; tensors of different recordings do not mix */
+  constructor(
+    readonly owner: object,
+    readonly value: number,
+    readonly dtype: DType,
+    readonly shape: Shape,
+    private readonly layout: Layout = denseLayout(shape),
+  ) {}
+
+  get batch(): Dim {
+    return this.shape[0];
+  }
+
+  get rows(): Dim {
+    return this.shape[1];
+  }
+
+  get columns(): Dim {
+    return this.shape[2];
+  }
+
+  /** Whether this is all of its value, which has the shape `whole`, in the order in which it was written. */
+  covers(whole: Shape): boolean {
+    const dense = denseLayout(whole);
+    const { offset, batchStride, rowStride } = this.layout;
+    return (
+      sameShape(this.shape, whole) && offset === 0 && batchStride === dense.batchStride && rowStride === dense.rowStride
+    );
+  }
+
+  /** Rows [start, end), for example what stands behind the class token. */
+  sliceRows(start: number, end: number, name = this.rows.name): Tensor {
+    checkRange('rows', start, end, this.rows, this.shape);
+    const { offset, batchStride, rowStride } = this.layout;
+    return this.view([this.batch, dim(name, end - start), this.columns], {
+      offset: offset + start * rowStride,
+      batchStride,
+      rowStride,
+    });
+  }
+
+  /** Columns [start, end), for example the queries of a joint q, k, v projection. */
+  sliceColumns(start: number, end: number, name = this.columns.name): Tensor {
+    checkRange('columns', start, end, this.columns, this.shape);
+    const { offset, batchStride, rowStride } = this.layout;
+    return this.view([this.batch, this.rows, dim(name, end - start)], {
+      offset: offset + start,
+      batchStride,
+      rowStride,
+    });
+  }
+
+  /** The one sample this holds, for every sample of a batch. */
+  broadcast(batch: Dim): Tensor {
+    if (this.batch.size !== 1) {
+      throw expectedButFound('ERR_SHAPE', 'one sample', 'broadcast', formatShape(this.shape));
+    }
+    return this.view([batch, this.rows, this.columns], { ...this.layout, batchStride: 0 });
+  }
+
+  /** As the addon reads it. */
+  describe(): ViewDescription {
+    return { value: this.value, shape: sizes(this.shape), ...this.layout };
+  }
+
+  private view(shape: Shape, layout: Layout): Tensor {
+    return new Tensor(this.owner, this.value, this.dtype, shape, layout);
+  }
+}
+
+function denseLayout(shape: Shape): Layout {
+  const [, rows, columns] = sizes(shape);
+  return { offset: 0, batchStride: rows * columns, rowStride: columns };
+}
+
+function checkRange(what: string, start: number, end: number, whole: Dim, shape: Shape): void {
+  if (Number.isSafeInteger(start) && Number.isSafeInteger(end) && start >= 0 && start < end && end <= whole.size)
+    return;
+  throw expectedButFound('ERR_SHAPE', `${what} within ${formatShape(shape)}`, 'a slice', `${start}..${end}`);
+}

@@ -1,0 +1,92 @@
+import { expected, expectedButFound } from '../errors';
+import { isJsonObject, type JsonObject } from '../weights';
+import { choice, flag, integerBetween, positiveInteger } from './config-values';
+
+/** Which layers fuse, by the names of the paper's ablation and the published code. */
+export const INTEGRATION_POINTS = ['late', 'all', 'early', 'late2', 'late3', 'sparse'] as const;
+export type IntegrationPoint = (typeof INTEGRATION_POINTS)[number];
+
+const FUSES: Readonly<Record<IntegrationPoint, (layer: number, layers: number) => boolean>> = {
+  late: (layer, layers) => layer >= Math.floor(layers / 2),
+  all: () => true,
+  early: (layer, layers) => layer < Math.floor(layers / 2),
+  late2: (layer, layers) => layer >= Math.floor((3 * layers) / 4),
+  late3: (layer, layers) => layer >= Math.floor(layers / 4),
+  sparse: (layer) => layer % 2 === 0,
+};
+
+/** How question features are made from text. */
+export interface QuestionConfig {
+  /** The language model's encoder, or its embedding alone. */
+  readonly features: 'encoder' | 'embedding';
+  /** The published code's cleaning of a question, or none. */
+  readonly normalization: 'qa-vit' | 'none';
+  readonly maxTokens: number;
+}
+
+/** An adapter's config.json, checked against its tower. */
+export interface AdapterConfig {
+  /** Fused layers, ascending. */
+  readonly layers: readonly number[];
+  /** Dq */
+  readonly questionWidth: number;
+  readonly projector?: { readonly layers: number; readonly activation: 'relu' | 'gelu' };
+  /** As in transformers' hidden_states: 0 is the input of layer 0, -1 the output of the last layer. */
+  readonly hiddenLayer: number;
+  readonly keepClass: boolean;
+  readonly question: QuestionConfig;
+}
+
+/** Indices of the fused layers of a tower with `layers` layers, ascending. */
+export function integrationLayers(point: IntegrationPoint, layers: number): number[] {
+  return Array.from({ length: layers }, (_, i) => i).filter((i) => FUSES[point](i, layers));
+}
+
+/**
+ * @param layers L of the tower it belongs to
+ * @throws QAViTError ERR_FORMAT for a field that makes no sense
+ */
+export function parseAdapterConfig(json: JsonObject, path: string, layers: number): AdapterConfig {
+  const hiddenLayer = integerBetween(-layers - 1, layers, json.vision_feature_layer ?? -1, `vision_feature_layer of ${path}`);
+  return {
+    layers: fusedLayers(json, path, layers),
+    questionWidth: positiveInteger(json.instruction_dim, `instruction_dim of ${path}`),
+    projector: projector(json.translation_mlp, `translation_mlp of ${path}`),
+    hiddenLayer,
+    keepClass: flag(json.keep_cls ?? true, `keep_cls of ${path}`),
+    question: question(json.question ?? {}, `question of ${path}`),
+  };
+}
+
+function fusedLayers({ integration_point: point, layers: list }: JsonObject, path: string, layers: number): number[] {
+  if (point !== undefined && list !== undefined) {
+    throw expectedButFound('ERR_FORMAT', 'integration_point or layers', path, 'both');
+  }
+  if (list === undefined) {
+    return integrationLayers(choice(INTEGRATION_POINTS, point ?? 'late', `integration_point of ${path}`), layers);
+  }
+  if (!Array.isArray(list) || list.length === 0) {
+    throw expected('ERR_FORMAT', 'a list of layer numbers', `layers of ${path}`, list);
+  }
+  const numbers = list.map((item: unknown) => integerBetween(0, layers - 1, item, `layers of ${path}`));
+  return [...new Set(numbers)].sort((a, b) => a - b);
+}
+
+function projector(json: unknown, where: string): AdapterConfig['projector'] {
+  if (json === undefined || json === null) return undefined;
+  if (!isJsonObject(json)) throw expected('ERR_FORMAT', 'an object', where, json);
+  return {
+    layers: integerBetween(1, 2, json.layers, `layers in ${where}`),
+    activation: choice(['relu', 'gelu'], json.activation ?? 'relu', `activation in ${where}`),
+  };
+}
+
+function question(json: unknown, where: string): QuestionConfig {
+  if (!isJsonObject(json)) throw expected('ERR_FORMAT', 'an object', where, json);
+  return {
+    features: choice(['encoder', 'embedding'], json.features ?? 'encoder', `features in ${where}`),
+    normalization: choice(['qa-vit', 'none'], json.normalization ?? 'qa-vit', `normalization in ${where}`),
+    // The published code's limit.
+    maxTokens: positiveInteger(json.max_tokens ?? 30, `max_tokens in ${where}`),
+  };
+}

@@ -1,0 +1,118 @@
+/** The graphs that an engine compiles: a forward function with its inputs and outputs declared, one a shape key. */
+import { dim, gatherRows, Graph, type GraphOptions, type Tensor } from '../graph';
+import { finish, handOver, listen, look } from './forward';
+import type { VisionModel } from './qavit';
+
+const ONE = dim('1', 1);
+
+export type Output = 'projected' | 'tower';
+
+/** Inputs: pixels u8 [U, image, image*3]. Outputs: residual stream [U, M, C]. */
+export function lookPlan(model: VisionModel, options: GraphOptions, images: number): Graph {
+  const g = Graph.create('look', options);
+  const pixels = g.input('u8', [dim('B', images), dim('rows', model.image), dim('columns*3', model.image * 3)]);
+  g.output(look(g, model, pixels));
+  return g;
+}
+
+/** Inputs: features f32 [Q, K, Dq]. Outputs: keys and values [Q, K, Lf*2C]. */
+export function listenPlan(model: VisionModel, options: GraphOptions, size: QuestionSize): Graph {
+  const g = Graph.create('listen', options);
+  const features = g.input('f32', [dim('B', size.questions), dim('K', size.tokens), dim('Dq', size.width)]);
+  g.output(listen(g, model, features));
+  return g;
+}
+
+export interface QuestionSize {
+  /** Q */
+  readonly questions: number;
+  /** K */
+  readonly tokens: number;
+  /** Dq */
+  readonly width: number;
+}
+
+/**
+ * Entries looked at or listened to once, and how a batch takes them: entry b for sample b, the only one for all, or whichever an
+ * index input says.
+ */
+export interface Shared {
+  readonly entries: number;
+  readonly indexed: boolean;
+}
+
+/**
+ * Inputs: stream [U, M, C]; if indexed, i32 [1, 1, B].
+ * Outputs: f32 [B, N, E or C].
+ */
+export function plainPlan(model: VisionModel, options: GraphOptions, samples: number, images: Shared, output: Output): Graph {
+  const g = Graph.create('plain', options);
+  const stream = streamInput(g, model, samples, images);
+  g.output(handOver(g, model, finish(g, model, stream), output));
+  return g;
+}
+
+export interface FuseSize {
+  /** B */
+  readonly samples: number;
+  /** U */
+  readonly images: Shared;
+  /** Q */
+  readonly questions: Shared;
+  /** K */
+  readonly tokens: number;
+}
+
+/**
+ * Inputs: stream [U, M, C]; if indexed, i32 [1, 1, B]; keys and values [Q, K, Lf*2C]; if indexed, i32 [1, 1, B]; lengths
+ * i32 [1, 1, B].
+ * Outputs: f32 [B, N, E or C].
+ */
+export function fusePlan(model: VisionModel, options: GraphOptions, size: FuseSize, output: Output): Graph {
+  const g = Graph.create('fuse', options);
+  const stream = streamInput(g, model, size.samples, size.images);
+  const keyValues = keyValuesInput(g, model, size);
+  const lengths = g.input('i32', [ONE, ONE, dim('B', size.samples)]);
+  g.output(handOver(g, model, finish(g, model, stream, { keyValues, lengths }), output));
+  return g;
+}
+
+/**
+ * Inputs: stream [1, M, C], keys and values [1, K, Lf*2C], lengths i32 [1, 1, 1].
+ * Outputs: f32 [1, M, C] with the question, f32 [1, M, C] without it, then f32 [1, M, K] a fused layer.
+ */
+export function attendPlan(model: VisionModel, options: GraphOptions, tokens: number): Graph {
+  const g = Graph.create('attend', options);
+  const one = { entries: 1, indexed: false };
+  const whole = { ...model, keepClass: true };
+  const stream = streamInput(g, model, 1, one);
+  const keyValues = keyValuesInput(g, model, { samples: 1, questions: one, tokens });
+  const lengths = g.input('i32', [ONE, ONE, ONE]);
+  const maps: Tensor[] = [];
+  const watch = (_layer: number, map: Tensor): void => void maps.push(map);
+  const asked = handOver(g, whole, finish(g, model, stream, { keyValues, lengths, watch }), 'tower');
+  const unasked = handOver(g.scope('plain'), whole, finish(g.scope('plain'), model, stream), 'tower');
+  for (const result of [asked, unasked, ...maps]) g.output(result);
+  return g;
+}
+
+function streamInput(g: Graph, { tokens, width }: VisionModel, samples: number, images: Shared): Tensor {
+  const stream = g.input(g.options.stream, [dim('B', images.entries), dim('M', tokens), dim('C', width)]);
+  return spread(g.scope('images'), stream, samples, images);
+}
+
+function keyValuesInput(
+  g: Graph,
+  { fused, width }: VisionModel,
+  { samples, questions, tokens }: Omit<FuseSize, 'images'>,
+): Tensor {
+  const shape = [dim('B', questions.entries), dim('K', tokens), dim('Lf*2C', fused.length * 2 * width)] as const;
+  return spread(g.scope('questions'), g.input(g.options.dtype, shape), samples, questions);
+}
+
+/** One entry a sample. */
+function spread(g: Graph, source: Tensor, samples: number, { entries, indexed }: Shared): Tensor {
+  const batch = dim('B', samples);
+  if (indexed) return gatherRows(g, source, g.input('i32', [ONE, ONE, batch]));
+  return entries === samples ? source : source.broadcast(batch);
+}

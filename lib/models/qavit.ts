@@ -1,0 +1,142 @@
+import type { FoldedReader, LayeredReader, QuestionReader } from '../blocks/question-reader';
+import type { Projector } from '../blocks/projector';
+import { expectedButFound } from '../errors';
+import type { GatedAffine } from '../graph';
+import { computed, type FoldContext, foldGate, foldNormAffine, gather, type Matrix, stack, stored } from '../weights';
+import { type Adapter, type FusingTensors, QUESTION_NORM_EPS } from './adapter';
+import type { Tower, TowerLayer } from './tower';
+
+/** A tower, and what is taken from it. */
+export interface VisionModel extends Tower {
+  /** Layers computed: those from here on are not. */
+  readonly stop: number;
+  readonly keepClass: boolean;
+  /** Layers the question takes part in, ascending; empty without an adapter. */
+  readonly fused: readonly number[];
+  /** tanh(beta) of each of them. */
+  readonly gates: readonly number[];
+  /** Present where a layer is fused. */
+  readonly reader?: QuestionReader;
+  /** Dq; present where a layer is fused. */
+  readonly questionWidth?: number;
+  readonly projector?: Projector;
+}
+
+export interface Taken {
+  /** As in transformers' hidden_states: 0 is the input of layer 0, -1 the output of the last layer. */
+  readonly hiddenLayer: number;
+  readonly keepClass: boolean;
+}
+
+/** A tower without any question. */
+export function plain(tower: Tower, { hiddenLayer, keepClass }: Taken): VisionModel {
+  const states = tower.layers.length + 1;
+  const stop = hiddenLayer < 0 ? states + hiddenLayer : hiddenLayer;
+  return { ...tower, stop, keepClass, fused: [], gates: [] };
+}
+
+/**
+ * QA-ViT (Ganz et al. 2024, arXiv 2402.05472) as a transform of a tower: in the chosen layers a question's keys and values join the
+ * attention, and a gated projection stands for the frozen one. The tower itself stays as it is.
+ *
+ * @param options folds: false keeps every published operation apart, for tests of the folds
+ * @throws QAViTError ERR_FORMAT where no fused layer lies below the layer that is taken
+ */
+export function fuse(tower: Tower, adapter: Adapter, options: { folds: boolean } = { folds: true }): VisionModel {
+  const base = plain(tower, adapter.config);
+  const fused = adapter.config.layers.filter((layer) => layer < base.stop);
+  if (fused.length === 0) {
+    const found = `layers ${adapter.config.layers.join(', ')}`;
+    throw expectedButFound('ERR_FORMAT', `a fused layer below ${base.stop}, the last one computed`, 'an adapter', found);
+  }
+  const slots = fused.map((layer) => slot(tower, adapter, layer));
+  const gated = new Map(slots.map((each) => [each.layer, options.folds ? foldedGate(each) : dualGate(each)]));
+  return {
+    ...base,
+    fused,
+    gates: slots.map(({ tensors }) => tensors.gate),
+    layers: tower.layers.map((layer, i) => (gated.has(i) ? { ...layer, fusing: gated.get(i) } : layer)),
+    reader: options.folds ? foldedReader(tower, adapter, slots) : layeredReader(slots),
+    questionWidth: adapter.config.questionWidth,
+    projector: adapter.projector,
+  };
+}
+
+/** A layer of the tower and what the adapter brings to it. */
+interface Slot {
+  readonly layer: number;
+  readonly frozen: TowerLayer;
+  readonly tensors: FusingTensors;
+}
+
+function slot(tower: Tower, { fusing }: Adapter, layer: number): Slot {
+  const [frozen, tensors] = [tower.layers[layer], fusing.get(layer)];
+  if (frozen && tensors) return { layer, frozen, tensors };
+  throw expectedButFound('ERR_ARGUMENT', `tower and adapter to have layer ${layer}`, 'fuse', frozen ? 'no such adapter' : 'no such layer');
+}
+
+function foldedGate({ layer, frozen: { frozen, attention }, tensors }: Slot): GatedAffine {
+  const name = `layers.${layer}.gated_projection`;
+  const { gate, gatedWeight, gatedBias } = tensors;
+  return {
+    weight: computed(`${name}.weight`, 'matrix', attention.output.weight.shape, () =>
+      foldGate(frozen.readOutput().weight.data, gatedWeight.read(), gate),
+    ),
+    bias: computed(`${name}.bias`, 'vector', gatedBias.shape, () =>
+      foldGate(frozen.readOutput().bias, gatedBias.read(), gate),
+    ),
+  };
+}
+
+function dualGate({ frozen: { attention }, tensors }: Slot): GatedAffine {
+  const { gate, gatedWeight, gatedBias } = tensors;
+  const own = { weight: stored(gatedWeight, 'matrix'), bias: stored(gatedBias, 'vector') };
+  return { ...attention.output, gate: { ...own, value: gate } };
+}
+
+function foldedReader({ width }: Tower, { config: { questionWidth } }: Adapter, slots: readonly Slot[]): FoldedReader {
+  const count = slots.length;
+  const normInto = ({ tensors }: Slot) =>
+    foldNormAffine(matrix(tensors.first.read(), width, questionWidth), tensors.gamma.read(), tensors.beta.read());
+  // Through the frozen key and value projections at once: [W_k; W_v] W_2.
+  const through = async ({ frozen, tensors }: Slot, { multiply }: FoldContext) =>
+    (await multiply(frozen.frozen.readKeyValue().weight, matrix(tensors.second.read(), width, width))).data;
+  return {
+    eps: QUESTION_NORM_EPS,
+    first: {
+      weight: computed('question.first.weight', 'matrix', [count * width, questionWidth], ({ dtype }) =>
+        gather(dtype, { count, size: width * questionWidth }, (i) => normInto(slots[i]!).weight),
+      ),
+      bias: computed('question.first.bias', 'vector', [count * width], () => stack(slots.map((each) => normInto(each).bias))),
+    },
+    second: {
+      weight: computed('question.second.weight', 'matrix', [count, 2 * width, width], (context) =>
+        gather(context.dtype, { count, size: 2 * width * width }, (i) => through(slots[i]!, context)),
+      ),
+      bias: computed('question.second.bias', 'vector', [count * 2 * width], () =>
+        stack(slots.map(({ frozen }) => frozen.frozen.readKeyValue().bias)),
+      ),
+    },
+  };
+}
+
+function layeredReader(slots: readonly Slot[]): LayeredReader {
+  const layers = slots.map(({ layer, frozen, tensors }) => {
+    const { frozen: numbers } = frozen;
+    const [, width = 0] = tensors.second.shape;
+    return {
+      norm: { gamma: stored(tensors.gamma, 'vector'), beta: stored(tensors.beta, 'vector'), eps: QUESTION_NORM_EPS },
+      first: { weight: stored(tensors.first, 'matrix') },
+      second: { weight: stored(tensors.second, 'matrix') },
+      keyValue: {
+        weight: computed(`layers.${layer}.key_value.weight`, 'matrix', [2 * width, width], () => numbers.readKeyValue().weight.data),
+        bias: computed(`layers.${layer}.key_value.bias`, 'vector', [2 * width], () => numbers.readKeyValue().bias),
+      },
+    };
+  });
+  return { layers };
+}
+
+function matrix(data: Float32Array, rows: number, columns: number): Matrix {
+  return { data, rows, columns };
+}

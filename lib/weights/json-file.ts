@@ -1,0 +1,40 @@
+import { readFile, stat } from 'node:fs/promises';
+import { QAViTError, expected, expectedButFound } from '../errors';
+
+/** Configuration files are a few KB and an index of shards a few MB; what is larger is something else. */
+const MAX_JSON_BYTES = 64 * 2 ** 20;
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/**
+ * The object in a JSON file.
+ *
+ * @throws QAViTError ERR_FORMAT, naming the file, unless it is readable, of a sensible size and a JSON object
+ */
+export async function readJsonObject(path: string): Promise<JsonObject> {
+  const text = await readText(path);
+  try {
+    const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));
+    if (isJsonObject(value)) return value;
+    throw expected('ERR_FORMAT', 'a JSON object', path, value);
+  } catch (error) {
+    if (error instanceof QAViTError) throw error;
+    throw expectedButFound('ERR_FORMAT', 'JSON', path, `text that is none: ${(error as Error).message}`);
+  }
+}
+
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    const { size } = await stat(path);
+    if (size <= MAX_JSON_BYTES) return await readFile(path, 'utf8');
+    throw expectedButFound('ERR_FORMAT', `at most ${MAX_JSON_BYTES} bytes`, path, String(size));
+  } catch (error) {
+    if (error instanceof QAViTError) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw expectedButFound('ERR_FORMAT', 'a file', path, code === 'ENOENT' ? 'nothing: it does not exist' : message);
+  }
+}

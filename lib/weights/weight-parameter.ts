@@ -1,0 +1,81 @@
+import { setImmediate } from 'node:timers/promises';
+import type { HostArray, MappedFile, WeightRole } from '../binding/native';
+import type { Parameter } from '../graph';
+import { type StoredDType, toBfloat16 } from './elements';
+import type { StoredTensor } from './stored-tensor';
+
+/** What folds may ask of the device while parameters are made. */
+export interface FoldContext {
+  /** How the device will keep matrices. */
+  readonly dtype: StoredDType;
+  /** a [n, k] times b [k, m], row-major f32, on the device. */
+  readonly multiply: (a: Matrix, b: Matrix) => Promise<Matrix>;
+}
+
+export interface Matrix {
+  readonly data: Float32Array;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** Dense numbers to upload: an array, or a region of a file. */
+export interface WeightData {
+  readonly source: MappedFile | HostArray;
+  readonly offset?: number;
+  readonly dtype: StoredDType;
+}
+
+/** A parameter that knows how it is made. Nothing is read or computed until a plan needs it. */
+export interface WeightParameter extends Parameter {
+  produce(context: FoldContext): Promise<WeightData>;
+}
+
+/** A tensor as the file has it. Its numbers go from the file to the device without a copy in JavaScript. */
+export function stored(tensor: StoredTensor, role: WeightRole): WeightParameter {
+  return {
+    name: tensor.name,
+    role,
+    shape: tensor.shape,
+    async produce() {
+      await tensor.scan();
+      return { source: tensor.file, offset: tensor.offset, dtype: tensor.dtype };
+    },
+  };
+}
+
+/** A parameter computed from others, in f32 unless the numbers say what else they are. */
+export function computed(
+  name: string,
+  role: WeightRole,
+  shape: readonly number[],
+  compute: (context: FoldContext) => Float32Array | Promise<Float32Array | WeightData>,
+): WeightParameter {
+  return {
+    name,
+    role,
+    shape,
+    async produce(context) {
+      const numbers = await compute(context);
+      return numbers instanceof Float32Array ? { source: numbers, dtype: 'f32' } : numbers;
+    },
+  };
+}
+
+/**
+ * Equal parts one behind another, in the dtype the device will keep them in: of what is as large as several layers together, f32
+ * copies exist one part at a time.
+ */
+export async function gather(
+  dtype: StoredDType,
+  { count, size }: { count: number; size: number },
+  part: (i: number) => Float32Array | Promise<Float32Array>,
+): Promise<WeightData> {
+  const bf16 = dtype === 'bf16';
+  const source = bf16 ? new Uint16Array(count * size) : new Float32Array(count * size);
+  for (let i = 0; i < count; i++) {
+    const numbers = await part(i);
+    source.set(bf16 ? toBfloat16(numbers) : numbers, i * size);
+    await setImmediate(); // other work gets its turn
+  }
+  return { source, dtype: bf16 ? 'bf16' : 'f32' };
+}
