@@ -1,0 +1,111 @@
+"""Pictures, questions and answers from a JSONL file, as batches."""
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from transformers import PreTrainedTokenizerBase
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+from qavit_torch.questions import normalize_question
+
+
+@dataclass(frozen=True)
+class Sample:
+    image: Path
+    question: str
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    pixels: torch.Tensor  # [B, 3, S, S], normalised
+    question: torch.Tensor  # token ids [B, K]
+    mask: torch.Tensor  # bool [B, K]
+    labels: torch.Tensor  # token ids [B, T], -100 where there is nothing to say
+    answers: list[tuple[str, ...]]
+
+    def to(self, device: torch.device) -> "Batch":
+        tensors = (tensor.to(device) for tensor in (self.pixels, self.question, self.mask, self.labels))
+        return Batch(*tensors, self.answers)
+
+
+def read_samples(file: Path) -> list[Sample]:
+    """One object a line: {"image": path from the file's folder, "question": text, "answer": text or list of texts}."""
+    samples = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        if line.strip():
+            samples.append(_sample(line, file, f"{file}:{number}"))
+    if not samples:
+        raise ValueError(f"Expected at least one line in {file} but received none")
+    return samples
+
+
+def _sample(line: str, file: Path, where: str) -> Sample:
+    try:
+        fields = json.loads(line)
+        answers = fields["answer"]
+        answers = (answers,) if isinstance(answers, str) else tuple(answers)
+        sample = Sample(file.parent / fields["image"], fields["question"], answers)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"Expected an object with image, question and answer in {where} but received {line}"
+        ) from error
+    if not answers or not all(isinstance(text, str) for text in (sample.question, *answers)):
+        raise ValueError(f"Expected a text as question and one or more as answer in {where} but received {line}")
+    if not sample.image.is_file():
+        raise ValueError(f"Expected a picture for {where} but received {sample.image}, which is no file")
+    return sample
+
+
+class Samples(Dataset):
+    """Draws one of a sample's answers each time it is asked."""
+
+    def __init__(self, samples: list[Sample], processor: CLIPImageProcessorPil):
+        self.samples, self.processor = samples, processor
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, Sample, str]:
+        sample = self.samples[index]
+        with Image.open(sample.image) as picture:
+            pixels = self.processor(picture.convert("RGB"), return_tensors="pt")["pixel_values"][0]
+        return pixels, sample, random.choice(sample.answers)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a question becomes tokens; stored in the adapter's config.json."""
+
+    features: str = "encoder"
+    normalization: str = "qa-vit"
+    max_tokens: int = 30
+
+    def text(self, question: str) -> str:
+        return normalize_question(question) if self.normalization == "qa-vit" else question
+
+    def config(self) -> dict:
+        return {"features": self.features, "normalization": self.normalization, "max_tokens": self.max_tokens}
+
+
+def collate(tokenizer: PreTrainedTokenizerBase, reading: Reading) -> Callable[[list], Batch]:
+    def join(rows: list[tuple[torch.Tensor, Sample, str]]) -> Batch:
+        pixels, samples, answers = zip(*rows, strict=True)
+        texts = [reading.text(sample.question) for sample in samples]
+        question = tokenizer(texts, padding=True, truncation=True, max_length=reading.max_tokens, return_tensors="pt")
+        said = tokenizer(list(answers), padding=True, return_tensors="pt")
+        labels = said.input_ids.masked_fill(said.attention_mask == 0, -100)
+        mask = question.attention_mask.bool()
+        return Batch(torch.stack(pixels), question.input_ids, mask, labels, [sample.answers for sample in samples])
+
+    return join
+
+
+def loader(dataset: Samples, join: Callable[[list], Batch], batch: int, workers: int, shuffle: bool) -> DataLoader:
+    return DataLoader(dataset, batch, shuffle, num_workers=workers, collate_fn=join, drop_last=False)

@@ -1,0 +1,140 @@
+"""`python -m adapter.train --tower DIR --language DIR --data x.jsonl --out DIR`: trains a QA-ViT adapter.
+
+The tower stays frozen. Projector, question path, gates and gated projections train; so does the language model if
+--language-out says where to keep it. The adapter folder is what `QAViT.load({ tower, adapter, language })` reads.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, CLIPVisionModel, PreTrainedModel, logging
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+from qavit_torch import INTEGRATION_POINTS, QuestionAwareVisionTower, build_projector, save_adapter
+
+from .answerer import Answerer
+from .data import Reading, Samples, collate, loader, read_samples
+from .loop import exact_match, parameter_groups, train
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m adapter.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    folders = parser.add_argument_group("folders and files")
+    folders.add_argument("--tower", type=Path, required=True, help="Hugging Face folder of a CLIP tower")
+    folders.add_argument("--language", type=Path, required=True, help="Hugging Face folder of a T5-class model")
+    folders.add_argument(
+        "--data", type=Path, required=True, help='JSONL: {"image": path, "question": .., "answer": ..}'
+    )
+    folders.add_argument("--held-out", type=Path, help="JSONL to report exact match on after training")
+    folders.add_argument("--out", type=Path, required=True, help="adapter folder to write")
+    folders.add_argument("--language-out", type=Path, help="train the language model too and write it here")
+    shape = parser.add_argument_group("the adapter")
+    where = shape.add_mutually_exclusive_group()
+    where.add_argument("--integration-point", choices=INTEGRATION_POINTS, default="late", help="default late")
+    where.add_argument("--layers", type=layer_list, help="fused layers, instead: 12,14,16")
+    shape.add_argument("--projector-layers", type=int, choices=(1, 2), default=2, help="default 2")
+    shape.add_argument("--projector-activation", choices=("relu", "gelu"), default="relu", help="default relu")
+    shape.add_argument("--vision-feature-layer", type=int, default=-1, help="hidden layer handed over (default -1)")
+    shape.add_argument("--drop-cls", action="store_true", help="hand over patches only")
+    shape.add_argument("--features", choices=("encoder", "embedding"), default="encoder", help="default encoder")
+    shape.add_argument("--normalization", choices=("qa-vit", "none"), default="qa-vit", help="default qa-vit")
+    shape.add_argument("--max-question-tokens", type=int, default=30, help="default 30")
+    run = parser.add_argument_group("the run")
+    run.add_argument("--steps", type=int, default=10_000, help="default 10000")
+    run.add_argument("--batch", type=int, default=32, help="default 32")
+    run.add_argument("--rate", type=float, default=2e-4, help="learning rate (default 2e-4)")
+    run.add_argument("--gate-rate", type=float, default=5e-3, help="learning rate of the gates (default 5e-3)")
+    run.add_argument("--save-every", type=int, default=1000, help="steps (default 1000)")
+    run.add_argument("--workers", type=int, default=2, help="processes that read pictures (default 2)")
+    run.add_argument("--bf16", action="store_true", help="products in bfloat16")
+    run.add_argument("--seed", type=int, default=0, help="default 0")
+    run.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: a GPU if any")
+    return parser.parse_args(argv)
+
+
+def layer_list(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def build(options: argparse.Namespace) -> Answerer:
+    """The model to train, frozen where it does not."""
+    tower = load_whole(CLIPVisionModel, options.tower)
+    language = load_whole(AutoModelForSeq2SeqLM, options.language)
+    width = language.config.hidden_size
+    fused = QuestionAwareVisionTower(
+        tower,
+        width,
+        integration_point=options.integration_point,
+        layers=options.layers,
+        projector=build_projector(
+            tower.config.hidden_size, width, options.projector_layers, options.projector_activation
+        ),
+    )
+    language.requires_grad_(options.language_out is not None)
+    reading = Reading(options.features, options.normalization, options.max_question_tokens)
+    return Answerer(fused, language, reading, options.vision_feature_layer, not options.drop_cls).to(options.device)
+
+
+def load_whole(kind: type, folder: Path) -> PreTrainedModel:
+    """transformers would fill what a folder lacks with random numbers."""
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"Expected a Hugging Face folder with a config.json but received {folder}")
+    model, report = kind.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+    if report["missing_keys"]:
+        raise ValueError(f"Expected all weights in {folder} but {sorted(report['missing_keys'])[0]} is missing")
+    return model
+
+
+def save(model: Answerer, options: argparse.Namespace) -> None:
+    save_adapter(
+        options.out,
+        model.tower,
+        hidden_layer=model.hidden_layer,
+        keep_cls=model.keep_cls,
+        question=model.reading.config(),
+    )
+    if options.language_out is not None:
+        model.language.save_pretrained(options.language_out)
+        AutoTokenizer.from_pretrained(options.language).save_pretrained(options.language_out)
+
+
+def run(options: argparse.Namespace) -> list[float]:
+    torch.manual_seed(options.seed)
+    model, tokenizer = build(options), AutoTokenizer.from_pretrained(options.language)
+    processor = CLIPImageProcessorPil.from_pretrained(options.tower)
+    join, device = collate(tokenizer, model.reading), torch.device(options.device)
+
+    def batches(file: Path, shuffle: bool) -> torch.utils.data.DataLoader:
+        return loader(Samples(read_samples(file), processor), join, options.batch, options.workers, shuffle)
+
+    training = batches(options.data, shuffle=True)
+    held_out = batches(options.held_out, shuffle=False) if options.held_out else None
+    groups = parameter_groups(model, options.rate, options.gate_rate)
+    count = sum(p.numel() for group in groups for p in group["params"])
+    print(f"{len(training.dataset)} samples, {count / 1e6:.1f} M parameters to train")
+
+    def save_now_and_then(step: int) -> None:
+        if step % options.save_every == 0 or step == options.steps:
+            save(model, options)
+
+    losses = train(model, training, groups, options.steps, device, options.bf16, save_now_and_then)
+    if held_out is not None:
+        print(f"held-out exact match {100 * exact_match(model, held_out, tokenizer, device):.1f}%")
+    return losses
+
+
+def main(argv: list[str] | None = None) -> list[float]:
+    """Returns the loss of every step."""
+    logging.set_verbosity_error()  # what matters of its reports is checked in load_whole
+    try:
+        return run(parse(argv))
+    except (ValueError, OSError, FloatingPointError) as error:
+        sys.exit(f"adapter.train: {error}")
+
+
+if __name__ == "__main__":
+    main()
