@@ -1,6 +1,6 @@
 /**
- * The whole surface of the native addon, typed. Nothing else in lib/ may assume anything about it, and only lib/graph, lib/ops and
- * lib/weights import it. Native failures arrive as `QAViTError` (the class is handed over once, see load.ts).
+ * The whole surface of the native addon, typed. Nothing else in lib/ may assume anything about it. Native failures arrive as
+ * `QAViTError` (the class is handed over once, see load.ts).
  */
 
 /** Element types as the addon spells them. f16 and bf16 travel as `Uint16Array`. */

@@ -8,7 +8,7 @@ import { parsePreprocessorConfig, prepareImage } from '../../lib/image';
 import { fixture } from '../support/paths';
 import { noiseImage } from './support';
 
-/** Written by training/pillow_digests.py with Pillow and transformers. */
+/** Written by training/fixtures/pillow.py with Pillow and transformers. */
 interface Digests {
   resize: { filter: ResampleFilter; sizes: [number, number, number, number]; sha256: string }[];
   processors: { config: object; picture: [number, number]; prepared: [number, number]; sha256: string }[];
