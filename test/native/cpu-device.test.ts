@@ -1,0 +1,187 @@
+/** The CPU backend as a device: which code path and how many threads, what it refuses, and weights from wherever they lie. */
+import { expect } from 'chai';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { loadAddon } from '../../lib/binding/load';
+import type { Device, DeviceOptions, WeightUpload } from '../../lib/binding/native';
+import { fromBf16, toBf16 } from '../support/bf16';
+import { expectRejection, expectThrow } from '../support/expect-error';
+import { PlanWriter } from '../support/plan-writer';
+import { floats, random } from '../support/random';
+
+const addon = loadAddon();
+const bytesOf = (result: unknown): Buffer => Buffer.from((result as Float32Array).buffer);
+const open = (options: Omit<DeviceOptions, 'kind'> = {}): Device => new addon.Device({ kind: 'cpu', ...options });
+
+describe('native: CPU devices', () => {
+  const environment = process.env.QAVIT_CPU;
+  afterEach(() => {
+    if (environment === undefined) delete process.env.QAVIT_CPU;
+    else process.env.QAVIT_CPU = environment;
+  });
+
+  it('says what it is and chooses the fastest code path', async () => {
+    delete process.env.QAVIT_CPU;
+    const device = open();
+    const { kind, name, isa, threads, dtypes } = device.info;
+    expect([kind, isa]).to.deep.equal(['cpu', addon.cpuIsas()[0]]);
+    expect(name).to.not.equal('');
+    expect(threads).to.be.within(1, availableParallelism());
+    expect(dtypes).to.deep.equal(isa === 'avx512bf16' ? ['bf16', 'f32'] : ['f32', 'bf16']);
+    await device.close();
+  });
+
+  it('always has the generic code path, listed last', () => {
+    expect(addon.cpuIsas().at(-1)).to.equal('generic');
+  });
+
+  for (const isa of addon.cpuIsas()) {
+    it(`takes ${isa} from QAVIT_CPU and from its options, which win`, async () => {
+      process.env.QAVIT_CPU = isa;
+      const byEnvironment = open();
+      process.env.QAVIT_CPU = 'generic';
+      const byOptions = open({ isa });
+      expect([byEnvironment.info.isa, byOptions.info.isa]).to.deep.equal([isa, isa]);
+      await Promise.all([byEnvironment.close(), byOptions.close()]);
+    });
+  }
+
+  it('refuses a code path that the processor lacks, naming those it has', () => {
+    process.env.QAVIT_CPU = 'neon';
+    const has = [...addon.cpuIsas()].reverse().join(', ');
+    expectThrow(
+      () => open(),
+      'ERR_UNSUPPORTED',
+      `Expected an instruction set of this processor (${has}) for QAVIT_CPU but received neon`,
+    );
+  });
+
+  it('starts as many threads as asked', async () => {
+    for (const threads of [1, 5, 256]) {
+      const device = open({ threads });
+      expect(device.info.threads).to.equal(threads);
+      await device.close();
+    }
+  });
+
+  it('refuses heads wider than its tiles', async () => {
+    const device = open();
+    const compile = (width: number) => {
+      const plan = new PlanWriter();
+      const [q, k, v] = [plan.input([1, 2, width]), plan.input([1, 2, width]), plan.input([1, 2, width])];
+      plan.op('concat_attention', { q, k, v, out: plan.output([1, 2, width]) }, {}, { heads: 1, scale: 1 });
+      return device.compile(plan.describe(), []);
+    };
+    compile(256);
+    expectThrow(() => compile(257), 'ERR_UNSUPPORTED', /^Expected heads of width 1 to 256 for .* but received 257 /);
+    await device.close();
+  });
+
+  it('refuses f16', async () => {
+    const device = open();
+    const plan = new PlanWriter();
+    plan.op('copy', { x: plan.input([1, 1, 1], 'f16'), y: plan.output([1, 1, 1]) });
+    expectThrow(
+      () => device.compile(plan.describe(), []),
+      'ERR_DTYPE',
+      /^Expected x in f32 or bf16 for .* but received f16 /,
+    );
+    const source = new Uint16Array(1);
+    const item: WeightUpload = { source, dtype: 'f16', shape: [1, 1, 1], role: 'matrix', computeDtype: 'f16' };
+    await expectRejection(device.upload([item]), 'ERR_DTYPE');
+    await device.close();
+  });
+
+  it('says when memory does not suffice and works on', async () => {
+    const device = open();
+    const plan = new PlanWriter();
+    const huge = plan.intermediate([1, 2 ** 20, 2 ** 24]);
+    const [x, y] = [plan.input([1, 1, 1]), plan.output([1, 1, 1])];
+    plan.op('copy', { x, y: { ...plan.whole(huge), shape: [1, 1, 1] } });
+    plan.op('copy', { x: { ...plan.whole(huge), shape: [1, 1, 1] }, y });
+    const compiled = device.compile(plan.describe(), []);
+    await expectRejection(device.run(compiled, [Float32Array.of(1)]), 'ERR_OUT_OF_MEMORY');
+    const small = new PlanWriter();
+    small.op('copy', { x: small.input([1, 1, 1]), y: small.output([1, 1, 1]) });
+    const [result] = await device.run(device.compile(small.describe(), []), [Float32Array.of(7)]);
+    expect(Array.from(result as Float32Array)).to.deep.equal([7]);
+    await device.close();
+  });
+
+  it('computes the same after its threads have gone to sleep', async () => {
+    const device = open({ threads: 4 });
+    const width = 256;
+    const source = floats(random(1), width * width);
+    const [weight] = await device.upload([
+      { source, dtype: 'f32', shape: [1, width, width], role: 'matrix', computeDtype: 'f32' },
+    ]);
+    const plan = new PlanWriter();
+    plan.op('linear', { x: plan.input([1, 64, width]), y: plan.output([1, 64, width]) }, { weight: 0 });
+    const compiled = device.compile(plan.describe(), [weight!]);
+    const x = floats(random(2), 64 * width);
+    const [first] = await device.run(compiled, [x]);
+    for (let i = 0; i < 100; i += 1) {
+      if (i % 10 === 0) await sleep(5);
+      const [again] = await device.run(compiled, [x]);
+      expect(Buffer.compare(bytesOf(first), bytesOf(again)), `run ${i}`).to.equal(0);
+    }
+    await device.close();
+  });
+});
+
+describe('native: weights of CPU devices', () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'qavit-cpu-'));
+  after(() => rmSync(folder, { recursive: true }));
+
+  const [out, inner] = [45, 67];
+  /** Exact in every dtype, so that sources of all dtypes mean the same numbers. */
+  const values = Float32Array.from({ length: out * inner }, (_, i) => ((i * 37) % 65) / 32 - 1);
+  const f16 = Uint16Array.from(values, halfOf);
+
+  /** x W^T of one row of ones: row sums, which are exact. */
+  async function rowSums(device: Device, item: Pick<WeightUpload, 'source' | 'offset' | 'dtype' | 'computeDtype'>) {
+    const [weight] = await device.upload([{ ...item, shape: [1, out, inner], role: 'matrix' }]);
+    const dtype = item.computeDtype as 'f32' | 'bf16';
+    const plan = new PlanWriter();
+    plan.op('linear', { x: plan.input([1, 1, inner], dtype), y: plan.output([1, 1, out]) }, { weight: 0 });
+    const ones = new Float32Array(inner).fill(1);
+    const [sums] = await device.run(device.compile(plan.describe(), [weight!]), [
+      dtype === 'bf16' ? toBf16(ones) : ones,
+    ]);
+    return Array.from(sums as Float32Array);
+  }
+
+  for (const isa of addon.cpuIsas()) {
+    it(`${isa}: every source dtype, in memory and at odd places of a file`, async () => {
+      const device = open({ isa });
+      const wanted = Array.from({ length: out }, (_, o) =>
+        values.subarray(o * inner, (o + 1) * inner).reduce((a, b) => a + b),
+      );
+      const sources = { f32: values, bf16: toBf16(values), f16 };
+      expect(Array.from(fromBf16(sources.bf16))).to.deep.equal(Array.from(values));
+      for (const [dtype, source] of Object.entries(sources) as ['f32' | 'bf16' | 'f16', Float32Array | Uint16Array][]) {
+        const file = path.join(folder, `${isa}-${dtype}`);
+        writeFileSync(file, Buffer.concat([Buffer.from('odd'), Buffer.from(source.buffer)]));
+        const mapped = new addon.MappedFile(file);
+        for (const computeDtype of ['f32', 'bf16'] as const) {
+          expect(await rowSums(device, { source, dtype, computeDtype }), dtype).to.deep.equal(wanted);
+          expect(await rowSums(device, { source: mapped, offset: 3, dtype, computeDtype }), dtype).to.deep.equal(
+            wanted,
+          );
+        }
+        mapped.close();
+      }
+      await device.close();
+    });
+  }
+});
+
+/** An f16 of a multiple of 1/32 in [-1, 1]. */
+function halfOf(value: number): number {
+  if (value === 0) return 0;
+  const exponent = Math.floor(Math.log2(Math.abs(value)));
+  const mantissa = (Math.abs(value) / 2 ** exponent - 1) * 1024;
+  return (value < 0 ? 0x8000 : 0) | ((exponent + 15) << 10) | mantissa;
+}

@@ -1,0 +1,75 @@
+/** Operations on infinities, NaN and numbers at which formulas overflow or vanish: a backend must fail where the reference fails. */
+import type { ActivationName } from '../../lib/binding/native';
+import type { CaseOperation } from './case-operands';
+
+/** Values at which formulas overflow, vanish or are undefined, each in a place of its own. */
+const extremes = [
+  ...[0, -0, 1e-40, -1e-40, 1e-3, -1e-3, 0.3, -0.3, 0.7, -0.7, 5, -5, 9, -9, 20, -20, 80, -80, 88, -88, 90, -90],
+  ...[104, -104, 200, -200, 1e4, -1e4, 1e20, -1e20, 3e38, -3e38, Infinity, -Infinity, NaN],
+];
+
+export function extremeOperations(): { name: string; operation: CaseOperation }[] {
+  const made: { name: string; operation: CaseOperation }[] = [];
+  const layout = { offset: 0, padding: 0 };
+  const add = (name: string, operation: Omit<CaseOperation, 'layout'>) =>
+    made.push({ name: `${name}: extreme values`, operation: { layout, ...operation } });
+
+  const n = extremes.length;
+  const activations: ActivationName[] = ['none', 'relu', 'gelu_erf', 'gelu_tanh', 'quick_gelu', 'silu', 'tanh'];
+  for (const activation of activations) {
+    add(`linear ${activation}`, {
+      op: 'linear',
+      views: { x: { shape: [1, n, 1], data: Float32Array.from(extremes) } },
+      weights: { weight: { shape: [1, 37, 1], role: 'matrix', data: new Float32Array(37).fill(1) } },
+      attributes: { activation, alpha: 1 },
+      result: { name: 'y', shape: [1, n, 37] },
+    });
+  }
+
+  const [rows, C] = [n, 40];
+  const x = Float32Array.from({ length: rows * C }, (_, i) =>
+    i % C === 7 ? extremes[Math.floor(i / C)]! : (i % 11) - 5,
+  );
+  add('layer_norm', {
+    op: 'layer_norm',
+    // 1e20 and more: the squares overflow f32, which the reference's f64 does not.
+    views: {
+      x: {
+        shape: [1, rows, C],
+        data: x.map((value) => (Math.abs(value) < Infinity ? Math.min(Math.max(value, -1e4), 1e4) : value)),
+      },
+    },
+    weights: {},
+    attributes: { eps: 1e-5 },
+    result: { name: 'y', shape: [1, rows, C] },
+  });
+
+  const D = 16;
+  const special = [Infinity, -Infinity, NaN, 1e4, -1e4];
+  for (const operand of ['q', 'k', 'v', 'question_k', 'question_v']) {
+    const tensor = (name: string, count: number) =>
+      Float32Array.from({ length: count * D }, (_, i) =>
+        name === operand && i % (5 * D + 3) === 0
+          ? special[Math.floor(i / (5 * D + 3)) % 5]!
+          : ((i * 7) % 13) / 13 - 0.4,
+      );
+    const view = (name: string, count: number) => ({
+      shape: [1, count, D] as [number, number, number],
+      data: tensor(name, count),
+    });
+    add(`concat_attention, ${operand}`, {
+      op: 'concat_attention',
+      views: {
+        q: view('q', 33),
+        k: view('k', 37),
+        v: view('v', 37),
+        question_k: view('question_k', 21),
+        question_v: view('question_v', 21),
+      },
+      weights: {},
+      attributes: { heads: 1, scale: D ** -0.5 },
+      result: { name: 'out', shape: [1, 33, D] },
+    });
+  }
+  return made;
+}
