@@ -1,13 +1,13 @@
 /**
  * `qavit/ops`: the kernels themselves, on typed arrays, on the CPU. Symbols: B batch, M visual tokens, K question tokens, N keys,
- * C width, H heads, D head width, P patch. Shapes may leave B out; results then do too. Arrays are copied before a call returns, and
- * parameters are packed at each call: for a whole model, whose parameters stay, there is `QAViT`.
+ * C width, H heads, D head width, P patch. Shapes may leave B out; results then do too. Arrays are read while a call runs: leave
+ * them as they are until it resolves. Parameters are packed at each call; for a whole model, whose parameters stay, there is `QAViT`.
  *
  * Every function rejects with a `QAViTError`: ERR_SHAPE, ERR_DTYPE or ERR_ARGUMENT naming operation, operand and both shapes;
  * ERR_UNSUPPORTED where there is no native addon; ERR_ABORTED; ERR_OUT_OF_MEMORY.
  */
 import type { ActivationName } from './binding/native';
-import { boolean, checkOptions, integer, number, oneOf, type Rule } from './calls/options';
+import { anything, boolean, checkOptions, integer, number, oneOf } from './calls/options';
 import { expected } from './errors';
 import * as graph from './graph';
 import { type Numbers, OneOp, RUN_RULES, type RunOptions } from './ops/one-op';
@@ -15,9 +15,16 @@ import { type Numbers, OneOp, RUN_RULES, type RunOptions } from './ops/one-op';
 export type { Numbers, RunOptions };
 
 const ACTIVATIONS: readonly ActivationName[] = ['none', 'relu', 'gelu_erf', 'gelu_tanh', 'quick_gelu', 'silu', 'tanh'];
+const OPERANDS = {
+  q: anything,
+  k: anything,
+  v: anything,
+  questionK: anything,
+  questionV: anything,
+  questionLengths: anything,
+};
 const FINITE = number(-Number.MAX_VALUE, Number.MAX_VALUE);
-/** Checked by shape, where it is used. */
-const ANYTHING: Rule = { what: 'numbers', accepts: () => true };
+const GATED_PARAMETERS = { weight: anything, bias: anything, gateWeight: anything, gateBias: anything, gate: FINITE };
 
 export interface PatchEmbedOptions extends RunOptions {
   /** P, pixels. */
@@ -45,8 +52,9 @@ export async function patchEmbed(
   const { patch, hasClass = false, ...run } = checkOptions(options, rules, 'patchEmbed');
   if (patch === undefined) throw expected('ERR_ARGUMENT', 'an integer', 'option patch of patchEmbed', patch);
   const op = new OneOp('patchEmbed', run);
-  const weight = op.parameter('weight', 'matrix', parameters.weight);
-  const table = op.parameter('table', 'table', parameters.table);
+  const given = checkOptions(parameters, { weight: anything, table: anything }, 'patchEmbed');
+  const weight = op.parameter('weight', 'matrix', given.weight);
+  const table = op.parameter('table', 'table', given.table);
   const result = graph.patchEmbed(op.graph, op.pixels('pixels', pixels), { weight, table }, { patch, hasClass });
   return op.run(result, pixels.shape.length - 1);
 }
@@ -65,7 +73,8 @@ export async function layerNorm(
   parameters: { gamma?: Numbers; beta?: Numbers; eps?: number } = {},
   options?: RunOptions,
 ): Promise<Numbers> {
-  const { gamma, beta, eps = 1e-5 } = parameters;
+  const rules = { gamma: anything, beta: anything, eps: FINITE };
+  const { gamma, beta, eps = 1e-5 } = checkOptions(parameters, rules, 'layerNorm');
   const op = new OneOp('layerNorm', checkOptions(options, RUN_RULES, 'layerNorm'));
   const norm = {
     gamma: gamma && op.parameter('gamma', 'vector', gamma),
@@ -99,11 +108,12 @@ export async function linear(
   parameters: { weight: Numbers; bias?: Numbers },
   options?: LinearOptions,
 ): Promise<Numbers> {
-  const rules = { ...RUN_RULES, activation: oneOf(...ACTIVATIONS), alpha: FINITE, residual: ANYTHING };
+  const rules = { ...RUN_RULES, activation: oneOf(...ACTIVATIONS), alpha: FINITE, residual: anything };
   const { activation, alpha, residual, ...run } = checkOptions(options, rules, 'linear');
   const op = new OneOp('linear', run);
-  const weight = op.parameter('weight', 'matrix', parameters.weight);
-  const bias = parameters.bias && op.parameter('bias', 'vector', parameters.bias);
+  const given = checkOptions(parameters, { weight: anything, bias: anything }, 'linear');
+  const weight = op.parameter('weight', 'matrix', given.weight);
+  const bias = given.bias && op.parameter('bias', 'vector', given.bias);
   const result = graph.linear(
     op.graph,
     op.activation('x', x, ['B', 'rows', 'C']),
@@ -153,27 +163,27 @@ export async function concatAttention(operands: AttentionOperands, options: Atte
   const { heads, scale, ...run } = checkOptions(options, rules, 'concatAttention');
   if (heads === undefined) throw expected('ERR_ARGUMENT', 'an integer', 'option heads of concatAttention', heads);
   const op = new OneOp('concatAttention', run);
-  const { questionK, questionV, questionLengths } = operands;
+  const { q, k, v, questionK, questionV, questionLengths } = checkOptions(operands, OPERANDS, 'concatAttention');
   if (!questionK !== !questionV || (questionLengths && !questionK)) {
     const found = questionK ? 'questionK alone' : questionV ? 'questionV alone' : 'questionLengths alone';
     throw expected('ERR_ARGUMENT', 'questionK and questionV', 'concatAttention', found);
   }
-  const keys = ['B', 'N', 'C'] as const;
-  const asked = ['B', 'K', 'C'] as const;
-  const [q, k, v] = [
-    op.activation('q', operands.q, ['B', 'M', 'C']),
-    op.activation('k', operands.k, keys),
-    op.activation('v', operands.v, keys),
-  ];
-  const question = questionK &&
-    questionV && {
-      k: op.activation('questionK', questionK, asked),
-      v: op.activation('questionV', questionV, asked),
-      lengths: questionLengths && op.integers('questionLengths', questionLengths),
-    };
-  const width = q.columns.size / heads;
-  const result = graph.concatAttention(op.graph, { q, k, v, question }, { heads, scale: scale ?? width ** -0.5 });
-  return op.run(result, operands.q.shape.length);
+  const visual = {
+    q: op.activation('q', q, ['B', 'M', 'C']),
+    k: op.activation('k', k, ['B', 'N', 'C']),
+    v: op.activation('v', v, ['B', 'N', 'C']),
+  };
+  const question =
+    questionK && questionV
+      ? {
+          k: op.activation('questionK', questionK, ['B', 'K', 'C']),
+          v: op.activation('questionV', questionV, ['B', 'K', 'C']),
+          lengths: questionLengths && op.integers('questionLengths', questionLengths),
+        }
+      : undefined;
+  const width = visual.q.columns.size / heads;
+  const result = graph.concatAttention(op.graph, { ...visual, question }, { heads, scale: scale ?? width ** -0.5 });
+  return op.run(result, q.shape.length);
 }
 
 export interface GatedProjectionParameters {
@@ -203,8 +213,9 @@ export async function gatedProjection(
   parameters: GatedProjectionParameters,
   options?: RunOptions & { residual?: Numbers },
 ): Promise<Numbers> {
-  const { residual, ...run } = checkOptions(options, { ...RUN_RULES, residual: ANYTHING }, 'gatedProjection');
-  const { weight, bias, gateWeight, gateBias, gate = 0 } = parameters;
+  const { residual, ...run } = checkOptions(options, { ...RUN_RULES, residual: anything }, 'gatedProjection');
+  const given = checkOptions(parameters, GATED_PARAMETERS, 'gatedProjection');
+  const { weight, bias, gateWeight, gateBias, gate = 0 } = given;
   const op = new OneOp('gatedProjection', run);
   if (gateBias && !gateWeight)
     throw expected('ERR_ARGUMENT', 'gateWeight beside gateBias', 'gatedProjection', 'gateBias alone');

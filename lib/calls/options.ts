@@ -9,7 +9,8 @@ export interface Rule {
 
 export const abortSignal: Rule = { what: 'an AbortSignal', accepts: (value) => value instanceof AbortSignal };
 export const boolean: Rule = { what: 'true or false', accepts: (value) => typeof value === 'boolean' };
-export const path: Rule = { what: 'a path', accepts: (value) => typeof value === 'string' && value !== '' };
+/** For what is checked elsewhere. */
+export const anything: Rule = { what: 'anything', accepts: () => true };
 
 export function oneOf(...choices: readonly string[]): Rule {
   return { what: `one of ${choices.join(', ')}`, accepts: (value) => choices.includes(value as string) };

@@ -1,6 +1,7 @@
 import { loadAddon } from '../binding/load';
-import type { Device, HostArray, WeightRole } from '../binding/native';
+import type { AbortFlag, Device, HostArray, WeightRole } from '../binding/native';
 import { withAbortFlag } from '../calls/abort';
+import { Calls } from '../calls/calls';
 import { abortSignal, isPlainObject, oneOf } from '../calls/options';
 import { expected } from '../errors';
 import { compile, copy, dim, Graph, parametersOf, type Shape, type Tensor } from '../graph';
@@ -28,6 +29,7 @@ const RANKS: Readonly<Record<WeightRole, readonly [least: number, most: number]>
   table: [2, 2],
 };
 
+const calls = new Calls();
 let shared: Device | undefined;
 
 /** One CPU device for all operations of this module, opened by the first. It does not keep the process alive. */
@@ -88,11 +90,12 @@ export class OneOp {
     const { graph, options } = this;
     graph.output(result.dtype === 'f32' ? result : copy(graph.scope('out'), result, { dtype: 'f32' }));
     const store = new ParameterStore(device(), graph.options.dtype);
-    const data = await withAbortFlag(options.signal, async (abort) => {
+    const compute = async (abort: AbortFlag | undefined): Promise<Float32Array> => {
       await store.ensure(parametersOf(graph), abort);
       const [array] = await device().run(compile(graph, device(), store.weightOf), this.inputs, { abort });
       return array as Float32Array;
-    });
+    };
+    const data = await calls.run(this.name, options.signal, (signal) => withAbortFlag(signal, compute));
     return { data, shape: result.shape.map(({ size }) => size).slice(3 - rank) };
   }
 

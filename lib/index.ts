@@ -1,0 +1,19 @@
+export { QAViTError, type QAViTErrorCode } from './errors';
+export type { ImageInput } from './image';
+export { QAViT } from './qavit';
+export type {
+  AskOptions,
+  AttentionMaps,
+  BatchItem,
+  CallOptions,
+  EncodeOptions,
+  LayerMap,
+  LoadOptions,
+  Looked,
+  ModelFolders,
+  ModelInfo,
+  Picture,
+  QuestionFeatures,
+  QuestionInput,
+  VisualTokens,
+} from './qavit/types';

@@ -1,0 +1,232 @@
+import { expected } from './errors';
+import type { ImageInput } from './image';
+import type { Output } from './models/plans';
+import { throwIfAborted } from './calls/abort';
+import { attendTo } from './qavit/attending';
+import { Calls } from './calls/calls';
+import { encodeAll, type EncodingContext, handedOver } from './qavit/encoding';
+import { type LoadedModel, loadModel } from './qavit/load';
+import { abortSignal, anything, checkOptions, integer, isPlainObject, number, oneOf } from './calls/options';
+import { alreadyLooked, LookedPicture, preparePicture } from './qavit/pictures';
+import { QuestionEncoder } from './qavit/questions';
+import type {
+  AskOptions,
+  AttentionMaps,
+  BatchItem,
+  CallOptions,
+  EncodeOptions,
+  LoadOptions,
+  Looked,
+  ModelFolders,
+  ModelInfo,
+  QuestionInput,
+  VisualTokens,
+} from './qavit/types';
+
+const CALL_RULES = { signal: abortSignal };
+/** What they may be is said where they are used. */
+const ITEM_RULES = { image: anything, question: anything };
+const ENCODE_RULES = { ...CALL_RULES, output: oneOf('projected', 'tower') };
+const ASK_RULES = {
+  ...CALL_RULES,
+  maxNewTokens: integer(1, 2 ** 20),
+  temperature: number(0, 100),
+  topP: number(0, 1),
+  seed: integer(0, 2 ** 53 - 1),
+};
+
+/**
+ * A vision encoder that listens to the question: QA-ViT (Ganz et al., CVPR 2024, arXiv 2402.05472), its forward pass run in native
+ * code, and the language model that answers from its visual tokens.
+ *
+ * Calls may overlap; the device works on them one after another. Every method rejects with a `QAViTError`: ERR_ARGUMENT for a wrong
+ * argument or a closed model, ERR_ABORTED once its signal fires, ERR_SHAPE or ERR_DTYPE for question features that do not fit, and
+ * what `prepareImage` says about pictures (ERR_FORMAT, ERR_UNSUPPORTED).
+ *
+ * @example
+ * await using model = await QAViT.load('demo');
+ * for await (const text of model.ask('street.jpg', 'What is written on the blue sign?')) process.stdout.write(text);
+ */
+export class QAViT implements AsyncDisposable {
+  private readonly calls = new Calls();
+  private readonly questions: QuestionEncoder;
+  private readonly context: EncodingContext;
+  private closing: Promise<void> | undefined;
+
+  private constructor(private readonly loaded: LoadedModel) {
+    const { engine, vision, language, padding, fingerprint } = loaded;
+    this.questions = new QuestionEncoder(vision.model.questionWidth, vision.question, language);
+    this.context = { engine, preprocessor: vision.preprocessor, questions: this.questions, padding, fingerprint };
+  }
+
+  /**
+   * Loads a model: a folder whose config.json names its parts, a tower's folder, the name of an embedded model (`demo`), or the parts
+   * themselves.
+   *
+   * @throws QAViTError ERR_ARGUMENT (no such folder, wrong option), ERR_FORMAT, ERR_SHAPE or ERR_DTYPE (files that are damaged or do
+   *   not fit together, named with field or tensor), ERR_UNSUPPORTED (architecture, dtype), ERR_DEVICE, ERR_OUT_OF_MEMORY, ERR_ABORTED
+   * @example
+   * const model = await QAViT.load({ tower: 'clip-vit-large-patch14-336', adapter: 'my-adapter' }, { dtype: 'bf16' });
+   */
+  static async load(model: string | ModelFolders = 'demo', options?: LoadOptions): Promise<QAViT> {
+    return new QAViT(await loadModel(model, options));
+  }
+
+  /** What was loaded, where to, and what it holds there now. */
+  get info(): ModelInfo {
+    const { engine, vision, folders, dtype, padding, language } = this.loaded;
+    const { model, device } = engine;
+    const { kind, name, isa, threads } = device.info;
+    return {
+      device: { kind, name, isa, threads },
+      dtype,
+      padding,
+      folders,
+      image: model.image,
+      patch: model.patch,
+      hasClass: model.hasClass,
+      M: model.tokens,
+      N: handedOver(engine),
+      C: model.width,
+      H: model.heads,
+      L: model.layers.length,
+      layersComputed: model.stop,
+      Dq: model.questionWidth ?? null,
+      E: vision.languageWidth ?? null,
+      fusedLayers: [...model.fused],
+      gates: [...model.gates],
+      language: language?.info ?? null,
+      memory: device.memory,
+    };
+  }
+
+  /**
+   * Visual tokens of a picture under a question.
+   *
+   * @param image path, file: URL, encoded bytes, raw RGB, or what look() returned
+   * @param question words (needs a language model), features [K, Dq], or null: the plain tower. So is a question without tokens.
+   * @returns data [N, E] with a projector, else or with output 'tower' [N, C]
+   * @example
+   * const { data, shape } = await model.encode('street.jpg', 'What is written on the blue sign?');
+   */
+  async encode(image: ImageInput | Looked, question: QuestionInput, options?: EncodeOptions): Promise<VisualTokens> {
+    const { signal, output } = checkOptions(options, ENCODE_RULES, 'encode');
+    return this.calls.run('encode', signal, async (abort) => {
+      this.questions.check(question, 'question');
+      const [tokens] = await encodeAll(this.context, [{ image, question }], this.output(output), abort);
+      return tokens as VisualTokens;
+    });
+  }
+
+  /**
+   * encode() for many pairs. Results are in order. Work that pairs share (the same path or object as image; the same words or object
+   * as question) is done once. With `padding: 'mask'` a pair's result does not depend on its neighbours, bit for bit on the CPU.
+   *
+   * @example
+   * const tokens = await model.encodeBatch(questions.map((question) => ({ image: 'street.jpg', question })));
+   */
+  async encodeBatch(items: readonly BatchItem[], options?: EncodeOptions): Promise<VisualTokens[]> {
+    const { signal, output } = checkOptions(options, ENCODE_RULES, 'encodeBatch');
+    return this.calls.run('encodeBatch', signal, async (abort) => {
+      if (!Array.isArray(items))
+        throw expected('ERR_ARGUMENT', 'an array of { image, question }', 'encodeBatch', items);
+      const copies = items.map((item: unknown, i) => this.checkItem(item, `items[${i}]`));
+      return encodeAll(this.context, copies, this.output(output), abort);
+    });
+  }
+
+  /**
+   * Runs a picture through the layers that do not depend on the question, for several questions to go on from.
+   *
+   * @example
+   * using seen = await model.look('street.jpg');
+   * const answers = await Promise.all(questions.map((question) => model.encode(seen, question)));
+   */
+  async look(image: ImageInput, options?: CallOptions): Promise<Looked> {
+    const { signal } = checkOptions(options, CALL_RULES, 'look');
+    return this.calls.run('look', signal, (abort) => this.lookAt(image, abort));
+  }
+
+  /**
+   * Where a question draws attention: for each fused layer how much each visual token attends to each question token, the gates, and
+   * how far the question moves each visual token's feature away from the plain tower's.
+   *
+   * @throws QAViTError ERR_ARGUMENT also for a question without tokens, and for null
+   * @example
+   * const { layers, difference, grid } = await model.attend('street.jpg', 'What is written on the blue sign?');
+   */
+  async attend(image: ImageInput | Looked, question: QuestionInput, options?: CallOptions): Promise<AttentionMaps> {
+    const { signal } = checkOptions(options, CALL_RULES, 'attend');
+    return this.calls.run('attend', signal, async (abort) => {
+      this.questions.check(question, 'question');
+      const features = await this.questions.encode(question, abort);
+      const { engine } = this.loaded;
+      const before = alreadyLooked(image, engine);
+      const looked = before ?? (await this.lookAt(image as ImageInput, abort));
+      try {
+        return await attendTo(engine, looked, features, abort);
+      } finally {
+        if (!before) looked.dispose();
+      }
+    });
+  }
+
+  /**
+   * The language model's answer, piece by piece. Ending the loop early stops the work.
+   *
+   * @throws QAViTError ERR_ARGUMENT also without a language model
+   * @example
+   * for await (const text of model.ask('street.jpg', 'How many cars?', { maxNewTokens: 10 })) process.stdout.write(text);
+   */
+  async *ask(image: ImageInput | Looked, question: string, options?: AskOptions): AsyncGenerator<string, void, void> {
+    const { signal, ...decoding } = checkOptions(options, ASK_RULES, 'ask');
+    const { language, vision } = this.loaded;
+    if (!language) throw expected('ERR_ARGUMENT', 'a model with a language model', 'ask', 'one without');
+    if (typeof question !== 'string') throw expected('ERR_ARGUMENT', 'a string', 'question of ask', question);
+    const { context } = this;
+    yield* this.calls.stream('ask', signal, async function* (abort) {
+      const heard = vision.model.questionWidth === undefined ? null : question;
+      const [tokens] = await encodeAll(context, [{ image, question: heard }], 'projected', abort);
+      throwIfAborted(abort, 'ask');
+      if (tokens) yield* language.generate(tokens, question, { ...decoding, question: vision.question, signal: abort });
+    });
+  }
+
+  /**
+   * Frees everything. Running calls end with their result or with ERR_ABORTED, later ones with ERR_ARGUMENT. Idempotent.
+   */
+  close(): Promise<void> {
+    this.closing ??= this.closeAll();
+    return this.closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private async closeAll(): Promise<void> {
+    const { engine, language, vision } = this.loaded;
+    await Promise.all([this.calls.close(), engine.device.close(), language?.close()]);
+    vision.close();
+  }
+
+  private async lookAt(image: ImageInput, signal: AbortSignal): Promise<LookedPicture> {
+    const { engine, vision } = this.loaded;
+    if (image instanceof LookedPicture) throw expected('ERR_ARGUMENT', 'a picture', 'image of look', image);
+    const picture = await preparePicture(image, vision.preprocessor, engine.model.image, signal);
+    return new LookedPicture(engine, picture, await engine.look(picture.data, 1, signal));
+  }
+
+  private checkItem(item: unknown, where: string): BatchItem {
+    if (!isPlainObject(item)) throw expected('ERR_ARGUMENT', '{ image, question }', where, item);
+    const { image, question } = checkOptions(item as unknown as BatchItem, ITEM_RULES, where);
+    this.questions.check(question, `question of ${where}`);
+    return { image, question };
+  }
+
+  private output(asked: Output | undefined): Output {
+    const hasProjector = this.loaded.vision.model.projector !== undefined;
+    if (asked !== 'projected' || hasProjector) return asked ?? (hasProjector ? 'projected' : 'tower');
+    throw expected('ERR_ARGUMENT', "'tower' (the model has no projector)", 'option output', asked);
+  }
+}

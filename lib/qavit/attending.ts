@@ -1,0 +1,58 @@
+import { expected } from '../errors';
+import type { QuestionFeatures } from '../llm/language-model';
+import type { Engine } from './engine';
+import type { LookedPicture } from './pictures';
+import { QuestionBlocks } from './question-blocks';
+import type { AttentionMaps } from './types';
+
+/** Where a question draws attention inside the tower, and how far that moves each visual token's feature. */
+export async function attendTo(
+  engine: Engine,
+  looked: LookedPicture,
+  features: QuestionFeatures | null,
+  signal: AbortSignal,
+): Promise<AttentionMaps> {
+  if (!features) throw expected('ERR_ARGUMENT', 'a question of at least one token', 'attend', null);
+  const { model } = engine;
+  // One question alone: nothing is padded, whatever the mode.
+  const questions = new QuestionBlocks(engine, [features], 'mask');
+  try {
+    const { tensor, lengths } = await questions.get(0, signal);
+    const [length = 0] = lengths;
+    const [asked, plain, ...maps] = await engine.attend(looked.stream(), tensor, length, signal);
+    const side = Math.floor(model.image / model.patch);
+    return {
+      layers: maps.map((map, i) => ({
+        layer: model.fused[i] ?? -1,
+        gate: model.gates[i] ?? 0,
+        attention: { data: firstColumns(map, tensor.shape[1], length), shape: [model.tokens, length] },
+      })),
+      difference: relativeDifference(asked ?? new Float32Array(), plain ?? new Float32Array(), model.width),
+      grid: { rows: side, columns: side },
+      hasClass: model.hasClass,
+      picture: looked.picture,
+    };
+  } finally {
+    questions.dispose();
+  }
+}
+
+/** The first `kept` of `columns` columns: those behind are padding. */
+function firstColumns(data: Float32Array, columns: number, kept: number): Float32Array {
+  const rows = data.length / columns;
+  const all = new Float32Array(rows * kept);
+  for (let r = 0; r < rows; r++) all.set(data.subarray(r * columns, r * columns + kept), r * kept);
+  return all;
+}
+
+/** ||a - b|| / ||b|| of each row. */
+function relativeDifference(a: Float32Array, b: Float32Array, width: number): Float32Array {
+  return Float32Array.from({ length: b.length / width }, (_, row) => {
+    let [difference, norm] = [0, 0];
+    for (let i = row * width; i < (row + 1) * width; i++) {
+      difference += (a[i]! - b[i]!) ** 2;
+      norm += b[i]! ** 2;
+    }
+    return Math.sqrt(difference / Math.max(norm, Number.MIN_VALUE));
+  });
+}

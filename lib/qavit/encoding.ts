@@ -1,0 +1,223 @@
+import type { DeviceTensor } from '../binding/native';
+import { QAViTError } from '../errors';
+import type { ImageInput, PreprocessorConfig } from '../image';
+import type { Output } from '../models/plans';
+import { digest } from '../weights';
+import { throwIfAborted } from '../calls/abort';
+import type { Engine } from './engine';
+import { chunks, Distinct, groupBy } from './grouping';
+import { alreadyLooked, type LookedPicture, preparePicture } from './pictures';
+import { type HeardBlock, QuestionBlocks } from './question-blocks';
+import type { QuestionEncoder } from './questions';
+import type { BatchItem, Looked, Picture, VisualTokens } from './types';
+
+/** Rows a run should have: enough to fill the kernels, so that more would only take memory. */
+const ROWS = 4096;
+/** Pictures decoded at a time: as many as Node's thread pool works on; each may take its full size in memory. */
+const DECODING = 4;
+
+export interface EncodingContext {
+  readonly engine: Engine;
+  readonly preprocessor: PreprocessorConfig;
+  readonly questions: QuestionEncoder;
+  readonly padding: 'mask' | 'attend';
+  /** What besides picture and question determines the result. */
+  readonly fingerprint: string;
+}
+
+/** One item of a batch, by number of its picture and question. */
+interface Sample {
+  readonly item: number;
+  readonly image: number;
+  /** Undefined: the plain tower. */
+  readonly question: number | undefined;
+}
+
+/**
+ * Encodes pictures under questions, in order. Equal pictures (the same object or path) are looked at once, equal questions heard
+ * once; work goes in runs of bounded size, and while one is computed the next one's pictures are decoded.
+ */
+export async function encodeAll(
+  context: EncodingContext,
+  items: readonly BatchItem[],
+  output: Output,
+  signal: AbortSignal,
+): Promise<VisualTokens[]> {
+  const batch = new Batch(context, output, signal);
+  try {
+    return await batch.encode(items);
+  } finally {
+    batch.dispose();
+  }
+}
+
+class Batch {
+  private readonly images = new Distinct<ImageInput | Looked>();
+  /** By number of the picture: the first item it belongs to. */
+  private readonly firstItems: number[] = [];
+  private readonly results: VisualTokens[] = [];
+  private blocks: QuestionBlocks | undefined;
+  private questionDigests: string[] = [];
+  private readonly imageDigests = new Map<number, string>();
+
+  constructor(
+    private readonly context: EncodingContext,
+    private readonly output: Output,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  async encode(items: readonly BatchItem[]): Promise<VisualTokens[]> {
+    const samples = await this.resolve(items);
+    const { tokens } = this.context.engine.model;
+    const perRun = Math.max(1, Math.ceil(ROWS / tokens));
+    const byImage = groupBy(samples, ({ image }) => image);
+    const turns = this.turns(perRun);
+    let next = this.prepare(turns[0]);
+    for (const [i, turn] of turns.entries()) {
+      const pictures = await next;
+      next = this.prepare(turns[i + 1]);
+      next.catch(() => undefined); // reported when its turn comes; an earlier failure aborts it
+      const stream = await this.look(turn, pictures);
+      try {
+        await this.finish(
+          stream,
+          turn.flatMap((image, entry) => (byImage.get(image) ?? []).map((s) => ({ ...s, entry }))),
+          perRun,
+        );
+      } finally {
+        if (!this.lookedAt(turn)) stream.dispose();
+      }
+    }
+    return this.results;
+  }
+
+  dispose(): void {
+    this.blocks?.dispose();
+  }
+
+  /** Numbers pictures and questions, and turns questions into features. */
+  private async resolve(items: readonly BatchItem[]): Promise<Sample[]> {
+    const { engine, questions, padding } = this.context;
+    const distinct = new Distinct<BatchItem['question']>();
+    const numbered = items.map(({ image, question }, item) => {
+      const number = this.images.add(image, image instanceof URL ? image.href : image);
+      this.firstItems[number] ??= item;
+      return { item, image: number, question: distinct.add(question) };
+    });
+    const features = [];
+    const heardAs = new Map<number, number>();
+    for (const [i, question] of distinct.values.entries()) {
+      throwIfAborted(this.signal, 'encode');
+      const found = await questions.encode(question, this.signal);
+      if (found) heardAs.set(i, features.push(found) - 1);
+    }
+    this.blocks = features.length > 0 ? new QuestionBlocks(engine, features, padding) : undefined;
+    const longest = Math.max(0, ...features.map(({ shape }) => shape[0]));
+    this.questionDigests = features.map(({ data, shape }) => {
+      const rows = padding === 'attend' ? longest : shape[0];
+      return digest([`${shape.join()} of ${rows}`, bytesOf(data)]);
+    });
+    return numbered.map((sample) => ({ ...sample, question: heardAs.get(sample.question) }));
+  }
+
+  /** Pictures of one turn go through the tower together; one that was looked at before stands alone. */
+  private turns(perRun: number): number[][] {
+    const byKind = groupBy([...this.images.values.keys()], (i) => (this.lookedAt([i]) ? 'looked' : 'fresh'));
+    return [...(byKind.get('looked') ?? []).map((i) => [i]), ...chunks(byKind.get('fresh') ?? [], perRun)];
+  }
+
+  private lookedAt([image]: readonly number[]): LookedPicture | undefined {
+    return alreadyLooked(this.images.values[image ?? -1], this.context.engine);
+  }
+
+  private async prepare(turn: readonly number[] = []): Promise<Picture[]> {
+    const looked = this.lookedAt(turn);
+    if (looked) return [looked.picture];
+    const pictures: Picture[] = [];
+    for (const group of chunks(turn, DECODING)) {
+      pictures.push(...(await Promise.all(group.map((image) => this.picture(image)))));
+    }
+    return pictures;
+  }
+
+  private async picture(image: number): Promise<Picture> {
+    const { preprocessor, engine } = this.context;
+    try {
+      return await preparePicture(
+        this.images.values[image] as ImageInput,
+        preprocessor,
+        engine.model.image,
+        this.signal,
+      );
+    } catch (error) {
+      if (this.firstItems.length === 1 || !(error instanceof QAViTError)) throw error;
+      // Of many pictures, which one.
+      throw new QAViTError(error.code, `${error.message} (items[${this.firstItems[image]}])`, { cause: error });
+    }
+  }
+
+  /** @returns [U, M, C] of the pictures of this turn */
+  private async look(turn: readonly number[], pictures: readonly Picture[]): Promise<DeviceTensor> {
+    turn.forEach((image, i) => this.imageDigests.set(image, digest([pictures[i]?.data ?? ''])));
+    const looked = this.lookedAt(turn);
+    if (looked) return looked.stream();
+    return this.context.engine.look(joined(pictures), pictures.length, this.signal);
+  }
+
+  /** Runs what depends on questions, for the samples of one turn. */
+  private async finish(
+    stream: DeviceTensor,
+    samples: readonly (Sample & { entry: number })[],
+    perRun: number,
+  ): Promise<void> {
+    const { engine } = this.context;
+    const blockOf = ({ question }: Sample) =>
+      question === undefined || !this.blocks ? undefined : Math.floor(question / this.blocks.size);
+    for (const [block, together] of groupBy(samples, blockOf)) {
+      const heard = block === undefined ? undefined : await this.blocks?.get(block, this.signal);
+      for (const run of chunks(together, perRun)) {
+        const pictures = { tensor: stream, index: run.map(({ entry }) => entry) };
+        const data = heard
+          ? await engine.fuse(pictures, this.within(heard, run), this.output, this.signal)
+          : await engine.plain(pictures, this.output, this.signal);
+        this.deliver(run, data);
+      }
+    }
+  }
+
+  private within(heard: HeardBlock, run: readonly Sample[]) {
+    const index = run.map(({ question }) => (question ?? 0) % (this.blocks?.size ?? 1));
+    return { tensor: heard.tensor, index, lengths: index.map((i) => heard.lengths[i] ?? 0) };
+  }
+
+  private deliver(run: readonly Sample[], data: Float32Array): void {
+    const { engine, fingerprint } = this.context;
+    const rows = handedOver(engine);
+    const size = data.length / run.length;
+    run.forEach(({ item, image, question }, i) => {
+      const asked = question === undefined ? 'plain' : (this.questionDigests[question] ?? '');
+      const key = digest([this.imageDigests.get(image) ?? '', asked, fingerprint, this.output]);
+      // A sample alone owns its array; of several each gets its own, so that keeping one does not keep all.
+      const own = run.length === 1 ? data : data.slice(i * size, (i + 1) * size);
+      this.results[item] = { data: own, shape: [rows, size / rows], key };
+    });
+  }
+}
+
+/** N */
+export function handedOver({ model }: Engine): number {
+  return model.hasClass && !model.keepClass ? model.tokens - 1 : model.tokens;
+}
+
+function joined(pictures: readonly Picture[]): Uint8Array {
+  const [first] = pictures;
+  if (!first) throw new QAViTError('ERR_ARGUMENT', 'Expected a picture for look but received none');
+  if (pictures.length === 1) return first.data;
+  const all = new Uint8Array(first.data.length * pictures.length);
+  pictures.forEach(({ data }, i) => all.set(data, i * first.data.length));
+  return all;
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}

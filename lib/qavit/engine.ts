@@ -1,0 +1,151 @@
+import type { Device, DeviceTensor, HostArray, Plan } from '../binding/native';
+import { type ComputeDType, compile, type Graph, type GraphOptions, parametersOf } from '../graph';
+import type { VisionModel } from '../models/qavit';
+import {
+  attendPlan,
+  fusePlan,
+  listenPlan,
+  lookPlan,
+  type Output,
+  plainPlan,
+  type QuestionSize,
+  type Shared,
+} from '../models/plans';
+import { ParameterStore } from '../weights';
+import { withAbortFlag } from '../calls/abort';
+import { PlanCache } from './plan-cache';
+
+/** Entries on the device (pictures [U, M, C] or questions [Q, K, Lf*2C]), and which of them each sample takes. */
+export interface Spread {
+  readonly tensor: DeviceTensor;
+  /** B entries. */
+  readonly index: readonly number[];
+}
+
+export interface HeardQuestions extends Spread {
+  /** Rows of each sample's question that act as keys. */
+  readonly lengths: readonly number[];
+}
+
+/** Runs a vision model's plans on a device: one method a plan. Knows shapes and tensors, nothing of files, text or options. */
+export class Engine {
+  private readonly plans = new PlanCache();
+  private readonly store: ParameterStore;
+  private readonly options: GraphOptions;
+
+  constructor(
+    readonly device: Device,
+    readonly model: VisionModel,
+    dtype: ComputeDType,
+  ) {
+    this.store = new ParameterStore(device, dtype);
+    this.options = { dtype, stream: 'f32' };
+  }
+
+  /** Makes the parameters of a question-aware encoding resident (of a plain one, where nothing is fused), so that no call waits. */
+  async prepare(signal?: AbortSignal): Promise<void> {
+    const { model, options } = this;
+    const one = { entries: 1, indexed: false };
+    const size = { samples: 1, images: one, questions: one, tokens: 1 };
+    const graphs = [lookPlan(model, options, 1)];
+    if (model.questionWidth === undefined) graphs.push(plainPlan(model, options, 1, one, 'projected'));
+    else {
+      graphs.push(listenPlan(model, options, { questions: 1, tokens: 1, width: model.questionWidth }));
+      graphs.push(fusePlan(model, options, size, 'projected'));
+    }
+    const parameters = [...new Set(graphs.flatMap(parametersOf))];
+    await withAbortFlag(signal, (flag) => this.store.ensure(parameters, flag));
+  }
+
+  /** Bytes of one question's keys and values. */
+  questionBytes(tokens: number): number {
+    return tokens * this.model.fused.length * 2 * this.model.width * (this.options.dtype === 'f32' ? 4 : 2);
+  }
+
+  /**
+   * @param pixels of `images` pictures, u8 [U, image, image*3]
+   * @returns [U, M, C], on the device
+   */
+  async look(pixels: Uint8Array, images: number, signal: AbortSignal): Promise<DeviceTensor> {
+    const plan = await this.plan(`look ${images}`, () => lookPlan(this.model, this.options, images));
+    return this.keep(plan, [pixels], signal);
+  }
+
+  /**
+   * @param features f32 [Q, K, Dq]
+   * @returns [Q, K, Lf*2C], on the device
+   */
+  async listen(features: Float32Array, size: QuestionSize, signal: AbortSignal): Promise<DeviceTensor> {
+    const key = `listen ${size.questions} ${size.tokens}`;
+    const plan = await this.plan(key, () => listenPlan(this.model, this.options, size));
+    return this.keep(plan, [features], signal);
+  }
+
+  /** @returns f32 [B, N, E or C] */
+  async fuse(pictures: Spread, heard: HeardQuestions, output: Output, signal: AbortSignal): Promise<Float32Array> {
+    const size = {
+      samples: pictures.index.length,
+      images: shared(pictures),
+      questions: shared(heard),
+      tokens: heard.tensor.shape[1],
+    };
+    const key = `fuse ${JSON.stringify(size)} ${output}`;
+    const plan = await this.plan(key, () => fusePlan(this.model, this.options, size, output));
+    const inputs = [...indexed(pictures), ...indexed(heard), Int32Array.from(heard.lengths)];
+    return this.fetch(plan, inputs, signal);
+  }
+
+  /** @returns f32 [B, N, E or C] */
+  async plain(pictures: Spread, output: Output, signal: AbortSignal): Promise<Float32Array> {
+    const [samples, images] = [pictures.index.length, shared(pictures)];
+    const key = `plain ${samples} ${JSON.stringify(images)} ${output}`;
+    const plan = await this.plan(key, () => plainPlan(this.model, this.options, samples, images, output));
+    return this.fetch(plan, indexed(pictures), signal);
+  }
+
+  /** @returns features with and without the question, f32 [M, C], then a map f32 [M, K] a fused layer */
+  async attend(
+    stream: DeviceTensor,
+    heard: DeviceTensor,
+    length: number,
+    signal: AbortSignal,
+  ): Promise<Float32Array[]> {
+    const tokens = heard.shape[1];
+    const plan = await this.plan(`attend ${tokens}`, () => attendPlan(this.model, this.options, tokens));
+    const results = await this.run(plan, [stream, heard, Int32Array.of(length)], signal);
+    return results as Float32Array[];
+  }
+
+  private plan(key: string, trace: () => Graph): Promise<Plan> {
+    return this.plans.get(key, async () => {
+      const graph = trace();
+      await this.store.ensure(parametersOf(graph));
+      return compile(graph, this.device, this.store.weightOf);
+    });
+  }
+
+  private async keep(plan: Plan, inputs: (HostArray | DeviceTensor)[], signal: AbortSignal): Promise<DeviceTensor> {
+    const [tensor] = await this.run(plan, inputs, signal, [true]);
+    return tensor as DeviceTensor;
+  }
+
+  private async fetch(plan: Plan, inputs: (HostArray | DeviceTensor)[], signal: AbortSignal): Promise<Float32Array> {
+    const [array] = await this.run(plan, inputs, signal);
+    return array as Float32Array;
+  }
+
+  private run(plan: Plan, inputs: (HostArray | DeviceTensor)[], signal: AbortSignal, keep?: boolean[]) {
+    return withAbortFlag(signal, (abort) => this.device.run(plan, inputs, { keep, abort }));
+  }
+}
+
+/** An index is needed unless sample b takes entry b, or all take the only one. */
+function shared({ tensor, index }: Spread): Shared {
+  const [entries] = tensor.shape;
+  const inOrder = entries === index.length && index.every((entry, b) => entry === b);
+  return { entries, indexed: entries > 1 && !inOrder };
+}
+
+function indexed(spread: Spread): (HostArray | DeviceTensor)[] {
+  return shared(spread).indexed ? [spread.tensor, Int32Array.from(spread.index)] : [spread.tensor];
+}

@@ -1,0 +1,105 @@
+import { loadAddon } from '../binding/load';
+import type { Device } from '../binding/native';
+import { expected, expectedButFound, type QAViTError } from '../errors';
+import type { ComputeDType } from '../graph';
+import type { LanguageModel } from '../llm/language-model';
+import { digest } from '../weights';
+import { throwIfAborted } from '../calls/abort';
+import { Engine } from './engine';
+import { findModel } from './model-folders';
+import { openVision, type OpenVision, type VisionOptions } from './open-vision';
+import { abortSignal, boolean, checkOptions, integer, matching, oneOf } from '../calls/options';
+import type { LoadOptions, ModelFolders } from './types';
+
+/** Everything a QAViT is made of, loaded. */
+export interface LoadedModel {
+  readonly folders: ModelFolders;
+  readonly vision: OpenVision;
+  readonly engine: Engine;
+  readonly dtype: ComputeDType;
+  readonly padding: 'mask' | 'attend';
+  readonly language?: LanguageModel;
+  /** Stands for weights and settings in the keys of results. */
+  readonly fingerprint: string;
+}
+
+const RULES = {
+  device: matching(/^(auto|cpu|reference|cuda(:\d{1,3})?)$/, 'auto, cpu, cuda or cuda:N'),
+  dtype: oneOf('auto', 'f32', 'bf16', 'f16'),
+  padding: oneOf('mask', 'attend'),
+  threads: integer(1, 256),
+  hiddenLayer: integer(-1e6, 1e6), // against the tower's layers once they are known
+  keepClass: boolean,
+  signal: abortSignal,
+};
+
+/** @param folds false keeps every published operation apart, for tests of the folds */
+export async function loadModel(
+  model: string | ModelFolders,
+  options: LoadOptions | undefined,
+  folds = true,
+): Promise<LoadedModel> {
+  const {
+    device: kind = 'auto',
+    threads,
+    padding = 'mask',
+    signal,
+    ...rest
+  } = checkOptions(options, RULES, 'QAViT.load');
+  throwIfAborted(signal, 'QAViT.load');
+  const folders = await findModel(model);
+  const opening: VisionOptions = { hiddenLayer: rest.hiddenLayer, keepClass: rest.keepClass, folds };
+  const vision = await openVision(folders, opening);
+  const closing: (() => Promise<void> | void)[] = [() => vision.close()];
+  try {
+    const device = openDevice(kind, threads);
+    closing.push(() => device.close());
+    const dtype = chooseDType(device, rest.dtype ?? 'auto');
+    const engine = new Engine(device, vision.model, dtype);
+    await engine.prepare(signal);
+    const language = folders.language === undefined ? undefined : await openLanguage(folders.language, vision, threads);
+    if (language) closing.push(() => language.close());
+    throwIfAborted(signal, 'QAViT.load');
+    const settings = JSON.stringify([dtype, padding, vision.model.stop, vision.model.keepClass]);
+    return { folders, vision, engine, dtype, padding, language, fingerprint: digest([vision.fingerprint, settings]) };
+  } catch (error) {
+    for (const close of closing) await close();
+    throw error;
+  }
+}
+
+function openDevice(kind: NonNullable<LoadOptions['device']>, threads: number | undefined): Device {
+  if (kind.startsWith('cuda')) {
+    throw expectedButFound('ERR_DEVICE', 'a build with CUDA', `device ${kind}`, 'one that computes on the CPU only');
+  }
+  return new (loadAddon().Device)({ kind: kind === 'reference' ? 'reference' : 'cpu', threads });
+}
+
+function chooseDType({ info }: Device, dtype: NonNullable<LoadOptions['dtype']>): ComputeDType {
+  const [fastest = 'f32'] = info.dtypes;
+  const chosen = dtype === 'auto' ? fastest : dtype;
+  if (info.dtypes.includes(chosen)) return chosen as ComputeDType;
+  throw expected('ERR_UNSUPPORTED', `one of ${info.dtypes.join(', ')}`, `dtype on the device ${info.kind}`, dtype);
+}
+
+async function openLanguage(folder: string, vision: OpenVision, threads: number | undefined): Promise<LanguageModel> {
+  // Loaded when needed: its runtime is large, and models without it must not depend on it.
+  const { loadLanguageModel } = await import('../llm/language-model.js');
+  const language = await loadLanguageModel(folder, { threads });
+  const { width, questionWidth } = language.info;
+  const { languageWidth = vision.model.width, model } = vision;
+  try {
+    if (width !== languageWidth) throw misfit(folder, `width E = ${languageWidth}, as the projector gives,`, width);
+    if (model.questionWidth !== undefined && questionWidth !== model.questionWidth) {
+      throw misfit(folder, `question width Dq = ${model.questionWidth}, as the adapter takes,`, questionWidth);
+    }
+    return language;
+  } catch (error) {
+    await language.close();
+    throw error;
+  }
+}
+
+function misfit(folder: string, what: string, found: number): QAViTError {
+  return expected('ERR_SHAPE', what, `language model ${folder}`, found);
+}

@@ -1,0 +1,130 @@
+import { existsSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+import { expectedButFound } from '../errors';
+import { normalization, parsePreprocessorConfig, type PreprocessorConfig } from '../image';
+import { openAdapter } from '../models/adapter';
+import { parseAdapterConfig, type QuestionConfig } from '../models/adapter-config';
+import { CLIP_LANDMARK, clipTower } from '../models/clip';
+import { parseClipConfig } from '../models/clip-config';
+import { fuse, plain, type VisionModel } from '../models/qavit';
+import type { Tower } from '../models/tower';
+import { addFingerprint, isJsonObject, NamedTensors, readJsonObject, TensorFolder } from '../weights';
+import type { ModelFolders } from './types';
+
+export interface VisionOptions {
+  readonly hiddenLayer?: number;
+  readonly keepClass?: boolean;
+  /** False keeps every published operation apart, for tests of the folds. */
+  readonly folds?: boolean;
+}
+
+/** A vision model described, its files open. */
+export interface OpenVision {
+  readonly model: VisionModel;
+  readonly preprocessor: PreprocessorConfig;
+  /** How the adapter wants its questions; absent without one. */
+  readonly question?: QuestionConfig;
+  /** E; absent without a projector. */
+  readonly languageWidth?: number;
+  /** Stands for all weights. */
+  readonly fingerprint: string;
+  /** Closes the files; parameters that are not resident yet are out of reach afterwards. */
+  close(): void;
+}
+
+/**
+ * Reads the configurations, opens the weights and checks that all of it fits together. No parameter is read yet, small ones aside.
+ *
+ * @throws QAViTError ERR_FORMAT, ERR_SHAPE, ERR_DTYPE or ERR_UNSUPPORTED, naming file and field or tensor
+ */
+export async function openVision(folders: ModelFolders, options: VisionOptions): Promise<OpenVision> {
+  const opened: TensorFolder[] = [];
+  const close = (): void => opened.forEach((folder) => folder.close());
+  const open = async (directory: string): Promise<TensorFolder> => {
+    const folder = await TensorFolder.open(directory);
+    opened.push(folder);
+    return folder;
+  };
+  try {
+    const preprocessor = await readPreprocessor(folders.tower);
+    const tower = await openTower(folders.tower, preprocessor, options, open);
+    const parts =
+      folders.adapter === undefined
+        ? { model: plain(tower, taken(tower, options)) }
+        : await openFused(tower, folders.adapter, options, open);
+    const fingerprint = createHash('sha256');
+    for (const folder of opened) addFingerprint(fingerprint, folder.all);
+    return { ...parts, preprocessor, fingerprint: fingerprint.digest('hex'), close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+type Open = (directory: string) => Promise<TensorFolder>;
+
+async function openTower(
+  directory: string,
+  preprocessor: PreprocessorConfig,
+  options: VisionOptions,
+  open: Open,
+): Promise<Tower> {
+  const file = path.join(directory, 'config.json');
+  const config = parseClipConfig(await readJsonObject(file), file);
+  const { crop } = preprocessor;
+  if (crop && (crop.width !== config.image || crop.height !== config.image)) {
+    const where = `crop_size of ${preprocessorFile(directory)}`;
+    throw expectedButFound(
+      'ERR_FORMAT',
+      `image_size ${config.image} of ${file}`,
+      where,
+      `${crop.width} x ${crop.height}`,
+    );
+  }
+  const tensors = NamedTensors.behindPrefix(await open(directory), CLIP_LANDMARK);
+  return clipTower(config, tensors, normalization(preprocessor), { folds: options.folds ?? true });
+}
+
+async function openFused(tower: Tower, directory: string, options: VisionOptions, open: Open) {
+  const file = path.join(directory, 'config.json');
+  const config = {
+    ...parseAdapterConfig(await readJsonObject(file), file, tower.layers.length),
+    ...given(tower, options),
+  };
+  const adapter = openAdapter(config, await open(directory), tower.width);
+  const model = fuse(tower, adapter, { folds: options.folds ?? true });
+  return { model, question: config.question, languageWidth: adapter.languageWidth };
+}
+
+function taken(tower: Tower, options: VisionOptions) {
+  return { hiddenLayer: -1, keepClass: true, ...given(tower, options) };
+}
+
+/** The options that were given, checked against the tower. */
+function given({ layers }: Tower, { hiddenLayer, keepClass }: VisionOptions) {
+  const last = layers.length;
+  if (hiddenLayer !== undefined && (hiddenLayer < -last - 1 || hiddenLayer > last)) {
+    throw expectedButFound(
+      'ERR_ARGUMENT',
+      `an integer from ${-last - 1} to ${last}`,
+      'option hiddenLayer',
+      String(hiddenLayer),
+    );
+  }
+  return { ...(hiddenLayer === undefined ? {} : { hiddenLayer }), ...(keepClass === undefined ? {} : { keepClass }) };
+}
+
+function preprocessorFile(directory: string): string {
+  return path.join(directory, 'preprocessor_config.json');
+}
+
+/** preprocessor_config.json, or the image half of processor_config.json, where newer exports put it. */
+async function readPreprocessor(directory: string): Promise<PreprocessorConfig> {
+  const own = preprocessorFile(directory);
+  const joint = path.join(directory, 'processor_config.json');
+  if (existsSync(own) || !existsSync(joint)) return parsePreprocessorConfig(await readJsonObject(own), own);
+  const { image_processor: image } = await readJsonObject(joint);
+  if (!isJsonObject(image)) throw expectedButFound('ERR_FORMAT', 'an object "image_processor"', joint, 'none');
+  return parsePreprocessorConfig(image, joint);
+}

@@ -1,0 +1,25 @@
+import type { Plan } from '../binding/native';
+
+/** Plans hold no working memory of their own, only their description: some KB each. */
+const CAPACITY = 32;
+
+/** Plans by shape key; those used least recently make room. */
+export class PlanCache {
+  private readonly plans = new Map<string, Promise<Plan>>();
+
+  get(key: string, make: () => Promise<Plan>): Promise<Plan> {
+    const found = this.plans.get(key);
+    if (found) {
+      // A Map keeps the order of insertion: what is used moves to its end.
+      this.plans.delete(key);
+      this.plans.set(key, found);
+      return found;
+    }
+    const made = make();
+    this.plans.set(key, made);
+    made.catch(() => this.plans.get(key) === made && this.plans.delete(key));
+    const [oldest] = this.plans.keys();
+    if (this.plans.size > CAPACITY && oldest !== undefined) this.plans.delete(oldest);
+    return made;
+  }
+}

@@ -1,0 +1,79 @@
+import { expected, expectedButFound } from '../errors';
+import type { LanguageModel, QuestionFeatures } from '../llm/language-model';
+import type { QuestionConfig } from '../models/adapter-config';
+import { firstNonFinite } from '../weights';
+import { isPlainObject } from '../calls/options';
+import type { QuestionInput } from './types';
+
+/** Question lengths that plans are made for: one plan serves many questions, and the rows beyond a question's end cost little. */
+const LENGTHS = [8, 16, 32, 64, 128];
+
+/** The smallest planned length that holds `tokens` rows. */
+export function plannedLength(tokens: number): number {
+  return LENGTHS.find((length) => length >= tokens) ?? Math.ceil(tokens / 128) * 128;
+}
+
+/** Turns questions into features: those made elsewhere are checked, words go through the language model. */
+export class QuestionEncoder {
+  /**
+   * @param width Dq; undefined where the model has no adapter
+   */
+  constructor(
+    private readonly width: number | undefined,
+    private readonly how: QuestionConfig | undefined,
+    private readonly language: LanguageModel | undefined,
+  ) {}
+
+  /**
+   * What can be known before any work is done.
+   *
+   * @throws QAViTError ERR_ARGUMENT, ERR_SHAPE or ERR_DTYPE
+   */
+  check(question: QuestionInput, where: string): void {
+    if (question === null) return;
+    if (typeof question !== 'string' && !isPlainObject(question)) {
+      throw expected('ERR_ARGUMENT', 'a string, { data, shape } or null', where, question);
+    }
+    if (this.width === undefined) throw expected('ERR_ARGUMENT', 'null (the model has no adapter)', where, question);
+    if (typeof question !== 'string') return checkFeatures(question, this.width, where);
+    if (this.language) return;
+    const what =
+      'question features { data, shape: [K, Dq] } or a model with a language model (load one with `language`)';
+    throw expected('ERR_ARGUMENT', what, where, question);
+  }
+
+  /** Features of a checked question; null where there is nothing to listen to. */
+  async encode(question: QuestionInput, signal: AbortSignal): Promise<QuestionFeatures | null> {
+    if (question === null) return null;
+    const features = typeof question === 'string' ? await this.encodeText(question, signal) : question;
+    return features.shape[0] === 0 ? null : features;
+  }
+
+  private async encodeText(question: string, signal: AbortSignal): Promise<QuestionFeatures> {
+    const { language, how, width = 0 } = this;
+    if (!language || !how) throw expected('ERR_ARGUMENT', 'a language model', 'a question in words', question);
+    const features = await language.encodeQuestion(question, how, { signal });
+    checkFeatures(features, width, 'question features of the language model');
+    return features;
+  }
+}
+
+function checkFeatures(features: QuestionFeatures | Record<string, unknown>, width: number, where: string): void {
+  const { data, shape } = features;
+  if (!(data instanceof Float32Array)) throw expected('ERR_DTYPE', 'a Float32Array', `data of ${where}`, data);
+  const isShape = Array.isArray(shape) && shape.length === 2 && shape.every((n) => Number.isSafeInteger(n) && n >= 0);
+  if (!isShape) throw expected('ERR_SHAPE', '[K, Dq]', `shape of ${where}`, shape);
+  const [tokens, columns] = shape as [number, number];
+  if (columns !== width) throw expected('ERR_SHAPE', `[K, Dq=${width}]`, `shape of ${where}`, shape);
+  if (data.length !== tokens * columns) {
+    throw expected(
+      'ERR_SHAPE',
+      `${tokens * columns} numbers for [${tokens}, ${columns}]`,
+      `data of ${where}`,
+      data.length,
+    );
+  }
+  const at = firstNonFinite(data, 'f32');
+  if (at >= 0)
+    throw expectedButFound('ERR_ARGUMENT', 'finite numbers', `data of ${where}`, `${data[at]} at element ${at}`);
+}

@@ -1,0 +1,143 @@
+/** The public types of the model API. Symbols: M visual tokens (class token included), K question tokens, N tokens handed over. */
+import type { CpuIsa, DeviceMemory } from '../binding/native';
+import type { ComputeDType } from '../graph';
+import type { ImageInput } from '../image';
+import type {
+  GenerateOptions,
+  LanguageModel,
+  QuestionFeatures,
+  VisualTokens as ModelTokens,
+} from '../llm/language-model';
+
+/** Where a model's parts lie. */
+export interface ModelFolders {
+  /** Vision tower: an unchanged Hugging Face CLIP folder. */
+  tower: string;
+  /** QA-ViT adapter; without one the tower answers alone and takes no questions. */
+  adapter?: string;
+  /** Language model; without one there is no `ask`, and questions come as features. */
+  language?: string;
+}
+
+export interface LoadOptions {
+  /** `auto` (the default) takes the best device there is and says so in `info`; every other choice is that device or an error. */
+  device?: 'auto' | 'cpu' | 'reference' | 'cuda' | `cuda:${number}`;
+  /** What matrices are computed in; `auto` (the default) is the fastest of the device. */
+  dtype?: 'auto' | ComputeDType;
+  /** Whether padded question tokens are hidden (`mask`, the default) or act as keys (`attend`, as in the published figures). */
+  padding?: 'mask' | 'attend';
+  /** Compute threads, 1..256. Default: the cores this process may use. */
+  threads?: number;
+  /** Which state to take from the tower, as in transformers' hidden_states (-1 the last); overrides the adapter's. */
+  hiddenLayer?: number;
+  /** Whether the class token is handed over; overrides the adapter's. */
+  keepClass?: boolean;
+  signal?: AbortSignal;
+}
+
+export interface CallOptions {
+  /** Ends the call early with ERR_ABORTED. */
+  signal?: AbortSignal;
+}
+
+export interface EncodeOptions extends CallOptions {
+  /** `projected`: [N, E], what the language model takes, the default where there is a projector; `tower`: [N, C]. */
+  output?: 'projected' | 'tower';
+}
+
+/** How the answer is written; how the question is read is the adapter's to say. */
+export type AskOptions = Omit<GenerateOptions, 'question'>;
+
+/** Question features made elsewhere: data, row-major, of shape [K, Dq]. */
+export type { QuestionFeatures };
+
+/** A question in words (needs a language model), as features, or none: the plain tower. */
+export type QuestionInput = string | QuestionFeatures | null;
+
+/** Visual tokens of one picture under one question. */
+export interface VisualTokens extends ModelTokens {
+  /** Row-major. */
+  data: Float32Array;
+  /** [N, E], or [N, C] for the tower's own. */
+  shape: [number, number];
+  /** sha-256, hex: the same for the same pixels, question, weights and settings. */
+  key: string;
+}
+
+export interface BatchItem {
+  image: ImageInput | Looked;
+  question: QuestionInput;
+}
+
+/** A picture as the tower sees it: RGB, resized and cropped. */
+export interface Picture {
+  data: Uint8Array;
+  width: number;
+  height: number;
+}
+
+/**
+ * A picture that went through the layers below the first fused one; any number of questions can go on from it. Its memory lies on the
+ * device until it is disposed or garbage-collected.
+ */
+export interface Looked extends Disposable {
+  readonly picture: Picture;
+  /** Device memory held; 0 once disposed. */
+  readonly bytes: number;
+  dispose(): void;
+}
+
+/** Where one fused layer looks. */
+export interface LayerMap {
+  layer: number;
+  /** tanh(beta): how much of the question-aware projection is added to the frozen one. */
+  gate: number;
+  /** Share of each visual token's attention that goes to each question token, mean over heads, row-major [M, K]. */
+  attention: { data: Float32Array; shape: [number, number] };
+}
+
+/** What a question does inside the tower. */
+export interface AttentionMaps {
+  layers: LayerMap[];
+  /** ||with question - plain|| / ||plain|| of each visual token's feature (L2), M numbers; the class token is the first. */
+  difference: Float32Array;
+  /** Patches of a picture; M = rows * columns, and one more with a class token. */
+  grid: { rows: number; columns: number };
+  hasClass: boolean;
+  picture: Picture;
+}
+
+/** What was loaded, and where to. */
+export interface ModelInfo {
+  device: { kind: 'cpu' | 'reference' | 'cuda'; name: string; isa: CpuIsa | ''; threads: number };
+  dtype: ComputeDType;
+  padding: 'mask' | 'attend';
+  folders: ModelFolders;
+  /** Side of the square pictures the tower takes, pixels. */
+  image: number;
+  /** Side of a patch, pixels. */
+  patch: number;
+  hasClass: boolean;
+  /** Visual tokens in the tower. */
+  M: number;
+  /** Visual tokens handed over. */
+  N: number;
+  /** Tower width. */
+  C: number;
+  /** Heads. */
+  H: number;
+  /** Layers of the tower. */
+  L: number;
+  /** Layers computed; fewer than L where an earlier state is taken. */
+  layersComputed: number;
+  /** Question width; null without an adapter. */
+  Dq: number | null;
+  /** Language-model width; null without a projector. */
+  E: number | null;
+  fusedLayers: number[];
+  /** tanh(beta) of each fused layer. */
+  gates: number[];
+  language: LanguageModel['info'] | null;
+  /** Memory held on the device right now, bytes. */
+  memory: DeviceMemory;
+}

@@ -1,0 +1,173 @@
+import {
+  concatAttention,
+  concatColumns,
+  copy,
+  dim,
+  gatedProjection,
+  gatherRows,
+  Graph,
+  layerNorm,
+  linear,
+  type Parameter,
+  patchEmbed,
+  questionAttention,
+  type Tensor,
+} from '../../lib/graph';
+import { expectThrow } from '../support/expect-error';
+
+const BF16 = { dtype: 'bf16', stream: 'f32' } as const;
+const F32 = { dtype: 'f32', stream: 'f32' } as const;
+
+const matrix = (...shape: number[]): Parameter => ({ name: 'w', role: 'matrix', shape });
+const vector = (n: number): Parameter => ({ name: 'b', role: 'vector', shape: [n] });
+const table = (...shape: number[]): Parameter => ({ name: 't', role: 'table', shape });
+
+describe('graph operations', () => {
+  const [B, M, K, C] = [dim('B', 2), dim('M', 577), dim('K', 30), dim('C', 1024)];
+  const one = dim('1', 1);
+  let g: Graph;
+  let x: Tensor;
+
+  beforeEach(() => {
+    g = Graph.create('test', F32);
+    x = g.input('f32', [B, M, C]);
+  });
+
+  it('names the operation, the argument and both shapes', () => {
+    const scope = g.scope('layers').scope(3).scope('mlp').scope('fc1');
+    const wanted = 'Expected weight [N=4096, C=1024] for linear layers.3.mlp.fc1 but received [4096, 768]';
+    expectThrow(() => linear(scope, x, { weight: matrix(4096, 768) }), 'ERR_SHAPE', wanted);
+  });
+
+  it('checks every argument of linear', () => {
+    const weight = matrix(64, 1024);
+    expectThrow(
+      () => linear(g, x, { weight, bias: vector(63) }),
+      'ERR_SHAPE',
+      /bias \[N=64\] for linear but received \[63\]/,
+    );
+    expectThrow(() => linear(g, x, { weight: matrix(1024) }), 'ERR_SHAPE', /received \[1024\]/);
+    expectThrow(() => linear(g, x, { weight: matrix(64, 0) }), 'ERR_SHAPE', /received \[64, 0\]/);
+    expectThrow(() => linear(g, x, { weight: matrix(3, 64, 1024) }), 'ERR_SHAPE', /received \[3, 64, 1024\]/);
+    expectThrow(() => linear(g, x, { weight: matrix(2, 64, 511) }), 'ERR_SHAPE', /weight \[groups=2, N=64, C=512\]/);
+    expectThrow(() => linear(g, x, { weight }, { alpha: NaN }), 'ERR_ARGUMENT', /finite alpha .* NaN/);
+    const residual = g.input('f32', [B, M, dim('C', 63)]);
+    expectThrow(() => linear(g, x, { weight }, { residual }), 'ERR_SHAPE', /residual \[B=2, M=577, C=64\].*C=63\]/);
+    const bytes = g.input('u8', [B, M, C]);
+    expectThrow(() => linear(g, bytes, { weight }), 'ERR_DTYPE', /x in f32 for linear but received u8/);
+  });
+
+  it('asks for matrices in the compute dtype', () => {
+    const half = Graph.create('test', BF16);
+    const wide = half.input('f32', [B, M, C]);
+    expectThrow(() => linear(half, wide, { weight: matrix(8, 1024) }), 'ERR_DTYPE', /x in bf16/);
+    linear(half, layerNorm(half, wide, { eps: 1e-5 }), { weight: matrix(8, 1024) });
+  });
+
+  it('checks every argument of layerNorm', () => {
+    expectThrow(() => layerNorm(g, x, { gamma: vector(8), eps: 1e-5 }), 'ERR_SHAPE', /gamma \[C=1024\]/);
+    expectThrow(() => layerNorm(g, x, { beta: vector(8), eps: 1e-5 }), 'ERR_SHAPE', /beta \[C=1024\]/);
+    for (const eps of [0, -1, NaN, Infinity]) expectThrow(() => layerNorm(g, x, { eps }), 'ERR_ARGUMENT', /eps > 0/);
+  });
+
+  it('checks every argument of concatAttention', () => {
+    const [k, v] = [x, x];
+    const options = { heads: 16, scale: 0.125 };
+    const rows = g.input('f32', [B, K, C]);
+    const ask = (question: { k: Tensor; v: Tensor; lengths?: Tensor }) => () =>
+      concatAttention(g, { q: x, k, v, question }, options);
+    expectThrow(
+      () => concatAttention(g, { q: x, k, v }, { ...options, heads: 15 }),
+      'ERR_ARGUMENT',
+      /heads that divide/,
+    );
+    expectThrow(
+      () => concatAttention(g, { q: x, k, v }, { ...options, scale: Infinity }),
+      'ERR_ARGUMENT',
+      /finite scale/,
+    );
+    const narrow = g.input('f32', [B, M, dim('C', 512)]);
+    expectThrow(() => concatAttention(g, { q: x, k: narrow, v }, options), 'ERR_SHAPE', /k \[B=2, M=577, C=1024\]/);
+    expectThrow(() => concatAttention(g, { q: x, k, v: rows }, options), 'ERR_SHAPE', /v \[B=2, M=577, C=1024\]/);
+    const single = g.input('f32', [dim('B', 1), K, C]);
+    expectThrow(ask({ k: single, v: rows }), 'ERR_SHAPE', /question_k \[B=2, K=30, C=1024\].*\[B=1, K=30, C=1024\]/);
+    expectThrow(ask({ k: rows, v: x }), 'ERR_SHAPE', /question_v \[B=2, K=30, C=1024\]/);
+    const lengths = g.input('i32', [one, one, dim('B', 3)]);
+    expectThrow(ask({ k: rows, v: rows, lengths }), 'ERR_SHAPE', /question_lengths \[1=1, 1=1, B=2\]/);
+    expectThrow(ask({ k: rows, v: rows, lengths: x }), 'ERR_DTYPE', /question_lengths in i32/);
+    ask({ k: single.broadcast(B), v: rows })();
+  });
+
+  it('checks questionAttention like concatAttention', () => {
+    const rows = g.input('f32', [dim('B', 1), K, C]);
+    const call = () => questionAttention(g, { q: x, k: x, question: { k: rows } }, { heads: 16, scale: 1 });
+    expectThrow(call, 'ERR_SHAPE', /question_k \[B=2, K=30, C=1024\] for question_attention/);
+  });
+
+  it('checks every argument of gatedProjection', () => {
+    const weight = matrix(1024, 1024);
+    expectThrow(() => gatedProjection(g, x, { weight: matrix(1024, 8) }), 'ERR_SHAPE', /weight \[C=1024, C=1024\]/);
+    expectThrow(() => gatedProjection(g, x, { weight, bias: vector(1) }), 'ERR_SHAPE', /bias \[C=1024\]/);
+    const gate = { weight: matrix(8, 8), value: 0.5 };
+    expectThrow(() => gatedProjection(g, x, { weight, gate }), 'ERR_SHAPE', /gate_weight \[C=1024, C=1024\]/);
+    const nan = { weight, value: NaN };
+    expectThrow(() => gatedProjection(g, x, { weight, gate: nan }), 'ERR_ARGUMENT', /finite gate/);
+    const residual = g.input('f32', [B, K, C]);
+    expectThrow(() => gatedProjection(g, x, { weight }, { residual }), 'ERR_SHAPE', /residual \[B=2, M=577, C=1024\]/);
+  });
+
+  it('checks every argument of patchEmbed', () => {
+    const pixels = g.input('u8', [B, dim('rows', 28), dim('columns*3', 28 * 3)]);
+    const parameters = { weight: matrix(8, 588), table: table(5, 8) };
+    const options = { patch: 14, hasClass: true };
+    patchEmbed(g, pixels, parameters, options);
+    expectThrow(() => patchEmbed(g, x, parameters, options), 'ERR_DTYPE', /pixels in u8/);
+    const odd = g.input('u8', [B, dim('rows', 28), dim('columns*3', 28)]);
+    expectThrow(() => patchEmbed(g, odd, parameters, options), 'ERR_ARGUMENT', /3 channels/);
+    expectThrow(() => patchEmbed(g, pixels, parameters, { ...options, patch: 29 }), 'ERR_ARGUMENT', /patch of 1 to 28/);
+    const four = { ...parameters, table: table(4, 8) };
+    expectThrow(() => patchEmbed(g, pixels, four, options), 'ERR_SHAPE', /table \[M=5, C=8\].*\[4, 8\]/);
+    const small = { ...parameters, weight: matrix(8, 196) };
+    expectThrow(() => patchEmbed(g, pixels, small, options), 'ERR_SHAPE', /weight \[C=8, P\*P\*3=588\]/);
+  });
+
+  it('checks gatherRows and copies', () => {
+    expectThrow(() => gatherRows(g, x, g.input('i32', [one, dim('r', 2), B])), 'ERR_SHAPE', /index \[1=1, 1=1, B=2\]/);
+    expectThrow(() => gatherRows(g, x, x), 'ERR_DTYPE', /index in i32/);
+    expectThrow(() => copy(g, g.input('i32', [one, one, B])), 'ERR_DTYPE', /x in f32 or bf16 or f16/);
+    expectThrow(() => concatColumns(g, [], 'C'), 'ERR_ARGUMENT', /nothing/);
+    const rows = g.input('f32', [B, K, C]);
+    expectThrow(() => concatColumns(g, [x, rows], '2C'), 'ERR_SHAPE', /x \[B=2, M=577, C=1024\]/);
+  });
+
+  it('checks slices and broadcasts', () => {
+    for (const [start, end] of [
+      [0, 0],
+      [-1, 2],
+      [2, 1],
+      [0, 578],
+      [0.5, 1],
+      [NaN, 1],
+    ] as const) {
+      expectThrow(() => x.sliceRows(start, end), 'ERR_SHAPE', /rows within \[B=2, M=577, C=1024\] for a slice/);
+    }
+    expectThrow(() => x.sliceColumns(0, 1025), 'ERR_SHAPE', /columns within/);
+    expectThrow(() => x.broadcast(dim('B', 4)), 'ERR_SHAPE', /one sample for broadcast but received \[B=2/);
+    for (const size of [0, -1, 1.5, NaN])
+      expectThrow(() => dim('K', size), 'ERR_SHAPE', /positive integer for dimension K/);
+  });
+
+  it('does not mix tensors of two graphs', () => {
+    const other = Graph.create('other', F32).input('f32', [B, M, C]);
+    expectThrow(() => copy(g, other), 'ERR_ARGUMENT', /a tensor of this graph for x of copy/);
+    expectThrow(() => g.output(other), 'ERR_ARGUMENT', /another one/);
+  });
+
+  it('takes whole results as outputs only', () => {
+    expectThrow(() => g.output(x), 'ERR_ARGUMENT', /an input/);
+    const y = copy(g, x);
+    expectThrow(() => g.output(y.sliceRows(1, 577)), 'ERR_ARGUMENT', /a slice/);
+    g.output(y);
+    expectThrow(() => g.output(y), 'ERR_ARGUMENT', /an output/);
+  });
+});

@@ -1,0 +1,278 @@
+import { expect } from 'chai';
+import { type BatchItem, type LoadOptions, QAViT, type QuestionInput, type VisualTokens } from '../../lib';
+import { relativeError } from '../support/compare';
+import { expectRejection } from '../support/expect-error';
+import { features, noise } from '../support/pictures';
+import { writeRandomModel } from '../support/random-model';
+import { temporaryFolder } from '../support/temporary';
+
+const WIDTH = 24;
+const image = noise(32);
+
+describe('encode', () => {
+  const at = temporaryFolder();
+  let model: QAViT;
+
+  const load = (options?: LoadOptions) => QAViT.load(writeRandomModel(at('model')), { device: 'cpu', ...options });
+  before(async () => {
+    model = await load();
+  });
+  after(() => model.close());
+
+  it('hands over projected tokens, or the tower’s own', async () => {
+    const projected = await model.encode(image, features(5, WIDTH));
+    expect(projected.shape).to.deep.equal([17, 20]);
+    expect(projected.data)
+      .to.be.instanceOf(Float32Array)
+      .with.length(17 * 20);
+    const tower = await model.encode(image, features(5, WIDTH), { output: 'tower' });
+    expect(tower.shape).to.deep.equal([17, 32]);
+  });
+
+  it('takes no question as the plain tower, and so a question without tokens', async () => {
+    const plain = await model.encode(image, null);
+    const empty = await model.encode(image, { data: new Float32Array(0), shape: [0, WIDTH] });
+    expect(empty.data).to.deep.equal(plain.data);
+    await using tower = await QAViT.load({ tower: at('model', 'tower') }, { device: 'cpu' });
+    const alone = await tower.encode(image, null);
+    expect((await model.encode(image, null, { output: 'tower' })).data).to.deep.equal(alone.data);
+  });
+
+  it('goes on from a picture that was looked at, any number of times', async () => {
+    using seen = await model.look(image);
+    expect(seen.bytes).to.equal(17 * 32 * 4);
+    expect(seen.picture.data).to.deep.equal(image.data);
+    for (const question of [features(3, WIDTH), features(9, WIDTH), null]) {
+      expect((await model.encode(seen, question)).data).to.deep.equal((await model.encode(image, question)).data);
+    }
+    seen.dispose();
+    expect(seen.bytes).to.equal(0);
+    await expectRejection(model.encode(seen, null), 'ERR_ARGUMENT', /one that was disposed/);
+  });
+
+  it('takes pictures as paths, URLs and bytes', async () => {
+    const { default: sharp } = await import('sharp');
+    const { data, width, height, channels } = image;
+    const file = at('picture.png');
+    await sharp(data, { raw: { width, height, channels } }).png().toFile(file);
+    const wanted = await model.encode(image, features(2, WIDTH));
+    const { readFileSync } = await import('node:fs');
+    const { pathToFileURL } = await import('node:url');
+    for (const given of [file, pathToFileURL(file), readFileSync(file), new Uint8Array(readFileSync(file))]) {
+      const tokens = await model.encode(given, features(2, WIDTH));
+      expect(tokens.data).to.deep.equal(wanted.data);
+      expect(tokens.key).to.equal(wanted.key);
+    }
+  });
+
+  describe('keys', () => {
+    it('are equal for equal work only', async () => {
+      const key = async (...of: Parameters<QAViT['encode']>) => (await model.encode(...of)).key;
+      const question = features(5, WIDTH);
+      const wanted = await key(image, question);
+      expect(wanted).to.match(/^[0-9a-f]{64}$/);
+      expect(await key({ ...image, data: image.data.slice() }, features(5, WIDTH))).to.equal(wanted);
+      using seen = await model.look(image);
+      expect(await key(seen, question)).to.equal(wanted);
+      expect(
+        (
+          await model.encodeBatch([
+            { image, question: null },
+            { image, question },
+          ])
+        )[1]!.key,
+      ).to.equal(wanted);
+      const others = [
+        await key(image, features(5, WIDTH, 2)),
+        await key(image, features(4, WIDTH)),
+        await key(image, null),
+        await key(noise(32, 2), question),
+        await key(image, question, { output: 'tower' }),
+      ];
+      expect(new Set([wanted, ...others]).size).to.equal(6);
+    });
+
+    it('tell models and settings apart', async () => {
+      const keys = new Set<string>();
+      for (const [seed, options] of [
+        [1, {}],
+        [2, {}],
+        [1, { dtype: 'f32' }],
+        [1, { dtype: 'bf16' }],
+        [1, { padding: 'attend', dtype: 'f32' }],
+        [1, { keepClass: false, dtype: 'f32' }],
+      ] as const) {
+        await using other = await QAViT.load(writeRandomModel(at('other'), { seed }), { device: 'cpu', ...options });
+        keys.add((await other.encode(image, null)).key);
+      }
+      // The default dtype is one of the two that follow.
+      expect(keys.size).to.equal(5);
+    });
+  });
+
+  describe('refuses', () => {
+    const refuse = (question: unknown, code: 'ERR_ARGUMENT' | 'ERR_SHAPE' | 'ERR_DTYPE', message: RegExp) =>
+      expectRejection(model.encode(image, question as QuestionInput), code, message);
+
+    it('questions that are none', async () => {
+      for (const question of [undefined, 5, [], new Float32Array(24), true]) {
+        await refuse(question, 'ERR_ARGUMENT', /a string, \{ data, shape \} or null for question/);
+      }
+      await refuse(
+        'what?',
+        'ERR_ARGUMENT',
+        /question features .* or a model with a language model .* received "what\?"/,
+      );
+    });
+
+    it('features that do not fit', async () => {
+      const data = new Float32Array(2 * WIDTH);
+      await refuse({ data: [1, 2], shape: [1, 2] }, 'ERR_DTYPE', /a Float32Array for data of question/);
+      await refuse({ data: new Float64Array(24), shape: [1, 24] }, 'ERR_DTYPE', /Float64Array of 192 bytes/);
+      await refuse({ data, shape: [2, 23] }, 'ERR_SHAPE', /\[K, Dq=24\] for shape of question .* \[2, 23\]/);
+      await refuse({ data, shape: [3, 24] }, 'ERR_SHAPE', /72 numbers for \[3, 24\]/);
+      for (const shape of [undefined, [48], [1, 2, 24], [2.5, 24], [-2, -24], 'ab']) {
+        await refuse({ data, shape }, 'ERR_SHAPE', /\[K, Dq\] for shape of question/);
+      }
+      for (const value of [NaN, Infinity]) {
+        const spoilt = data.slice();
+        spoilt[30] = value;
+        await refuse(
+          { data: spoilt, shape: [2, 24] },
+          'ERR_ARGUMENT',
+          /finite numbers for data of question .* at element 30/,
+        );
+      }
+    });
+
+    it('options that are misspelt or wrong', async () => {
+      const option = (options: object, message: RegExp) =>
+        expectRejection(model.encode(image, null, options), 'ERR_ARGUMENT', message);
+      await option({ ouput: 'tower' }, /"ouput" \(did you mean output\?\)/);
+      await option({ output: 'both' }, /one of projected, tower for option output of encode/);
+      await option({ signal: 5 }, /an AbortSignal/);
+      await expectRejection(model.look(image, { output: 'tower' } as never), 'ERR_ARGUMENT', /an option of look/);
+    });
+
+    it('pictures that are none', async () => {
+      await expectRejection(model.encode(at('nowhere.png'), null), 'ERR_ARGUMENT', /nowhere\.png/);
+      await expectRejection(model.encode(Buffer.from('text'), null), 'ERR_FORMAT');
+      const short = { ...image, width: 33 };
+      await expectRejection(model.encode(short, null), 'ERR_SHAPE', /image\.data/);
+      await expectRejection(model.encode(undefined as never, null), 'ERR_ARGUMENT', /a path, .* for image/);
+    });
+
+    it('what another model looked at', async () => {
+      await using other = await load();
+      using seen = await other.look(image);
+      await expectRejection(model.encode(seen, null), 'ERR_ARGUMENT', /another model's/);
+      await expectRejection(model.look(seen as never), 'ERR_ARGUMENT', /a picture for image of look/);
+    });
+
+    it('questions to a tower without an adapter, and its projected tokens', async () => {
+      await using tower = await QAViT.load({ tower: at('model', 'tower') });
+      const question = features(1, WIDTH);
+      await expectRejection(tower.encode(image, question), 'ERR_ARGUMENT', /null \(the model has no adapter\)/);
+      await expectRejection(tower.encode(image, 'what?'), 'ERR_ARGUMENT', /null \(the model has no adapter\)/);
+      await expectRejection(tower.encode(image, null, { output: 'projected' }), 'ERR_ARGUMENT', /no projector/);
+      await expectRejection(tower.attend(image, question), 'ERR_ARGUMENT', /no adapter/);
+      await expectRejection(tower.ask(image, 'what?').next(), 'ERR_ARGUMENT', /a model with a language model for ask/);
+    });
+
+    it('a batch that is none', async () => {
+      const batch = (items: unknown, message: RegExp) =>
+        expectRejection(model.encodeBatch(items as BatchItem[]), 'ERR_ARGUMENT', message);
+      await batch('abc', /an array of \{ image, question \}/);
+      await batch([5], /\{ image, question \} for items\[0\]/);
+      await batch(
+        [
+          { image, question: null },
+          { image, question: 7 },
+        ],
+        /null for question of items\[1\]/,
+      );
+      await batch(
+        [
+          { image, question: null },
+          { image, qestion: null },
+        ],
+        /"qestion" \(did you mean question\?\)/,
+      );
+      await batch(
+        [
+          { image, question: null },
+          { image: at('nowhere.png'), question: null },
+        ],
+        /nowhere\.png.*\(items\[1\]\)/,
+      );
+    });
+  });
+});
+
+describe('encodeBatch', () => {
+  const at = temporaryFolder();
+  const pictures = [noise(32, 1), noise(32, 2), noise(32, 3)] as const;
+  const questions = [features(3, WIDTH, 1), features(30, WIDTH, 2), features(1, WIDTH, 3), null] as const;
+  const all: BatchItem[] = pictures.flatMap((picture) => questions.map((question) => ({ image: picture, question })));
+
+  const load = (options?: LoadOptions) => QAViT.load(writeRandomModel(at('model')), { device: 'cpu', ...options });
+
+  for (const dtype of ['f32', 'bf16'] as const) {
+    it(`gives each sample the same bits whatever its neighbours are, in ${dtype}`, async () => {
+      await using model = await load({ dtype });
+      const alone: VisualTokens[] = [];
+      for (const { image: picture, question } of all) alone.push(await model.encode(picture, question));
+      using seen = await model.look(pictures[1]);
+      const mixed = [all[5]!, { image: seen, question: questions[1] }, all[0]!, all[11]!, all[3]!, all[5]!];
+      for (const items of [all, [...all].reverse(), all.slice(2, 5), all.slice(1, 2), mixed]) {
+        const together = await model.encodeBatch(items);
+        items.forEach((item, i) => {
+          const number = all.findIndex(
+            ({ image: p, question: q }) =>
+              p === (item.image === seen ? pictures[1] : item.image) && q === item.question,
+          );
+          expect(together[i]!.data).to.deep.equal(alone[number]!.data);
+          expect(together[i]!.key).to.equal(alone[number]!.key);
+        });
+      }
+    });
+  }
+
+  it('is empty for an empty batch', async () => {
+    await using model = await load();
+    expect(await model.encodeBatch([])).to.deep.equal([]);
+  });
+
+  it('gives each result an array of its own', async () => {
+    await using model = await load();
+    const results = await model.encodeBatch([all[0]!, all[0]!, all[1]!]);
+    for (const { data } of results) expect(data.buffer.byteLength).to.equal(data.byteLength);
+    expect(results[0]!.data).to.not.equal(results[1]!.data);
+  });
+
+  it('works through more pictures and questions than one run takes', async () => {
+    await using model = await load({ dtype: 'f32' });
+    const many = Array.from({ length: 600 }, (_, i) => ({
+      image: noise(32, i % 300),
+      question: features(1 + (i % 9), WIDTH, i),
+    }));
+    const results = await model.encodeBatch(many);
+    expect(results).to.have.length(600);
+    for (const i of [0, 239, 240, 241, 599]) {
+      expect(results[i]!.data).to.deep.equal((await model.encode(many[i]!.image, many[i]!.question)).data);
+    }
+  });
+
+  it("with attended padding pads to the batch's longest with rows of zeros", async () => {
+    await using model = await load({ padding: 'attend', dtype: 'f32' });
+    const [short, long] = [questions[0], questions[1]];
+    const [padded] = await model.encodeBatch([all[0]!, { image: pictures[0], question: long }]);
+    const data = new Float32Array(30 * WIDTH);
+    data.set(short.data);
+    const explicit = await model.encode(pictures[0], { data, shape: [30, WIDTH] });
+    expect(padded!.data).to.deep.equal(explicit.data);
+    const alone = await model.encode(pictures[0], short);
+    expect(relativeError(padded!.data, alone.data)).to.be.above(1e-4);
+    expect(padded!.key).to.not.equal(alone.key);
+  });
+});

@@ -1,0 +1,275 @@
+import { expect } from 'chai';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { type LoadOptions, type ModelFolders, QAViT } from '../../lib';
+import { expectRejection } from '../support/expect-error';
+import { type RandomModelOptions, writeJson, writeRandomModel } from '../support/random-model';
+import { f32 } from '../support/safetensors-writer';
+import { temporaryFolder } from '../support/temporary';
+
+describe('QAViT.load', () => {
+  const at = temporaryFolder();
+
+  beforeEach(() => rmSync(at('model'), { recursive: true, force: true }));
+
+  const write = (options?: RandomModelOptions): ModelFolders => writeRandomModel(at('model'), options);
+  const load = (options?: RandomModelOptions, loading?: LoadOptions) => QAViT.load(write(options), loading);
+
+  it('says what was loaded', async () => {
+    await using model = await load({}, { device: 'cpu', dtype: 'f32', threads: 1 });
+    const { info } = model;
+    expect(info).to.include({ dtype: 'f32', padding: 'mask', image: 32, patch: 8, hasClass: true, language: null });
+    expect(info).to.include({ M: 17, N: 17, C: 32, H: 2, L: 4, layersComputed: 4, Dq: 24, E: 20 });
+    expect(info.fusedLayers).to.deep.equal([2, 3]);
+    expect(info.gates).to.have.length(2);
+    for (const gate of info.gates) expect(Math.abs(gate)).to.be.within(0, 1);
+    expect(info.device).to.include({ kind: 'cpu', threads: 1 });
+    expect(info.memory.weightBytes).to.be.above(0);
+  });
+
+  it('takes a tower alone, and its folder by name', async () => {
+    const { tower } = write();
+    for (const what of [{ tower }, tower]) {
+      await using model = await QAViT.load(what);
+      expect(model.info).to.include({ Dq: null, E: null });
+      expect(model.info.fusedLayers).to.deep.equal([]);
+    }
+  });
+
+  it('takes a combined folder', async () => {
+    write();
+    writeJson(at('model', 'config.json'), { model_type: 'qavit', tower: 'tower', adapter: 'adapter' });
+    await using model = await QAViT.load(at('model'));
+    expect(model.info.folders).to.include({ tower: at('model', 'tower'), adapter: at('model', 'adapter') });
+    expect(model.info.fusedLayers).to.deep.equal([2, 3]);
+  });
+
+  it('takes the preprocessor from processor_config.json too', async () => {
+    const { tower } = write();
+    const own = path.join(tower, 'preprocessor_config.json');
+    writeJson(path.join(tower, 'processor_config.json'), {
+      image_processor: JSON.parse(readFileSync(own, 'utf8')) as unknown,
+    });
+    rmSync(own);
+    await using model = await QAViT.load({ tower });
+    expect(model.info.image).to.equal(32);
+  });
+
+  it('lets options override what is taken from the tower', async () => {
+    await using model = await load({}, { hiddenLayer: -2, keepClass: false });
+    expect(model.info).to.include({ layersComputed: 3, N: 16 });
+    expect(model.info.fusedLayers).to.deep.equal([2]);
+    await expectRejection(load({}, { hiddenLayer: 5 }), 'ERR_ARGUMENT', /from -5 to 4 for option hiddenLayer/);
+  });
+
+  it('chooses a dtype, or refuses one', async () => {
+    await using automatic = await load({}, { device: 'cpu' });
+    expect(automatic.info.dtype).to.be.oneOf(['f32', 'bf16']);
+    await using forced = await load({}, { device: 'cpu', dtype: 'bf16' });
+    expect(forced.info.dtype).to.equal('bf16');
+    await expectRejection(
+      load({}, { device: 'cpu', dtype: 'f16' }),
+      'ERR_UNSUPPORTED',
+      /dtype on the device cpu .* "f16"/,
+    );
+  });
+
+  it('never falls back from cuda', async () => {
+    for (const device of ['cuda', 'cuda:1'] as const) {
+      await expectRejection(load({}, { device }), 'ERR_DEVICE', new RegExp(`a build with CUDA for device ${device}`));
+    }
+  });
+
+  it('refuses wrong options, with the nearest right one', async () => {
+    const refuse = (options: object, message: RegExp) => expectRejection(load({}, options), 'ERR_ARGUMENT', message);
+    await refuse({ devise: 'cpu' }, /"devise" \(did you mean device\?\)/);
+    await refuse({ pading: 'mask' }, /did you mean padding\?/);
+    await refuse({ quux: 1 }, /one of device, dtype, .* for an option of QAViT\.load but received "quux"$/);
+    await refuse({ device: 'gpu' }, /auto, cpu, cuda or cuda:N for option device/);
+    await refuse({ dtype: 'int8' }, /one of auto, f32, bf16, f16 for option dtype/);
+    await refuse({ padding: 'zero' }, /one of mask, attend/);
+    for (const threads of [0, 257, 1.5, '2', NaN])
+      await refuse({ threads }, /integer from 1 to 256 for option threads/);
+    await refuse({ signal: {} }, /an AbortSignal for option signal/);
+    await refuse([] as object, /an object for the options of QAViT\.load/);
+  });
+
+  it('refuses what is no model', async () => {
+    const refuse = (what: unknown, message: RegExp) =>
+      expectRejection(QAViT.load(what as string), 'ERR_ARGUMENT', message);
+    await refuse(at('nowhere'), /a model folder or one of demo .*nowhere", which does not exist/);
+    await refuse('', /which does not exist/);
+    await refuse(5, /a model folder or \{ tower, adapter\?, language\? \}/);
+    await refuse(null, /a model folder or/);
+    await refuse({}, /a folder for tower but received undefined/);
+    await refuse({ tower: 5 }, /a folder for tower/);
+    await refuse({ tower: at('nowhere') }, /a folder for tower .* does not exist/);
+    const { tower } = write();
+    await refuse({ tower, adapter: at('nowhere') }, /a folder for adapter/);
+    await refuse({ tower, adaptor: 'a' }, /"adaptor" \(did you mean adapter\?\)/);
+    await refuse(path.join(tower, 'config.json'), /which is a file/);
+  });
+
+  it('refuses a combined folder that makes no sense or reaches outside', async () => {
+    write();
+    const refuse = async (config: unknown, code: 'ERR_FORMAT' | 'ERR_UNSUPPORTED', message: RegExp) => {
+      writeJson(at('model', 'config.json'), config);
+      await expectRejection(QAViT.load(at('model')), code, message);
+    };
+    await refuse({ model_type: 'llava' }, 'ERR_UNSUPPORTED', /qavit, clip or clip_vision_model for model_type/);
+    await refuse({ model_type: 'qavit' }, 'ERR_FORMAT', /tower in .*config\.json/);
+    for (const tower of ['nowhere', '..', '../..', '/tmp', '.', '', 5]) {
+      await refuse(
+        { model_type: 'qavit', tower },
+        'ERR_FORMAT',
+        /the name of a folder in it|the name of a folder for tower/,
+      );
+    }
+    await refuse(
+      { model_type: 'qavit', tower: 'tower', adapter: 'adaptor' },
+      'ERR_FORMAT',
+      /adapter in .*config\.json/,
+    );
+    await refuse([], 'ERR_FORMAT', /a JSON object/);
+  });
+
+  it('names missing files', async () => {
+    for (const [file, message] of [
+      ['tower/config.json', /tower\/config\.json .* does not exist/],
+      ['tower/preprocessor_config.json', /tower\/preprocessor_config\.json .* does not exist/],
+      ['tower/model.safetensors', /model\.safetensors or .* for .*tower/],
+      ['adapter/config.json', /adapter\/config\.json/],
+      ['adapter/model.safetensors', /model\.safetensors or .* for .*adapter/],
+    ] as const) {
+      const folders = write();
+      renameSync(at('model', file), at('model', 'away'));
+      await expectRejection(QAViT.load(folders), 'ERR_FORMAT', message);
+      rmSync(at('model'), { recursive: true });
+    }
+  });
+
+  describe('refuses weights', () => {
+    const refuse = (options: RandomModelOptions, code: 'ERR_FORMAT' | 'ERR_SHAPE' | 'ERR_DTYPE', message: RegExp) =>
+      expectRejection(load(options), code, message);
+    const norm = 'encoder.layers.1.layer_norm1.weight';
+    const first = 'encoder.layers.2.instruct_dim_reduce.1.weight';
+
+    it('that are missing', async () => {
+      const message = /tensor encoder\.layers\.1\.layer_norm1\.weight \[32\] for .*tower\/model\.safetensors .* none/;
+      await refuse({ tower: (all) => delete all[norm] }, 'ERR_FORMAT', message);
+      await refuse(
+        { adapter: (all) => delete all[first] },
+        'ERR_FORMAT',
+        /tensor encoder\.layers\.2\..*1\.weight \[32, 24\]/,
+      );
+      await refuse(
+        { adapter: (all) => delete all['translation_mlp.layers.0.weight'] },
+        'ERR_FORMAT',
+        /translation_mlp/,
+      );
+      const landmark = 'embeddings.patch_embedding.weight';
+      await refuse(
+        { tower: (all) => delete all[landmark] },
+        'ERR_FORMAT',
+        /tensor embeddings\.patch_embedding\.weight for/,
+      );
+    });
+
+    it('of another shape', async () => {
+      const short = f32([31], new Float32Array(31));
+      await refuse(
+        { tower: (all) => (all[norm] = short) },
+        'ERR_SHAPE',
+        /\[32\] for tensor encoder\.layers\.1.* of .*tower.* \[31\]/,
+      );
+      await refuse({ towerConfig: { hidden_size: 64 } }, 'ERR_SHAPE', /\[64, 3, 8, 8\] for tensor .* \[32, 3, 8, 8\]/);
+      await refuse({ towerConfig: { image_size: 40 } }, 'ERR_FORMAT', /image_size 40 .* for crop_size .* 32 x 32/);
+      await refuse({ adapterConfig: { instruction_dim: 23 } }, 'ERR_SHAPE', /\[23\] for tensor encoder\.layers\.2/);
+      await refuse({ adapter: (all) => (all[first] = short) }, 'ERR_SHAPE', /\[32, 24\]/);
+    });
+
+    it('of another model', async () => {
+      await refuse({ towerConfig: { num_hidden_layers: 5 } }, 'ERR_FORMAT', /tensor encoder\.layers\.4/);
+      await refuse(
+        { towerConfig: { num_hidden_layers: 3 } },
+        'ERR_FORMAT',
+        /config\.json describes .* also encoder\.layers\.3/,
+      );
+      await refuse({ adapterConfig: { integration_point: 'all' } }, 'ERR_FORMAT', /tensor encoder\.layers\.0/);
+      await refuse(
+        { adapterConfig: { integration_point: 'late2' } },
+        'ERR_FORMAT',
+        /describes .* also encoder\.layers\.2/,
+      );
+    });
+
+    it('that hold integers', async () => {
+      const ids = { dtype: 'I64', shape: [32], bytes: new Uint8Array(256) };
+      await refuse({ tower: (all) => (all[norm] = ids) }, 'ERR_DTYPE', /F32, F16 or BF16 for tensor encoder/);
+    });
+
+    it('that are not finite, read straight from the file or folded', async () => {
+      const spoil = (name: string, value: number) => (all: Record<string, { bytes: Uint8Array }>) => {
+        const { bytes } = all[name]!;
+        new DataView(bytes.buffer, bytes.byteOffset).setFloat32(8, value, true);
+      };
+      for (const name of [
+        'embeddings.patch_embedding.weight',
+        'embeddings.class_embedding',
+        'pre_layrnorm.bias',
+        'encoder.layers.0.mlp.fc1.weight',
+        'encoder.layers.1.self_attn.q_proj.weight',
+        'encoder.layers.3.self_attn.k_proj.bias',
+        'encoder.layers.3.self_attn.out_proj.weight',
+      ]) {
+        const message = new RegExp(
+          `finite numbers for tensor ${name.replaceAll('.', '\\.')} of .*tower.* NaN at element 2`,
+        );
+        await refuse({ tower: spoil(name, NaN) }, 'ERR_FORMAT', message);
+      }
+      for (const name of [first, 'encoder.layers.2.instruct_dim_reduce.3.weight', 'translation_mlp.layers.1.weight']) {
+        await refuse(
+          { adapter: spoil(name, -Infinity) },
+          'ERR_FORMAT',
+          /finite numbers for tensor .*adapter.* -Infinity/,
+        );
+      }
+      const gate = 'encoder.layers.2.self_attn.instruction_proj_gate';
+      await refuse(
+        { adapter: (all) => (all[gate] = f32([1], Float32Array.of(NaN))) },
+        'ERR_FORMAT',
+        /instruction_proj_gate/,
+      );
+    });
+
+    it('that are truncated', async () => {
+      const folders = write();
+      const file = path.join(folders.tower, 'model.safetensors');
+      const whole = readFileSync(file);
+      for (const length of [0, 7, 100, whole.length - 1]) {
+        writeFileSync(file, whole.subarray(0, length));
+        await expectRejection(QAViT.load(folders), 'ERR_FORMAT', /model\.safetensors/);
+      }
+    });
+  });
+
+  it('takes gates of one number in both spellings, and ignores what the published code never reads', async () => {
+    const gate = 'encoder.layers.2.self_attn.instruction_proj_gate';
+    await using model = await load({
+      adapter: (all) => {
+        all[gate] = f32([], Float32Array.of(0.5));
+        all['encoder.layers.2.self_attn.instruction_gate'] = f32([1], Float32Array.of(1));
+        all['translation_mlp.dummy.weight'] = f32([1], Float32Array.of(1));
+      },
+    });
+    expect(model.info.gates[0]).to.be.closeTo(Math.tanh(0.5), 1e-7);
+  });
+
+  it('stops when its signal fires', async () => {
+    await expectRejection(load({}, { signal: AbortSignal.abort() }), 'ERR_ABORTED', /completion for QAViT\.load/);
+    const controller = new AbortController();
+    const loading = load({ layers: 8, width: 256, heads: 4 }, { signal: controller.signal });
+    setTimeout(() => controller.abort(), 5);
+    await expectRejection(loading, 'ERR_ABORTED', /Expected completion for .* but received/);
+  });
+});

@@ -1,0 +1,45 @@
+import { expect } from 'chai';
+import { encodeAll } from '../../lib/qavit/encoding';
+import { loadModel } from '../../lib/qavit/load';
+import { QuestionEncoder } from '../../lib/qavit/questions';
+import type { BatchItem } from '../../lib';
+import { features, noise } from '../support/pictures';
+import { writeRandomModel } from '../support/random-model';
+import { temporaryFolder } from '../support/temporary';
+
+describe('shared work', () => {
+  const at = temporaryFolder();
+
+  /** How many pictures were looked at and questions heard while a batch was encoded. */
+  async function count(items: readonly BatchItem[]): Promise<{ looked: number; heard: number; kept: number }> {
+    const loaded = await loadModel(writeRandomModel(at('model')), { device: 'cpu' });
+    const { engine, vision, padding, fingerprint } = loaded;
+    const counts = { looked: 0, heard: 0, kept: 0 };
+    const [look, listen] = [engine.look.bind(engine), engine.listen.bind(engine)];
+    engine.look = (pixels, images, signal) => ((counts.looked += images), look(pixels, images, signal));
+    engine.listen = (data, size, signal) => ((counts.heard += size.questions), listen(data, size, signal));
+    const questions = new QuestionEncoder(vision.model.questionWidth, undefined, undefined);
+    const context = { engine, preprocessor: vision.preprocessor, questions, padding, fingerprint };
+    await encodeAll(context, items, 'tower', new AbortController().signal);
+    counts.kept = engine.device.memory.tensorBytes;
+    await engine.device.close();
+    return counts;
+  }
+
+  it('is done once for each picture and question, and nothing is kept', async () => {
+    const pictures = [noise(32, 1), noise(32, 2)];
+    const questions = [features(3, 24, 1), features(5, 24, 2), features(7, 24, 3)];
+    const items = questions.flatMap((question) => pictures.map((image) => ({ image, question })));
+    expect(await count(items)).to.deep.equal({ looked: 2, heard: 3, kept: 0 });
+    expect(await count([...items, ...items])).to.deep.equal({ looked: 2, heard: 3, kept: 0 });
+  });
+
+  it('is not mistaken: equal contents in different objects count twice', async () => {
+    const items = [1, 1].map((seed) => ({ image: noise(32, seed), question: features(3, 24, seed) }));
+    expect(await count(items)).to.deep.equal({ looked: 2, heard: 2, kept: 0 });
+  });
+
+  it('needs no listening without questions', async () => {
+    expect(await count([{ image: noise(32), question: null }])).to.deep.equal({ looked: 1, heard: 0, kept: 0 });
+  });
+});
