@@ -9,6 +9,7 @@ All start from one warm-up of projector and language model on the plain tower. I
 paper's T5 brings along: this one starts from nothing and has to learn what the words mean.
 """
 
+import math
 import time
 from copy import deepcopy
 
@@ -16,6 +17,7 @@ import torch
 from torch import nn
 from transformers import CLIPVisionModel
 
+from .align import align
 from .data import load_split
 from .evaluate import exact_match, held_out_questions
 from .features import TowerFeatures
@@ -26,6 +28,8 @@ from .settings import Settings, device
 from .stream import Batch, stream
 from .visual import ConstantVisual, PlainVisual, QuestionVisual, Visual, make_projector
 
+RISE = 100
+
 
 def build_reader(settings: Settings) -> Reader:
     return Reader(make_projector(settings), build_language(settings)).to(device())
@@ -35,12 +39,13 @@ def warm_up(settings: Settings, features: TowerFeatures) -> None:
     """Projector and language model on the plain tower's features, saved for the arms."""
     torch.manual_seed(0)
     reader = build_reader(settings)
+    align(settings, features, reader)
     groups = [{"params": list(reader.parameters()), "lr": settings.rate}]
 
     def loss(batch: Batch) -> torch.Tensor:
         return reader.loss(features.last(batch.pictures), batch.question, batch.mask, batch.answer)
 
-    train("warm-up", settings, groups, loss, settings.warm_up_steps, seed=1_000)
+    train("warm-up", settings, groups, loss, settings.warm_up_steps, seed=1_000, fall=False)
     torch.save(reader.state_dict(), settings.out / "warm-up.pt")
 
 
@@ -49,7 +54,7 @@ def train_arm(arm: str, seed: int, settings: Settings, tower: CLIPVisionModel, f
     reader = build_reader(settings)
     reader.load_state_dict(torch.load(settings.out / "warm-up.pt", map_location=device()))
     visual = build_visual(arm, settings, tower)
-    groups = [{"params": list(reader.parameters()), "lr": settings.arm_rate}]
+    groups = [{"params": list(reader.parameters()), "lr": settings.rate}]
     gates, rest = visual.gates(), visual.trained()
     if rest:
         groups += [{"params": rest, "lr": settings.adapter_rate}, {"params": gates, "lr": settings.gate_rate}]
@@ -89,13 +94,17 @@ def score_arm(arm: str, seed: int, settings: Settings, reader: Reader, visual: V
     return scores
 
 
-def train(name: str, settings: Settings, groups: list[dict], loss_of, steps: int, seed: int) -> None:
-    """AdamW with one rise and fall of each group's rate; bfloat16 products, float32 weights."""
+def train(name: str, settings: Settings, groups: list[dict], loss_of, steps: int, seed: int, fall: bool = True) -> None:
+    """AdamW; rates rise over RISE steps, then stay or `fall` as a cosine. bfloat16 products, float32 weights."""
     _, scenes = load_split("train", settings)
-    batches = stream(scenes, build_tokenizer(), settings.batch, seed)
+    batches = stream(scenes[: settings.question_pictures], build_tokenizer(), settings.batch, seed)
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01)
-    rates = [group["lr"] for group in groups]
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, steps, pct_start=0.1, cycle_momentum=False)
+
+    def rate(step: int) -> float:
+        later = 0.5 * (1 + math.cos(math.pi * step / steps)) if fall else 1.0
+        return min(1.0, (step + 1) / RISE) * later
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     parameters = [p for group in groups for p in group["params"]]
     start, smooth = time.time(), None
     for step in range(steps):
@@ -109,5 +118,5 @@ def train(name: str, settings: Settings, groups: list[dict], loss_of, steps: int
         schedule.step()
         smooth = loss.item() if smooth is None else 0.98 * smooth + 0.02 * loss.item()
         if step % 100 == 0 or step == steps - 1:
-            rate = (step + 1) * settings.batch / (time.time() - start)
-            print(f"{name} {step}/{steps} loss {smooth:.3f} {rate:.0f} questions/s", flush=True)
+            pace = (step + 1) * settings.batch / (time.time() - start)
+            print(f"{name} {step}/{steps} loss {smooth:.3f} {pace:.0f} questions/s", flush=True)

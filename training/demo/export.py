@@ -27,6 +27,8 @@ def export(settings: Settings, tower: CLIPVisionModel, reader: Reader, visual: Q
     _export_tower(tower, settings, MODEL / "tower")
     visual.save_adapter(reader.projector, MODEL / "adapter")
     _export_language(reader.language, MODEL / "language")
+    for path in MODEL.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)  # safetensors writes files that only their owner may read
 
 
 def check_size() -> int:

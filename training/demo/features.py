@@ -1,4 +1,4 @@
-"""What the frozen tower makes of the training pictures, computed once for all arms.
+"""What the frozen tower makes of the training pictures, computed once for all arms and kept on disk.
 
 The layers below the first fused one do not depend on the question, so every arm can start from their output; the arm
 without fusing needs only the last layer's. Both are kept as float16. Evaluation always runs the tower from the pixels.
@@ -6,40 +6,50 @@ without fusing needs only the last layer's. Both are kept as float16. Evaluation
 
 import numpy as np
 import torch
+from numpy.lib.format import open_memmap
 from tqdm import tqdm
 from transformers import CLIPVisionModel
 
 from .data import load_split, normalize
-from .pretrain import run_tower
+from .pretrain import features_folder, run_tower
 from .settings import Settings, device
 
 CHUNK = 250
+NAMES = ("middle", "last")
 
 
 class TowerFeatures:
     """`middle`: input of the first fused layer. `last`: output of the plain tower. float16 [pictures, M, C]."""
 
     def __init__(self, middle: np.ndarray, last: np.ndarray):
-        self._middle, self._last = torch.from_numpy(middle), torch.from_numpy(last)
+        self._middle, self._last = middle, last
 
     def middle(self, rows: torch.Tensor) -> torch.Tensor:
-        return self._middle[rows].float().to(device())
+        return torch.from_numpy(self._middle[rows.numpy()]).float().to(device())
 
     def last(self, rows: torch.Tensor) -> torch.Tensor:
-        return self._last[rows].float().to(device())
+        return torch.from_numpy(self._last[rows.numpy()]).float().to(device())
+
+
+def load_features(settings: Settings, tower: CLIPVisionModel) -> TowerFeatures:
+    folder = features_folder(settings)
+    if not (folder / "done").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _compute(settings, tower)
+        (folder / "done").touch()
+    return TowerFeatures(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES))
 
 
 @torch.no_grad()
-def compute_features(tower: CLIPVisionModel, settings: Settings) -> TowerFeatures:
+def _compute(settings: Settings, tower: CLIPVisionModel) -> None:
     pictures, _ = load_split("train", settings)
-    tokens = (settings.picture // settings.patch) ** 2 + 1
-    shape = (len(pictures), tokens, settings.width)
-    middle, last = np.empty(shape, np.float16), np.empty(shape, np.float16)
+    pictures = pictures[: settings.question_pictures]
+    shape = (len(pictures), (settings.picture // settings.patch) ** 2 + 1, settings.width)
+    files = [open_memmap(features_folder(settings) / f"{name}.npy", "w+", np.float16, shape) for name in NAMES]
     for start in tqdm(range(0, len(pictures), CHUNK), "tower features", mininterval=10):
         pixels = normalize(torch.from_numpy(np.array(pictures[start : start + CHUNK])).to(device()))
-        halves = run_tower(tower, pixels, settings.layers // 2, whole=True)
-        middle[start : start + CHUNK], last[start : start + CHUNK] = (h.half().cpu().numpy() for h in halves)
-    return TowerFeatures(middle, last)
+        for file, hidden in zip(files, run_tower(tower, pixels, settings.layers // 2, whole=True), strict=True):
+            file[start : start + CHUNK] = hidden.half().cpu().numpy()
 
 
 def load_tower(settings: Settings) -> CLIPVisionModel:

@@ -1,18 +1,20 @@
 """Pretrains the tower without ever showing it a question, then freezes it.
 
-CLIP learned from captions: its middle layers see strokes and characters, while its last layer keeps what a caption would
-say. The demo tower gets the same two halves, at a size two CPU cores can train:
+CLIP learned from captions: its middle layers see strokes and characters, while its last layer keeps what a caption
+would say. The demo tower gets the same two halves, at a size two CPU cores can train:
 
 - the middle of the tower (the input of the first fused layer) predicts, for every patch, the colour, the shape and the
   character of the object the patch shows;
-- the last layer predicts a caption of the whole picture, from every token: which coloured shapes are there and where the
-  largest stands. Captions never mention characters.
+- the last layer predicts a caption of the whole picture, from every token: which coloured shapes are there and where
+  the largest stands. Captions never mention characters.
 
 The heads are thrown away. The weights are rounded to float16 here, once, so everything after trains and evaluates on
 exactly the tower that is shipped.
 """
 
+import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -134,7 +136,13 @@ def pretrain(settings: Settings) -> CLIPVisionModel:
             print(f"pretrain {step}/{steps} loss {loss:.3f} characters {glyphs:.3f} {rate:.0f} pictures/s", flush=True)
     tower.half().float().eval().save_pretrained(settings.out / "tower")
     torch.save(heads.state_dict(), settings.out / "tower" / "heads.pt")
+    shutil.rmtree(features_folder(settings), ignore_errors=True)  # of an earlier tower
     return tower
+
+
+def features_folder(settings: Settings) -> Path:
+    """Where what follows keeps this tower's features of the training pictures."""
+    return settings.out / "features"
 
 
 def run_tower(tower: CLIPVisionModel, pixels: torch.Tensor, lower: int, whole: bool):

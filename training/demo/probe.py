@@ -1,4 +1,4 @@
-"""What a linear map can read off single patches, layer by layer: shows what the question-blind tower keeps and drops."""
+"""What a linear map can read off single patches, layer by layer: what the question-blind tower keeps and drops."""
 
 import json
 
@@ -13,7 +13,7 @@ from .pretrain import patch_labels
 from .settings import Settings, device
 
 PROPERTIES = ("color", "shape", "character")
-TRAIN, HELD_OUT, STEPS, BATCH = 2_500, 500, 600, 1_024
+TRAIN, HELD_OUT, STEPS, BATCH, CHUNK = 2_500, 500, 600, 1_024, 250
 
 
 def probe(settings: Settings, tower: CLIPVisionModel) -> list[dict]:
@@ -40,11 +40,12 @@ def _patches(settings: Settings, tower: CLIPVisionModel, split: str, count: int)
     labels = torch.from_numpy(patch_labels(scenes[:count], settings)).long()
     marked = labels[..., 2] > 0
     states: list[list[torch.Tensor]] = [[] for _ in range(settings.layers + 1)]
-    for start in range(0, len(labels), 250):
-        pixels = normalize(torch.from_numpy(np.array(pictures[start : start + 250])).to(device()))
+    for start in range(0, count, CHUNK):
+        part = slice(start, min(start + CHUNK, count))
+        pixels = normalize(torch.from_numpy(np.array(pictures[part])).to(device()))
         hidden = tower(pixels, output_hidden_states=True).hidden_states
         for kept, state in zip(states, hidden, strict=True):
-            kept.append(state[:, 1:].cpu()[marked[start : start + 250]])
+            kept.append(state[:, 1:].cpu()[marked[part]])
     return [torch.cat(kept) for kept in states], labels[marked]
 
 

@@ -192,11 +192,10 @@ assert set(WEIGHTS) == set(FAMILIES)
 
 def words() -> list[str]:
     """Every word of every question and answer, in a fixed order: the vocabulary of the language model."""
-    forms = (
-        DIGIT_FORMS + LETTER_FORMS + COLOR_OF_GLYPH_FORMS + SHAPE_OF_GLYPH_FORMS
-        + NEIGHBOUR_FORMS + NEIGHBOUR_SHAPE_FORMS + NEIGHBOUR_COLOR_FORMS + SHAPE_COUNT_FORMS + COLOR_COUNT_FORMS + EXIST_FORMS + COLOR_FORMS + SHAPE_FORMS
-    )  # fmt: skip
-    text = " ".join((*forms, *SIDES)).replace("{}s", " ").replace("{}", " ").replace("?", " ")
+    readings = DIGIT_FORMS + LETTER_FORMS + COLOR_OF_GLYPH_FORMS + SHAPE_OF_GLYPH_FORMS
+    neighbours = NEIGHBOUR_FORMS + NEIGHBOUR_SHAPE_FORMS + NEIGHBOUR_COLOR_FORMS
+    others = SHAPE_COUNT_FORMS + COLOR_COUNT_FORMS + EXIST_FORMS + COLOR_FORMS + SHAPE_FORMS
+    text = " ".join((*readings, *neighbours, *others, *SIDES)).replace("{}s", " ").replace("{}", " ").replace("?", " ")
     plural = [f"{shape}s" for shape in SHAPES]
     characters = [*"0123456789", *"abcdefghijklmnopqrstuvwxyz"]
     return list(

@@ -55,6 +55,17 @@ def seed_table(settings: Settings) -> str:
     return "\n".join(lines)
 
 
+def probe_table(settings: Settings) -> str:
+    """Markdown: what a linear probe reads off patches that show a character, by hidden state."""
+    rows = json.loads((settings.out / "probe.json").read_text())
+    names = list(rows[0])
+    lines = [f"| {' | '.join(names)} |", "|---" + "|---:" * (len(names) - 1) + "|"]
+    for row in rows:
+        cells = [f"{row[name]:.1f}" for name in names[1:]]
+        lines.append(f"| {row[names[0]]} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def _cell(values: list[float]) -> str:
     if not values:
         return "not run"

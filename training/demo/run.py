@@ -1,6 +1,7 @@
 """python -m demo.run: everything from drawing the pictures to models/demo. Run it from training/.
 
---stage picks one step (each reads what the steps before it left in training/out/demo), --quick tries them all in minutes.
+--stage picks one step (each reads what the steps before it left in training/out/demo); --quick tries them all in
+minutes.
 """
 
 import argparse
@@ -11,15 +12,16 @@ import torch
 from .arms import load_arm, score_arm, train_arm, warm_up
 from .data import load_split
 from .export import check_size, export
-from .features import TowerFeatures, compute_features, load_tower
+from .features import load_features, load_tower
 from .pretrain import pretrain
+from .probe import probe
 from .readme import write_readme
-from .report import ARMS, load_scores, table
+from .report import ARMS, table
 from .samples import write_samples
 from .settings import QUICK, Settings
 from .verify import verify
 
-STAGES = ("render", "pretrain", "warm-up", "arms", "evaluate", "export", "verify", "report")
+STAGES = ("render", "pretrain", "probe", "warm-up", "arms", "evaluate", "export", "verify", "report")
 SHIPPED = ("question", 0)  # the first seed, not the best one
 
 
@@ -45,10 +47,13 @@ def run_stage(stage: str, settings: Settings, arms: list[str], seeds: list[int])
             load_split(split, settings)
     elif stage == "pretrain":
         pretrain(settings)
+    elif stage == "probe":
+        probe(settings, load_tower(settings))
     elif stage == "warm-up":
-        warm_up(settings, features_of(settings))
+        warm_up(settings, load_features(settings, load_tower(settings)))
     elif stage == "arms":
-        tower, features = load_tower(settings), features_of(settings)
+        tower = load_tower(settings)
+        features = load_features(settings, tower)
         for arm, seed in runs:
             train_arm(arm, seed, settings, tower, features)
     elif stage == "evaluate":
@@ -64,17 +69,7 @@ def run_stage(stage: str, settings: Settings, arms: list[str], seeds: list[int])
             verify(settings, reader, visual)
     else:
         write_readme(settings)
-        print(table(settings), f"\n{check_size() / 2**20:.1f} MiB", load_scores(settings)["question"].keys())
-
-
-_features: dict[str, TowerFeatures] = {}
-
-
-def features_of(settings: Settings) -> TowerFeatures:
-    """Computed once a run: two stages need them, and they take gigabytes."""
-    if settings.name not in _features:
-        _features[settings.name] = compute_features(load_tower(settings), settings)
-    return _features[settings.name]
+        print(f"{table(settings)}\n{check_size() / 2**20:.1f} MiB", flush=True)
 
 
 if __name__ == "__main__":

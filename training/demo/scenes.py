@@ -108,7 +108,7 @@ def make_scene(seed: int) -> Scene:
         large = bool(rng.random() < 0.6)
         radius = rng.uniform(0.148, 0.162) if large else rng.uniform(0.112, 0.124)
         play = 0.5 / GRID - radius + 0.012
-        x, y = ((cell % GRID + 0.5) / GRID, (cell // GRID + 0.5) / GRID) + rng.uniform(-play, play, 2)
+        x, y = (np.array([cell % GRID, cell // GRID]) + 0.5) / GRID + rng.uniform(-play, play, 2)
         rgb = tuple(int(v) for v in np.clip(np.array(COLORS[color]) + rng.integers(-14, 15, 3), 0, 255))
         glyph = _glyph(rng, text, held_out)
         things.append(Thing(shape, color, rgb, float(x), float(y), float(radius), large, int(cell), glyph))

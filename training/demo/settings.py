@@ -28,16 +28,17 @@ class Settings:
     language_width: int = 128  # E, and Dq: question features come from the language model's own encoder
     language_layers: int = 2
     train_pictures: int = 60_000
+    question_pictures: int = 32_000  # of these, the first ones, for warm-up and arms
     held_out_pictures: int = 1_000
     pretrain_batch: int = 64
     pretrain_lower_steps: int = 5_000  # the lower half alone, on what each patch shows
-    pretrain_full_steps: int = 2_000  # the whole tower, adding the caption objective
+    pretrain_full_steps: int = 1_000  # the whole tower, adding the caption objective
     pretrain_rate: float = 1e-3
     batch: int = 64
-    warm_up_steps: int = 4_000  # projector and language model on the plain tower; shared by all arms
-    arm_steps: int = 2_500
-    rate: float = 1.5e-3
-    arm_rate: float = 5e-4
+    align_steps: int = 1_000  # the projector alone
+    warm_up_steps: int = 2_500  # projector and language model on the plain tower; shared by all arms
+    arm_steps: int = 1_200
+    rate: float = 1e-3
     adapter_rate: float = 1e-3
     gate_rate: float = 5e-3
     seeds: tuple[int, ...] = field(default=(0, 1, 2))
@@ -52,9 +53,11 @@ class Settings:
 QUICK = Settings(
     name="quick",  # a run of a few minutes that exercises every stage; its accuracy means nothing
     train_pictures=3_000,
+    question_pictures=3_000,
     held_out_pictures=200,
     pretrain_lower_steps=100,
     pretrain_full_steps=40,
+    align_steps=50,
     warm_up_steps=100,
     arm_steps=50,
     seeds=(0,),

@@ -1,8 +1,8 @@
 """T5 as plain tensor functions, for ONNX export.
 
-`transformers` keeps caches in objects, and its attention takes reshapes that the exporter cannot decompose. These modules
-read the weights of a `T5ForConditionalGeneration` and compute the same: the whole encoder, and one call of the decoder,
-with caches (one token) or without (the first call).
+`transformers` keeps caches in objects, and its attention takes reshapes that the exporter cannot decompose. These
+modules read the weights of a `T5ForConditionalGeneration` and compute the same: the whole encoder, and one call of the
+decoder, with caches (one token) or without (the first call).
 """
 
 import torch
