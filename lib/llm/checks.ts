@@ -1,0 +1,96 @@
+import { randomInt } from 'node:crypto';
+
+import { abortSignal, checkOptions, integer, isPlainObject, number, oneOf } from '../calls/options';
+import { expected, expectedButFound } from '../errors';
+import { normalizeQuestion } from '../text/normalize-question';
+import type { GenerateOptions, LoadLanguageModelOptions, QuestionEncoding, VisualTokens } from './language-model';
+import type { Sampling } from './sampler';
+
+/** What is read of a question: normalised text, cut after so many tokens. */
+export interface QuestionText {
+  text: string;
+  maxTokens: number | undefined;
+}
+
+export interface GenerateSettings {
+  question: QuestionText;
+  maxNewTokens: number;
+  sampling: Sampling;
+}
+
+const MAX_NEW_TOKENS = 30;
+
+// ONNX Runtime takes counts of 32 bits.
+const count = integer(1, 2 ** 31 - 1);
+const normalization = oneOf('qa-vit', 'none');
+const features = oneOf('encoder', 'embedding');
+
+/** @throws QAViTError unless `tokens` are N x E finite numbers, N > 0 */
+export function checkTokens(tokens: VisualTokens, width: number): void {
+  const received: unknown = tokens;
+  if (!isPlainObject(received)) throw expected('ERR_ARGUMENT', '{ data, shape }', 'visual tokens', received);
+  const { data, shape } = tokens;
+  if (!(data instanceof Float32Array)) throw expected('ERR_DTYPE', 'a Float32Array', 'the data of visual tokens', data);
+  if (!Array.isArray(shape) || shape.length !== 2 || !shape.every((size) => Number.isSafeInteger(size) && size > 0)) {
+    throw expected('ERR_SHAPE', '[N, E]', 'the shape of visual tokens', shape);
+  }
+  const [rows, columns] = shape;
+  if (columns !== width) {
+    const what = `[N, E = ${width}] (the width of the language model)`;
+    throw expectedButFound('ERR_SHAPE', what, 'the shape of visual tokens', `[${rows}, ${columns}]`);
+  }
+  if (data.length !== rows * columns) {
+    throw expectedButFound('ERR_SHAPE', `${rows * columns} numbers`, 'the data of visual tokens', `${data.length}`);
+  }
+  const bad = data.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) throw expected('ERR_ARGUMENT', 'finite numbers', `the data of visual tokens at ${bad}`, data[bad]);
+}
+
+/** @throws QAViTError ERR_ARGUMENT */
+export function checkGenerate(question: string, options: GenerateOptions): GenerateSettings {
+  const rules = {
+    maxNewTokens: count,
+    temperature: number(0, Number.MAX_VALUE),
+    topP: { what: 'a number above 0 and at most 1', accepts: (p: unknown) => number(0, 1).accepts(p) && p !== 0 },
+    seed: integer(0, Number.MAX_SAFE_INTEGER),
+    question: { what: 'an object', accepts: isPlainObject },
+    signal: abortSignal,
+  };
+  const given = checkOptions<GenerateOptions>(options, rules, 'generate');
+  const { maxNewTokens = MAX_NEW_TOKENS, temperature = 0, topP = 1, seed = randomInt(2 ** 32), question: how } = given;
+  const reading = { normalization, maxTokens: count, features };
+  const checked = checkOptions<Partial<QuestionEncoding>>(how, reading, 'options.question of generate');
+  return { question: questionText(question, checked), maxNewTokens, sampling: { temperature, topP, seed } };
+}
+
+/**
+ * @returns the question as the fused layers get it, which is never empty
+ * @throws QAViTError ERR_ARGUMENT
+ */
+export function checkEncoding(question: string, how: QuestionEncoding): QuestionText {
+  const where = 'the question encoding';
+  checkOptions<QuestionEncoding>(how, { features, normalization, maxTokens: count }, where);
+  for (const key of ['features', 'normalization', 'maxTokens'] as const) {
+    if (how?.[key] === undefined) throw expected('ERR_ARGUMENT', key, where, how?.[key]);
+  }
+  const read = questionText(question, how);
+  if (read.text.trim() !== '') return read;
+  const what = how.normalization === 'none' ? 'text' : 'text besides . ! " ( ) * # : ; ~';
+  throw expected('ERR_ARGUMENT', what, 'the question', question);
+}
+
+/** @throws QAViTError ERR_ARGUMENT */
+export function checkEncodeOptions(options: { signal?: AbortSignal }): void {
+  checkOptions<{ signal?: AbortSignal }>(options, { signal: abortSignal }, 'encodeQuestion');
+}
+
+/** @throws QAViTError ERR_ARGUMENT */
+export function checkLoad(dir: string, options: LoadLanguageModelOptions): void {
+  if (typeof dir !== 'string' || dir === '') throw expected('ERR_ARGUMENT', 'a path', 'the language model', dir);
+  checkOptions<LoadLanguageModelOptions>(options, { threads: integer(1, 256) }, 'loadLanguageModel');
+}
+
+function questionText(question: string, how: NonNullable<GenerateOptions['question']>): QuestionText {
+  if (typeof question !== 'string') throw expected('ERR_ARGUMENT', 'a string', 'the question', question);
+  return { text: normalizeQuestion(question, how.normalization ?? 'none'), maxTokens: how.maxTokens };
+}

@@ -1,0 +1,103 @@
+import type { QuestionNormalization } from '../text/normalize-question';
+import { OnnxLanguageModel } from './onnx/onnx-language-model';
+
+/** What a tower hands to a language model: N rows of E numbers. */
+export interface VisualTokens {
+  /** Row-major, finite. */
+  data: Float32Array;
+  /** [N, E] */
+  shape: [number, number];
+  /** Names picture, question and weights together, for caches. */
+  key?: string;
+}
+
+/** What a question is to the fused layers of a tower: K rows of Dq numbers. */
+export interface QuestionFeatures {
+  data: Float32Array;
+  /** [K, Dq] */
+  shape: [number, number];
+}
+
+/** How text becomes question features; the adapter's `question` settings. */
+export interface QuestionEncoding {
+  /** The last hidden state of the language model's encoder over the question alone, or rows of its embedding table. */
+  features: 'encoder' | 'embedding';
+  normalization: QuestionNormalization;
+  /** K at most, special tokens included. */
+  maxTokens: number;
+}
+
+export interface GenerateOptions {
+  /** At most so many tokens; 30 unless told, as published. */
+  maxNewTokens?: number;
+  /** 0, the default, always takes the likeliest token; above it, tokens are drawn with probabilities softmax(logits / temperature). */
+  temperature?: number;
+  /** Draw only among the likeliest tokens that together reach this probability; 1, the default, draws among all. */
+  topP?: number;
+  /** A non-negative safe integer; equal seeds give equal draws. A fresh one unless told. */
+  seed?: number;
+  /** How the question is read; unless told, as it is and in full. The published model reads it as its adapter does. */
+  question?: Partial<Pick<QuestionEncoding, 'normalization' | 'maxTokens'>>;
+  signal?: AbortSignal;
+}
+
+export interface LanguageModelInfo {
+  /** The model's folder. */
+  readonly path: string;
+  readonly kind: 'encoder-decoder' | 'decoder-only';
+  /** E: what visual tokens must be wide. */
+  readonly width: number;
+  /** Dq: how wide question features are. */
+  readonly questionWidth: number;
+  readonly vocabularySize: number;
+}
+
+/**
+ * Reads visual tokens and a question, writes an answer. Any number of calls may run at once.
+ *
+ * An idle model does not keep the process alive. After `close()`, and when the model's process has ended by itself, every call fails.
+ */
+export interface LanguageModel {
+  readonly info: LanguageModelInfo;
+
+  /**
+   * Features K x Dq of a question for the fused layers of a tower, K <= `how.maxTokens`.
+   *
+   * @throws QAViTError ERR_ARGUMENT (nothing left of the question, unknown settings), ERR_UNSUPPORTED (`encoder` of a model without
+   *   one), ERR_ABORTED, ERR_OUT_OF_MEMORY, ERR_DEVICE
+   */
+  encodeQuestion(
+    question: string,
+    how: QuestionEncoding,
+    options?: { signal?: AbortSignal },
+  ): Promise<QuestionFeatures>;
+
+  /**
+   * The answer, piece by piece; the pieces joined are the whole answer. Work starts with the first piece asked for; leaving the loop
+   * stops it. The question may be empty: a model that was trained to can describe the picture alone.
+   *
+   * @throws QAViTError ERR_SHAPE (not N x E), ERR_ARGUMENT (options, numbers that are not finite), ERR_ABORTED (the signal, or
+   *   `close()`), ERR_OUT_OF_MEMORY, ERR_DEVICE
+   */
+  generate(tokens: VisualTokens, question: string, options?: GenerateOptions): AsyncIterable<string>;
+
+  /** Stops what runs and frees the model's memory. May be called any number of times. */
+  close(): Promise<void>;
+}
+
+export interface LoadLanguageModelOptions {
+  /** Threads of one computation; as many as the process may use unless told. */
+  threads?: number;
+}
+
+/**
+ * Opens a folder in the form that Hugging Face's exporters write: `config.json`, `tokenizer.json`, `generation_config.json` if there
+ * is one, `embed_tokens.onnx`, `encoder_model.onnx` for encoder-decoders, and either `decoder_model_merged.onnx` or
+ * `decoder_model.onnx` with `decoder_with_past_model.onnx`.
+ *
+ * @throws QAViTError ERR_ARGUMENT (no such folder), ERR_FORMAT (a file is missing, damaged, or has other inputs than expected),
+ *   ERR_UNSUPPORTED (a model that needs more than visual tokens and text; onnxruntime-node is not installed), ERR_OUT_OF_MEMORY
+ */
+export async function loadLanguageModel(dir: string, options: LoadLanguageModelOptions = {}): Promise<LanguageModel> {
+  return OnnxLanguageModel.load(dir, options);
+}

@@ -1,0 +1,51 @@
+import { expected } from '../errors';
+import type { JsonFile } from './json-file';
+
+/** Where the question goes in a prompt template. */
+export const QUESTION_SLOT = '{question}';
+
+/** What `config.json` says that a runtime must know. */
+export interface ModelConfig {
+  readonly kind: 'encoder-decoder' | 'decoder-only';
+  /** E, where the file says it. */
+  readonly width: number | undefined;
+  readonly vocabularySize: number;
+  /** How many positions a decoder-only model knows; relative ones have no end. */
+  readonly positions: number | undefined;
+  /** The text around the question; `{question}` alone unless told. */
+  readonly prompt: string;
+  /** The token in whose place the visual tokens go; without it they go first. */
+  readonly imageToken: number | undefined;
+}
+
+/**
+ * Reads a transformers `config.json`, of a language model or of a vision-language model that nests one in `text_config`. Besides
+ * transformers' own fields it may hold `prompt_template`: `"USER: <image>\n{question} ASSISTANT:"`, say, with the token that
+ * `image_token_index` (or `image_token_id`) names at the visual tokens' place.
+ */
+export function readModelConfig(file: JsonFile): ModelConfig {
+  const text = languageFields(file);
+  const pick = (...keys: string[]) => keys.map((key) => text.integer(key)).find((size) => size !== undefined);
+  const vocabularySize = text.integer('vocab_size');
+  if (!vocabularySize) throw expected('ERR_FORMAT', 'a positive integer', text.where('vocab_size'), vocabularySize);
+  const encoderDecoder = file.flag('is_encoder_decoder') || text.flag('is_encoder_decoder');
+  return {
+    kind: encoderDecoder ? 'encoder-decoder' : 'decoder-only',
+    width: pick('d_model', 'hidden_size', 'n_embd'),
+    vocabularySize,
+    positions: encoderDecoder ? undefined : pick('max_position_embeddings', 'n_positions'),
+    prompt: readPrompt(file),
+    imageToken: file.integer('image_token_index') ?? file.integer('image_token_id'),
+  };
+}
+
+/** The part of `config.json` that is about the language model. */
+export function languageFields(file: JsonFile): JsonFile {
+  return file.value('text_config') === undefined ? file : file.object('text_config');
+}
+
+function readPrompt(file: JsonFile): string {
+  const prompt = file.text('prompt_template') ?? QUESTION_SLOT;
+  if (prompt.split(QUESTION_SLOT).length === 2) return prompt;
+  throw expected('ERR_FORMAT', `a text with one ${QUESTION_SLOT}`, file.where('prompt_template'), prompt);
+}

@@ -1,0 +1,18 @@
+/** Rows of E numbers, one behind the other. */
+export interface Rows {
+  data: Float32Array;
+  count: number;
+}
+
+/** Says one answer: given the token said last (none at first), the logits [vocabulary] of the next, for the caller to change. */
+export type NextLogits = (said: number | undefined) => Promise<Float32Array>;
+
+/** A language model's graphs behind the embedding table. */
+export interface AnswerModel {
+  /** How many rows and tokens fit together. */
+  readonly positions: number;
+  /** Reads the prompt, visual rows included. */
+  read(prompt: Rows): Promise<NextLogits>;
+  /** The last hidden state of the encoder, K x E; absent where there is none. */
+  encode?(rows: Rows): Promise<Rows>;
+}

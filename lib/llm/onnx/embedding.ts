@@ -1,0 +1,44 @@
+import { expectedButFound } from '../../errors';
+import type { Rows } from './answer-model';
+import { checkInputs, checkOutput } from './graph-checks';
+import type { Graph, OnnxRuntime } from './onnx-runtime';
+
+const FILE = 'embed_tokens.onnx';
+
+/** The embedding table: token ids to rows. */
+export class Embedding {
+  private constructor(
+    private readonly runtime: OnnxRuntime,
+    private readonly graph: Graph,
+    /** E */
+    readonly width: number,
+    private readonly vocabularySize: number,
+  ) {}
+
+  /** @throws QAViTError ERR_FORMAT, ERR_UNSUPPORTED, naming the file */
+  static async open(
+    runtime: OnnxRuntime,
+    dir: string,
+    { width, vocabularySize }: { width: number | undefined; vocabularySize: number },
+  ): Promise<Embedding> {
+    const graph = await runtime.open(dir, FILE);
+    checkInputs(graph, ['input_ids'], { input_ids: { type: 'int64', rank: 2 } });
+    checkOutput(graph, 'inputs_embeds', { type: 'float32', rank: 3 });
+    // The file need not declare E; a row tells.
+    const row = await graph.run({ input_ids: runtime.integers([0], [1, 1]) });
+    const found = row.inputs_embeds?.dims.at(-1) ?? 0;
+    if (found === (width ?? found)) return new Embedding(runtime, graph, found, vocabularySize);
+    throw expectedButFound('ERR_FORMAT', `rows of ${width} numbers (config.json)`, graph.file, `${found}`);
+  }
+
+  async rows(ids: readonly number[]): Promise<Rows> {
+    if (ids.length === 0) return { data: new Float32Array(0), count: 0 };
+    const beyond = ids.find((id) => id >= this.vocabularySize);
+    if (beyond !== undefined) {
+      const what = `token ids below ${this.vocabularySize} (vocab_size of config.json)`;
+      throw expectedButFound('ERR_FORMAT', what, `the tokenizer.json beside ${this.graph.file}`, `${beyond}`);
+    }
+    const outputs = await this.graph.run({ input_ids: this.runtime.integers(ids, [1, ids.length]) });
+    return { data: outputs.inputs_embeds?.data as Float32Array, count: ids.length };
+  }
+}

@@ -1,0 +1,122 @@
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+
+import { expected, expectedButFound } from '../../errors';
+import { TextStream } from '../../text/text-stream';
+import { TextTokenizer } from '../../text/tokenizer';
+import type { GenerateSettings, QuestionText } from '../checks';
+import { JsonFile } from '../json-file';
+import type { LanguageModelInfo, QuestionEncoding, QuestionFeatures } from '../language-model';
+import { languageFields, readModelConfig, type ModelConfig } from '../model-config';
+import { makeSampler } from '../sampler';
+import { TokenRules } from '../token-rules';
+import type { AnswerModel, Rows } from './answer-model';
+import { DecoderOnly } from './decoder-only';
+import { Embedding } from './embedding';
+import { EncoderDecoder } from './encoder-decoder';
+import { OnnxRuntime } from './onnx-runtime';
+import { buildPrompt, joinRows } from './prompt';
+
+/** A language model's folder at work, in the worker process: tokenizer, graphs and the loop that says token after token. */
+export class Engine {
+  private constructor(
+    readonly info: LanguageModelInfo,
+    private readonly config: ModelConfig,
+    private readonly rules: TokenRules,
+    private readonly tokenizer: TextTokenizer,
+    private readonly embedding: Embedding,
+    private readonly model: AnswerModel,
+  ) {}
+
+  static async load(dir: string, threads: number | undefined): Promise<Engine> {
+    await requireFolder(dir);
+    const file = await JsonFile.read(path.join(dir, 'config.json'));
+    const config = readModelConfig(file);
+    const generation = await JsonFile.readIfThere(path.join(dir, 'generation_config.json'));
+    const rules = new TokenRules(generation, languageFields(file));
+    const tokenizer = await TextTokenizer.load(path.join(dir, 'tokenizer.json'));
+    const runtime = await OnnxRuntime.start(threads);
+    const embedding = await Embedding.open(runtime, dir, config);
+    const model = await openModel(runtime, dir, config, rules, embedding, file);
+    const { width } = embedding;
+    const { kind, vocabularySize } = config;
+    const info = { path: dir, kind, width, questionWidth: width, vocabularySize };
+    return new Engine(info, config, rules, tokenizer, embedding, model);
+  }
+
+  async encodeQuestion(
+    { text, maxTokens }: QuestionText,
+    features: QuestionEncoding['features'],
+  ): Promise<QuestionFeatures> {
+    if (features === 'encoder' && !this.model.encode) {
+      throw expected('ERR_UNSUPPORTED', "'embedding'", 'question features of a decoder-only model', features);
+    }
+    const ids = await this.tokenizer.encode(text, maxTokens);
+    if (ids.length === 0) throw expected('ERR_ARGUMENT', 'text that has tokens', 'the question', text);
+    const rows = await this.embedding.rows(ids);
+    const { data, count } = features === 'encoder' && this.model.encode ? await this.model.encode(rows) : rows;
+    return { data, shape: [count, data.length / count] };
+  }
+
+  /** One piece of text for each token, often empty: between two of them the caller may stop. */
+  async *generate(
+    tokens: Float32Array,
+    { question, maxNewTokens, sampling }: GenerateSettings,
+  ): AsyncGenerator<string> {
+    const prompt = await this.prompt(tokens, question);
+    const next = await this.model.read(prompt);
+    yield '';
+    const sample = makeSampler(sampling);
+    const text = new TextStream(this.tokenizer);
+    const length = Math.min(maxNewTokens, this.model.positions - prompt.count);
+    let token: number | undefined;
+    for (let said = 0; said < length; said++) {
+      const logits = await next(token);
+      this.rules.apply(logits, said);
+      token = sample(logits);
+      if (this.rules.isEnd(token)) break;
+      yield text.push(token);
+    }
+    yield text.finish();
+  }
+
+  private async prompt(tokens: Float32Array, question: QuestionText): Promise<Rows> {
+    const { width } = this.embedding;
+    const { before, after } = await buildPrompt(this.tokenizer, this.config, question);
+    const visual = { data: tokens, count: tokens.length / width };
+    const count = before.length + visual.count + after.length;
+    if (count >= this.model.positions) {
+      const what = `fewer than ${this.model.positions} visual tokens and tokens of the question`;
+      throw expectedButFound('ERR_ARGUMENT', what, this.info.path, `${count}`);
+    }
+    return joinRows([await this.embedding.rows(before), visual, await this.embedding.rows(after)], width);
+  }
+}
+
+async function openModel(
+  runtime: OnnxRuntime,
+  dir: string,
+  config: ModelConfig,
+  rules: TokenRules,
+  embedding: Embedding,
+  file: JsonFile,
+): Promise<AnswerModel> {
+  const { vocabularySize } = config;
+  if (config.kind === 'decoder-only') return DecoderOnly.open(runtime, dir, embedding, config);
+  if (rules.start === undefined) {
+    throw expected('ERR_FORMAT', 'a token id', file.where('decoder_start_token_id'), rules.start);
+  }
+  return EncoderDecoder.open(runtime, dir, { width: embedding.width, vocabularySize }, rules.start);
+}
+
+async function requireFolder(dir: string): Promise<void> {
+  const folder = await stat(dir).catch(() => undefined);
+  if (!folder?.isDirectory()) {
+    throw expectedButFound(
+      'ERR_ARGUMENT',
+      'a folder',
+      'the language model',
+      `${folder ? 'the file' : 'nothing at'} ${dir}`,
+    );
+  }
+}

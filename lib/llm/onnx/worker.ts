@@ -1,0 +1,60 @@
+/**
+ * The worker process: runs one language model for the process that forked it (worker-process.ts), and ends with it.
+ *
+ * Tasks take turns by themselves: ONNX Runtime computes one step per turn of the event loop, so that answers under way advance a token
+ * each in every round, and a cancellation is seen between two tokens.
+ */
+import { QAViTError } from '../../errors';
+import { Engine } from './engine';
+import type { Reply, Request, Result, Task } from './protocol';
+
+/** Tasks whose results somebody waits for. */
+const wanted = new Set<number>();
+let engine: Engine | undefined;
+
+process.on('message', ({ id, task }: Request) => {
+  if (task.kind === 'cancel') wanted.delete(id);
+  else void answer(id, task);
+});
+
+// Nothing is left to do once nobody listens.
+process.on('disconnect', () => process.exit());
+
+// A terminal sends Ctrl-C to the whole group, a service manager SIGTERM: when to stop is the parent's decision.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+
+async function answer(id: number, task: Task): Promise<void> {
+  wanted.add(id);
+  try {
+    send(id, { kind: 'result', result: await work(id, task) });
+  } catch (error) {
+    send(id, failure(error));
+  } finally {
+    wanted.delete(id);
+  }
+}
+
+async function work(id: number, task: Task): Promise<Result> {
+  if (task.kind === 'load') {
+    engine = await Engine.load(task.dir, task.threads);
+    return engine.info;
+  }
+  if (!engine) throw new Error('not loaded');
+  if (task.kind === 'encode') return engine.encodeQuestion(task.question, task.features);
+  for await (const text of engine.generate(task.tokens, task.settings)) {
+    if (!wanted.has(id)) break;
+    if (text) send(id, { kind: 'piece', text });
+  }
+  return null;
+}
+
+function failure(error: unknown): Reply {
+  if (error instanceof QAViTError) return { kind: 'failure', code: error.code, message: error.message };
+  const message = `Expected to finish for the language model but received "${String(error)}"`;
+  return { kind: 'failure', code: 'ERR_DEVICE', message };
+}
+
+function send(id: number, reply: Reply): void {
+  // Where the parent is gone, there is nobody to tell.
+  if (process.connected) process.send?.({ id, reply });
+}

@@ -1,0 +1,59 @@
+import { expected } from '../errors';
+import type { JsonFile } from './json-file';
+
+/** Settings of transformers' generate() that change what is said and are not known here, each with the value that switches it off. */
+const UNKNOWN_RULES = {
+  repetition_penalty: 1,
+  encoder_repetition_penalty: 1,
+  no_repeat_ngram_size: 0,
+  encoder_no_repeat_ngram_size: 0,
+  min_length: 0,
+  min_new_tokens: 0,
+  bad_words_ids: undefined,
+  sequence_bias: undefined,
+  forced_decoder_ids: undefined,
+  exponential_decay_length_penalty: undefined,
+};
+
+/**
+ * Which tokens an answer may hold and where it ends: the token ids of `generation_config.json`, or of `config.json` where that has none.
+ *
+ * The file's defaults for the length of answers and for sampling and beams are the caller's business here (`GenerateOptions`), and
+ * not read. Rules that would change the answer and are not known are refused.
+ */
+export class TokenRules {
+  /** What a decoder reads before it has said anything. */
+  readonly start: number | undefined;
+  private readonly ends: ReadonlySet<number>;
+  private readonly first: number | undefined;
+  private readonly never: readonly number[];
+  private readonly notFirst: readonly number[];
+
+  constructor(generation: JsonFile, config: JsonFile) {
+    for (const [key, off] of Object.entries(UNKNOWN_RULES)) {
+      const value = generation.value(key) ?? off;
+      if (value !== off) throw expected('ERR_UNSUPPORTED', String(off ?? 'nothing'), generation.where(key), value);
+    }
+    const id = (key: string) => generation.integer(key) ?? config.integer(key);
+    this.start = id('decoder_start_token_id') ?? id('bos_token_id');
+    this.ends = new Set(generation.integers('eos_token_id') ?? config.integers('eos_token_id'));
+    this.first = id('forced_bos_token_id');
+    this.never = generation.integers('suppress_tokens') ?? [];
+    this.notFirst = generation.integers('begin_suppress_tokens') ?? [];
+  }
+
+  isEnd(token: number): boolean {
+    return this.ends.has(token);
+  }
+
+  /** Rules out tokens in `logits`; `said` counts the tokens of the answer so far. */
+  apply(logits: Float32Array, said: number): void {
+    const ruleOut = (id: number) => (logits[id] = -Infinity);
+    this.never.forEach(ruleOut);
+    // The rule for the beginning looks at the first token that is free.
+    if (said === (this.first === undefined ? 0 : 1)) this.notFirst.forEach(ruleOut);
+    if (said > 0 || this.first === undefined) return;
+    logits.fill(-Infinity);
+    logits[this.first] = 0;
+  }
+}

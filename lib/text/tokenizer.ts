@@ -1,0 +1,90 @@
+import type * as Binding from 'tokenizers';
+import type { Encoding, Tokenizer } from 'tokenizers';
+
+import { expectedButFound, QAViTError } from '../errors';
+
+/** Token ids are u32 in the binding, which wraps other numbers round instead of refusing them. */
+export type TokenId = number;
+
+/**
+ * A Hugging Face `tokenizer.json`, read by the official Rust implementation: the one that T5's normalisation table (charsmap) is
+ * right in. Truncation and padding settings of the file are switched off; callers say what they want cut.
+ */
+export class TextTokenizer {
+  private constructor(
+    private readonly tokenizer: Tokenizer,
+    private readonly file: string,
+    /** Tokens that every text gets, such as `</s>`. */
+    private readonly specials: number,
+  ) {}
+
+  /**
+   * Reading blocks: up to half a second for a vocabulary of 128,000, so not for an event loop that serves requests.
+   *
+   * @throws QAViTError ERR_FORMAT (missing or no tokenizer), ERR_UNSUPPORTED (no binding for this machine)
+   */
+  static async load(file: string): Promise<TextTokenizer> {
+    const { Tokenizer } = await loadBinding();
+    return guard(file, async () => {
+      const tokenizer = Tokenizer.fromFile(file);
+      tokenizer.disableTruncation();
+      tokenizer.disablePadding();
+      return new TextTokenizer(tokenizer, file, (await tokenizer.encode('')).getLength());
+    });
+  }
+
+  /** Token ids with the special tokens of the file. `maxTokens` counts these too: they stay, the text's right end is cut. */
+  async encode(text: string, maxTokens?: number): Promise<TokenId[]> {
+    return guard(this.file, async () => {
+      const encoding = await this.tokenizer.encode(text, null, { addSpecialTokens: false });
+      if (maxTokens !== undefined) this.cut(encoding, Math.max(0, maxTokens - this.specials));
+      return this.tokenizer.postProcess(encoding, null, true).getIds();
+    });
+  }
+
+  /** The start of a text that `encode` makes at most `maxTokens` tokens of. */
+  async cutText(text: string, maxTokens: number): Promise<string> {
+    return guard(this.file, async () => {
+      const encoding = await this.tokenizer.encode(text, null, { addSpecialTokens: false });
+      const kept = Math.max(0, maxTokens - this.specials);
+      if (encoding.getLength() <= kept) return text;
+      const end = kept === 0 ? 0 : (encoding.getOffsets()[kept - 1]?.[1] ?? 0);
+      // Offsets count code points.
+      return [...text].slice(0, end).join('');
+    });
+  }
+
+  private cut(encoding: Encoding, length: number): void {
+    // Without a direction the binding keeps the right end.
+    if (encoding.getLength() > length) encoding.truncate(length, 0, 'right');
+  }
+
+  /** Text without special tokens. Ids beyond the vocabulary, which padded embedding tables make possible, say nothing. */
+  async decode(ids: readonly TokenId[]): Promise<string> {
+    return guard(this.file, () => this.tokenizer.decode([...ids], true));
+  }
+
+  /** The token's own spelling, such as `▁red` or `<0xE2>`. */
+  tokenOf(id: TokenId): string | null {
+    return this.tokenizer.idToToken(id);
+  }
+}
+
+async function loadBinding(): Promise<typeof Binding> {
+  try {
+    return await import('tokenizers');
+  } catch (cause) {
+    const message = `Expected the package tokenizers for reading questions but received ${String(cause)}; npm install tokenizers`;
+    throw new QAViTError('ERR_UNSUPPORTED', message, { cause });
+  }
+}
+
+/** The binding throws and rejects with plain errors. */
+async function guard<T>(file: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw expectedButFound('ERR_FORMAT', 'a Hugging Face tokenizer', file, `"${reason}"`);
+  }
+}
