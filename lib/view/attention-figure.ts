@@ -1,6 +1,6 @@
-import type { Figure, Panel, Scale } from './figure';
+import type { Figure, Panel, PicturePanel, Scale } from './figure';
 import type { RgbPicture } from './overlay';
-import { commonRange, type PatchGrid } from './patch-grid';
+import { commonRange, type PatchGrid, type Range } from './patch-grid';
 
 /** What one question does to a picture's patches. */
 export interface QuestionEffect {
@@ -26,47 +26,63 @@ export interface AttentionFigureInput {
   subtitle: string;
 }
 
-const percent = (value: number): string => {
-  const hundredths = value * 100;
-  return `${hundredths.toFixed(Math.abs(hundredths) < 10 ? 1 : 0)} %`;
-};
+/** Per cent, with a decimal where a range is narrow. */
+function percentWithin({ low, high }: Range): (value: number) => string {
+  const decimals = high - low < 0.1 ? 1 : 0;
+  return (value) => `${(value * 100).toFixed(decimals)} %`;
+}
+
+function shared(label: string, grids: readonly PatchGrid[], formatWithin: (range: Range) => Scale['format']): Scale {
+  const range = commonRange(grids);
+  return { label, range, format: formatWithin(range) };
+}
+
+/** One panel a question, on one scale. */
+function panelsOf(
+  { picture, questions }: AttentionFigureInput,
+  what: 'change' | 'attention',
+  label: string,
+  words: (effect: QuestionEffect, name: string) => Pick<PicturePanel, 'title' | 'caption' | 'highlight'>,
+): Panel[] {
+  const scale = shared(
+    label,
+    questions.map((effect) => effect[what]),
+    percentWithin,
+  );
+  return questions.map((effect, i) => {
+    const name = questions.length > 1 ? `question ${'AB'[i] ?? i + 1}` : 'the question';
+    return { kind: 'picture', ...words(effect, name), picture, map: { grid: effect[what], scale } };
+  });
+}
 
 /**
  * The picture to show a colleague: the picture, the plain ViT, and for each question how far it moved every patch's feature; below, the
  * gates and how much attention every patch pays to the question. Questions share their scales, so that they can be compared.
  */
-export function attentionFigure({ picture, plain, questions, gates, subtitle }: AttentionFigureInput): Figure {
-  const nameOf = (i: number): string => (questions.length > 1 ? `Question ${'AB'[i] ?? i + 1}` : 'With the question');
-  const scale = (label: string, grids: readonly PatchGrid[], format = percent): Scale => ({
-    label,
-    range: commonRange(grids),
-    format,
-  });
-  const change = scale(
-    'feature changed by',
-    questions.map((effect) => effect.change),
-  );
-  const attention = scale(
-    'of its attention',
-    questions.map((effect) => effect.attention),
-  );
-  const standsOut = scale('distance from the mean patch', [plain], (value) => value.toFixed(2));
-
-  const effects: Panel[] = questions.map((effect, i) => ({
-    kind: 'picture',
-    title: nameOf(i),
-    caption: `“${effect.question}”`,
-    ...(effect.answer === undefined ? {} : { highlight: `→ ${effect.answer.trim() || '(no answer)'}` }),
-    picture,
-    map: { grid: effect.change, scale: change },
+export function attentionFigure(input: AttentionFigureInput): Figure {
+  const { picture, plain, gates, subtitle } = input;
+  const changes = panelsOf(input, 'change', 'feature changed by', ({ question, answer }, name) => ({
+    title: `With ${name}`,
+    caption: `“${question}”`,
+    highlight: answer === undefined ? undefined : `→ ${answer.trim() || '(no answer)'}`,
   }));
-  const looks: Panel[] = questions.map((effect, i) => ({
-    kind: 'picture',
-    title: questions.length > 1 ? `Attention to question ${'AB'[i] ?? i + 1}` : 'Attention to the question',
+  const attentions = panelsOf(input, 'attention', 'of its attention', (_, name) => ({
+    title: `Attention to ${name}`,
     caption: 'Share of each patch’s attention that goes to the question, mean of heads and fused layers.',
-    picture,
-    map: { grid: effect.attention, scale: attention },
   }));
+  const original: Panel = {
+    kind: 'picture',
+    title: 'Picture',
+    caption: `As the encoder sees it, ${picture.width} × ${picture.height} pixels.`,
+    picture,
+  };
+  const withoutQuestion: Panel = {
+    kind: 'picture',
+    title: 'Plain ViT',
+    caption: 'No question: which patches stand out from the rest of the picture.',
+    picture,
+    map: { grid: plain, scale: shared('distance from the mean patch', [plain], () => (value) => value.toFixed(2)) },
+  };
   const bars: Panel = {
     kind: 'bars',
     title: 'Gates of the fused layers, tanh(β)',
@@ -78,23 +94,8 @@ export function attentionFigure({ picture, plain, questions, gates, subtitle }: 
     title: 'What the question changes in the vision encoder',
     subtitle,
     rows: [
-      [
-        {
-          kind: 'picture',
-          title: 'Picture',
-          caption: `As the encoder sees it, ${picture.width} × ${picture.height} pixels.`,
-          picture,
-        },
-        {
-          kind: 'picture',
-          title: 'Plain ViT',
-          caption: 'No question: which patches stand out from the rest of the picture.',
-          picture,
-          map: { grid: plain, scale: standsOut },
-        },
-        ...effects,
-      ],
-      [bars, ...looks],
+      [original, withoutQuestion, ...changes],
+      [bars, ...attentions],
     ],
   };
 }

@@ -31,7 +31,8 @@ export function barChart(sheet: Sheet, box: Box, bars: readonly { label: string;
   const top = values.some((value) => value > 0) || values.every((value) => value === 0) ? largest : 0;
   const bottom = values.some((value) => value < 0) ? -largest : 0;
   const [left, width] = [box.x + AXIS, box.width - AXIS];
-  const [first, height] = [box.y + 14, box.height - 14 - FOOT];
+  // Room for a value above the highest bar and below the lowest.
+  const [first, height] = [box.y + 18, box.height - 18 - FOOT - (bottom < 0 ? 18 : 0)];
   const yOf = (value: number): number => first + ((top - value) / (top - bottom)) * height;
 
   const ticks = [top, (top + bottom) / 2, bottom];
@@ -44,6 +45,7 @@ export function barChart(sheet: Sheet, box: Box, bars: readonly { label: string;
   const thickness = Math.min(slot * 0.6, 44);
   // A label of this size needs about 56 pixels; with many bars only every second, third, ... one is written.
   const every = Math.ceil(56 / slot);
+  const decimals = largest < 0.1 ? 3 : 2;
   bars.forEach(({ label }, i) => {
     const value = values[i] ?? 0;
     const center = left + (i + 0.5) * slot;
@@ -60,7 +62,7 @@ export function barChart(sheet: Sheet, box: Box, bars: readonly { label: string;
     if (i % every === 0) sheet.text(center, box.y + box.height - 6, label, { ...LABEL, anchor: 'middle' });
     if (slot >= 34) {
       const y = value < 0 ? yOf(value) + 14 : yOf(value) - 6;
-      sheet.text(center, y, value.toFixed(2), { ...LABEL, anchor: 'middle' });
+      sheet.text(center, y, value.toFixed(decimals), { ...LABEL, anchor: 'middle' });
     }
   });
 }

@@ -1,0 +1,57 @@
+import type { Command } from 'commander';
+import { imageArgument } from '../files';
+import { openModel } from '../open-model';
+import { addDecodingOptions, addModelOptions, decodingOf, type DecodingOptions, type ModelOptions } from '../options';
+import { print, printJson } from '../output';
+import { Status } from '../status';
+import { Timer } from '../timer';
+
+const EXAMPLES = `
+Examples:
+  $ qavit ask street.jpg "What is written on the blue sign?"
+  $ qavit ask - "How many cars?" < street.jpg
+  $ qavit ask street.jpg "How many cars?" --json | jq .answer
+  $ qavit ask street.jpg "What is this?" --model my-model --device cpu --dtype f32 --max-new-tokens 10`;
+
+type AskOptions = ModelOptions & DecodingOptions;
+
+async function ask(imageName: string, question: string, options: AskOptions, signal: AbortSignal): Promise<void> {
+  using status = new Status(options);
+  const total = new Timer();
+  const image = await imageArgument(imageName, signal);
+  await using model = await openModel(options, status, signal);
+  const loadMs = total.ms;
+
+  status.show('looking');
+  const answering = new Timer();
+  let answer = '';
+  let firstPieceMs: number | undefined;
+  for await (const piece of model.ask(image, question, { ...decodingOf(options), signal })) {
+    firstPieceMs ??= answering.ms;
+    answer += piece;
+    status.clear();
+    if (!options.json) await print(piece, signal);
+  }
+  const answerMs = answering.ms;
+  if (options.json) {
+    const { device, dtype } = model.info;
+    const timings = { loadMs, firstPieceMs: firstPieceMs ?? answerMs, answerMs, totalMs: total.ms };
+    await printJson({ image: imageName, question, answer, device: device.kind, dtype, timings }, signal);
+    return;
+  }
+  await print('\n', signal);
+  status.note(`answered in ${Math.round(answerMs)} ms after loading for ${Math.round(loadMs)} ms`);
+}
+
+export function addAsk(program: Command, signal: AbortSignal): Command {
+  const command = program
+    .command('ask')
+    .summary('answer a question about a picture')
+    .description('Answers a question about a picture. The answer is printed as it is written.')
+    .argument('<image>', 'picture: a file, or - for standard input')
+    .argument('<question>', 'the question, in words');
+  addDecodingOptions(addModelOptions(command));
+  return command
+    .addHelpText('after', EXAMPLES)
+    .action((image: string, question: string, options: AskOptions) => ask(image, question, options, signal));
+}

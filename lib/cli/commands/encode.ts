@@ -1,0 +1,100 @@
+import path from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { VisualTokens } from '../..';
+import { imageArgument, writeWhole } from '../files';
+import { npyFile } from '../npy';
+import { openModel } from '../open-model';
+import { addModelOptions, type ModelOptions } from '../options';
+import { print, printJson, table } from '../output';
+import { safetensorsFile } from '../safetensors-file';
+import { Status } from '../status';
+import { Timer } from '../timer';
+
+const EXAMPLES = `
+Without a question the plain tower encodes. Without --out the tokens are described, not written.
+
+Examples:
+  $ qavit encode street.jpg "How many cars?" --out tokens.npy
+  $ qavit encode street.jpg --output tower --out plain.safetensors
+  $ qavit encode street.jpg --tower clip-vit-base-patch32 --json`;
+
+interface EncodeOptions extends ModelOptions {
+  out?: string;
+  output?: 'projected' | 'tower';
+}
+
+const FORMATS = ['.npy', '.safetensors'];
+
+function outputFile(name: string): string {
+  if (FORMATS.includes(path.extname(name).toLowerCase())) return name;
+  throw new InvalidArgumentError(`Expected a name that ends in ${FORMATS.join(' or ')}.`);
+}
+
+function fileOf(name: string, { data, shape, key }: VisualTokens, question: string | undefined): Buffer {
+  if (path.extname(name).toLowerCase() === '.npy') return npyFile(data, shape);
+  // The key tells caches apart which (picture, question, weights) these tokens stand for.
+  return safetensorsFile({ tokens: { data, shape } }, { key, ...(question === undefined ? {} : { question }) });
+}
+
+async function encode(
+  imageName: string,
+  question: string | undefined,
+  options: EncodeOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  using status = new Status(options);
+  const total = new Timer();
+  const { out, output } = options;
+  const image = await imageArgument(imageName, signal);
+  await using model = await openModel(options, status, signal);
+  const loadMs = total.ms;
+
+  status.show('encoding');
+  const encoding = new Timer();
+  const tokens = await model.encode(image, question ?? null, { ...(output && { output }), signal });
+  const encodeMs = encoding.ms;
+  if (out !== undefined) await writeWhole(out, fileOf(out, tokens, question));
+  status.clear();
+
+  const { shape, key } = tokens;
+  const { device, dtype } = model.info;
+  if (options.json) {
+    const timings = { loadMs, encodeMs, totalMs: total.ms };
+    const result = {
+      image: imageName,
+      question: question ?? null,
+      shape,
+      key,
+      out: out ?? null,
+      device: device.kind,
+      dtype,
+    };
+    return printJson({ ...result, timings }, signal);
+  }
+  const rows: [string, string][] = [
+    ['tokens', `${shape[0]} × ${shape[1]} f32`],
+    ['key', key],
+  ];
+  return print(table(out === undefined ? rows : [...rows, ['written to', out]]), signal);
+}
+
+export function addEncode(program: Command, signal: AbortSignal): Command {
+  const command = program
+    .command('encode')
+    .summary('turn a picture and a question into visual tokens')
+    .description('Encodes a picture under a question into visual tokens, as a language model takes them.')
+    .argument('<image>', 'picture: a file, or - for standard input')
+    .argument('[question]', 'the question, in words')
+    .option('-o, --out <file>', 'write the tokens to a .npy or .safetensors file', outputFile)
+    .addOption(
+      new Option(
+        '--output <which>',
+        'projected: N x E for the language model; tower: N x C (default: projected where there is a projector)',
+      ).choices(['projected', 'tower']),
+    );
+  return addModelOptions(command)
+    .addHelpText('after', EXAMPLES)
+    .action((image: string, question: string | undefined, options: EncodeOptions) =>
+      encode(image, question, options, signal),
+    );
+}

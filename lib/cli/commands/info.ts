@@ -1,0 +1,77 @@
+import type { Command } from 'commander';
+import type { ModelInfo } from '../..';
+import { CliError, EXIT } from '../errors';
+import { nameOf, openModel } from '../open-model';
+import { addModelOptions, type ModelOptions } from '../options';
+import { print, printJson, ranges, size, table } from '../output';
+import { Status } from '../status';
+
+const EXAMPLES = `
+Examples:
+  $ qavit info
+  $ qavit info my-model --device cuda
+  $ qavit info --tower clip-vit-large-patch14-336 --adapter my-adapter --json`;
+
+/** What keeps `ask` from working, each with what to do. */
+function missingForAsk({ fusedLayers, language }: ModelInfo): string[] {
+  return [
+    ...(language ? [] : ['no language model; give one with --language <folder>']),
+    ...(fusedLayers.length > 0
+      ? []
+      : ['no adapter, so questions do not reach the tower; give one with --adapter <folder>']),
+  ];
+}
+
+function described(name: string, info: ModelInfo): [string, string][] {
+  const { device, folders, fusedLayers, gates, language, memory } = info;
+  const computed = info.layersComputed < info.L ? ` (${info.layersComputed} computed)` : '';
+  const missing = missingForAsk(info);
+  return [
+    ['model', name],
+    ['tower', folders.tower],
+    ['adapter', folders.adapter ?? 'none'],
+    ['language', language ? `${language.path} (${language.kind})` : 'none'],
+    ['device', [device.kind, device.name, device.isa, `${device.threads} threads`].filter(Boolean).join(', ')],
+    ['dtype', info.dtype],
+    ['padding', info.padding],
+    ['picture', `${info.image} × ${info.image} pixels in patches of ${info.patch}`],
+    ['tokens', `M = ${info.M}${info.hasClass ? ' with the class token' : ''}, N = ${info.N} handed over`],
+    ['width', `C = ${info.C}, H = ${info.H} heads, L = ${info.L} layers${computed}`],
+    ['question', info.Dq === null ? 'not taken' : `Dq = ${info.Dq}`],
+    ['projector', info.E === null ? 'none' : `E = ${info.E}`],
+    ['fused layers', ranges(fusedLayers)],
+    ['gates', gates.map((gate) => gate.toFixed(3)).join(' ') || 'none'],
+    [
+      'memory',
+      `${size(memory.weightBytes)} weights, ${size(memory.tensorBytes)} tensors, ${size(memory.arenaBytes)} arena`,
+    ],
+    ['ask', missing.length === 0 ? 'ready' : missing.join('; ')],
+  ];
+}
+
+async function describe(folder: string | undefined, options: ModelOptions, signal: AbortSignal): Promise<void> {
+  if (folder !== undefined && (options.model ?? options.tower) !== undefined) {
+    throw new CliError(
+      'Expected one model but received several',
+      `leave out ${JSON.stringify(folder)} or the option`,
+      EXIT.usage,
+    );
+  }
+  const chosen = folder === undefined ? options : { ...options, model: folder };
+  using status = new Status(options);
+  await using model = await openModel(chosen, status, signal);
+  const { info } = model;
+  if (options.json) return printJson({ ...info, missingForAsk: missingForAsk(info) }, signal);
+  return print(table(described(nameOf(chosen), info)), signal);
+}
+
+export function addInfo(program: Command, signal: AbortSignal): Command {
+  const command = program
+    .command('info')
+    .summary('describe a model as it is loaded here')
+    .description('Describes a model: architecture, device, memory, gates, and what is missing for `ask`.')
+    .argument('[model]', 'model folder (default: the embedded demo model)');
+  return addModelOptions(command)
+    .addHelpText('after', EXAMPLES)
+    .action((folder: string | undefined, options: ModelOptions) => describe(folder, options, signal));
+}

@@ -1,0 +1,99 @@
+import { randomUUID } from 'node:crypto';
+import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { addAbortSignal } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { nearest } from '../calls/nearest';
+import { CliError, EXIT } from './errors';
+
+async function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch(() => []);
+}
+
+/** What was looked for and what is there instead. */
+async function notFound(what: string, given: string): Promise<CliError> {
+  const full = path.resolve(given);
+  const folder = path.dirname(full);
+  const similar = nearest(path.basename(full), await namesIn(folder));
+  const looked = `looked for ${full}`;
+  const hint = similar === undefined ? looked : `${looked}; did you mean ${path.join(path.dirname(given), similar)}?`;
+  return new CliError(`Expected ${what} but received ${JSON.stringify(given)}, which does not exist`, hint);
+}
+
+/** A folder that exists. */
+export async function existingFolder(what: string, given: string): Promise<string> {
+  const stats = await stat(given).catch(() => undefined);
+  if (!stats) throw await notFound(what, given);
+  if (stats.isDirectory()) return given;
+  throw new CliError(
+    `Expected ${what} but received ${JSON.stringify(given)}, which is a file`,
+    `its folder is ${path.dirname(path.resolve(given))}`,
+  );
+}
+
+async function standardInput(signal: AbortSignal): Promise<Buffer> {
+  if (process.stdin.isTTY) {
+    throw new CliError(
+      'Expected a picture on standard input but received a terminal',
+      'pipe one in: qavit ask - "..." < picture.png',
+      EXIT.usage,
+    );
+  }
+  const chunks: Buffer[] = [];
+  for await (const chunk of addAbortSignal(signal, process.stdin) as AsyncIterable<Buffer>) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+/** The picture an argument names: a path, a file: URL, or `-` for standard input. */
+export async function imageArgument(given: string, signal: AbortSignal): Promise<string | Buffer> {
+  if (given === '-') return standardInput(signal);
+  if (/^https?:/i.test(given)) {
+    throw new CliError(
+      `Expected an image file but received ${JSON.stringify(given)}`,
+      'fetch it first, or pipe it in: curl URL | qavit ask - "..."',
+    );
+  }
+  const file = /^file:/i.test(given) ? fileURLToPath(given) : given;
+  const stats = await stat(file).catch(() => undefined);
+  if (!stats) throw await notFound('an image file', given);
+  if (stats.isDirectory()) {
+    const inside = (await namesIn(file)).filter((name) => /\.(png|jpe?g|webp|gif|tiff?|avif)$/i.test(name)).slice(0, 3);
+    const hint = inside.length > 0 ? `in it are ${inside.join(', ')}` : 'there are no pictures in it';
+    throw new CliError(`Expected an image file but received ${JSON.stringify(given)}, which is a folder`, hint);
+  }
+  return file;
+}
+
+/** Writes a file whole or not at all. Devices and pipes are written to as they are. */
+export async function writeWhole(file: string, content: Buffer): Promise<void> {
+  const stats = await stat(file).catch(() => undefined);
+  const folder = path.dirname(path.resolve(file));
+  try {
+    if (stats && !stats.isFile()) {
+      await writeFile(file, content);
+      return;
+    }
+    const partial = path.join(folder, `.${path.basename(file)}.${randomUUID()}.partial`);
+    try {
+      await writeFile(partial, content);
+      await rename(partial, file);
+    } catch (error) {
+      await rm(partial, { force: true });
+      throw error;
+    }
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    const reason = {
+      ENOENT: 'the folder does not exist',
+      EISDIR: 'it is a folder',
+      EACCES: 'no permission',
+      EROFS: 'read-only',
+      ENOSPC: 'the disk is full',
+    };
+    const why = (reason as Record<string, string>)[code] ?? String(error);
+    throw new CliError(
+      `Expected a file that can be written for --out but received ${JSON.stringify(file)}: ${why}`,
+      `looked in ${folder}`,
+    );
+  }
+}

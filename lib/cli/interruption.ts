@@ -1,0 +1,45 @@
+/** How long work may take to stop after Ctrl-C before the process ends without it. */
+const PATIENCE_MS = 3000;
+
+export interface Interruption {
+  /** Aborted by Ctrl-C, by SIGTERM, or when nobody reads standard output any more. */
+  readonly signal: AbortSignal;
+  /** What the process ends with if it was interrupted: 128 + the signal's number, or 0 where the reader has left (`qavit ... | head`). */
+  readonly exitCode: number | undefined;
+  stop(): void;
+}
+
+/** Turns the ways a user ends a command early into one AbortSignal. A second Ctrl-C ends the process at once. */
+export function watchInterruption(): Interruption {
+  const controller = new AbortController();
+  let exitCode: number | undefined;
+
+  const interrupt = (code: number): void => {
+    if (exitCode !== undefined) process.exit(exitCode);
+    exitCode = code;
+    controller.abort();
+    setTimeout(() => process.exit(code), PATIENCE_MS).unref();
+  };
+  const onSigint = (): void => interrupt(130);
+  const onSigterm = (): void => interrupt(143);
+  const onOutputError = (error: NodeJS.ErrnoException): void => {
+    if (error.code !== 'EPIPE') throw error;
+    // Every later write fails the same way; only the first one counts.
+    if (exitCode === undefined) interrupt(0);
+  };
+
+  process.on('SIGINT', onSigint);
+  process.on('SIGTERM', onSigterm);
+  process.stdout.on('error', onOutputError);
+  return {
+    signal: controller.signal,
+    get exitCode() {
+      return exitCode;
+    },
+    stop() {
+      process.off('SIGINT', onSigint);
+      process.off('SIGTERM', onSigterm);
+      // The listener on stdout stays: text may still be on its way.
+    },
+  };
+}

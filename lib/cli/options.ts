@@ -1,0 +1,88 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+/** What every command that computes takes. */
+export interface DeviceOptions {
+  device?: string;
+  dtype?: 'auto' | 'f32' | 'bf16' | 'f16';
+  threads?: number;
+  json?: boolean;
+  quiet?: boolean;
+}
+
+/** What every command that loads a model of the user's choice takes. */
+export interface ModelOptions extends DeviceOptions {
+  model?: string;
+  tower?: string;
+  adapter?: string;
+  language?: string;
+  padding?: 'mask' | 'attend';
+}
+
+/** What `ask` and `demo` give to the language model. */
+export interface DecodingOptions {
+  maxNewTokens: number;
+  temperature: number;
+  topP: number;
+  seed?: number;
+}
+
+/** A parser of numbers from `low` to `high` for commander, whose message names the option. */
+export function numberIn(low: number, high: number, { whole = false } = {}): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== '' && value >= low && value <= high && (!whole || Number.isSafeInteger(value))) return value;
+    throw new InvalidArgumentError(`Expected a ${whole ? 'whole ' : ''}number from ${low} to ${high}.`);
+  };
+}
+
+function device(text: string): string {
+  if (/^(auto|cpu|cuda(:\d{1,3})?)$/.test(text)) return text;
+  throw new InvalidArgumentError('Expected auto, cpu, cuda or cuda:N.');
+}
+
+export function addDeviceOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--device <name>', 'auto, cpu, cuda or cuda:N').argParser(device).default('auto'))
+    .addOption(
+      new Option('--dtype <type>', 'what to compute in').choices(['auto', 'f32', 'bf16', 'f16']).default('auto'),
+    )
+    .option('--threads <n>', 'compute threads (default: one a core)', numberIn(1, 256, { whole: true }))
+    .option('--json', 'print one JSON object a result')
+    .option('-q, --quiet', 'no progress on the terminal');
+}
+
+export function addModelOptions(command: Command): Command {
+  command
+    .option('--model <folder>', 'model folder (default: the embedded demo model)')
+    .addOption(new Option('--tower <folder>', 'vision tower, an unchanged Hugging Face folder').conflicts('model'))
+    .addOption(new Option('--adapter <folder>', 'QA-ViT adapter for --tower').conflicts('model'))
+    .addOption(new Option('--language <folder>', 'language model for --tower').conflicts('model'))
+    .addOption(
+      new Option('--padding <how>', 'padded question tokens: mask hides them, attend repeats the published figures')
+        .choices(['mask', 'attend'])
+        .default('mask'),
+    );
+  return addDeviceOptions(command);
+}
+
+export function addDecodingOptions(command: Command): Command {
+  return command
+    .option('--max-new-tokens <n>', 'longest answer', numberIn(1, 4096, { whole: true }), 30)
+    .option('--temperature <t>', '0 takes the likeliest word each time', numberIn(0, 100), 0)
+    .option(
+      '--top-p <p>',
+      'with a temperature: sample from the likeliest words that make up this share',
+      numberIn(0, 1),
+      1,
+    )
+    .option(
+      '--seed <n>',
+      'with a temperature: the same seed gives the same answer',
+      numberIn(0, 2 ** 32 - 1, { whole: true }),
+    );
+}
+
+/** The decoding options alone, as `QAViT.ask` takes them. */
+export function decodingOf({ maxNewTokens, temperature, topP, seed }: DecodingOptions): DecodingOptions {
+  return { maxNewTokens, temperature, topP, ...(seed === undefined ? {} : { seed }) };
+}

@@ -1,0 +1,50 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { Command } from 'commander';
+import { addAsk } from './commands/ask';
+import { addAttend } from './commands/attend';
+import { addDemo } from './commands/demo';
+import { addEncode } from './commands/encode';
+import { addInfo } from './commands/info';
+import { packageRoot } from './package-root';
+
+const AFTER_HELP = `
+Examples:
+  $ qavit ask street.jpg "What is written on the blue sign?"
+  $ qavit attend street.jpg "Where is the cyclist?" "What colour is the bus?" --out map.png
+  $ qavit encode street.jpg "How many cars?" --tower clip-vit-large-patch14-336 --adapter my-adapter --out tokens.npy
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (Ctrl-C), 143 terminated.
+Errors are one line and a hint on standard error; QAVIT_DEBUG=1 adds where they come from.`;
+
+function packageVersion(): string {
+  const { version } = JSON.parse(readFileSync(path.join(packageRoot, 'package.json'), 'utf8')) as { version: string };
+  return version;
+}
+
+/** `error: unknown option '--jsno'\n(Did you mean --json?)` as everything else that goes wrong is said. */
+function rephrase(text: string): string {
+  return text.replace(/^error: /, 'qavit: ').replace(/\n\(Did you mean /, ' (did you mean ');
+}
+
+/**
+ * The whole command line.
+ *
+ * @param signal ends a running command early
+ */
+export function createProgram(signal: AbortSignal): Command {
+  const program = new Command('qavit')
+    .description('Vision encoding that listens to the question: ask pictures, encode them, see where a question looks.')
+    .version(packageVersion(), '--version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', "print a command's help")
+    .showHelpAfterError('hint: qavit --help lists the commands.')
+    .configureOutput({ outputError: (text, write) => write(rephrase(text)) })
+    .exitOverride()
+    .addHelpText('after', AFTER_HELP);
+  for (const add of [addAsk, addEncode, addAttend, addInfo, addDemo]) {
+    const command = add(program, signal);
+    command.showHelpAfterError(`hint: qavit ${command.name()} --help lists arguments, options and examples.`);
+  }
+  return program;
+}

@@ -1,0 +1,213 @@
+import { expect } from 'chai';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import sharp from 'sharp';
+import { fixture, root } from '../support/paths';
+import { readSafetensors } from '../support/safetensors';
+import { readNpy } from './npy-reader';
+import { runCli } from './run-cli';
+
+const SAMPLES = path.join(root, 'models', 'demo', 'samples');
+const PICTURE = path.join(SAMPLES, 'shapes.png');
+const QUESTION = 'what digit is on the red square?';
+const TOWER = fixture('towers', 'five-layers', 'tower');
+const ADAPTER = fixture('towers', 'five-layers', 'adapters', 'late');
+
+/** One line of JSON on standard output, nothing on standard error, success. */
+async function jsonOf<T>(args: string[], cwd?: string): Promise<T> {
+  const { code, stdout, stderr } = await runCli([...args, '--json'], { cwd });
+  expect({ code, stderr }, stdout).to.deep.equal({ code: 0, stderr: '' });
+  expect(stdout).to.match(/^[^\n]+\n$/);
+  return JSON.parse(stdout) as T;
+}
+
+describe('cli commands', () => {
+  let folder: string;
+  before(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'qavit-cli-'));
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  describe('ask', () => {
+    it('answers, on standard output alone, without control characters', async () => {
+      const { code, stdout, stderr } = await runCli(['ask', PICTURE, QUESTION]);
+      expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });
+      expect(stdout).to.match(/^[^\p{Cc}]+\n$/u);
+    });
+
+    it('gives the same answer with --json, from a pipe and from a file: URL, with timings', async () => {
+      const { stdout } = await runCli(['ask', PICTURE, QUESTION]);
+      const result = await jsonOf<{ answer: string; timings: Record<string, number> }>(['ask', PICTURE, QUESTION]);
+      expect(result.answer).to.equal(stdout.trimEnd());
+      expect(result).to.include({ image: PICTURE, question: QUESTION, device: 'cpu' });
+      expect(result.timings).to.have.all.keys('loadMs', 'firstPieceMs', 'answerMs', 'totalMs');
+      const piped = await runCli(['ask', '-', QUESTION], { input: readFileSync(PICTURE) });
+      expect(piped).to.include({ code: 0, stdout });
+      expect(await runCli(['ask', `file://${PICTURE}`, QUESTION])).to.include({ code: 0, stdout });
+    });
+
+    it('draws the same words from the same seed', async () => {
+      const args = [
+        'ask',
+        PICTURE,
+        QUESTION,
+        '--temperature',
+        '20',
+        '--top-p',
+        '0.9',
+        '--max-new-tokens',
+        '12',
+        '--seed',
+      ];
+      const [first, again, other] = await Promise.all(['7', '7', '8'].map((seed) => runCli([...args, seed])));
+      expect(first?.code).to.equal(0);
+      expect(again?.stdout).to.equal(first?.stdout);
+      expect(other?.stdout).not.to.equal(first?.stdout);
+    });
+
+    it('says what a file is that is no picture, and what a model lacks', async () => {
+      const text = path.join(folder, 'text.jpg');
+      writeFileSync(text, 'this is no picture');
+      const broken = await runCli(['ask', text, QUESTION]);
+      expect(broken.code).to.equal(1);
+      expect(broken.stderr).to.match(/^qavit: Expected .* but received .*\nhint: .+\n$/);
+      const mute = await runCli(['ask', PICTURE, QUESTION, '--tower', TOWER]);
+      expect(mute.code).to.equal(1);
+      expect(mute.stderr).to.match(/^qavit: Expected a model with a language model .*\nhint: .+\n$/);
+    });
+  });
+
+  describe('encode', () => {
+    interface Encoded {
+      shape: [number, number];
+      key: string;
+      out: string;
+    }
+
+    it('writes the same tokens as .npy and as .safetensors', async () => {
+      const npy = await jsonOf<Encoded>(['encode', PICTURE, QUESTION, '--out', path.join(folder, 'a.npy')]);
+      const safe = await jsonOf<Encoded>(['encode', PICTURE, QUESTION, '--out', path.join(folder, 'a.safetensors')]);
+      expect(safe.key).to.equal(npy.key);
+      const fromNpy = readNpy(path.join(folder, 'a.npy'));
+      const tensor = readSafetensors(path.join(folder, 'a.safetensors')).get('tokens');
+      expect(fromNpy.shape).to.deep.equal(npy.shape);
+      expect(tensor?.shape).to.deep.equal(npy.shape);
+      expect(Array.from(tensor?.data ?? [])).to.deep.equal(Array.from(fromNpy.data));
+      expect(fromNpy.data.every(Number.isFinite)).to.equal(true);
+      expect(readdirSync(folder).filter((name) => name.includes('partial'))).to.deep.equal([]);
+    });
+
+    it('hears the question, and encodes plainly without one', async () => {
+      const [asked, plain] = await Promise.all([
+        jsonOf<Encoded>(['encode', PICTURE, QUESTION]),
+        jsonOf<Encoded>(['encode', PICTURE]),
+      ]);
+      expect(asked.key).not.to.equal(plain.key);
+      expect(await jsonOf<Encoded>(['encode', PICTURE, '--tower', TOWER])).to.include({ out: null, question: null });
+    });
+
+    it('says why it cannot write, and leaves nothing behind', async () => {
+      const { code, stderr } = await runCli([
+        'encode',
+        PICTURE,
+        '--tower',
+        TOWER,
+        '--out',
+        path.join(folder, 'no', 'a.npy'),
+      ]);
+      expect(code).to.equal(1);
+      expect(stderr).to.match(
+        /^qavit: Expected a file that can be written .*the folder does not exist\nhint: looked in .*no\n$/,
+      );
+    });
+  });
+
+  describe('attend', () => {
+    it('draws one question or two, named after the picture, with the answers', async () => {
+      const { code, stdout } = await runCli(['attend', PICTURE, QUESTION, 'how many triangles are there?'], {
+        cwd: folder,
+      });
+      expect(code).to.equal(0);
+      expect(stdout)
+        .to.match(/tanh\(beta\) = -?\d\.\d{3}/)
+        .and.match(/written to +shapes\.attention\.png\n$/);
+      const two = await sharp(path.join(folder, 'shapes.attention.png')).metadata();
+      await runCli(['attend', PICTURE, QUESTION, '--out', 'one.png', '--no-answers'], { cwd: folder });
+      const one = await sharp(path.join(folder, 'one.png')).metadata();
+      expect([one.format, one.width, two.width]).to.deep.equal(['png', 1028, 1356]);
+    });
+
+    it('prints its numbers', async () => {
+      interface Maps {
+        grid: { rows: number; columns: number };
+        gates: { layer: number; value: number }[];
+        plain: number[];
+        questions: { question: string; answer: string | null; change: number[]; attention: number[] }[];
+      }
+      const out = path.join(folder, 'numbers.png');
+      const maps = await jsonOf<Maps>(['attend', PICTURE, QUESTION, '--no-answers', '--out', out]);
+      const patches = maps.grid.rows * maps.grid.columns;
+      expect(maps.plain).to.have.length(patches);
+      expect(maps.gates.length).to.be.greaterThan(0);
+      const [first] = maps.questions;
+      expect(first).to.include({ question: QUESTION, answer: null });
+      expect(first?.change).to.have.length(patches);
+      first?.attention.forEach((share) => expect(share).to.be.within(0, 1));
+    });
+
+    it('refuses a model that takes no questions', async () => {
+      const { code, stderr } = await runCli(['attend', PICTURE, QUESTION, '--tower', TOWER], { cwd: folder });
+      expect(code).to.equal(1);
+      expect(stderr).to.match(/^qavit: Expected .*\nhint: .*\n$/);
+    });
+  });
+
+  describe('info', () => {
+    it('describes the embedded model, which is ready for questions', async () => {
+      const { code, stdout } = await runCli(['info']);
+      expect(code).to.equal(0);
+      expect(stdout)
+        .to.match(/^ask +ready$/m)
+        .and.match(/^fused layers +\d/m)
+        .and.match(/^memory +\d.* weights/m);
+      const info = await jsonOf<Record<string, unknown>>(['info', path.join(root, 'models', 'demo'), '--dtype', 'f32']);
+      expect(info).to.include({ dtype: 'f32', padding: 'mask' });
+      expect(info.missingForAsk).to.deep.equal([]);
+    });
+
+    it('says what a tower alone and a tower with an adapter lack', async () => {
+      const alone = await jsonOf<{ missingForAsk: string[] }>(['info', '--tower', TOWER]);
+      expect(alone.missingForAsk).to.have.length(2);
+      const fused = await runCli(['info', '--tower', TOWER, '--adapter', ADAPTER]);
+      expect(fused.stdout).to.match(/^ask +no language model; give one with --language <folder>$/m);
+    });
+  });
+
+  describe('demo', () => {
+    it('answers every question of its sample as the PyTorch model does, and draws them', async () => {
+      interface Demo {
+        answers: { question: string; answer: string; truth: string }[];
+        right: number;
+        out: string;
+      }
+      const result = await jsonOf<Demo>(['demo', '--dtype', 'f32'], folder);
+      const [expected] = JSON.parse(readFileSync(path.join(SAMPLES, 'expected.json'), 'utf8')) as {
+        answers: { question: string; answer: string }[];
+      }[];
+      expect(result.answers.map(({ question, answer }) => ({ question, answer }))).to.deep.equal(
+        expected?.answers.map(({ question, answer }) => ({ question, answer })),
+      );
+      expect(result.right).to.equal(result.answers.filter(({ answer, truth }) => answer === truth).length);
+      expect((await sharp(result.out).metadata()).format).to.equal('png');
+    });
+
+    it('prints question, answer and judgement', async () => {
+      const { code, stdout } = await runCli(['demo'], { cwd: folder });
+      expect(code).to.equal(0);
+      expect(stdout)
+        .to.contain(QUESTION)
+        .and.match(/ of \d+ right\./);
+    });
+  });
+});

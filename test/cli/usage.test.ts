@@ -1,0 +1,145 @@
+import { expect } from 'chai';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { finish, runCli, startCli } from './run-cli';
+
+/** Exactly one line that says what is wrong and one that says what to do; nothing on standard output. */
+async function expectFailure(args: string[], code: number, message: RegExp, hint: RegExp): Promise<void> {
+  const result = await runCli(args);
+  expect(result.stdout).to.equal('');
+  const [first = '', second = '', ...rest] = result.stderr.split('\n');
+  expect(rest, result.stderr).to.deep.equal(['']);
+  expect(first)
+    .to.match(/^qavit: /)
+    .and.match(message);
+  expect(second)
+    .to.match(/^hint: /)
+    .and.match(hint);
+  expect(result.code).to.equal(code);
+}
+
+describe('cli usage', () => {
+  let folder: string;
+  before(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'qavit-cli-'));
+    writeFileSync(path.join(folder, 'street.png'), 'not really');
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  it('explains itself, with examples and defaults, and succeeds', async () => {
+    const { code, stdout, stderr } = await runCli(['--help']);
+    expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });
+    for (const command of ['ask', 'encode', 'attend', 'info', 'demo']) {
+      expect(stdout).to.match(new RegExp(`^  ${command} `, 'm'));
+      const own = await runCli([command, '--help']);
+      expect(own.code).to.equal(0);
+      expect(own.stdout)
+        .to.contain('Examples:')
+        .and.contain(`$ qavit ${command}`)
+        .and.match(/default: "?auto/);
+    }
+    expect(stdout).to.contain('Exit codes');
+  });
+
+  it('prints its version', async () => {
+    const { code, stdout } = await runCli(['--version']);
+    expect(code).to.equal(0);
+    expect(stdout).to.match(/^\d+\.\d+\.\d+\S*\n$/);
+  });
+
+  it('prints its help and fails when no command is given', async () => {
+    const { code, stderr } = await runCli([]);
+    expect(code).to.equal(2);
+    expect(stderr).to.contain('Usage: qavit');
+  });
+
+  it('suggests the nearest command, option and value', async () => {
+    await expectFailure(['aks'], 2, /unknown command 'aks' \(did you mean ask\?\)/, /qavit --help/);
+    await expectFailure(
+      ['ask', 'a', 'b', '--jsno'],
+      2,
+      /unknown option '--jsno' \(did you mean --json\?\)/,
+      /qavit ask --help/,
+    );
+    await expectFailure(
+      ['info', '--dtype', 'f23'],
+      2,
+      /'f23' is invalid\. Allowed choices are auto, f32, bf16, f16/,
+      /qavit info/,
+    );
+  });
+
+  it('refuses missing arguments, numbers out of range and options that exclude each other', async () => {
+    await expectFailure(['ask', 'a.png'], 2, /missing required argument 'question'/, /qavit ask --help/);
+    await expectFailure(
+      ['ask', 'a', 'b', '--threads', '0'],
+      2,
+      /--threads.*Expected a whole number from 1 to 256/,
+      /--help/,
+    );
+    await expectFailure(['ask', 'a', 'b', '--threads', '1.5'], 2, /--threads.*whole number/, /--help/);
+    await expectFailure(['ask', 'a', 'b', '--temperature', 'hot'], 2, /--temperature.*from 0 to 100/, /--help/);
+    await expectFailure(['ask', 'a', 'b', '--top-p', ''], 2, /--top-p.*from 0 to 1/, /--help/);
+    await expectFailure(
+      ['ask', 'a', 'b', '--device', 'gpu'],
+      2,
+      /--device.*Expected auto, cpu, cuda or cuda:N/,
+      /--help/,
+    );
+    await expectFailure(['info', '--model', 'a', '--tower', 'b'], 2, /cannot be used with/, /--help/);
+    await expectFailure(['info', folder, '--model', folder], 2, /Expected one model/, /leave out/);
+    await expectFailure(['info', '--adapter', folder], 2, /Expected --tower for --adapter/, /--tower <folder>/);
+    await expectFailure(['encode', 'a', '--out', 'tokens.txt'], 2, /--out.*\.npy or \.safetensors/, /--help/);
+    await expectFailure(['attend', 'a', 'b', '--out', 'map.jpg'], 2, /--out.*\.png/, /--help/);
+  });
+
+  it('says what it looked for and what is there instead', async () => {
+    const mistyped = path.join(folder, 'stret.png');
+    await expectFailure(
+      ['ask', mistyped, 'what?'],
+      1,
+      /"[^"]*stret\.png", which does not exist/,
+      /looked for .*stret\.png; did you mean .*street\.png\?/,
+    );
+    await expectFailure(
+      ['ask', path.join(folder, 'zzzzzzzzzz.png'), 'what?'],
+      1,
+      /does not exist/,
+      /looked for [^;]*zzzzzzzzzz\.png$/,
+    );
+    await expectFailure(['ask', folder, 'what?'], 1, /which is a folder/, /in it are street\.png/);
+    await expectFailure(['ask', 'https://example.org/a.png', 'what?'], 1, /https:/, /pipe it in/);
+    await expectFailure(['info', path.join(folder, 'street.png')], 1, /which is a file/, /its folder is/);
+    await expectFailure(['info', '--tower', path.join(folder, 'x')], 1, /--tower/, /looked for/);
+  });
+
+  it('keeps a message on one line and free of control characters, whatever a name holds', async () => {
+    await expectFailure(['ask', 'a\n\u001b[31mb\u0007.png', 'what?'], 1, /^[\u0020-\u007e]*$/, /^[\u0020-\u007e]*$/);
+  });
+
+  it('shows where an error comes from only when asked to', async () => {
+    const { stderr } = await runCli(['ask', path.join(folder, 'x.png'), 'what?'], { env: { QAVIT_DEBUG: '1' } });
+    expect(stderr).to.match(/^qavit: .*\nhint: .*\n.*Error: .*\n\s+at /);
+  });
+
+  it('ends with 130 after Ctrl-C and 143 after SIGTERM, in silence', async () => {
+    for (const [signal, code] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+    ] as const) {
+      const child = startCli(['ask', '-', 'what?']);
+      const finished = finish(child);
+      child.stdin.on('error', () => undefined);
+      // More than a pipe holds: once it is written, the command is reading.
+      child.stdin.write(Buffer.alloc(4 << 20), () => child.kill(signal));
+      expect(await finished).to.deep.equal({ code, signal: null, stdout: '', stderr: '' });
+    }
+  });
+
+  it('ends quietly when nobody reads its output', async () => {
+    const child = startCli(['--help']);
+    child.stdout.destroy();
+    expect(await finish(child)).to.include({ code: 0, stderr: '' });
+  });
+});
