@@ -14,7 +14,7 @@ import { QAViT } from '../lib';
 
 const root = join(__dirname, '../..');
 const python = process.env.PYTHON ?? 'python3';
-const peer = join(root, 'bench/peers/pytorch.py');
+const peer = join(root, 'training/peers/towers.py');
 
 interface Answer {
   ms: number[];
