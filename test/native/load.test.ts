@@ -1,0 +1,59 @@
+import { expect } from 'chai';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { loadAddon } from '../../lib/binding/load';
+import { root } from '../support/paths';
+
+const load = path.join(__dirname, '..', '..', 'lib', 'binding', 'load.js');
+
+/** What loadAddon() throws in a process with this QAVIT_ADDON: 'code: message'. */
+function failure(addon: string): string {
+  const script = `try { require(${JSON.stringify(load)}).loadAddon(); console.log('loaded') } catch (e) { console.log(e.code + ': ' + e.message) }`;
+  const env = { ...process.env, QAVIT_ADDON: addon };
+  return execFileSync(process.execPath, ['-e', script], { encoding: 'utf8', env }).trim();
+}
+
+describe('native: loading', () => {
+  let folder: string;
+  before(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'qavit-load-'));
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  it('loads once and has the version of the package', () => {
+    const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as { version: string };
+    expect(loadAddon()).to.equal(loadAddon());
+    expect(loadAddon().version).to.equal(version);
+  });
+
+  it('says which file is missing and what to do', () => {
+    const missing = path.join(folder, 'missing.node');
+    expect(failure(missing)).to.equal(
+      `ERR_UNSUPPORTED: Expected the native addon for ${process.platform}-${process.arch} but received none: ` +
+        `tried ${missing} (no such file). Correct or unset QAVIT_ADDON.`,
+    );
+  });
+
+  it('says why a file is no addon', () => {
+    const text = path.join(folder, 'text.node');
+    writeFileSync(text, 'not a library');
+    expect(failure(text)).to.match(/^ERR_UNSUPPORTED: .*text\.node \(.+\)\. Correct or unset QAVIT_ADDON\.$/);
+  });
+
+  it('refuses another version', () => {
+    const other = path.join(folder, 'other.js');
+    writeFileSync(other, "module.exports = { version: '0.0.0' };");
+    expect(failure(other)).to.match(
+      /^ERR_UNSUPPORTED: .*other\.js \(it is version 0\.0\.0, this package is \d+\.\d+\.\d+\)/,
+    );
+  });
+
+  it('lists the code paths of this processor, best first', () => {
+    const isas = loadAddon().cpuIsas();
+    expect(isas[isas.length - 1]).to.equal('generic');
+    const order = ['avx512bf16', 'avx512', 'avx2', 'generic'];
+    expect(isas).to.deep.equal(order.filter((isa) => (isas as string[]).includes(isa)));
+  });
+});
