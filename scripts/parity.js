@@ -1,0 +1,49 @@
+'use strict';
+// `npm run test:parity [-- --if-available] [-- vit-b-32 ...]`: makes random towers of real sizes with PyTorch and holds the whole
+// forward pass to its results. Needs a Python with torch, transformers and safetensors (training/requirements.txt); PYTHON chooses
+// one. With --if-available, a machine without it passes.
+const { spawnSync } = require('node:child_process');
+const { mkdtempSync, rmSync } = require('node:fs');
+const { tmpdir } = require('node:os');
+const { join } = require('node:path');
+
+const root = join(__dirname, '..');
+const python = process.env.PYTHON || 'python3';
+const [flags, named] = [[], []];
+for (const argument of process.argv.slice(2)) (argument.startsWith('-') ? flags : named).push(argument);
+const towers = named.length > 0 ? named : ['vit-b-32', 'vit-l-14-336'];
+
+/** Ends the process where a step fails. */
+function run(command, args, options = {}) {
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
+  if (status === 0) return;
+  console.error(`[qavit] '${[command, ...args].join(' ')}' failed${error ? `: ${error.message}` : ''}`);
+  process.exitCode = 1;
+  throw error ?? new Error(`exit status ${status}`);
+}
+
+const modules = 'import torch, transformers, safetensors';
+if (spawnSync(python, ['-c', modules], { stdio: 'ignore' }).status !== 0) {
+  const how = `pip install -r ${join('training', 'requirements.txt')}, or PYTHON=/path/to/python`;
+  console.error(
+    `[qavit] Expected Python with torch, transformers and safetensors for the parity test but '${python}' has them not: ${how}`,
+  );
+  process.exit(flags.includes('--if-available') ? 0 : 1);
+}
+
+run(process.execPath, [join(__dirname, 'setup.js')]);
+const folder = mkdtempSync(join(tmpdir(), 'qavit-parity-'));
+try {
+  for (const tower of towers) {
+    console.error(`[qavit] making a random ${tower} and its results with PyTorch`);
+    run(python, ['-m', 'fixtures.parity', '--out', folder, '--config', tower], { cwd: join(root, 'training') });
+  }
+  const mocha = join(root, 'node_modules', 'mocha', 'bin', 'mocha.js');
+  // Ten minutes: a real size in f32 on a slow machine; a hang still ends.
+  const args = [mocha, '--no-config', '--timeout', '600000', join('dist', 'test', 'parity', 'real-sizes.js')];
+  run(process.execPath, args, { env: { ...process.env, QAVIT_PARITY: folder } });
+} catch {
+  process.exitCode = 1;
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

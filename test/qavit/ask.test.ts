@@ -1,0 +1,128 @@
+import { expect } from 'chai';
+import { type AskOptions, type ModelFolders, QAViT } from '../../lib';
+import { expectRejection } from '../support/expect-error';
+import { fixture } from '../support/paths';
+import { noise } from '../support/pictures';
+import { type RandomModelOptions, writeJson, writeRandomModel } from '../support/random-model';
+import { temporaryFolder } from '../support/temporary';
+
+const image = noise(32);
+/** Both language models of the fixtures are 32 wide. */
+const WIDTHS = { questionWidth: 32, languageWidth: 32 };
+
+async function answer(model: QAViT, question: string, options?: AskOptions): Promise<string> {
+  let text = '';
+  for await (const piece of model.ask(image, question, options)) text += piece;
+  return text;
+}
+
+describe('ask', () => {
+  const at = temporaryFolder();
+
+  const folders = (language: string, options: RandomModelOptions = {}): ModelFolders => ({
+    ...writeRandomModel(at('model'), { ...WIDTHS, ...options }),
+    language: fixture('language', language),
+  });
+  const embedding = { question: { features: 'embedding', normalization: 'none', max_tokens: 8 } };
+
+  for (const [language, adapterConfig] of [
+    ['t5-tiny', {}],
+    ['llama-tiny', embedding],
+  ] as const) {
+    it(`answers in pieces with ${language}`, async () => {
+      await using model = await QAViT.load(folders(language, { adapterConfig }));
+      expect(model.info.language).to.include({ width: 32, questionWidth: 32 });
+      const text = await answer(model, 'what digit is on the red square?', { maxNewTokens: 12 });
+      expect(text).to.equal(await answer(model, 'what digit is on the red square?', { maxNewTokens: 12 }));
+      using seen = await model.look(image);
+      let again = '';
+      for await (const piece of model.ask(seen, 'what digit is on the red square?', { maxNewTokens: 12 }))
+        again += piece;
+      expect(again).to.equal(text);
+    });
+  }
+
+  it('takes questions in words wherever a question is taken', async () => {
+    await using model = await QAViT.load(folders('t5-tiny'));
+    const one = await model.encode(image, 'what digit is on the red square?');
+    const other = await model.encode(image, 'how many circles are there?');
+    expect(one.shape).to.deep.equal([17, 32]);
+    expect(one.data).to.not.deep.equal(other.data);
+    const batch = await model.encodeBatch([
+      { image, question: 'how many circles are there?' },
+      { image, question: 'what digit is on the red square?' },
+    ]);
+    expect(batch.map(({ key }) => key)).to.deep.equal([other.key, one.key]);
+    const maps = await model.attend(image, 'what digit is on the red square?');
+    expect(maps.layers[0]!.attention.shape[1]).to.be.within(2, 30);
+  });
+
+  it('answers from a tower without an adapter', async () => {
+    const { tower, language } = folders('llama-tiny', { width: 32 });
+    await using model = await QAViT.load({ tower, language });
+    expect(await answer(model, 'what?', { maxNewTokens: 4 })).to.be.a('string');
+  });
+
+  it('stops when the loop is left or the signal fires', async () => {
+    await using model = await QAViT.load(folders('llama-tiny', { adapterConfig: embedding }));
+    for await (const piece of model.ask(image, 'what?', { maxNewTokens: 400 })) {
+      expect(piece).to.be.a('string');
+      break;
+    }
+    const controller = new AbortController();
+    const pieces = model.ask(image, 'what?', { maxNewTokens: 400, signal: controller.signal });
+    await pieces.next();
+    controller.abort(new Error('enough'));
+    await expectRejection(pieces.next(), 'ERR_ABORTED', /completion for ask but received enough/);
+    await expectRejection(answer(model, 'what?', { signal: AbortSignal.abort() }), 'ERR_ABORTED');
+    expect(model.info.memory.tensorBytes).to.equal(0);
+  });
+
+  it('ends with the model', async () => {
+    const model = await QAViT.load(folders('llama-tiny', { adapterConfig: embedding }));
+    const pieces = model.ask(image, 'what?', { maxNewTokens: 400 });
+    await pieces.next();
+    await model.close();
+    await expectRejection(pieces.next(), 'ERR_ABORTED', /completion for ask/);
+    await expectRejection(answer(model, 'what?'), 'ERR_ARGUMENT', /an open model for ask/);
+  });
+
+  it('refuses wrong arguments', async () => {
+    await using model = await QAViT.load(folders('t5-tiny'));
+    const refuse = (question: unknown, options: object, message: RegExp) =>
+      expectRejection(answer(model, question as string, options), 'ERR_ARGUMENT', message);
+    await refuse(5, {}, /a string for question of ask/);
+    await refuse(null, {}, /a string for question of ask/);
+    await refuse('', {}, /question/);
+    await refuse('what?', { maxNewToken: 3 }, /did you mean maxNewTokens\?/);
+    await refuse('what?', { maxNewTokens: 0 }, /maxNewTokens/);
+    await refuse('what?', { temperature: -1 }, /temperature/);
+    await refuse('what?', { question: {} }, /"question"/);
+  });
+
+  it('refuses a language model that does not belong to the rest', async () => {
+    const wide = folders('t5-tiny', { languageWidth: 40 });
+    await expectRejection(
+      QAViT.load(wide),
+      'ERR_SHAPE',
+      /width E = 40, as the projector gives, for language model .* 32/,
+    );
+    const other = folders('t5-tiny', { questionWidth: 24 });
+    await expectRejection(QAViT.load(other), 'ERR_SHAPE', /question width Dq = 24, as the adapter takes, .* 32/);
+    await expectRejection(QAViT.load({ ...folders('t5-tiny'), language: at('model', 'tower') }), 'ERR_FORMAT');
+  });
+
+  it('is loaded with a combined folder', async () => {
+    const { language = '' } = folders('t5-tiny');
+    const { cpSync } = await import('node:fs');
+    cpSync(language, at('model', 'language'), { recursive: true });
+    writeJson(at('model', 'config.json'), {
+      model_type: 'qavit',
+      tower: 'tower',
+      adapter: 'adapter',
+      language: 'language',
+    });
+    await using model = await QAViT.load(at('model'));
+    expect(model.info.language?.kind).to.equal('encoder-decoder');
+  });
+});

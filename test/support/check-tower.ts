@@ -1,0 +1,29 @@
+import { expect } from 'chai';
+import { QAViT } from '../../lib';
+import { relativeError } from './compare';
+import { encodeCase } from './encode-case';
+import type { TowerCase, TowerFixture } from './towers';
+
+/** Relative Frobenius errors against float64. */
+const F32_ERROR = 1e-5;
+const BF16_ERROR = 1.2e-2;
+/** PyTorch's own bf16 is the yardstick; the quarter is for another order of roundings. */
+const OVER_PYTORCH = 1.25;
+
+/** Holds the whole forward pass to PyTorch's results for one case. */
+export async function checkTowerCase(
+  fixture: TowerFixture,
+  entry: TowerCase,
+  device: 'cpu' | 'reference',
+  dtype: 'f32' | 'bf16',
+): Promise<void> {
+  const folders = { tower: fixture.tower, ...(entry.adapter === null ? {} : { adapter: entry.adapter }) };
+  await using model = await QAViT.load(folders, { device, dtype, padding: entry.padding });
+  for (const output of ['tower', 'projected'] as const) {
+    const wanted = entry[output];
+    if (!wanted) continue;
+    const error = relativeError(await encodeCase(model, entry, output), wanted.data);
+    const pytorch = entry.bf16[output] ?? 0;
+    expect(error, output).to.be.below(dtype === 'f32' ? F32_ERROR : Math.min(BF16_ERROR, OVER_PYTORCH * pytorch));
+  }
+}
