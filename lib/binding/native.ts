@@ -166,6 +166,11 @@ export interface NativeAddon {
   resample(request: ResampleRequest): Promise<Uint8Array>;
   /** Code paths compiled in and supported by this processor, best first. */
   cpuIsas(): CpuIsa[];
+  /**
+   * GFLOP/s that `threads` threads reach together without touching memory, with the multiplication that matrix products of `dtype`
+   * use on `isa`. Blocks for about half a second: for benchmarks.
+   */
+  cpuPeak(isa: CpuIsa, dtype: 'f32' | 'bf16', threads: number): number;
   /** The class native code throws: new ErrorClass(code, message). */
   setErrorClass(errorClass: new (code: string, message: string) => Error): void;
   /** Version of the addon; must equal package.json's. */

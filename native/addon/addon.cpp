@@ -3,6 +3,7 @@
 
 #include "addon/abort_flag.h"
 #include "addon/arguments.h"
+#include "addon/cpu_peak.h"
 #include "addon/device.h"
 #include "addon/environment.h"
 #include "addon/errors.h"
@@ -41,6 +42,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   define_mapped_file(env, exports);
   define_abort_flag(env, exports);
   define_resample(env, exports);
+  define_cpu_peak(env, exports);
   exports.Set("setErrorClass", Napi::Function::New<set_error_class>(env, "setErrorClass"));
   exports.Set("cpuIsas", Napi::Function::New<cpu_isas>(env, "cpuIsas"));
   exports.Set("version", QAVIT_VERSION);

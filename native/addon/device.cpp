@@ -16,8 +16,6 @@ namespace qavit::addon {
 
 namespace {
 
-constexpr int64_t kMaxThreads = 256;
-
 std::shared_ptr<Backend> make_backend(const Napi::Value& value) {
   const std::string where = "options of Device";
   const Napi::Object options = read_object(value, where);
@@ -27,7 +25,7 @@ std::shared_ptr<Backend> make_backend(const Napi::Value& value) {
   const Napi::Value threads = options.Get("threads");
   const Napi::Value isa = options.Get("isa");
   if (!absent(threads))
-    cpu_options.threads = static_cast<int>(read_integer(threads, "threads of Device", 1, kMaxThreads));
+    cpu_options.threads = static_cast<int>(read_integer(threads, "threads of Device", 1, cpu::kMaxThreads));
   if (!absent(isa)) {
     constexpr const char* kIsas[] = {"generic", "avx2", "avx512", "avx512bf16"};
     cpu_options.isa = kIsas[read_choice(isa, "isa of Device", {"generic", "avx2", "avx512", "avx512bf16"})];

@@ -19,7 +19,6 @@ namespace qavit::cpu {
 
 namespace {
 
-constexpr int kMaxThreads = 256;
 constexpr int64_t kMaxHeadWidth = 256;  // a tile of query rows lies on the stack
 
 struct CpuBuffer : Buffer {

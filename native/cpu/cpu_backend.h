@@ -11,6 +11,8 @@
 
 namespace qavit::cpu {
 
+constexpr int kMaxThreads = 256;
+
 struct CpuOptions {
   int threads = 0;  // compute threads, the queue thread included; 0 = as many as affinity and cgroup allow
   std::string isa;  // "generic" | "avx2" | "avx512" | "avx512bf16"; "" = QAVIT_CPU if set, else the best there is

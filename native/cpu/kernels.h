@@ -170,6 +170,9 @@ struct KernelTable {
   void (*question_weights)(const AttentionBlock&, float weight) = nullptr;
 
   void (*layer_norm)(const LayerNormRows&) = nullptr;
+  // Multiplies and adds in registers only, as often as `rounds` micro-kernel steps of the tallest tile would; what a
+  // processor could do if memory were free. Returns a number that depends on all of it.
+  float (*multiply_registers)(DType product, int64_t rounds) = nullptr;
   // Copies n elements, f32 and bf16 to either.
   void (*convert)(const void* from, DType from_dtype, void* to, DType to_dtype, int64_t n) = nullptr;
 };

@@ -168,3 +168,29 @@ QAVIT_INLINE void gemm_block_as(const GemmBlock& g) {
 void gemm_block(const GemmBlock& g) {
   g.dtype == DType::kBF16 ? gemm_block_as<Bf16Product>(g) : gemm_block_as<F32Product>(g);
 }
+
+template <typename Product>
+QAVIT_NOINLINE float multiply_registers_as(int64_t rounds) {
+  F c[kTileRows][2];
+  QAVIT_UNROLL
+  for (int i = 0; i < kTileRows; ++i) {
+    c[i][0] = opaque(zero());
+    c[i][1] = opaque(zero());
+  }
+  for (int64_t round = 0; round < rounds; ++round) {
+    const F x = opaque(zero()), column = opaque(zero());
+    QAVIT_UNROLL
+    for (int i = 0; i < kTileRows; ++i) {
+      c[i][0] = Product::madd(x, column, c[i][0]);
+      c[i][1] = Product::madd(x, column, c[i][1]);
+    }
+  }
+  F total = zero();
+  for (int i = 0; i < kTileRows; ++i) total = add(total, add(c[i][0], c[i][1]));
+  return sum(total);
+}
+
+float multiply_registers(DType product, int64_t rounds) {
+  return product == DType::kBF16 ? multiply_registers_as<Bf16Product>(rounds)
+                                 : multiply_registers_as<F32Product>(rounds);
+}

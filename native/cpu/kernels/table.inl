@@ -28,5 +28,6 @@ constexpr KernelTable kTable = {
     .attend = attend,
     .question_weights = question_weights,
     .layer_norm = layer_norm,
+    .multiply_registers = multiply_registers,
     .convert = convert,
 };

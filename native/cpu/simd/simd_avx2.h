@@ -28,6 +28,10 @@ QAVIT_INLINE F scale_exp2(F p, F n) {
   const __m256i two = _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(exponent, half), bias), 23);
   return mul(mul(p, _mm256_castsi256_ps(one)), _mm256_castsi256_ps(two));
 }
+QAVIT_INLINE F opaque(F a) {
+  __asm__("" : "+x"(a));
+  return a;
+}
 QAVIT_INLINE float sum(F a) {
   __m128 x = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
   x = _mm_add_ps(x, _mm_movehl_ps(x, x));

@@ -5,6 +5,7 @@
 //   load, store   whole vectors; *_n touch the first n elements only (0 < n <= kWidth) and read the rest as 0
 //   max, min      the second operand where either one is NaN, as the x86 instructions do: max(bound, x) keeps a NaN x
 //   scale_exp2    p * 2^n for integral n in [-160, 160]; overflows to infinity, underflows to zero
+//   opaque        a value the compiler knows nothing about
 //   F32Product    operand formats of a matrix product in f32; Bf16Product: the same in bf16. Both have
 //     kPerUnit    elements of the inner dimension per unit: 1, or 2 where one instruction multiplies pairs
 //     Element     what a unit of one packed column is stored as
@@ -33,6 +34,10 @@ QAVIT_INLINE M less(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
 QAVIT_INLINE F select(M m, F yes, F no) { return _mm512_mask_mov_ps(no, m, yes); }
 QAVIT_INLINE F round(F a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 QAVIT_INLINE F scale_exp2(F p, F n) { return _mm512_scalef_ps(p, n); }
+QAVIT_INLINE F opaque(F a) {
+  __asm__("" : "+v"(a));
+  return a;
+}
 QAVIT_INLINE float sum(F a) { return _mm512_reduce_add_ps(a); }
 QAVIT_INLINE float largest(F a) { return _mm512_reduce_max_ps(a); }
 

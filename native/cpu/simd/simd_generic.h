@@ -120,6 +120,14 @@ QAVIT_INLINE F scale_exp2(F p, F n) {
   const F two = floats_of((shifted - half - 1u) << 23);
   return mul(mul(p, one), two);
 }
+QAVIT_INLINE F opaque(F a) {
+#if defined(__GNUC__) && defined(__x86_64__)
+  __asm__("" : "+x"(a));
+#elif defined(__GNUC__) && defined(__aarch64__)
+  __asm__("" : "+w"(a));
+#endif
+  return a;
+}
 QAVIT_INLINE float sum(F a) { return (a[0] + a[2]) + (a[1] + a[3]); }
 QAVIT_INLINE float largest(F a) {
   const float x = a[0] > a[2] ? a[0] : a[2], y = a[1] > a[3] ? a[1] : a[3];

@@ -1,0 +1,209 @@
+/** The operations of CLIP towers, as plans that repeat one of them. */
+import type { Device, HostArray, OpDescription, PlanDescription, ViewDescription, Weight } from '../lib/binding/native';
+
+export type ComputeDType = 'f32' | 'bf16';
+type Shape = [number, number, number];
+
+export interface KernelCase {
+  name: string;
+  /** Multiplications and additions of one repeat. */
+  operations: number;
+  /** Read and written once, where memory is the limit. */
+  bytes?: number;
+  /** A plan that computes the operation `repeats` times, and what it needs. */
+  prepare(device: Device, repeats: number): Promise<{ plan: PlanDescription; weights: Weight[]; inputs: HostArray[] }>;
+  /** A plan that hands its inputs through, which leaves them on the device. */
+  residents(): PlanDescription;
+}
+
+interface Input {
+  dtype: ComputeDType | 'u8' | 'f32';
+  shape: Shape;
+}
+
+interface WeightShape {
+  role: 'matrix' | 'vector' | 'table';
+  shape: Shape;
+  dtype: ComputeDType;
+}
+
+interface Spec {
+  name: string;
+  operations: number;
+  bytes?: number;
+  op: OpDescription['op'];
+  inputs: Input[];
+  /** Operands by name; `value` counts inputs. */
+  views: Record<string, ViewDescription>;
+  weights?: Record<string, WeightShape>;
+  attributes?: OpDescription['attributes'];
+  result: { name: string; dtype: ComputeDType; shape: Shape };
+}
+
+const elements = (shape: Shape): number => shape[0] * shape[1] * shape[2];
+
+/** Numbers between -1 and 1 without a pattern that a cache or predictor could like. */
+const noise = (count: number): Float32Array =>
+  Float32Array.from({ length: count }, (_, i) => (((i * 2654435761) >>> 8) % 2001) / 1000 - 1);
+
+function hostArray({ dtype, shape }: Input): HostArray {
+  const values = noise(elements(shape));
+  if (dtype === 'u8') return Uint8Array.from(values, (value) => Math.round((value + 1) * 127));
+  if (dtype === 'f32') return values;
+  const words = new Uint32Array(values.buffer);
+  return Uint16Array.from(words, (word) => word >>> 16);
+}
+
+const whole = (value: number, shape: Shape): ViewDescription => ({
+  value,
+  offset: 0,
+  shape,
+  batchStride: shape[1] * shape[2],
+  rowStride: shape[2],
+});
+
+function caseOf(spec: Spec): KernelCase {
+  const inputValues = spec.inputs.map(({ dtype, shape }) => ({ kind: 'input' as const, dtype, shape }));
+  const result = { dtype: spec.result.dtype, shape: spec.result.shape };
+  return {
+    name: spec.name,
+    operations: spec.operations,
+    bytes: spec.bytes,
+    async prepare(device, repeats) {
+      const weights = await device.upload(
+        Object.values(spec.weights ?? {}).map(({ role, shape, dtype }) => ({
+          source: noise(elements(shape)).map((value) => value / 32),
+          dtype: 'f32',
+          shape,
+          role,
+          computeDtype: dtype,
+        })),
+      );
+      const first = inputValues.length;
+      const plan: PlanDescription = {
+        name: spec.name,
+        values: [
+          ...inputValues,
+          ...Array.from({ length: repeats }, (_, i) => ({
+            kind: i === repeats - 1 ? ('output' as const) : ('intermediate' as const),
+            ...result,
+          })),
+        ],
+        ops: Array.from({ length: repeats }, (_, i) => ({
+          op: spec.op,
+          name: `repeat ${i}`,
+          views: { ...spec.views, [spec.result.name]: whole(first + i, result.shape) },
+          weights: Object.fromEntries(Object.keys(spec.weights ?? {}).map((name, index) => [name, index])),
+          attributes: spec.attributes ?? {},
+        })),
+        inputs: inputValues.map((_, i) => i),
+        outputs: [first + repeats - 1],
+      };
+      return { plan, weights, inputs: spec.inputs.map(hostArray) };
+    },
+    residents: () => ({
+      name: 'residents',
+      values: [...inputValues, ...inputValues.map((value) => ({ ...value, kind: 'output' as const }))],
+      ops: inputValues.map((value, i) => ({
+        op: 'copy',
+        name: `input ${i}`,
+        views: { x: whole(i, value.shape), y: whole(inputValues.length + i, value.shape) },
+        weights: {},
+        attributes: {},
+      })),
+      inputs: inputValues.map((_, i) => i),
+      outputs: inputValues.map((_, i) => inputValues.length + i),
+    }),
+  };
+}
+
+function linear(
+  label: string,
+  rows: number,
+  inner: number,
+  out: number,
+  dtype: ComputeDType,
+  kind: 'plain' | 'gelu' | 'residual',
+) {
+  const x: Input = { dtype, shape: [1, rows, inner] };
+  const residual: Input = { dtype: 'f32', shape: [1, rows, out] };
+  const adds = kind === 'residual';
+  return caseOf({
+    name: `linear ${label}: ${rows} x ${inner} -> ${out}${kind === 'plain' ? '' : `, ${kind}`}`,
+    operations: 2 * rows * inner * out,
+    op: 'linear',
+    inputs: adds ? [x, residual] : [x],
+    views: { x: whole(0, x.shape), ...(adds && { residual: whole(1, residual.shape) }) },
+    weights: {
+      weight: { role: 'matrix', shape: [1, out, inner], dtype },
+      bias: { role: 'vector', shape: [1, 1, out], dtype: 'f32' },
+    },
+    attributes: { activation: kind === 'gelu' ? 'gelu_erf' : 'none', alpha: 1 },
+    result: { name: 'y', dtype: adds ? 'f32' : dtype, shape: [1, rows, out] },
+  });
+}
+
+/** q, k and v are column slices of one fused projection, as in a tower. */
+function attention(label: string, B: number, M: number, K: number, H: number, D: number, dtype: ComputeDType) {
+  const C = H * D;
+  const tower: Input = { dtype, shape: [B, M, 3 * C] };
+  const question: Input = { dtype, shape: [B, Math.max(K, 1), 2 * C] };
+  const slice = (value: number, rows: number, columns: number, part: number): ViewDescription => ({
+    value,
+    offset: part * C,
+    shape: [B, rows, C],
+    batchStride: rows * columns,
+    rowStride: columns,
+  });
+  return caseOf({
+    name: `concat_attention ${label}: ${B} x ${H} heads, ${M} x ${M + K} x ${D}`,
+    operations: 4 * B * M * (M + K) * C,
+    op: 'concat_attention',
+    inputs: K > 0 ? [tower, question] : [tower],
+    views: {
+      q: slice(0, M, 3 * C, 0),
+      k: slice(0, M, 3 * C, 1),
+      v: slice(0, M, 3 * C, 2),
+      ...(K > 0 && { question_k: slice(1, K, 2 * C, 0), question_v: slice(1, K, 2 * C, 1) }),
+    },
+    attributes: { heads: H, scale: D ** -0.5 },
+    result: { name: 'out', dtype, shape: [B, M, C] },
+  });
+}
+
+function layerNorm(rows: number, C: number, dtype: ComputeDType) {
+  const vector: WeightShape = { role: 'vector', shape: [1, 1, C], dtype: 'f32' };
+  return caseOf({
+    name: `layer_norm ${rows} x ${C}`,
+    operations: 7 * rows * C,
+    bytes: rows * C * (4 + (dtype === 'f32' ? 4 : 2)),
+    op: 'layer_norm',
+    inputs: [{ dtype: 'f32', shape: [1, rows, C] }],
+    views: { x: whole(0, [1, rows, C]) },
+    weights: { gamma: vector, beta: vector },
+    attributes: { eps: 1e-5 },
+    result: { name: 'y', dtype, shape: [1, rows, C] },
+  });
+}
+
+export function kernelCases(dtype: ComputeDType): KernelCase[] {
+  return [
+    linear('L/14-336 qkv', 577, 1024, 3072, dtype, 'plain'),
+    linear('L/14-336 out', 577, 1024, 1024, dtype, 'residual'),
+    linear('L/14-336 fc1', 577, 1024, 4096, dtype, 'gelu'),
+    linear('L/14-336 fc2', 577, 4096, 1024, dtype, 'residual'),
+    linear('L/14-336 fc1, batch 8', 4616, 1024, 4096, dtype, 'gelu'),
+    linear('B/16 fc1', 197, 768, 3072, dtype, 'gelu'),
+    linear('B/32 qkv', 50, 768, 2304, dtype, 'plain'),
+    linear('question k, v', 32, 768, 2048, dtype, 'plain'),
+    linear('one row', 1, 1024, 4096, dtype, 'plain'),
+    attention('L/14-336', 1, 577, 32, 16, 64, dtype),
+    attention('L/14-336, no question', 1, 577, 0, 16, 64, dtype),
+    attention('L/14-336, batch 8', 8, 577, 32, 16, 64, dtype),
+    attention('B/16', 1, 197, 32, 12, 64, dtype),
+    attention('B/32', 1, 50, 32, 12, 64, dtype),
+    attention('H/14', 1, 257, 32, 16, 80, dtype),
+    attention('three heads', 1, 577, 32, 3, 64, dtype),
+    layerNorm(577, 1024, dtype),
+  ];
+}

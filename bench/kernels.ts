@@ -1,0 +1,106 @@
+/**
+ * The CPU kernels at the shapes of CLIP towers: best time, GFLOP/s and the share of what the same threads reach in registers, measured
+ * in the same run.
+ *
+ *     node dist/bench/kernels.js [--isa avx512bf16] [--threads 2] [--dtype bf16] [--only linear] [--rounds 30] [--clock cpu] [--json out.json]
+ *
+ * A plan repeats one operation until it takes some milliseconds, with its operands resident on the device, so that neither copies nor
+ * the event loop are measured. The best round counts: what else runs on the machine can only add time. Where it always does, one
+ * thread's share is still to be had: --threads 1 --clock cpu counts the time this process computes, not the time it waits for a core.
+ */
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+
+import { loadAddon } from '../lib/binding/load';
+import type { CpuIsa, Device } from '../lib/binding/native';
+import { kernelCases, type ComputeDType, type KernelCase } from './kernel-cases';
+
+interface Result {
+  case: string;
+  dtype: ComputeDType;
+  ms: number;
+  /** 10^9 operations a second; 10^9 bytes where memory is the limit. */
+  rate: number;
+  /** Of the register-only peak; not for what memory limits. */
+  share?: number;
+}
+
+/** A plan this long is repeated often enough for its start to vanish, and short enough to fit between other processes' turns. */
+const planMilliseconds = 8;
+
+const { values: options } = parseArgs({
+  options: {
+    isa: { type: 'string' },
+    threads: { type: 'string' },
+    dtype: { type: 'string' },
+    only: { type: 'string', default: '' },
+    rounds: { type: 'string', default: '30' },
+    clock: { type: 'string', default: 'wall' },
+    json: { type: 'string' },
+  },
+});
+
+function now(): number {
+  if (options.clock !== 'cpu') return Number(process.hrtime.bigint()) * 1e-9;
+  const { user, system } = process.cpuUsage();
+  return (user + system) * 1e-6;
+}
+
+async function seconds(device: Device, entry: KernelCase, repeats: number, rounds: number): Promise<number> {
+  const { plan, weights, inputs } = await entry.prepare(device, repeats);
+  const compiled = device.compile(plan, weights);
+  const resident = await device.run(device.compile(entry.residents(), []), inputs, { keep: inputs.map(() => true) });
+  let best = Infinity;
+  for (let round = 0; round < rounds; round += 1) {
+    const start = now();
+    const results = await device.run(compiled, resident, { keep: [true] });
+    best = Math.min(best, now() - start);
+    for (const result of results) if ('dispose' in result) result.dispose();
+  }
+  return best / repeats;
+}
+
+async function measure(device: Device, entry: KernelCase, dtype: ComputeDType, peak: number): Promise<Result> {
+  const once = await seconds(device, entry, 1, 3);
+  const repeats = Math.max(1, Math.min(200, Math.round(planMilliseconds / (once * 1e3))));
+  const best = await seconds(device, entry, repeats, Number(options.rounds));
+  const result = { case: entry.name, dtype, ms: best * 1e3 };
+  if (entry.bytes !== undefined) return { ...result, rate: (entry.bytes / best) * 1e-9 };
+  const rate = (entry.operations / best) * 1e-9;
+  return { ...result, rate, share: rate / peak };
+}
+
+function line({ case: name, ms, rate, share }: Result): string {
+  const speed = `${name.padEnd(66)} ${ms.toFixed(3).padStart(9)} ms ${rate.toFixed(0).padStart(5)}`;
+  return share === undefined ? `${speed} GB/s` : `${speed} GFLOP/s ${(share * 100).toFixed(0).padStart(4)}%`;
+}
+
+async function main(): Promise<void> {
+  const addon = loadAddon();
+  if (options.clock === 'cpu' && options.threads !== '1') throw new Error('--clock cpu needs --threads 1');
+  const threads = options.threads === undefined ? undefined : Number(options.threads);
+  const device = new addon.Device({ kind: 'cpu', isa: options.isa as CpuIsa | undefined, threads });
+  const { isa, name } = device.info;
+  const results: Result[] = [];
+  const peaks: Record<string, number> = {};
+  for (const dtype of ['f32', 'bf16'] as const) {
+    if (options.dtype !== undefined && options.dtype !== dtype) continue;
+    const peak = addon.cpuPeak(isa as CpuIsa, dtype, device.info.threads);
+    peaks[dtype] = peak;
+    console.log(`\n${name}, ${isa}, ${device.info.threads} threads, ${dtype}: ${peak.toFixed(0)} GFLOP/s in registers`);
+    for (const entry of kernelCases(dtype).filter((candidate) => candidate.name.includes(options.only))) {
+      const result = await measure(device, entry, dtype, peak);
+      results.push(result);
+      console.log(line(result));
+    }
+  }
+  await device.close();
+  if (options.json !== undefined) {
+    writeFileSync(
+      options.json,
+      `${JSON.stringify({ name, isa, threads: device.info.threads, peaks, results }, null, 2)}\n`,
+    );
+  }
+}
+
+void main();
