@@ -1,7 +1,7 @@
 import type { ImageInput, ModelInfo, QAViT } from '..';
-import { type AttentionFigureInput, attentionFigure, type QuestionEffect } from '../view/attention-figure';
+import { type AttentionFigureInput, attentionFigure } from '../view/attention-figure';
 import { renderFigure } from '../view/figure';
-import { attentionToQuestion, changeByQuestion, standingOut } from '../view/question-effect';
+import { attentionToQuestion, changeByQuestion, differenceBetween, standingOut } from '../view/question-effect';
 import { ranges } from './output';
 
 export interface QuestionMapRequest {
@@ -26,23 +26,27 @@ export async function measureQuestions(
   signal: AbortSignal,
 ): Promise<AttentionFigureInput> {
   using seen = await model.look(image, { signal });
-  const features = await model.encode(seen, null, { output: 'tower', signal });
-  const effects: QuestionEffect[] = [];
-  let gates: AttentionFigureInput['gates'] = [];
-  let plain: AttentionFigureInput['plain'] | undefined;
-  for (const [i, question] of questions.entries()) {
-    const maps = await model.attend(seen, question, { signal });
-    gates = maps.layers.map(({ layer, gate }) => ({ layer, value: gate }));
-    plain ??= standingOut(features, maps.grid);
-    effects.push({
-      question,
+  const featuresUnder = (question: string | null) => model.encode(seen, question, { output: 'tower', signal });
+  const plain = await featuresUnder(null);
+  const attended = [];
+  for (const question of questions) attended.push(await model.attend(seen, question, { signal }));
+  const [first] = attended;
+  if (!first) throw new RangeError('no question');
+  const { grid, layers } = first;
+  const [a, b] = questions.length === 2 ? await Promise.all(questions.map(featuresUnder)) : [];
+  return {
+    picture: seen.picture,
+    plain: standingOut(plain, grid),
+    questions: attended.map((maps, i) => ({
+      question: questions[i] ?? '',
       answer: answers[i],
       change: changeByQuestion(maps),
       attention: attentionToQuestion(maps),
-    });
-  }
-  if (!plain) throw new RangeError('no question');
-  return { picture: seen.picture, plain, questions: effects, gates, subtitle: subtitle(name, model.info) };
+    })),
+    between: a && b && differenceBetween(a, b, plain, grid),
+    gates: layers.map(({ layer, gate }) => ({ layer, value: gate })),
+    subtitle: subtitle(name, model.info),
+  };
 }
 
 /** The same as a PNG file. */

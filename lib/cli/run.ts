@@ -10,7 +10,11 @@ export async function runCli(args: readonly string[]): Promise<number> {
     await createProgram(interruption.signal).parseAsync(args, { from: 'user' });
     return interruption.exitCode ?? EXIT.ok;
   } catch (error) {
-    if (interruption.exitCode !== undefined) return interruption.exitCode;
+    if (interruption.exitCode !== undefined) {
+      // The shell's prompt shall not stand behind half an answer.
+      if (process.stdout.isTTY) process.stderr.write('\n');
+      return interruption.exitCode;
+    }
     // Commander has written its message already; --help and --version arrive here too.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     return reportError(error);

@@ -20,6 +20,8 @@ export interface AttentionFigureInput {
   plain: PatchGrid;
   /** One question, or two to compare. */
   questions: readonly QuestionEffect[];
+  /** Of two questions: ||A - B|| / ||plain ViT|| of each patch's feature. */
+  between?: PatchGrid;
   /** tanh(beta) of each fused layer. */
   gates: readonly { layer: number; value: number }[];
   /** Said under the headline: model, device. */
@@ -60,7 +62,7 @@ function panelsOf(
  * gates and how much attention every patch pays to the question. Questions share their scales, so that they can be compared.
  */
 export function attentionFigure(input: AttentionFigureInput): Figure {
-  const { picture, plain, gates, subtitle } = input;
+  const { picture, plain, between, gates, subtitle } = input;
   const changes = panelsOf(input, 'change', 'feature changed by', ({ question, answer }, name) => ({
     title: `With ${name}`,
     caption: `“${question}”`,
@@ -86,16 +88,27 @@ export function attentionFigure(input: AttentionFigureInput): Figure {
   const bars: Panel = {
     kind: 'bars',
     title: 'Gates of the fused layers, tanh(β)',
-    caption: 'How much of its question-aware projection each layer adds to the frozen one; 0 adds nothing.',
+    caption: 'How much of its question-aware projection each layer adds to the frozen one; 0 is nothing.',
     bars: gates.map(({ layer, value }) => ({ label: `layer ${layer}`, value })),
-    span: 2,
+    span: between ? 1 : 2,
   };
+  const against: Panel[] = between
+    ? [
+        {
+          kind: 'picture',
+          title: 'Question A against question B',
+          caption: 'How differently the two questions make the encoder see each patch.',
+          picture,
+          map: { grid: between, scale: shared('features differ by', [between], percentWithin) },
+        },
+      ]
+    : [];
   return {
     title: 'What the question changes in the vision encoder',
     subtitle,
     rows: [
       [original, withoutQuestion, ...changes],
-      [bars, ...attentions],
+      [bars, ...against, ...attentions],
     ],
   };
 }

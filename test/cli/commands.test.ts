@@ -143,6 +143,7 @@ describe('cli commands', () => {
         grid: { rows: number; columns: number };
         gates: { layer: number; value: number }[];
         plain: number[];
+        between?: number[];
         questions: { question: string; answer: string | null; change: number[]; attention: number[] }[];
       }
       const out = path.join(folder, 'numbers.png');
@@ -153,6 +154,11 @@ describe('cli commands', () => {
       const [first] = maps.questions;
       expect(first).to.include({ question: QUESTION, answer: null });
       expect(first?.change).to.have.length(patches);
+      expect(maps.between).to.equal(undefined);
+      const second = 'how many triangles are there?';
+      const both = await jsonOf<Maps>(['attend', PICTURE, QUESTION, second, '--no-answers', '--out', out]);
+      expect(both.between).to.have.length(patches);
+      expect(both.questions[0]).to.deep.equal(first);
       first?.attention.forEach((share) => expect(share).to.be.within(0, 1));
     });
 

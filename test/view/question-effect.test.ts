@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { AttentionMaps } from '../../lib/qavit/types';
-import { attentionToQuestion, changeByQuestion, standingOut } from '../../lib/view/question-effect';
+import { attentionToQuestion, changeByQuestion, differenceBetween, standingOut } from '../../lib/view/question-effect';
 
 /** 1 x 2 patches behind a class token, K = 2 question tokens, two fused layers. */
 const MAPS: AttentionMaps = {
@@ -38,6 +38,13 @@ describe('view/question-effect', () => {
     // The mean is (7, 3) / 4.
     const expected = [1, 1, 0, 1].map((along) => 1 - (along ? 7 : 3) / Math.hypot(7, 3));
     alone.forEach((value, i) => expect(value).to.be.closeTo(expected[i] ?? NaN, 1e-6));
+  });
+
+  it('measures two questions against each other in units of the plain feature', () => {
+    const features = (...data: number[]) => ({ data: Float32Array.from(data), shape: [3, 2] as [number, number] });
+    const [a, b] = [features(9, 9, 1, 1, 5, 5), features(0, 0, 4, 5, 5, 5)];
+    const { values } = differenceBetween(a, b, features(1, 1, 0, 2, 3, 4), { rows: 1, columns: 2 });
+    expect(Array.from(values)).to.deep.equal([2.5, 0]);
   });
 
   it('calls features of length zero like the rest', () => {

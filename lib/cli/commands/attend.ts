@@ -11,7 +11,8 @@ import { Timer } from '../timer';
 
 const EXAMPLES = `
 The picture shows, side by side: the picture, which patches stand out to the plain ViT, and for each question how far it changes every
-patch's feature; below, the gates tanh(beta) and how much attention every patch pays to the question. --json prints all numbers.
+patch's feature; below, the gates tanh(beta), how differently two questions make the encoder see every patch, and how much attention
+every patch pays to each question. --json prints all numbers.
 
 Examples:
   $ qavit attend street.jpg "What is written on the blue sign?"
@@ -51,7 +52,7 @@ async function answersTo(
   return answers;
 }
 
-function numbers({ plain, questions, gates }: AttentionFigureInput) {
+function numbers({ plain, questions, between, gates }: AttentionFigureInput) {
   const { rows, columns } = plain;
   return {
     grid: { rows, columns },
@@ -63,6 +64,7 @@ function numbers({ plain, questions, gates }: AttentionFigureInput) {
       change: Array.from(change.values),
       attention: Array.from(attention.values),
     })),
+    ...(between && { between: Array.from(between.values) }),
   };
 }
 
