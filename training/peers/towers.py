@@ -1,7 +1,8 @@
 """PyTorch peer for bench/towers.ts.
 
 make DIR NAME    writes a random CLIP vision tower of a named size as a Hugging Face folder
-serve DIR DTYPE  loads it (eager, SDPA attention), then answers each line `run N` on stdin with the milliseconds of N forward passes, as JSON
+serve DIR DTYPE  loads it (eager, SDPA attention), then answers each line `run N` on stdin with one line of JSON: the
+                 milliseconds of N forward passes
 """
 
 import json
