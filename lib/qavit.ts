@@ -5,7 +5,7 @@ import { throwIfAborted } from './calls/abort';
 import { attendTo } from './qavit/attending';
 import { Calls } from './calls/calls';
 import { encodeAll, type EncodingContext, handedOver } from './qavit/encoding';
-import { type LoadedModel, loadModel } from './qavit/load';
+import { closeModel, type LoadedModel, loadModel } from './qavit/load';
 import { abortSignal, anything, checkOptions, integer, isPlainObject, number, oneOf } from './calls/options';
 import { alreadyLooked, LookedPicture, preparePicture } from './qavit/pictures';
 import { QuestionEncoder } from './qavit/questions';
@@ -35,6 +35,9 @@ const ASK_RULES = {
   seed: integer(0, 2 ** 53 - 1),
 };
 
+/** A model that was dropped without close() is closed when it is collected; its language model's process would live on else. */
+const forgotten = new FinalizationRegistry<LoadedModel>((loaded) => void closeModel(loaded));
+
 /**
  * A vision encoder that listens to the question: QA-ViT (Ganz et al., CVPR 2024, arXiv 2402.05472), its forward pass run in native
  * code, and the language model that answers from its visual tokens.
@@ -54,6 +57,7 @@ export class QAViT implements AsyncDisposable {
   private closing: Promise<void> | undefined;
 
   private constructor(private readonly loaded: LoadedModel) {
+    forgotten.register(this, loaded, this);
     const { engine, vision, language, padding, fingerprint } = loaded;
     this.questions = new QuestionEncoder(vision.model.questionWidth, vision.question, language);
     this.context = { engine, preprocessor: vision.preprocessor, questions: this.questions, padding, fingerprint };
@@ -205,9 +209,8 @@ export class QAViT implements AsyncDisposable {
   }
 
   private async closeAll(): Promise<void> {
-    const { engine, language, vision } = this.loaded;
-    await Promise.all([this.calls.close(), engine.device.close(), language?.close()]);
-    vision.close();
+    forgotten.unregister(this);
+    await Promise.all([this.calls.close(), closeModel(this.loaded)]);
   }
 
   private async lookAt(image: ImageInput, signal: AbortSignal): Promise<LookedPicture> {

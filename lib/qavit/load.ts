@@ -68,6 +68,12 @@ export async function loadModel(
   }
 }
 
+/** Frees everything; what runs ends with ERR_ABORTED. Idempotent. */
+export async function closeModel({ engine, language, vision }: LoadedModel): Promise<void> {
+  await Promise.all([engine.device.close(), language?.close()]);
+  vision.close();
+}
+
 function openDevice(kind: NonNullable<LoadOptions['device']>, threads: number | undefined): Device {
   if (kind.startsWith('cuda')) {
     throw expectedButFound('ERR_DEVICE', 'a build with CUDA', `device ${kind}`, 'one that computes on the CPU only');

@@ -1,4 +1,8 @@
 import { expect } from 'chai';
+import childProcess from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { type AskOptions, type ModelFolders, QAViT } from '../../lib';
 import { expectRejection } from '../support/expect-error';
 import { fixture } from '../support/paths';
@@ -110,6 +114,29 @@ describe('ask', () => {
     const other = folders('t5-tiny', { questionWidth: 24 });
     await expectRejection(QAViT.load(other), 'ERR_SHAPE', /question width Dq = 24, as the adapter takes, .* 32/);
     await expectRejection(QAViT.load({ ...folders('t5-tiny'), language: at('model', 'tower') }), 'ERR_FORMAT');
+  });
+
+  it('of a model that was forgotten ends its process', async () => {
+    const { fork } = childProcess;
+    const children: childProcess.ChildProcess[] = [];
+    childProcess.fork = ((...of: Parameters<typeof fork>) => {
+      const child = fork(...of);
+      children.push(child);
+      return child;
+    }) as typeof fork;
+    try {
+      await QAViT.load(folders('t5-tiny'));
+    } finally {
+      childProcess.fork = fork;
+    }
+    expect(children).to.have.length(1);
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    for (let i = 0; i < 200 && children[0]!.exitCode === null && children[0]!.signalCode === null; i += 1) {
+      collect();
+      await sleep(25);
+    }
+    expect(children[0]!.exitCode ?? children[0]!.signalCode).to.not.equal(null);
   });
 
   it('is loaded with a combined folder', async () => {
