@@ -1,7 +1,7 @@
 import type * as Binding from 'tokenizers';
 import type { Encoding, Tokenizer } from 'tokenizers';
 
-import { expectedButFound, QAViTError } from '../errors';
+import { expectedButFound } from '../errors';
 
 /** Token ids are u32 in the binding, which wraps other numbers round instead of refusing them. */
 export type TokenId = number;
@@ -74,8 +74,11 @@ async function loadBinding(): Promise<typeof Binding> {
   try {
     return await import('tokenizers');
   } catch (cause) {
-    const message = `Expected the package tokenizers for reading questions but received ${String(cause)}; npm install tokenizers`;
-    throw new QAViTError('ERR_UNSUPPORTED', message, { cause });
+    const reason = (cause as Error).message.split('\n')[0];
+    const what = 'the package tokenizers (npm install tokenizers)';
+    const error = expectedButFound('ERR_UNSUPPORTED', what, 'reading questions', `"${reason}"`);
+    error.cause = cause;
+    throw error;
   }
 }
 

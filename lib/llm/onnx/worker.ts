@@ -55,6 +55,8 @@ function failure(error: unknown): Reply {
 }
 
 function send(id: number, reply: Reply): void {
-  // Where the parent is gone, there is nobody to tell.
-  if (process.connected) process.send?.({ id, reply });
+  // Without a callback a failure would be thrown; it means that the parent is gone.
+  process.send?.({ id, reply }, undefined, undefined, (error) => {
+    if (error) process.exit();
+  });
 }

@@ -1,0 +1,71 @@
+import { expect } from 'chai';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { AnswerModel, Rows } from '../../lib/llm/onnx/answer-model';
+import { DecoderOnly } from '../../lib/llm/onnx/decoder-only';
+import { Embedding } from '../../lib/llm/onnx/embedding';
+import { EncoderDecoder } from '../../lib/llm/onnx/encoder-decoder';
+import { OnnxRuntime } from '../../lib/llm/onnx/onnx-runtime';
+import { joinRows } from '../../lib/llm/onnx/prompt';
+import { makeSampler } from '../../lib/llm/sampler';
+import { TextTokenizer } from '../../lib/text/tokenizer';
+import { folderOf, FORMS, readExpected, visualOf, WIDTH, type ExpectedAnswer, type Form } from './support';
+
+interface Opened {
+  tokenizer: TextTokenizer;
+  embedding: Embedding;
+  model: AnswerModel;
+  ends: number[];
+}
+
+// These graphs are tiny: here they may compute on the test's own thread, where their tokens can be seen.
+async function open(form: Form): Promise<Opened> {
+  const dir = folderOf(form);
+  const json = (name: string) => JSON.parse(readFileSync(path.join(dir, name), 'utf8')) as Record<string, unknown>;
+  const vocabularySize = json('config.json').vocab_size as number;
+  const runtime = await OnnxRuntime.start(1);
+  const embedding = await Embedding.open(runtime, dir, { width: WIDTH, vocabularySize });
+  const sizes = { width: WIDTH, vocabularySize, positions: undefined };
+  const model = form.startsWith('t5')
+    ? await EncoderDecoder.open(runtime, dir, sizes, 0)
+    : await DecoderOnly.open(runtime, dir, embedding, sizes);
+  const tokenizer = await TextTokenizer.load(path.join(dir, 'tokenizer.json'));
+  return { tokenizer, embedding, model, ends: json('generation_config.json').eos_token_id as number[] };
+}
+
+async function promptOf({ tokenizer, embedding }: Opened, answer: ExpectedAnswer): Promise<Rows> {
+  const ids = await tokenizer.encode(answer.question);
+  return joinRows([{ data: visualOf(answer).data, count: answer.rows }, await embedding.rows(ids)], WIDTH);
+}
+
+async function greedy({ model, ends }: Opened, prompt: Rows): Promise<number[]> {
+  const next = await model.read(prompt);
+  const sample = makeSampler({ temperature: 0, topP: 1, seed: 0 });
+  const said: number[] = [];
+  while (said.length < 24 && !ends.includes(said.at(-1) ?? -1)) said.push(sample(await next(said.at(-1))));
+  return said;
+}
+
+describe('language model graphs', () => {
+  for (const form of FORMS) {
+    describe(form, () => {
+      const cases = readExpected(form).cases.filter(({ prompt }) => prompt === '{question}');
+      let opened: Opened;
+      before(async () => {
+        opened = await open(form);
+      });
+
+      for (const answer of cases) {
+        it(`says PyTorch's ${answer.tokens.length} tokens behind ${answer.rows} visual ones`, async () => {
+          expect(await greedy(opened, await promptOf(opened, answer))).to.deep.equal(answer.tokens);
+        });
+      }
+
+      it('keeps the caches of answers under way apart', async () => {
+        const prompts = await Promise.all(cases.map((answer) => promptOf(opened, answer)));
+        const answers = await Promise.all(prompts.map((prompt) => greedy(opened, prompt)));
+        expect(answers).to.deep.equal(cases.map(({ tokens }) => tokens));
+      });
+    });
+  }
+});
