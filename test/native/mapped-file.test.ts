@@ -151,7 +151,7 @@ describe('native: mapped files', () => {
       expect(table).to.have.length(1);
     });
 
-    it('needs little more memory than what it packs', () => {
+    it('needs little more resident memory than what it packs', () => {
       const [count, side] = [16, 1024];
       const bytes = count * side * side * 4;
       write('large', Buffer.alloc(bytes, 1));
