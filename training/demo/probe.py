@@ -13,7 +13,7 @@ from .pretrain import patch_labels
 from .settings import Settings, device
 
 PROPERTIES = ("color", "shape", "character")
-TRAIN, HELD_OUT, STEPS, BATCH, CHUNK = 2_500, 500, 600, 1_024, 250
+TRAIN, HELD_OUT, STEPS, BATCH, CHUNK = 800, 250, 200, 1_024, 250
 
 
 def probe(settings: Settings, tower: CLIPVisionModel) -> list[dict]:
