@@ -77,8 +77,9 @@ void DeviceSession::check_open(const char* where) const {
 
 Napi::Value DeviceSession::submit(std::unique_ptr<DeviceJob> job) {
   check_open(job->where.c_str());
-  const Napi::Value promise = job->deferred.Promise();
   job->session = shared_from_this();
+  job->deferred = Napi::Promise::Deferred::New(env_);
+  const Napi::Value promise = job->deferred->Promise();
   std::unique_ptr<Job> plain = std::move(job);
   check(queue_->submit(plain));
   if (unsettled_++ == 0) hold_event_loop(true);
@@ -138,10 +139,10 @@ void DeviceSession::settle(Napi::Env env, std::unique_ptr<DeviceJob> job) {
   --unsettled_;
   try {
     check(job->status);
-    job->deferred.Resolve(job->result(env));
+    job->deferred->Resolve(job->result(env));
   } catch (...) {
     const Status status = current_exception_status(job->where.c_str());
-    job->deferred.Reject(to_js_error(env, status).Value());
+    job->deferred->Reject(to_js_error(env, status).Value());
   }
 }
 

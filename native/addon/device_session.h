@@ -14,6 +14,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -29,13 +30,13 @@ class DeviceSession;
 // A job whose end settles a promise.
 class DeviceJob : public Job {
  public:
-  explicit DeviceJob(Napi::Env env) : deferred(Napi::Promise::Deferred::New(env)) {}
-
   // On the JavaScript thread, after run() succeeded: what the promise resolves to.
   virtual Napi::Value result(Napi::Env env) = 0;
 
-  Napi::Promise::Deferred deferred;
-  std::shared_ptr<DeviceSession> session;  // set by submit()
+  // Both set by submit(): a promise that is never settled is never freed either, so a job that is not submitted must
+  // have none.
+  std::optional<Napi::Promise::Deferred> deferred;
+  std::shared_ptr<DeviceSession> session;
 };
 
 // A handle's hold on device memory, given up when the device is closed. JavaScript thread only.

@@ -27,7 +27,6 @@ class ResampleWorker : public Napi::AsyncWorker {
   }
 
   Napi::Value promise() const { return deferred_.Promise(); }
-  const image::ResampleRequest& request() const { return request_; }
 
   void Execute() override {
     try {
@@ -83,9 +82,10 @@ Napi::Value resample(const Napi::CallbackInfo& info) {
     request.filter = read_filter(object.Get("filter"));
     // Sides of at most 2^24 cannot overflow here.
     const int64_t bytes = request.width * request.height * 3;
-    auto worker = std::make_unique<ResampleWorker>(
-        info.Env(), copy_elements(object.Get("pixels"), DType::kU8, bytes, "pixels of resample"), request);
-    check(image::validate(worker->request()));
+    std::vector<uint8_t> pixels = copy_elements(object.Get("pixels"), DType::kU8, bytes, "pixels of resample");
+    request.pixels = pixels;
+    check(image::validate(request));
+    auto worker = std::make_unique<ResampleWorker>(info.Env(), std::move(pixels), request);
     const Napi::Value promise = worker->promise();
     worker.release()->Queue();  // deletes itself
     return promise;

@@ -17,7 +17,7 @@ namespace {
 class RunJob : public DeviceJob {
  public:
   RunJob(Napi::Env env, std::shared_ptr<const Plan> plan, std::vector<PlanInput> inputs)
-      : DeviceJob(env), plan_(std::move(plan)), inputs_(std::move(inputs)) {
+      : plan_(std::move(plan)), inputs_(std::move(inputs)) {
     const PlanDescription& description = plan_->description();
     where = "plan " + description.name;
     results_ = Napi::Persistent(Napi::Object(Napi::Array::New(env, description.outputs.size())));
@@ -59,7 +59,7 @@ class RunJob : public DeviceJob {
 class ReadJob : public DeviceJob {
  public:
   ReadJob(Napi::Env env, const PlanValue& value, std::shared_ptr<Buffer> buffer)
-      : DeviceJob(env), buffer_(std::move(buffer)), bytes_(value.bytes()) {
+      : buffer_(std::move(buffer)), bytes_(value.bytes()) {
     where = "Device.read";
     array_ = Napi::Persistent(make_array(env, value.dtype, value.elements(), where, &host_).As<Napi::Object>());
   }

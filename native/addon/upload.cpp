@@ -27,9 +27,7 @@ struct Item {
 
 class UploadJob : public DeviceJob {
  public:
-  UploadJob(Napi::Env env, std::vector<Item> items) : DeviceJob(env), items_(std::move(items)) {
-    where = "Device.upload";
-  }
+  explicit UploadJob(std::vector<Item> items) : items_(std::move(items)) { where = "Device.upload"; }
 
   Status run(const AbortToken& token) override {
     // One block for all parameters read from files, and no more than the largest of them.
@@ -123,7 +121,7 @@ Napi::Value upload(const std::shared_ptr<DeviceSession>& session, Napi::Value it
   for (uint32_t i = 0; i < array.Length(); ++i) {
     read.push_back(read_item(session->backend(), array[i], "items[" + std::to_string(i) + "] of Device.upload"));
   }
-  auto job = std::make_unique<UploadJob>(session->env(), std::move(read));
+  auto job = std::make_unique<UploadJob>(std::move(read));
   job->abort = read_abort(abort, "abort of Device.upload");
   return session->submit(std::move(job));
 }
