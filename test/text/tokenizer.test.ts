@@ -41,7 +41,7 @@ describe('tokenizer', () => {
 
   it('keeps cuts of concurrent calls apart', async () => {
     const tokenizer = await TextTokenizer.load(T5);
-    const lengths = Array.from({ length: 20 }, (_, i) => i + 1);
+    const lengths = Array.from({ length: 12 }, (_, i) => i + 1);
     const cut = await Promise.all(lengths.map((length) => tokenizer.encode(TEXT, length)));
     expect(cut.map((ids) => ids.length)).to.deep.equal(lengths);
   });
