@@ -9,9 +9,15 @@ const root = join(__dirname, '..');
 
 function run(what, command, args) {
   process.stderr.write(`[qavit] ${what}\n`);
-  const result = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], shell: process.platform === 'win32' });
+  const result = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    shell: process.platform === 'win32',
+  });
   if (result.status !== 0) {
-    process.stderr.write(`[qavit] '${[command, ...args].join(' ')}' failed${result.error ? `: ${result.error.message}` : ''}\n`);
+    process.stderr.write(
+      `[qavit] '${[command, ...args].join(' ')}' failed${result.error ? `: ${result.error.message}` : ''}\n`,
+    );
     process.exit(result.status ?? 1);
   }
 }
