@@ -6,6 +6,9 @@
 //
 // Why not the one-pass form that rescales its sums: it exists to avoid a score matrix in memory, and here a tile's
 // scores never leave the cache, while rescaling would cost a multiplication per output element and key panel.
+// 16 heads of 577 x 609 x 64 take 15.2 ms in f32 and 8.3 ms in bf16 on one Zen 4 thread (80% and 74% of the
+// register-only peak); what is missing is the exponentials, about 11 instructions for 16 of them in bf16, and the
+// packing, 3%.
 //
 // Keys are padded to whole vectors with zeros; their scores are overwritten with -inf, so their weights are exactly 0
 // against values that are 0. A row whose scores contain NaN or +inf, or are all -inf, becomes NaN, as the formula has

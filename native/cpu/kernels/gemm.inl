@@ -10,6 +10,10 @@
 // For each panel all tiles are visited, so the panel (128 KiB at 1,024 units) stays in the level-2 cache while tiles
 // stream through. The order of additions for an output element depends on nothing but the inner dimension: results are
 // the same bits whatever the tile height, the batch position or the number of threads.
+//
+// Share of the register-only peak, one Zen 4 thread, M = 577 (bench/kernels.ts): f32 1024 -> 3072 94%, 4096 -> 1024
+// 89%, with GELU 92%; bf16 93%, 92%, 89%. Blocking the inner dimension outside the tile loop, so that a tile fits level
+// 1, was not needed: with 28 multiply-adds a unit, level 2 feeds the loop at a fifth of its bandwidth.
 
 constexpr int64_t kBlockUnits = 1024;
 
@@ -110,7 +114,7 @@ QAVIT_NOINLINE void finish_tile(const GemmBlock& g, int height, int64_t row, int
 }
 
 // Asks for the lines that finish_tile will touch while the multiplication runs: rows of y lie a row stride apart, so
-// their misses would come one after the other.
+// their misses would come one after the other. Takes 1024 -> 1024 with an f32 residual from 82% to 93% of peak in bf16.
 QAVIT_INLINE void prefetch_tile(const GemmBlock& g, int height, int64_t row, int64_t column, int valid) {
   const int64_t place = g.column_offset + column;
   for (int i = 0; i < height; ++i) {
