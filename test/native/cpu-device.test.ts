@@ -5,7 +5,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadAddon } from '../../lib/binding/load';
-import type { Device, DeviceOptions, WeightUpload } from '../../lib/binding/native';
+import type { CpuIsa, Device, DeviceOptions, WeightUpload } from '../../lib/binding/native';
 import { fromBf16, toBf16 } from '../support/bf16';
 import { expectRejection, expectThrow } from '../support/expect-error';
 import { PlanWriter } from '../support/plan-writer';
@@ -128,6 +128,21 @@ describe('native: CPU devices', () => {
       expect(Buffer.compare(bytesOf(first), bytesOf(again)), `run ${i}`).to.equal(0);
     }
     await device.close();
+  });
+});
+
+describe('native: cpuPeak', () => {
+  it('measures a speed', () => {
+    expect(addon.cpuPeak('generic', 'f32', 1)).to.be.within(0.1, 10_000);
+  });
+
+  it('refuses what it does not know', () => {
+    expectThrow(() => addon.cpuPeak('neon' as CpuIsa, 'f32', 1), 'ERR_UNSUPPORTED');
+    expectThrow(() => addon.cpuPeak('generic', 'u8' as 'f32', 1), 'ERR_DTYPE');
+    for (const threads of [0, 257, 1.5, NaN]) {
+      expectThrow(() => addon.cpuPeak('generic', 'f32', threads), 'ERR_ARGUMENT');
+    }
+    expectThrow(() => (addon.cpuPeak as () => number)(), 'ERR_ARGUMENT');
   });
 });
 
