@@ -19,48 +19,72 @@ describe('native: plans', () => {
 
   describe('arena', () => {
     /**
-     * A random plan of copies whose every value is read again later, and what it must compute. Reads go through column and row
-     * slices too: a slice must keep the whole value alive.
+     * A random plan of copies, and what it must compute. At each step a value is made from a slice of a living one, which may be the
+     * last use of that one, or a living one is handed out whole: every byte of it must have lasted until then.
      */
     function randomPlan(seed: number) {
       const next = random(seed);
       const plan = new PlanWriter(`random ${seed}`);
       const width = 16;
-      const input = plan.input([1, 4, width]);
-      const data = floats(next, 4 * width);
+      const height = 12;
+      const input = plan.input([1, height, width]);
+      const data = floats(next, height * width);
       const contents = new Map<number, Float32Array>([[input, data]]);
       const lastRead = new Map<number, number>();
       const born = new Map<number, number>();
+      /** A random slice of `from`, of the size of one entry of `to`, into each of its entries. */
       const copy = (from: number, to: number): void => {
-        const [, rows, cols] = plan.values[to]!.shape;
+        const shape = plan.values[to]!.shape;
+        const [batch, rows, cols] = shape;
         const source = contents.get(from)!;
-        const sourceCols = plan.values[from]!.shape[2];
-        const firstRow = integer(next, 0, plan.values[from]!.shape[1] - rows);
+        const [sourceBatch, sourceRows, sourceCols] = plan.values[from]!.shape;
+        const entry = integer(next, 0, sourceBatch - 1);
+        const firstRow = integer(next, 0, sourceRows - rows);
         const firstCol = integer(next, 0, sourceCols - cols);
-        const view = { ...plan.whole(from), offset: firstRow * sourceCols + firstCol, shape: [1, rows, cols] as Shape };
+        const offset = (entry * sourceRows + firstRow) * sourceCols + firstCol;
         born.set(to, plan.ops.length);
         lastRead.set(from, plan.ops.length);
-        plan.op('copy', { x: view, y: to });
-        const result = new Float32Array(rows * cols);
-        for (let r = 0; r < rows; r += 1) {
-          for (let c = 0; c < cols; c += 1) result[r * cols + c] = source[(firstRow + r) * sourceCols + firstCol + c]!;
-        }
+        plan.op('copy', { x: { value: from, offset, shape, batchStride: 0, rowStride: sourceCols }, y: to });
+        const result = new Float32Array(batch * rows * cols);
+        result.forEach((_, i) => {
+          const [row, col] = [Math.floor(i / cols) % rows, i % cols];
+          result[i] = source[offset + row * sourceCols + col]!;
+        });
         contents.set(to, result);
       };
+      /** The whole of `from`. */
+      const copyWhole = (from: number, to: number): void => {
+        lastRead.set(from, plan.ops.length);
+        plan.op('copy', { x: from, y: to });
+        contents.set(to, contents.get(from)!);
+      };
       const made: number[] = [];
-      for (let i = 0; i < integer(next, 3, 25); i += 1) {
-        const from = made.length > 0 && next() < 0.8 ? made[integer(next, 0, made.length - 1)]! : input;
+      const outputs: number[] = [];
+      const alive: { value: number; handedOut: boolean }[] = [];
+      const steps = integer(next, 5, 60);
+      const any = () => alive[integer(next, 0, alive.length - 1)];
+      const make = (): void => {
+        const parent = next() < 0.8 ? any() : undefined;
+        const from = parent?.value ?? input;
         const [, rows, cols] = plan.values[from]!.shape;
-        const to = plan.intermediate([1, integer(next, 1, rows), integer(next, 1, cols)]);
+        const to = plan.intermediate([integer(next, 1, 3), integer(next, 1, rows), integer(next, 1, cols)]);
         copy(from, to);
+        if (parent?.handedOut && next() < 0.7) alive.splice(alive.indexOf(parent), 1);
         made.push(to);
+        alive.push({ value: to, handedOut: false });
+      };
+      const handOut = (entry: { value: number; handedOut: boolean }): void => {
+        const output = plan.output(plan.values[entry.value]!.shape);
+        copyWhole(entry.value, output);
+        outputs.push(output);
+        entry.handedOut = true;
+      };
+      for (let step = 0; step < steps; step += 1) {
+        const entry = any();
+        if (entry && !entry.handedOut && next() < 0.6) handOut(entry);
+        else make();
       }
-      const outputs = made.map((value) => {
-        const output = plan.output(plan.values[value]!.shape);
-        copy(value, output);
-        // Exactly the value, not a slice of it: every byte counts.
-        return output;
-      });
+      alive.filter(({ handedOut }) => !handedOut).forEach(handOut);
       return { plan, data, contents, made, outputs, born, lastRead };
     }
 
@@ -135,6 +159,20 @@ describe('native: plans', () => {
       const { arenaBytes } = device.compile(plan.describe(), weights);
       // The widest moment: stream or its successor twice, and the MLP's hidden rows.
       expect(arenaBytes).to.equal(4 * rows * (2 * width + hidden));
+    });
+
+    it('gives a value that nobody reads a place of its own', async () => {
+      const plan = new PlanWriter('unread');
+      const x = plan.input([1, 1, 64]);
+      const kept = plan.intermediate([1, 1, 64]);
+      const unread = plan.intermediate([4, 1, 64]);
+      plan.op('copy', { x, y: kept });
+      plan.op('copy', { x: { ...plan.whole(x), shape: [4, 1, 64], batchStride: 0 }, y: unread });
+      plan.op('copy', { x: kept, y: plan.output([1, 1, 64]) });
+      const compiled = compile(plan);
+      expect(compiled.arenaBytes).to.equal(5 * 256);
+      const data = floats(random(1), 64);
+      expect(Array.from((await device.run(compiled, [data]))[0] as Float32Array)).to.deep.equal(Array.from(data));
     });
 
     it('gives an unused value no place', () => {
