@@ -137,7 +137,7 @@ export interface Device {
   close(): Promise<void>;
 }
 
-/** A file mapped read-only. Reads outside it are ERR_FORMAT. */
+/** A file read by region, never loaded whole; safe when it is truncated meanwhile (ERR_FORMAT, as for reads outside it). */
 export interface MappedFile {
   readonly path: string;
   readonly size: number;
