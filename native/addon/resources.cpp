@@ -4,18 +4,6 @@ namespace qavit::addon {
 
 namespace {
 
-const char* role_name(WeightRole role) {
-  switch (role) {
-    case WeightRole::kMatrix:
-      return "matrix";
-    case WeightRole::kVector:
-      return "vector";
-    case WeightRole::kTable:
-      return "table";
-  }
-  return "";
-}
-
 Napi::Number number(Napi::Env env, size_t value) { return Napi::Number::New(env, static_cast<double>(value)); }
 
 // DeviceTensor.dispose

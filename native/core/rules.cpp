@@ -6,18 +6,6 @@ namespace qavit {
 
 namespace {
 
-const char* role_name(WeightRole role) {
-  switch (role) {
-    case WeightRole::kMatrix:
-      return "matrix";
-    case WeightRole::kVector:
-      return "vector";
-    case WeightRole::kTable:
-      return "table";
-  }
-  return "";
-}
-
 std::string strides_of(const View& view) {
   return "strides " + std::to_string(view.batch_stride) + ", " + std::to_string(view.row_stride) + " over " +
          to_string(shape_of(view));

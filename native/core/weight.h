@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "core/dtype.h"
 
@@ -15,6 +16,9 @@ enum class WeightRole : uint8_t {
   kVector,  // [n]: bias, layer-norm gain, ...; always f32
   kTable,   // [rows, cols]: read by row (position table f32, embedding table f32 or bf16)
 };
+
+// "matrix", "vector" or "table".
+const char* role_name(WeightRole role);
 
 class Weight {
  public:
@@ -35,5 +39,18 @@ struct WeightSource {
   WeightRole role = WeightRole::kVector;
   DType compute_dtype = DType::kF32;  // what kMatrix and kTable are kept in; rounded once, to nearest even
 };
+
+// Element i of a source, which may lie at any address.
+inline float read_element(const WeightSource& source, int64_t i) {
+  const char* at = static_cast<const char*>(source.data) + i * static_cast<int64_t>(dtype_size(source.dtype));
+  if (source.dtype == DType::kF32) {
+    float value;
+    std::memcpy(&value, at, sizeof value);
+    return value;
+  }
+  uint16_t bits;
+  std::memcpy(&bits, at, sizeof bits);
+  return source.dtype == DType::kBF16 ? bf16_to_f32(bits) : f16_to_f32(bits);
+}
 
 }  // namespace qavit

@@ -1,25 +1,11 @@
 #include "cpu/packed_weight.h"
 
 #include <algorithm>
-#include <cstring>
 #include <new>
 
 namespace qavit::cpu {
 
 namespace {
-
-// Reads element i of a dense array that may lie at any address.
-float read_element(const WeightSource& source, int64_t i) {
-  const char* at = static_cast<const char*>(source.data) + i * static_cast<int64_t>(dtype_size(source.dtype));
-  if (source.dtype == DType::kF32) {
-    float value;
-    std::memcpy(&value, at, sizeof value);
-    return value;
-  }
-  uint16_t bits;
-  std::memcpy(&bits, at, sizeof bits);
-  return source.dtype == DType::kBF16 ? bf16_to_f32(bits) : f16_to_f32(bits);
-}
 
 Status pack_matrix(Context& context, const WeightSource& source, PackedWeight* w) {
   const KernelTable& kernels = context.kernels;

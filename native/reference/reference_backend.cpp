@@ -16,18 +16,6 @@ Status only_f32_and_bf16(const std::string& what, const std::string& where, DTyp
   return expected(ErrorCode::kDType, what + " in f32 or bf16", where, dtype_name(dtype));
 }
 
-float source_element(const WeightSource& source, int64_t i) {
-  const char* at = static_cast<const char*>(source.data) + i * static_cast<int64_t>(dtype_size(source.dtype));
-  if (source.dtype == DType::kF32) {
-    float value;
-    std::memcpy(&value, at, sizeof value);
-    return value;
-  }
-  uint16_t bits;
-  std::memcpy(&bits, at, sizeof bits);
-  return source.dtype == DType::kBF16 ? bf16_to_f32(bits) : f16_to_f32(bits);
-}
-
 struct Run {
   void operator()(const PatchEmbedParams& p) const { patch_embed(p); }
   void operator()(const LayerNormParams& p) const { layer_norm(p); }
@@ -52,7 +40,7 @@ class ReferenceBackend : public Backend {
     const int64_t elements = checked_elements(source.shape, DType::kF32).value_or(0);
     made->values.reserve(static_cast<size_t>(elements));
     for (int64_t i = 0; i < elements; ++i) {
-      const float value = source_element(source, i);
+      const float value = read_element(source, i);
       made->values.push_back(dtype == DType::kBF16 ? bf16_to_f32(f32_to_bf16(value)) : value);
     }
     made->role = source.role;
