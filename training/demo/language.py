@@ -4,12 +4,13 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import T5Config, T5ForConditionalGeneration
 
+from qavit_torch.questions import normalize_question
+
 from .questions import words
 from .settings import Settings
 
 PAD, EOS, UNKNOWN = 0, 1, 2
 MAX_QUESTION_TOKENS = 30
-REMOVED = str.maketrans("", "", '.!"()*#:;~')  # the published normalisation of a question
 
 
 def build_tokenizer() -> Tokenizer:
@@ -41,10 +42,6 @@ def build_language(settings: Settings) -> T5ForConditionalGeneration:
             attn_implementation="eager",  # a fifth faster than fused attention on a CPU, at this size
         )
     )
-
-
-def normalize_question(text: str) -> str:
-    return " ".join(text.lower().translate(REMOVED).rstrip().split(" ")[:50])
 
 
 def tokenize(

@@ -9,9 +9,11 @@ from PIL import Image
 from tokenizers import Tokenizer
 from transformers import CLIPImageProcessor
 
+from qavit_torch.questions import normalize_question
+
 from .data import normalize, shrink
 from .evaluate import held_out_questions
-from .language import EOS, PAD, normalize_question, tokenize
+from .language import EOS, PAD, tokenize
 from .reader import MAX_ANSWER_TOKENS, Reader, text_of
 from .scenes import make_scene, render
 from .settings import HELD_OUT_SEEDS, MODEL, Settings, device
