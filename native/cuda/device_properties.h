@@ -1,0 +1,17 @@
+// What kernels are chosen by. Read once when a device is opened.
+#pragma once
+
+#include <cstddef>
+
+namespace qavit::cuda {
+
+struct DeviceProperties {
+  int ordinal = 0;
+  int compute_capability = 0;  // 80, 90, 120: major * 10 + minor
+  int multiprocessors = 0;
+  size_t shared_bytes_per_block = 0;  // with opt-in
+  size_t l2_bytes = 0;
+  bool emulated = false;  // the CPU emulation: portable kernels only, no TMA, no wgmma
+};
+
+}  // namespace qavit::cuda
