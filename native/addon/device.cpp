@@ -12,15 +12,17 @@
 #include "cpu/cpu_backend.h"
 #include "reference/reference_backend.h"
 
+#ifdef QAVIT_CUDA
+#include "cuda/cuda_backend.h"
+#endif
+
 namespace qavit::addon {
 
 namespace {
 
-std::shared_ptr<Backend> make_backend(const Napi::Value& value) {
-  const std::string where = "options of Device";
-  const Napi::Object options = read_object(value, where);
-  only_keys(options, {"kind", "threads", "isa"}, where);
-  const size_t kind = read_choice(options.Get("kind"), "kind of Device", {"cpu", "reference", "cuda"});
+constexpr int64_t kMaxOrdinal = 999;
+
+cpu::CpuOptions read_cpu_options(const Napi::Object& options) {
   cpu::CpuOptions cpu_options;
   const Napi::Value threads = options.Get("threads");
   const Napi::Value isa = options.Get("isa");
@@ -30,12 +32,44 @@ std::shared_ptr<Backend> make_backend(const Napi::Value& value) {
     constexpr const char* kIsas[] = {"generic", "avx2", "avx512", "avx512bf16"};
     cpu_options.isa = kIsas[read_choice(isa, "isa of Device", {"generic", "avx2", "avx512", "avx512bf16"})];
   }
-  if (kind == 1) return reference::make_reference_backend();
-  if (kind == 2) reject(ErrorCode::kUnsupported, "a build with CUDA", "kind of Device 'cuda'", "one without");
+  return cpu_options;
+}
+
+std::shared_ptr<Backend> make_cpu(const cpu::CpuOptions& options) {
   Status status;
-  std::shared_ptr<Backend> backend = cpu::make_cpu_backend(cpu_options, &status);
+  std::shared_ptr<Backend> backend = cpu::make_cpu_backend(options, &status);
   check(status);
   return backend;
+}
+
+std::shared_ptr<Backend> make_cuda(const Napi::Object& options) {
+  const Napi::Value ordinal = options.Get("ordinal");
+  const Napi::Value graphs = options.Get("graphs");
+  const int64_t number = absent(ordinal) ? 0 : read_integer(ordinal, "ordinal of Device", 0, kMaxOrdinal);
+  const bool replayed = absent(graphs) || read_boolean(graphs, "graphs of Device");
+#ifdef QAVIT_CUDA
+  Status status;
+  std::shared_ptr<Backend> backend = cuda::make_cuda_backend({static_cast<int>(number), replayed}, &status);
+  check(status);
+  return backend;
+#else
+  static_cast<void>(replayed);
+  reject(ErrorCode::kUnsupported, "a build with CUDA", "device cuda:" + std::to_string(number),
+         "one that computes on the CPU only");
+#endif
+}
+
+std::shared_ptr<Backend> make_backend(const Napi::Value& value) {
+  const std::string where = "options of Device";
+  const Napi::Object options = read_object(value, where);
+  const size_t kind = read_choice(options.Get("kind"), "kind of Device", {"cpu", "reference", "cuda"});
+  if (kind == 2) {
+    only_keys(options, {"kind", "ordinal", "graphs"}, where);
+    return make_cuda(options);
+  }
+  only_keys(options, {"kind", "threads", "isa"}, where);
+  const cpu::CpuOptions cpu_options = read_cpu_options(options);
+  return kind == 0 ? make_cpu(cpu_options) : reference::make_reference_backend();
 }
 
 Napi::Object info_of(Napi::Env env, const DeviceInfo& info) {
@@ -44,6 +78,7 @@ Napi::Object info_of(Napi::Env env, const DeviceInfo& info) {
   object.Set("name", info.name);
   object.Set("isa", info.isa);
   object.Set("threads", info.threads);
+  if (info.ordinal >= 0) object.Set("ordinal", info.ordinal);
   Napi::Array dtypes = Napi::Array::New(env, info.dtypes.size());
   for (size_t i = 0; i < info.dtypes.size(); ++i)
     dtypes[static_cast<uint32_t>(i)] = Napi::String::New(env, dtype_name(info.dtypes[i]));

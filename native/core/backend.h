@@ -21,6 +21,7 @@ struct DeviceInfo {
   std::string isa;            // "generic" | "avx2" | "avx512" | "avx512bf16"; "" elsewhere
   int threads = 1;            // compute threads, the queue thread included
   std::vector<DType> dtypes;  // dtypes this device computes in, fastest first
+  int ordinal = -1;           // which of several GPUs; -1 elsewhere
 };
 
 // A dense block of device memory.

@@ -38,4 +38,28 @@ float f16_to_f32(uint16_t bits) {
   return value;
 }
 
+uint16_t f32_to_f16(float value) {
+  uint32_t wide;
+  std::memcpy(&wide, &value, sizeof wide);
+  const uint32_t sign = (wide >> 16) & 0x8000u;
+  const uint32_t magnitude = wide & 0x7fffffffu;
+  uint32_t narrow;
+  if (magnitude > 0x7f800000u) {
+    narrow = 0x7e00u | ((magnitude >> 13) & 0x3ffu);
+  } else if (magnitude >= 0x477ff000u) {  // 65520: halfway between the largest half and what would be the next
+    narrow = 0x7c00u;
+  } else if (magnitude >= 0x38800000u) {  // 2^-14, the smallest normal half
+    narrow = (magnitude - (112u << 23) + 0xfffu + ((magnitude >> 13) & 1u)) >> 13;
+  } else {
+    // A subnormal counts in steps of 2^-24, which is what the last bit of an f32 in [0.5, 1) is worth: the addition
+    // rounds as wanted.
+    float shifted;
+    std::memcpy(&shifted, &magnitude, sizeof shifted);
+    shifted += 0.5f;
+    std::memcpy(&narrow, &shifted, sizeof narrow);
+    narrow -= 0x3f000000u;
+  }
+  return static_cast<uint16_t>(sign | narrow);
+}
+
 }  // namespace qavit

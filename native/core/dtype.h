@@ -45,4 +45,7 @@ inline uint16_t f32_to_bf16(float value) {
 // IEEE half, subnormals included. Weights may be stored in f16; the CPU converts them while packing.
 float f16_to_f32(uint16_t bits);
 
+// Round to nearest even, subnormals included; NaN stays NaN, and what rounds beyond 65504 becomes infinity.
+uint16_t f32_to_f16(float value);
+
 }  // namespace qavit

@@ -1,6 +1,6 @@
 // The operations of a forward pass, one params POD each. This is the contract between graph/ (which describes), core/
 // (which validates and plans) and the backends (which compute). Symbols: B batch, M visual tokens, K question tokens, C
-// width, H heads, D head width. Activations are f32 or bf16 unless said otherwise; accumulation and statistics are
+// width, H heads, D head width. Activations are f32, bf16 or f16 unless said otherwise; accumulation and statistics are
 // always f32.
 #pragma once
 

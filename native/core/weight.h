@@ -12,9 +12,9 @@
 namespace qavit {
 
 enum class WeightRole : uint8_t {
-  kMatrix,  // [groups, out, in]: the W of y = x W^T, packed; dtype f32 or bf16
+  kMatrix,  // [groups, out, in]: the W of y = x W^T, packed; dtype f32, bf16 or (GPUs, reference) f16
   kVector,  // [n]: bias, layer-norm gain, ...; always f32
-  kTable,   // [rows, cols]: read by row (position table f32, embedding table f32 or bf16)
+  kTable,   // [rows, cols]: read by row (position table f32, embedding table like a matrix)
 };
 
 // "matrix", "vector" or "table".

@@ -22,7 +22,8 @@ struct Launch {
   size_t workspace_bytes;
 };
 
-// Ok, or the error as Status: ERR_OUT_OF_MEMORY for memory, ERR_DEVICE for the rest. `where` is the operation.
+// Ok, or the error as Status: ERR_OUT_OF_MEMORY for memory, ERR_UNSUPPORTED where nothing in this build runs on the
+// GPU, ERR_DEVICE for the rest. `where` is the operation.
 Status check(cudaError_t error, const char* where);
 
 // kernel<<<grid, block, shared_bytes, stream>>>(arguments...), with the opt-in that more than 48 KiB of dynamic shared
@@ -31,12 +32,16 @@ template <typename... Parameters, typename... Arguments>
 Status launch(const Launch& context, const char* where, void (*kernel)(Parameters...), dim3 grid, dim3 block,
               size_t shared_bytes, Arguments... arguments) {
 #ifdef QAVIT_CUDA_EMULATION
-  return check(emulation::launch(kernel, grid, block, shared_bytes, static_cast<Parameters>(arguments)...), where);
+  return check(
+      emulation::enqueue(
+          context.stream,
+          [=] { return emulation::launch(kernel, grid, block, shared_bytes, static_cast<Parameters>(arguments)...); }),
+      where);
 #else
   if (shared_bytes > 48 * 1024) {
-    const cudaError_t error = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                                                   cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                   static_cast<int>(shared_bytes));
+    const cudaError_t error =
+        cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             static_cast<int>(shared_bytes));
     if (error != cudaSuccess) return check(error, where);
   }
   cudaLaunchConfig_t config = {};

@@ -5,6 +5,7 @@
 
 #ifdef QAVIT_CUDA_EMULATION
 #include "cuda/emulation/cuda_runtime.h"
+#include "cuda/emulation/host_api.h"
 #else
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>

@@ -29,11 +29,13 @@ inline std::vector<double> load_row(const View& view, int64_t b, int64_t r) {
   return row;
 }
 
-// Rounds once to f32 and, where the view asks for it, once more to bf16: what a kernel with f32 accumulators does.
+// Rounds once to f32 and, where the view asks for it, once more to 16 bits: what a kernel with f32 accumulators does.
 inline void store(const View& view, int64_t b, int64_t r, int64_t c, double value) {
   const auto narrow = static_cast<float>(value);
   if (view.dtype == DType::kBF16) {
     view.row<uint16_t>(b, r)[c] = f32_to_bf16(narrow);
+  } else if (view.dtype == DType::kF16) {
+    view.row<uint16_t>(b, r)[c] = f32_to_f16(narrow);
   } else {
     view.row<float>(b, r)[c] = narrow;
   }

@@ -4,7 +4,6 @@
 
 #include "core/host_buffer.h"
 #include "core/shape.h"
-#include "core/visit.h"
 #include "reference/elements.h"
 #include "reference/operations.h"
 
@@ -12,8 +11,10 @@ namespace qavit::reference {
 
 namespace {
 
-Status only_f32_and_bf16(const std::string& what, const std::string& where, DType dtype) {
-  return expected(ErrorCode::kDType, what + " in f32 or bf16", where, dtype_name(dtype));
+float rounded_to(DType dtype, float value) {
+  if (dtype == DType::kBF16) return bf16_to_f32(f32_to_bf16(value));
+  if (dtype == DType::kF16) return f16_to_f32(f32_to_f16(value));
+  return value;
 }
 
 struct Run {
@@ -29,19 +30,18 @@ struct Run {
 
 class ReferenceBackend : public Backend {
  public:
-  DeviceInfo info() const override { return {"reference", "reference", "", 1, {DType::kF32, DType::kBF16}}; }
+  DeviceInfo info() const override {
+    return {"reference", "reference", "", 1, {DType::kF32, DType::kBF16, DType::kF16}};
+  }
 
   Status upload(const WeightSource& source, std::shared_ptr<Weight>* weight) override {
     const bool vector = source.role == WeightRole::kVector;
     const DType dtype = vector ? DType::kF32 : source.compute_dtype;
-    if (dtype != DType::kF32 && dtype != DType::kBF16)
-      return only_f32_and_bf16("a weight", "the reference backend", dtype);
     auto made = std::make_shared<DenseWeight>();
     const int64_t elements = checked_elements(source.shape, DType::kF32).value_or(0);
     made->values.reserve(static_cast<size_t>(elements));
     for (int64_t i = 0; i < elements; ++i) {
-      const float value = read_element(source, i);
-      made->values.push_back(dtype == DType::kBF16 ? bf16_to_f32(f32_to_bf16(value)) : value);
+      made->values.push_back(rounded_to(dtype, read_element(source, i)));
     }
     made->role = source.role;
     made->dtype = dtype;
@@ -65,19 +65,7 @@ class ReferenceBackend : public Backend {
     return Status();
   }
 
-  Status supports(const OpParams& params) const override {
-    Status status;
-    std::visit(
-        [&](const auto& p) {
-          for_each_view(p, [&](const View& view, const char* name, Access, bool) {
-            if (view.present() && view.dtype == DType::kF16 && status.ok()) {
-              status = only_f32_and_bf16(name, op_name(params), view.dtype);
-            }
-          });
-        },
-        params);
-    return status;
-  }
+  Status supports(const OpParams&) const override { return Status(); }
 
   Status run(const OpParams& params) override {
     std::visit(Run{}, params);

@@ -1,0 +1,110 @@
+#include "cuda/context.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "cuda/devices.h"
+#include "cuda/launch.h"
+
+namespace qavit::cuda {
+
+namespace {
+
+// Freed memory the pool keeps for the next request instead of giving it back at every wait: the tensors kept on the GPU
+// by some dozen requests in flight.
+constexpr uint64_t kPoolKeeps = uint64_t{256} << 20;
+
+}  // namespace
+
+Context::~Context() {
+  if (stream_ == nullptr) return;
+  // Errors say that the GPU is lost or the process is ending: nothing is left to give back then.
+  (void)cudaSetDevice(properties_.ordinal);
+  (void)cudaStreamSynchronize(stream_);
+  if (pool_ != nullptr) (void)cudaMemPoolDestroy(pool_);
+  (void)cudaStreamDestroy(stream_);
+  (void)cudaGetLastError();
+}
+
+Status Context::open() {
+  QAVIT_RETURN_IF_ERROR(check_not_lost(properties_.ordinal));
+  constexpr const char* kWhere = "opening the GPU";
+  QAVIT_RETURN_IF_ERROR(settle(check(cudaSetDevice(properties_.ordinal), kWhere)));
+  if (stream_ != nullptr) return Status();
+  QAVIT_RETURN_IF_ERROR(make_pool());
+  return check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), kWhere);
+}
+
+Status Context::make_pool() {
+  if (pool_ != nullptr) return Status();  // an earlier open() failed after this
+  constexpr const char* kWhere = "the GPU's memory pool";
+  int supported = 0;
+  QAVIT_RETURN_IF_ERROR(
+      check(cudaDeviceGetAttribute(&supported, cudaDevAttrMemoryPoolsSupported, properties_.ordinal), kWhere));
+  if (supported == 0) return Status();
+  cudaMemPoolProps description = {};
+  description.allocType = cudaMemAllocationTypePinned;
+  description.location.type = cudaMemLocationTypeDevice;
+  description.location.id = properties_.ordinal;
+  QAVIT_RETURN_IF_ERROR(check(cudaMemPoolCreate(&pool_, &description), kWhere));
+  uint64_t keeps = kPoolKeeps;
+  return check(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keeps), kWhere);
+}
+
+Status Context::synchronize(const char* where) { return settle(check(cudaStreamSynchronize(stream_), where)); }
+
+Status Context::settle(Status status) {
+  if (status.code() != ErrorCode::kDevice || stream_ == nullptr) return status;
+  // An error that only concerns one call is gone now; one that ended the context comes back.
+  const cudaError_t again = cudaStreamQuery(stream_);
+  (void)cudaGetLastError();
+  if (again != cudaSuccess && again != cudaErrorNotReady) mark_lost(properties_.ordinal, status);
+  return status;
+}
+
+Status Context::allocate(size_t bytes, const char* where, void** memory) {
+  QAVIT_RETURN_IF_ERROR(open());
+  bytes = std::max<size_t>(bytes, 1);
+  const auto take = [&] {
+    return pool_ != nullptr ? cudaMallocFromPoolAsync(memory, bytes, pool_, stream_) : cudaMalloc(memory, bytes);
+  };
+  cudaError_t error = take();
+  if (error == cudaErrorMemoryAllocation && pool_ != nullptr) {
+    // What was freed but is still kept by the pool, in pieces too small, may be what is missing.
+    (void)cudaGetLastError();
+    QAVIT_RETURN_IF_ERROR(synchronize(where));
+    QAVIT_RETURN_IF_ERROR(check(cudaMemPoolTrimTo(pool_, 0), where));
+    error = take();
+  }
+  if (error != cudaErrorMemoryAllocation) return settle(check(error, where));
+  (void)cudaGetLastError();
+  size_t free = 0, total = 0;
+  (void)cudaMemGetInfo(&free, &total);
+  return expected(ErrorCode::kOutOfMemory, std::to_string(bytes) + " bytes of GPU memory", where,
+                  std::to_string(free) + " free of " + std::to_string(total));
+}
+
+void Context::free(void* memory) {
+  const std::lock_guard<std::mutex> lock(capture_mutex_);
+  (void)cudaSetDevice(properties_.ordinal);  // this may be a thread that never called CUDA
+  (void)(pool_ != nullptr ? cudaFreeAsync(memory, stream_) : cudaFree(memory));
+  (void)cudaGetLastError();
+}
+
+Status DeviceMemory::allocate(const std::shared_ptr<Context>& context, size_t bytes, const char* where) {
+  reset();
+  QAVIT_RETURN_IF_ERROR(context->allocate(bytes, where, &data_));
+  context_ = context;
+  bytes_ = bytes;
+  return Status();
+}
+
+void DeviceMemory::reset() {
+  if (context_) context_->free(data_);
+  context_.reset();
+  data_ = nullptr;
+  bytes_ = 0;
+}
+
+}  // namespace qavit::cuda

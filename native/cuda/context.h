@@ -1,0 +1,73 @@
+// Context: one backend's hold on a GPU: its stream, and the memory that is taken and given back in the stream's order.
+//
+// Threads. open() and everything that enqueues belongs to the queue thread. Memory may be freed on any thread, which
+// the mutex keeps out of a capture: a free enqueued on a stream that is being captured would become part of the graph.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "core/status.h"
+#include "cuda/device_properties.h"
+#include "cuda/runtime.h"
+
+namespace qavit::cuda {
+
+class Context : public std::enable_shared_from_this<Context> {
+ public:
+  Context(const DeviceProperties& properties, std::string name) : properties_(properties), name_(std::move(name)) {}
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  const DeviceProperties& properties() const { return properties_; }
+  const std::string& name() const { return name_; }
+  cudaStream_t stream() const { return stream_; }
+  std::mutex& capture_mutex() { return capture_mutex_; }
+
+  // Makes this thread work on the GPU; at the first call also the stream. ERR_DEVICE once the GPU is lost.
+  Status open();
+
+  // Waits for everything enqueued.
+  Status synchronize(const char* where);
+
+  // `status`, after finding out whether its error has cost the GPU.
+  Status settle(Status status);
+
+  // At least 1 byte, 256-byte aligned. ERR_OUT_OF_MEMORY says how much was wanted and free.
+  Status allocate(size_t bytes, const char* where, void** memory);
+  void free(void* memory);
+
+ private:
+  Status make_pool();
+
+  const DeviceProperties properties_;
+  const std::string name_;
+  cudaStream_t stream_ = nullptr;
+  cudaMemPool_t pool_ = nullptr;  // null where the GPU has none (some virtual GPUs)
+  std::mutex capture_mutex_;
+};
+
+// A block of GPU memory; keeps the context.
+class DeviceMemory {
+ public:
+  DeviceMemory() = default;
+  ~DeviceMemory() { reset(); }
+  DeviceMemory(const DeviceMemory&) = delete;
+  DeviceMemory& operator=(const DeviceMemory&) = delete;
+
+  Status allocate(const std::shared_ptr<Context>& context, size_t bytes, const char* where);
+  void reset();
+
+  void* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  std::shared_ptr<Context> context_;
+  void* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+}  // namespace qavit::cuda

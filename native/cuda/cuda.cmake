@@ -1,0 +1,113 @@
+# The CUDA backend (docs/cuda.md). Adds it to the target qavit when QAVIT_CUDA says so, or its emulation.
+
+# native/cuda/sources.txt in three lists: ..._SOURCES, ..._SM90_SOURCES, ..._EMULATION_SOURCES.
+set(list_name QAVIT_CUDA_SOURCES)
+file(STRINGS native/cuda/sources.txt lines)
+foreach(line IN LISTS lines)
+  if(line STREQUAL "# sm_90a only")
+    set(list_name QAVIT_CUDA_SM90_SOURCES)
+  elseif(line STREQUAL "# emulation only")
+    set(list_name QAVIT_CUDA_EMULATION_SOURCES)
+  elseif(line MATCHES "^native/")
+    list(APPEND ${list_name} ${line})
+  endif()
+endforeach()
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS native/cuda/sources.txt)
+
+# For tests without a GPU: kernels as plain C++, one thread after another. Never in an addon that is shipped.
+function(qavit_add_emulation)
+  set(sources ${QAVIT_CUDA_SOURCES} ${QAVIT_CUDA_EMULATION_SOURCES})
+  set(kernels ${sources})
+  list(FILTER kernels INCLUDE REGEX "\\.cu$")
+  set_source_files_properties(${kernels} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-x;c++;-Wno-unknown-pragmas")
+  target_sources(qavit PRIVATE ${sources})
+  target_compile_definitions(qavit PRIVATE QAVIT_CUDA QAVIT_CUDA_EMULATION)
+endfunction()
+
+# nvcc as check_language() finds it; the toolkit's own place counts too. Sets CMAKE_CUDA_COMPILER, empty where there is none that works.
+macro(qavit_find_nvcc)
+  if(NOT DEFINED ENV{CUDACXX})
+    find_program(QAVIT_NVCC nvcc HINTS ENV CUDA_PATH ENV CUDA_HOME PATHS /usr/local/cuda /opt/cuda PATH_SUFFIXES bin)
+    if(QAVIT_NVCC)
+      set(ENV{CUDACXX} ${QAVIT_NVCC})
+    endif()
+  endif()
+  include(CheckLanguage)
+  check_language(CUDA)
+endmacro()
+
+# A driver is what the AUTO build looks for: without one the kernels would cost minutes of compiling and never run.
+function(qavit_find_driver result)
+  find_program(QAVIT_NVIDIA_SMI nvidia-smi)
+  set(${result} FALSE PARENT_SCOPE)
+  foreach(trace /proc/driver/nvidia/version /dev/nvidiactl /usr/lib/wsl/lib/libcuda.so.1 $ENV{SystemRoot}/System32/nvcuda.dll ${QAVIT_NVIDIA_SMI})
+    if(EXISTS ${trace})
+      set(${result} TRUE PARENT_SCOPE)
+    endif()
+  endforeach()
+endfunction()
+
+function(qavit_kernel_options target)
+  target_include_directories(${target} PRIVATE native)
+  set_target_properties(${target} PROPERTIES
+    CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_RUNTIME_LIBRARY Static
+    CUDA_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON POSITION_INDEPENDENT_CODE ON)
+  target_compile_definitions(${target} PRIVATE QAVIT_CUDA)
+  # A register spilled to memory is a kernel that was not thought through: an error. So is everything else ptxas warns of, such as
+  # wgmma instructions that it had to serialize.
+  target_compile_options(${target} PRIVATE
+    $<$<COMPILE_LANGUAGE:CUDA>:-Xptxas=--warn-on-spills,-Werror --Werror=all-warnings --compress-mode=none>)
+  if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+    target_compile_options(${target} PRIVATE
+      $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Werror> $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Werror ${QAVIT_QUIET}>)
+  endif()
+endfunction()
+
+macro(qavit_add_cuda)
+  if(CMAKE_VERSION VERSION_LESS 3.25)
+    message(FATAL_ERROR "Expected CMake 3.25 or newer for C++20 in CUDA but received ${CMAKE_VERSION}; QAVIT_CUDA=OFF builds for the CPU")
+  endif()
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+    # Every supported generation natively; 80 and 120 as PTX too, for those between and after.
+    set(CMAKE_CUDA_ARCHITECTURES 80 86-real 89-real 90-real 100-real 120)
+  endif()
+  enable_language(CUDA)
+  find_package(CUDAToolkit REQUIRED)
+
+  add_library(qavit_cuda OBJECT ${QAVIT_CUDA_SOURCES})
+  qavit_kernel_options(qavit_cuda)
+  target_include_directories(qavit_cuda SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+  target_sources(qavit PRIVATE $<TARGET_OBJECTS:qavit_cuda>)
+  if(QAVIT_CUDA_SM90_SOURCES)
+    # wgmma and its kin exist on sm_90a alone, which has no PTX that newer GPUs take.
+    add_library(qavit_cuda_sm90 OBJECT ${QAVIT_CUDA_SM90_SOURCES})
+    qavit_kernel_options(qavit_cuda_sm90)
+    set_target_properties(qavit_cuda_sm90 PROPERTIES CUDA_ARCHITECTURES 90a-real)
+    target_sources(qavit PRIVATE $<TARGET_OBJECTS:qavit_cuda_sm90>)
+  endif()
+  target_compile_definitions(qavit PRIVATE QAVIT_CUDA)
+  # The runtime inside the addon: it loads on machines without the toolkit, and without a driver too.
+  target_link_libraries(qavit PRIVATE CUDA::cudart_static)
+endmacro()
+
+if(QAVIT_CUDA_EMULATION)
+  qavit_add_emulation()
+elseif(QAVIT_CUDA STREQUAL "ON")
+  qavit_find_nvcc()
+  if(NOT CMAKE_CUDA_COMPILER)
+    message(FATAL_ERROR "Expected a working nvcc for QAVIT_CUDA=ON but received none; put it on PATH or name it in CUDACXX")
+  endif()
+  qavit_add_cuda()
+elseif(QAVIT_CUDA STREQUAL "AUTO")
+  qavit_find_driver(QAVIT_DRIVER)
+  if(QAVIT_DRIVER)
+    qavit_find_nvcc()
+    if(CMAKE_CUDA_COMPILER)
+      qavit_add_cuda()
+    else()
+      message(STATUS "qavit: an NVIDIA driver but no working nvcc: built for the CPU only")
+    endif()
+  endif()
+elseif(NOT QAVIT_CUDA STREQUAL "OFF")
+  message(FATAL_ERROR "Expected AUTO, ON or OFF for QAVIT_CUDA but received ${QAVIT_CUDA}")
+endif()

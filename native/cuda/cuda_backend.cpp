@@ -1,0 +1,148 @@
+#include "cuda/cuda_backend.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "core/visit.h"
+#include "cuda/context.h"
+#include "cuda/devices.h"
+#include "cuda/graphs.h"
+#include "cuda/launch.h"
+#include "cuda/operations.h"
+#include "cuda/transfer.h"
+#include "cuda/weight_upload.h"
+
+namespace qavit::cuda {
+
+namespace {
+
+struct CudaBuffer : Buffer {
+  DeviceMemory memory;
+};
+
+// Everything in bound operations that changes from run to run.
+std::vector<const void*> addresses_of(const std::vector<OpParams>& ops, const void* workspace) {
+  std::vector<const void*> addresses = {workspace};
+  for (const OpParams& params : ops) {
+    std::visit(
+        [&](const auto& p) {
+          for_each_view(p, [&](const View& view, const char*, Access, bool) { addresses.push_back(view.data); });
+        },
+        params);
+  }
+  return addresses;
+}
+
+class CudaBackend final : public Backend {
+ public:
+  CudaBackend(std::shared_ptr<Context> context, bool graphs)
+      : context_(std::move(context)), transfer_(context_), graphs_(graphs) {}
+
+  // Members free what they hold on the GPU; the thread that closes a device never worked on it.
+  ~CudaBackend() override { (void)cudaSetDevice(context_->properties().ordinal); }
+
+  DeviceInfo info() const override {
+    DeviceInfo info;
+    info.kind = "cuda";
+    info.name = context_->name();
+    info.ordinal = context_->properties().ordinal;
+    info.dtypes = {DType::kBF16, DType::kF16, DType::kF32};
+    return info;
+  }
+
+  Status upload(const WeightSource& source, std::shared_ptr<Weight>* weight) override {
+    QAVIT_RETURN_IF_ERROR(context_->open());
+    return upload_weight(context_, transfer_, source, weight);
+  }
+
+  Status allocate(size_t bytes, std::shared_ptr<Buffer>* buffer) override {
+    std::shared_ptr<CudaBuffer> made(new (std::nothrow) CudaBuffer);
+    if (made == nullptr)
+      return expected(ErrorCode::kOutOfMemory, "memory", "working memory", "none from the allocator");
+    QAVIT_RETURN_IF_ERROR(made->memory.allocate(context_, bytes, "working memory"));
+    made->data = made->memory.data();
+    made->bytes = bytes;
+    *buffer = std::move(made);
+    return Status();
+  }
+
+  Status copy_in(const void* host, void* device, size_t bytes) override {
+    return transfer_.to_device(device, bytes, [&](char* to, size_t offset, size_t count) {
+      std::memcpy(to, static_cast<const char*>(host) + offset, count);
+    });
+  }
+
+  Status copy_out(const void* device, void* host, size_t bytes) override {
+    return transfer_.to_host(device, host, bytes);
+  }
+
+  Status supports(const OpParams& params) const override {
+    QAVIT_RETURN_IF_ERROR(check_not_lost(context_->properties().ordinal));
+    return std::visit([&](const auto& p) { return cuda::supports(context_->properties(), p); }, params);
+  }
+
+  Status run(const OpParams& params) override {
+    QAVIT_RETURN_IF_ERROR(context_->open());
+    QAVIT_RETURN_IF_ERROR(reserve_workspace({params}));
+    QAVIT_RETURN_IF_ERROR(context_->settle(enqueue(params)));
+    return context_->synchronize(op_name(params));
+  }
+
+  Status run_all(const std::vector<OpParams>& ops, const AbortToken& abort, uint64_t plan_key) override {
+    QAVIT_RETURN_IF_ERROR(context_->open());
+    QAVIT_RETURN_IF_ERROR(reserve_workspace(ops));
+    if (abort.aborted()) return expected(ErrorCode::kAborted, "completion", "a plan", abort.reason());
+    const auto enqueue_all = [&](bool recording) {
+      for (const OpParams& params : ops) {
+        if (!recording && abort.aborted())
+          return expected(ErrorCode::kAborted, "completion", op_name(params), abort.reason());
+        QAVIT_RETURN_IF_ERROR(enqueue(params));
+      }
+      return Status();
+    };
+    const Status enqueued = context_->settle(graphs_.run(context_->stream(), context_->capture_mutex(), plan_key,
+                                                         addresses_of(ops, workspace_.data()), enqueue_all));
+    // Waited for in either case: what is enqueued works on memory of the caller's, and errors belong to this run.
+    const Status finished = context_->synchronize("a plan");
+    return enqueued.ok() ? finished : enqueued;
+  }
+
+ private:
+  Status enqueue(const OpParams& params) {
+    const Launch launch{context_->properties(), context_->stream(), workspace_.data(), workspace_.bytes()};
+    return std::visit([&](const auto& p) { return cuda::run(launch, p); }, params);
+  }
+
+  // One block for all operations, as large as the hungriest: they follow each other on the stream.
+  Status reserve_workspace(const std::vector<OpParams>& ops) {
+    size_t wanted = 0;
+    for (const OpParams& params : ops) {
+      wanted = std::max(wanted,
+                        std::visit([&](const auto& p) { return workspace_bytes(context_->properties(), p); }, params));
+    }
+    if (wanted <= workspace_.bytes()) return Status();
+    return workspace_.allocate(context_, wanted, "the operations' workspace");
+  }
+
+  const std::shared_ptr<Context> context_;
+  Transfer transfer_;
+  DeviceMemory workspace_;
+  GraphCache graphs_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options, Status* status) {
+  DeviceProperties properties;
+  std::string name;
+  *status = describe_device(options.ordinal, &properties, &name);
+  if (status->ok()) *status = check_not_lost(options.ordinal);
+  if (!status->ok()) return nullptr;
+  return std::make_unique<CudaBackend>(std::make_shared<Context>(properties, std::move(name)), options.graphs);
+}
+
+}  // namespace qavit::cuda
