@@ -1,0 +1,13 @@
+// y = residual + P(x) + gate * P_g(x) on a CUDA device; see core/ops.h.
+#pragma once
+
+#include "core/ops.h"
+#include "cuda/launch.h"
+
+namespace qavit::cuda {
+
+Status supports(const DeviceProperties& device, const GatedProjectionParams& params);
+size_t workspace_bytes(const DeviceProperties& device, const GatedProjectionParams& params);
+Status run(const Launch& context, const GatedProjectionParams& params);
+
+}  // namespace qavit::cuda
