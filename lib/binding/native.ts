@@ -17,6 +17,10 @@ export interface DeviceOptions {
   threads?: number;
   /** Forces a code path (ERR_UNSUPPORTED if the processor lacks it). Default: QAVIT_CPU if set, else the best there is. */
   isa?: CpuIsa;
+  /** Of `cuda`: which GPU, as CUDA counts them (CUDA_VISIBLE_DEVICES hides and reorders). Default 0. */
+  ordinal?: number;
+  /** Of `cuda`: whether plans are replayed as CUDA graphs. Default true; false is for comparing. */
+  graphs?: boolean;
 }
 
 export interface DeviceInfo {
@@ -28,6 +32,8 @@ export interface DeviceInfo {
   threads: number;
   /** What the device computes in, fastest first. */
   dtypes: DType[];
+  /** Which GPU; `cuda` only. */
+  ordinal?: number;
 }
 
 export type WeightRole = 'matrix' | 'vector' | 'table';
