@@ -80,9 +80,9 @@ export class QAViT implements AsyncDisposable {
   get info(): ModelInfo {
     const { engine, vision, folders, dtype, padding, language } = this.loaded;
     const { model, device } = engine;
-    const { kind, name, isa, threads } = device.info;
+    const { kind, name, isa, threads, ordinal } = device.info;
     return {
-      device: { kind, name, isa, threads },
+      device: { kind, name, isa, threads, ...(ordinal !== undefined && { ordinal }) },
       dtype,
       padding,
       folders,

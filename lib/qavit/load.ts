@@ -1,6 +1,6 @@
 import { loadAddon } from '../binding/load';
 import type { Device } from '../binding/native';
-import { expected, expectedButFound, type QAViTError } from '../errors';
+import { expected, QAViTError } from '../errors';
 import type { ComputeDType } from '../graph';
 import type { LanguageModel } from '../llm/language-model';
 import { digest } from '../weights';
@@ -74,18 +74,24 @@ export async function closeModel({ engine, language, vision }: LoadedModel): Pro
   vision.close();
 }
 
-function openDevice(kind: NonNullable<LoadOptions['device']>, threads: number | undefined): Device {
-  if (kind.startsWith('cuda')) {
-    throw expectedButFound('ERR_DEVICE', 'a build with CUDA', `device ${kind}`, 'one that computes on the CPU only');
+function openDevice(name: NonNullable<LoadOptions['device']>, threads: number | undefined): Device {
+  const addon = loadAddon();
+  if (name === 'cpu' || name === 'reference') return new addon.Device({ kind: name, threads });
+  if (name !== 'auto') return new addon.Device({ kind: 'cuda', ordinal: Number(name.split(':')[1] ?? 0) });
+  try {
+    return new addon.Device({ kind: 'cuda' });
+  } catch (error) {
+    // No GPU, none that is supported, or no build for one. A GPU that is there and fails is not hidden behind the CPU.
+    if (!(error instanceof QAViTError) || error.code !== 'ERR_UNSUPPORTED') throw error;
+    return new addon.Device({ kind: 'cpu', threads });
   }
-  return new (loadAddon().Device)({ kind: kind === 'reference' ? 'reference' : 'cpu', threads });
 }
 
 function chooseDType({ info }: Device, dtype: NonNullable<LoadOptions['dtype']>): ComputeDType {
   const [fastest = 'f32'] = info.dtypes;
   const chosen = dtype === 'auto' ? fastest : dtype;
   if (info.dtypes.includes(chosen)) return chosen as ComputeDType;
-  throw expected('ERR_UNSUPPORTED', `one of ${info.dtypes.join(', ')}`, `dtype on the device ${info.kind}`, dtype);
+  throw expected('ERR_DTYPE', `one of ${info.dtypes.join(', ')}`, `dtype on the device ${info.kind}`, dtype);
 }
 
 async function openLanguage(folder: string, vision: OpenVision, threads: number | undefined): Promise<LanguageModel> {

@@ -20,7 +20,10 @@ export interface ModelFolders {
 }
 
 export interface LoadOptions {
-  /** `auto` (the default) takes the best device there is and says so in `info`; every other choice is that device or an error. */
+  /**
+   * `auto` (the default) takes the first GPU where there is one, else the CPU, and says so in `info`; every other choice is that
+   * device or an error. `cuda` is `cuda:0`.
+   */
   device?: 'auto' | 'cpu' | 'reference' | 'cuda' | `cuda:${number}`;
   /** What matrices are computed in; `auto` (the default) is the fastest of the device. */
   dtype?: 'auto' | ComputeDType;
@@ -109,7 +112,15 @@ export interface AttentionMaps {
 
 /** What was loaded, and where to. */
 export interface ModelInfo {
-  device: { kind: 'cpu' | 'reference' | 'cuda'; name: string; isa: CpuIsa | ''; threads: number };
+  device: {
+    kind: 'cpu' | 'reference' | 'cuda';
+    name: string;
+    isa: CpuIsa | '';
+    /** That compute; 1 on a GPU, whose work one thread hands over. */
+    threads: number;
+    /** Which of several GPUs; absent elsewhere. */
+    ordinal?: number;
+  };
   dtype: ComputeDType;
   padding: 'mask' | 'attend';
   folders: ModelFolders;

@@ -46,6 +46,17 @@ export function roundToBfloat16(value: number): number {
   return scratch[0];
 }
 
+/** A finite number as f16 keeps it. */
+export function roundToHalf(value: number): number {
+  const magnitude = Math.abs(Math.fround(value));
+  // A subnormal half counts in steps of 2^-24, which is what the last bit of an f32 in [0.5, 1) is worth.
+  if (magnitude < 2 ** -14) return Math.sign(value) * (Math.fround(magnitude + 0.5) - 0.5);
+  scratch[0] = magnitude;
+  const bits = scratchBits[0]!;
+  scratchBits[0] = (bits + 0xfff + ((bits >>> 13) & 1)) & ~0x1fff;
+  return Math.sign(value) * (scratch[0] > 65504 ? Infinity : scratch[0]);
+}
+
 const scratch = new Float32Array(1);
 const scratchBits = new Uint32Array(scratch.buffer);
 

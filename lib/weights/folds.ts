@@ -2,7 +2,7 @@
  * The exact algebra that makes question-aware vision nearly free. Each function is pure: numbers in, numbers out, in real arithmetic
  * equal to what it replaces, rounded once. `test/weights/folds.test.ts` holds each against its unfolded form.
  */
-import { roundToBfloat16, type StoredDType } from './elements';
+import { roundToBfloat16, roundToHalf, type StoredDType } from './elements';
 import type { Matrix } from './weight-parameter';
 
 /** How a pixel becomes a number: value = (pixel * rescale - mean) / std, per channel. */
@@ -43,7 +43,7 @@ export function foldPixels(
   dtype: StoredDType,
 ): { weight: Float32Array; table: Float32Array } {
   const area = patch * patch;
-  const round = dtype === 'bf16' ? roundToBfloat16 : Math.fround;
+  const round = { f32: Math.fround, bf16: roundToBfloat16, f16: roundToHalf }[dtype];
   const weight = new Float32Array(width * area * 3);
   const constant = new Float64Array(width);
   for (let c = 0; c < width; c++) {

@@ -22,6 +22,12 @@ function missingForAsk({ fusedLayers, language }: ModelInfo): string[] {
   ];
 }
 
+/** `cpu, AMD EPYC, avx512, 8 threads`; `cuda:0, NVIDIA H200`. */
+function deviceText({ kind, name, isa, threads, ordinal }: ModelInfo['device']): string {
+  if (ordinal !== undefined) return `${kind}:${ordinal}, ${name}`;
+  return [kind, name, isa, `${threads} threads`].filter(Boolean).join(', ');
+}
+
 function described(name: string, info: ModelInfo): [string, string][] {
   const { device, folders, fusedLayers, gates, language, memory } = info;
   const computed = info.layersComputed < info.L ? ` (${info.layersComputed} computed)` : '';
@@ -31,7 +37,7 @@ function described(name: string, info: ModelInfo): [string, string][] {
     ['tower', folders.tower],
     ['adapter', folders.adapter ?? 'none'],
     ['language', language ? `${language.path} (${language.kind})` : 'none'],
-    ['device', [device.kind, device.name, device.isa, `${device.threads} threads`].filter(Boolean).join(', ')],
+    ['device', deviceText(device)],
     ['dtype', info.dtype],
     ['padding', info.padding],
     ['picture', `${info.image} × ${info.image} pixels in patches of ${info.patch}`],
