@@ -38,11 +38,22 @@ export interface DeviceInfo {
 
 export type WeightRole = 'matrix' | 'vector' | 'table';
 
-/** A region of a memory-mapped file or a host array; dense and row-major. */
+/** Numbers in a file: all of a parameter, or one of the pieces that are stacked into it. */
+export interface FileRegion {
+  file: MappedFile;
+  /** Bytes from the start of the file, aligned or not. */
+  offset: number;
+  elements: number;
+  /** Multiplied in, in f32. Default 1. */
+  scale?: number;
+  /** For the message (ERR_FORMAT) when a number is infinite or NaN. */
+  name: string;
+}
+
+/** Dense and row-major. */
 export interface WeightUpload {
-  /** A mapped file (with `offset` in bytes) or an array. */
-  source: MappedFile | HostArray;
-  offset?: number;
+  /** Regions of files, one behind another, or an array. Numbers from files must be finite; an array's are taken as they are. */
+  source: readonly FileRegion[] | HostArray;
   dtype: 'f32' | 'bf16' | 'f16';
   /** matrix [groups, out, in]; table [1, rows, cols]; vector [1, 1, n]. */
   shape: [number, number, number];
@@ -124,7 +135,7 @@ export interface AbortFlag {
 export interface Device {
   readonly info: DeviceInfo;
   readonly memory: DeviceMemory;
-  /** Packs parameters on the device's queue thread. Arrays are copied before this returns; mapped files are read while packing. */
+  /** Packs parameters on the device's queue thread. Arrays are copied before this returns; files are read while packing. */
   upload(items: readonly WeightUpload[], abort?: AbortFlag): Promise<Weight[]>;
   /** Validates and lays out; synchronous. */
   compile(description: PlanDescription, weights: readonly Weight[]): Plan;

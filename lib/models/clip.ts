@@ -7,6 +7,7 @@ import {
   type NamedTensors,
   type PixelNormalization,
   stack,
+  stacked,
   stored,
   type StoredTensor,
 } from '../weights';
@@ -84,12 +85,14 @@ function encoderLayer(config: ClipVisionConfig, tensors: NamedTensors, i: number
     norm1: norm(tensors, `${at}.layer_norm1`, config),
     attention: {
       qkv: {
-        weight: computed(`${at}.self_attn.qkv.weight`, 'matrix', [3 * width, width], () =>
-          stack([q.weight.read(), k.weight.read(), v.weight.read()], factors),
+        weight: stacked(
+          `${at}.self_attn.qkv.weight`,
+          'matrix',
+          [3 * width, width],
+          [q.weight, k.weight, v.weight],
+          factors,
         ),
-        bias: computed(`${at}.self_attn.qkv.bias`, 'vector', [3 * width], () =>
-          stack([q.bias.read(), k.bias.read(), v.bias.read()], factors),
-        ),
+        bias: stacked(`${at}.self_attn.qkv.bias`, 'vector', [3 * width], [q.bias, k.bias, v.bias], factors),
       },
       output: parameters(out),
       heads,

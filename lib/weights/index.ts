@@ -6,4 +6,4 @@ export { NamedTensors } from './named-tensors';
 export { ParameterStore } from './parameter-store';
 export type { StoredTensor } from './stored-tensor';
 export { TensorFolder } from './tensor-folder';
-export { computed, type FoldContext, gather, type Matrix, stored, type WeightParameter } from './weight-parameter';
+export { computed, type FoldContext, gather, type Matrix, stacked, stored, type WeightParameter } from './weight-parameter';

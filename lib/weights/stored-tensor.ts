@@ -1,13 +1,9 @@
-import { setImmediate } from 'node:timers/promises';
-import type { MappedFile } from '../binding/native';
+import type { FileRegion, MappedFile } from '../binding/native';
 import { expectedButFound } from '../errors';
 import { BYTES, elementsOf, firstNonFinite, type StoredDType, toFloat32 } from './elements';
 import type { TensorEntry } from './safetensors-header';
 
 const DTYPES: Readonly<Record<string, StoredDType>> = { F32: 'f32', BF16: 'bf16', F16: 'f16' };
-
-/** What is looked at in one go: small enough that other work gets its turn, large enough that turns cost nothing. */
-const CHUNK_BYTES = 2 ** 20;
 
 /** One parameter in a file: what it is, and where. Its numbers are read when asked for. */
 export class StoredTensor {
@@ -52,27 +48,20 @@ export class StoredTensor {
    */
   read(): Float32Array {
     const elements = elementsOf(this.file.read(this.offset, this.bytes), this.dtype);
-    this.checkFinite(elements, 0);
+    this.checkFinite(elements);
     return toFloat32(elements, this.dtype);
   }
 
-  /**
-   * Looks at every number, for tensors that reach the device without passing through JavaScript. Gives way to other work in between.
-   *
-   * @throws QAViTError ERR_FORMAT where a number is infinite or NaN
-   */
-  async scan(): Promise<void> {
-    for (let start = 0; start < this.bytes; start += CHUNK_BYTES) {
-      const length = Math.min(CHUNK_BYTES, this.bytes - start);
-      this.checkFinite(elementsOf(this.file.read(this.offset + start, length), this.dtype), start / BYTES[this.dtype]);
-      await setImmediate();
-    }
+  /** For an upload that does not pass through JavaScript; native code looks at every number there. */
+  region(scale?: number): FileRegion {
+    const { file, offset, where: name } = this;
+    return { file, offset, elements: this.bytes / BYTES[this.dtype], scale, name };
   }
 
-  private checkFinite(elements: Float32Array | Uint16Array, before: number): void {
+  private checkFinite(elements: Float32Array | Uint16Array): void {
     const at = firstNonFinite(elements, this.dtype);
     if (at < 0) return;
     const [value] = toFloat32(elements.slice(at, at + 1), this.dtype);
-    throw expectedButFound('ERR_FORMAT', 'finite numbers', this.where, `${value} at element ${before + at}`);
+    throw expectedButFound('ERR_FORMAT', 'finite numbers', this.where, `${value} at element ${at}`);
   }
 }

@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
-import type { HostArray, MappedFile, WeightRole } from '../binding/native';
+import type { FileRegion, HostArray, WeightRole } from '../binding/native';
 import type { Parameter } from '../graph';
 import { type StoredDType, toBfloat16 } from './elements';
+import { stack } from './folds';
 import type { StoredTensor } from './stored-tensor';
 
 /** What folds may ask of the device while parameters are made. */
@@ -18,10 +19,9 @@ export interface Matrix {
   readonly columns: number;
 }
 
-/** Dense numbers to upload: an array, or a region of a file. */
+/** Dense numbers to upload: an array, or regions of files. */
 export interface WeightData {
-  readonly source: MappedFile | HostArray;
-  readonly offset?: number;
+  readonly source: readonly FileRegion[] | HostArray;
   readonly dtype: StoredDType;
 }
 
@@ -36,9 +36,32 @@ export function stored(tensor: StoredTensor, role: WeightRole): WeightParameter 
     name: tensor.name,
     role,
     shape: tensor.shape,
-    async produce() {
-      await tensor.scan();
-      return { source: tensor.file, offset: tensor.offset, dtype: tensor.dtype };
+    produce: () => Promise.resolve({ source: [tensor.region()], dtype: tensor.dtype }),
+  };
+}
+
+/**
+ * Tensors of a file one behind another, each times its factor (default 1). Like stored(), unless the file mixes dtypes.
+ */
+export function stacked(
+  name: string,
+  role: WeightRole,
+  shape: readonly number[],
+  tensors: readonly StoredTensor[],
+  factors: readonly number[] = [],
+): WeightParameter {
+  return {
+    name,
+    role,
+    shape,
+    produce() {
+      const dtypes = new Set(tensors.map(({ dtype }) => dtype));
+      const [dtype = 'f32'] = dtypes;
+      const data: WeightData =
+        dtypes.size === 1
+          ? { source: tensors.map((tensor, i) => tensor.region(factors[i])), dtype }
+          : { source: stack(tensors.map((tensor) => tensor.read()), factors), dtype: 'f32' };
+      return Promise.resolve(data);
     },
   };
 }

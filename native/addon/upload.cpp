@@ -1,12 +1,14 @@
 #include "addon/upload.h"
 
 #include <algorithm>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "addon/abort_flag.h"
-#include "addon/mapped_file.h"
+#include "addon/file_regions.h"
 #include "addon/resources.h"
 #include "core/validate.h"
 
@@ -17,11 +19,9 @@ namespace {
 constexpr uint32_t kMaxItems = 1u << 16;
 
 struct Item {
-  std::string where;                       // "items[3] of Device.upload"
-  WeightSource source;                     // data is set when the item is packed
-  std::shared_ptr<const MappedFile> file;  // null = `bytes`
-  int64_t offset = 0;
-  int64_t length = 0;  // bytes
+  std::string where;                  // "items[3] of Device.upload"
+  WeightSource source;                // data is set when the item is packed
+  std::optional<FileRegions> stored;  // absent = `bytes`
   std::vector<uint8_t> bytes;
 };
 
@@ -31,16 +31,16 @@ class UploadJob : public DeviceJob {
 
   Status run(const AbortToken& token) override {
     // One block for all parameters read from files, and no more than the largest of them.
-    int64_t largest = 0;
-    for (const Item& item : items_) largest = std::max(largest, item.file ? item.length : 0);
-    const auto scratch = std::make_unique_for_overwrite<uint8_t[]>(static_cast<size_t>(largest));
+    size_t largest = 0;
+    for (const Item& item : items_) largest = std::max(largest, item.stored ? item.stored->scratch_bytes() : 0);
+    const auto scratch = std::make_unique_for_overwrite<uint8_t[]>(largest);
     for (Item& item : items_) {
       if (token.aborted()) return expected(ErrorCode::kAborted, "completion", item.where, token.reason());
-      item.source.data = item.file ? scratch.get() : item.bytes.data();
-      if (item.file) QAVIT_RETURN_IF_ERROR(item.file->read(item.offset, item.length, scratch.get()));
+      item.source.data = item.bytes.data();
+      if (item.stored) QAVIT_RETURN_IF_ERROR(item.stored->load(scratch.get(), &item.source));
       QAVIT_RETURN_IF_ERROR(pack(item));
       item.bytes = {};
-      item.file.reset();
+      item.stored.reset();
     }
     return Status();
   }
@@ -86,7 +86,7 @@ void check_compute_dtype(const Backend& backend, const Item& item) {
 Item read_item(const Backend& backend, Napi::Value value, const std::string& where) {
   constexpr WeightRole kRoles[] = {WeightRole::kMatrix, WeightRole::kVector, WeightRole::kTable};
   const Napi::Object object = read_object(value, where);
-  only_keys(object, {"source", "offset", "dtype", "shape", "role", "computeDtype"}, where);
+  only_keys(object, {"source", "dtype", "shape", "role", "computeDtype"}, where);
   Item item;
   item.where = where;
   item.source.dtype = read_dtype(object.Get("dtype"), "dtype of " + where);
@@ -97,16 +97,10 @@ Item read_item(const Backend& backend, Napi::Value value, const std::string& whe
   check_compute_dtype(backend, item);
 
   const int64_t elements = checked_elements(item.source.shape, item.source.dtype).value();
-  item.length = elements * static_cast<int64_t>(dtype_size(item.source.dtype));
-  const Napi::Value offset = object.Get("offset");
   const Napi::Value source = object.Get("source");
-  if (is_mapped_file(source)) {
-    item.offset = absent(offset) ? 0 : read_integer(offset, "offset of " + where, 0, kMaxInteger);
-    item.file = read_mapped_file(source, "source of " + where);
-    check(item.file->check_range(item.offset, item.length));
+  if (source.IsArray()) {
+    item.stored = FileRegions::read(source, item.source.dtype, elements, "source of " + where);
   } else {
-    if (!absent(offset))
-      reject(ErrorCode::kArgument, "an offset with a MappedFile only", where, "one with " + describe(source));
     item.bytes = copy_elements(source, item.source.dtype, elements, "source of " + where);
   }
   return item;

@@ -115,9 +115,8 @@ describe('native: mapped files', () => {
     });
     after(() => device.close());
 
-    const from = (source: MappedFile, offset: number): WeightUpload => ({
-      source,
-      offset,
+    const from = (file: MappedFile, offset: number): WeightUpload => ({
+      source: [{ file, offset, elements: 4, name: 'four numbers' }],
       dtype: 'f32',
       shape: [1, 1, 4],
       role: 'table',
@@ -147,7 +146,7 @@ describe('native: mapped files', () => {
       await expectRejection(device.upload([from(file, 4)]), 'ERR_FORMAT', /a region inside its 19 bytes/);
       truncateSync(at('short'), 10);
       await expectRejection(device.upload([from(file, 3)]), 'ERR_FORMAT', /truncated after it was opened$/);
-      const table = await device.upload([{ ...from(file, 0), source: new Float32Array(4), offset: undefined }]);
+      const table = await device.upload([{ ...from(file, 0), source: new Float32Array(4) }]);
       expect(table).to.have.length(1);
     });
 

@@ -9,16 +9,15 @@ async function main([path, count, side]: string[]): Promise<void> {
   const { Device, MappedFile } = loadAddon();
   const device = new Device({ kind: 'cpu', threads: 2 });
   const [matrices, width] = [Number(count), Number(side)];
-  const source = new MappedFile(path!);
-  const item = (i: number) => ({
-    source,
-    offset: i * width * width * 4,
+  const file = new MappedFile(path!);
+  const item = (i: number, side = width) => ({
+    source: [{ file, offset: i * width * width * 4, elements: side * side, name: `matrix ${i}` }],
     dtype: 'f32' as const,
-    shape: [1, width, width] as [number, number, number],
+    shape: [1, side, side] as [number, number, number],
     role: 'matrix' as const,
     computeDtype: 'bf16' as const,
   });
-  await device.upload([{ ...item(0), shape: [1, 8, 8] }]); // the threads' own memory
+  await device.upload([item(0, 8)]); // the threads' own memory
   const before = process.memoryUsage.rss();
   let peak = before;
   let packed = false;

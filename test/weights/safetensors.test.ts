@@ -151,18 +151,17 @@ describe('safetensors', () => {
     file.close();
   });
 
-  it('refuses numbers that are not finite, wherever they are', async () => {
+  it('refuses numbers that are not finite, wherever they are', () => {
     for (const [value, shown] of [
       [NaN, 'NaN'],
       [Infinity, 'Infinity'],
       [-Infinity, '-Infinity'],
     ] as const) {
-      const numbers = new Float32Array(600_000); // more than one piece of the scan
+      const numbers = new Float32Array(600_000);
       numbers[555_555] = value;
       const { file, tensors } = openSafetensors(write(safetensorsBytes({ a: f32([600_000], numbers) })));
       const message = new RegExp(`finite numbers for tensor a of .* but received ${shown} at element 555555`);
       expectThrow(() => tensors[0]!.read(), 'ERR_FORMAT', message);
-      await expectRejection(tensors[0]!.scan(), 'ERR_FORMAT', message);
       file.close();
     }
   });
