@@ -18,7 +18,7 @@ namespace qavit::cuda {
 constexpr int kVector = 4;
 
 __device__ inline int64_t row_offset(const MatrixRows& m, uint32_t batch_rows, uint32_t row) {
-  const uint32_t entry = row / batch_rows;
+  const uint32_t entry = row < batch_rows ? 0 : row / batch_rows;  // dense batches are one entry: no division
   return entry * m.batch_stride + (row - entry * batch_rows) * m.row_stride;
 }
 
@@ -53,16 +53,28 @@ __device__ inline void store_columns(const MatrixRows& m, int64_t offset, int co
   }
 }
 
+// `together`: see MatrixRows::vectors; vectors of f32 in device memory lie as the columns of y do.
+__device__ inline void add_scaled(const float* vector, float scale, int column, int count, bool together,
+                                  float (&values)[kVector]) {
+  if (together) {
+    const Pack<float, kVector> pack = Pack<float, kVector>::load(vector + column);
+#pragma unroll
+    for (int i = 0; i < kVector; ++i) values[i] += scale * pack[i];
+  } else {
+#pragma unroll
+    for (int i = 0; i < kVector; ++i) {
+      if (i < count) values[i] += scale * vector[column + i];
+    }
+  }
+}
+
 // Finishes `count` (1 to kVector) columns of one row from `column` on; the other values are ignored. `column` counts
 // over all groups and its place within its group is a multiple of kVector.
 __device__ inline void finish_columns(const Epilogue& e, uint32_t row, int column, int count,
                                       float (&values)[kVector]) {
-#pragma unroll
-  for (int i = 0; i < kVector; ++i) {
-    if (i >= count) continue;
-    if (e.bias != nullptr) values[i] += e.bias[column + i];
-    if (e.gate_bias != nullptr) values[i] += e.gate * e.gate_bias[column + i];
-  }
+  const bool together = e.y.vectors && count == kVector;
+  if (e.bias != nullptr) add_scaled(e.bias, 1.0f, column, count, together, values);
+  if (e.gate_bias != nullptr) add_scaled(e.gate_bias, e.gate, column, count, together, values);
   if (e.activation != Activation::kNone) {
 #pragma unroll
     for (int i = 0; i < kVector; ++i) values[i] = activate(values[i], e.activation);

@@ -21,8 +21,8 @@ __global__ void __launch_bounds__(kFmaThreads) fma_gemm_kernel(const Gemm g, con
   constexpr int kLoads = kFmaTile * kFmaDepth / kFmaThreads;
   constexpr int kRowStep = kFmaThreads / kFmaDepth;
   constexpr int kLine = kFmaTile + 4;  // keeps vectors aligned and a transposing warp to 2 writes a bank
-  __shared__ alignas(16) float x_tile[kFmaDepth][kLine];
-  __shared__ alignas(16) float weight_tile[kFmaDepth][kLine];
+  alignas(16) __shared__ float x_tile[kFmaDepth][kLine];
+  alignas(16) __shared__ float weight_tile[kFmaDepth][kLine];
 
   const BlockWork work = block_work(grid, g.groups, static_cast<int>(blockIdx.x));
   const int first_row = work.row_tile * kFmaTile, first_column = work.column_tile * kFmaTile;

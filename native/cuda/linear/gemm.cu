@@ -28,6 +28,9 @@ bool moves_together(const View& view, int64_t elements, int64_t column_step) {
          view.batch_stride % elements == 0 && column_step % elements == 0;
 }
 
+// One entry follows another as a row follows a row, so that all are one entry of B * rows rows.
+bool dense(const View& view) { return view.batch == 1 || view.batch_stride == view.rows * view.row_stride; }
+
 const void* data_of(const Weight* weight) { return weight != nullptr ? cuda_weight(weight)->data : nullptr; }
 
 Gemm describe(const GemmOperands& o) {
@@ -52,7 +55,8 @@ Gemm describe(const GemmOperands& o) {
   g.epilogue.alpha = o.alpha;
   g.epilogue.residual = matrix_rows(o.residual, groups == 1 ? kVector : out);
   g.epilogue.y = matrix_rows(o.y, groups == 1 ? kVector : out);
-  g.epilogue.batch_rows = g.batch_rows;
+  g.epilogue.batch_rows =
+      static_cast<uint32_t>(dense(o.y) && (!o.residual.present() || dense(o.residual)) ? g.rows : o.y.rows);
   return g;
 }
 
