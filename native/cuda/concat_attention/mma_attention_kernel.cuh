@@ -1,0 +1,173 @@
+// concat_attention for bf16 and f16 on tensor cores (mma.sync m16n8k16, f32 sums; sm_80 and later).
+//
+//   out[m, :] = sum_j p_mj v_j / sum_j p_mj,   p_mj = 2^(s_mj - ref_m),   s_mj = q_m . k_j * scale * log2(e)
+//
+// over question and visual keys j alike, in one pass over the keys (FlashAttention, arXiv 2205.14135 and 2307.08691):
+// scores live in registers only. A block is 4 warps; a warp holds kSlabs slabs of 16 queries from beginning to end and
+// meets every tile of kKeys keys (head_keys.cuh), which the block copies into shared memory one tile ahead.
+//
+//            d ->                       keys ->
+//   slab 0 |  q  |   k tile   scores |  s s s s  |  f32     weights as bf16/f16 are, register by register, the left
+//   slab 1 |  q  |  x  ^T  =>        |  s s s s  |      =>  operand of the second product: sums |o| += |p| x |v tile|
+//
+// ref_m is a lower bound of the row's maximum so far that is at most 8 behind it. Exact in exact arithmetic, and no
+// weight exceeds 2^8, which f16 holds; but where the maximum creeps up, sums are not rescaled with every tile. Whether
+// a row is rescaled depends on that row alone, so neither kSlabs nor the neighbouring rows change its bits.
+//
+// Keys past the end of a ragged tile: their rows in shared memory are zeros (a weight of 0 times a NaN would be NaN)
+// and their scores -inf. Steps of 16 keys without any key are left out.
+//
+// Limits: scale > 0; D a multiple of 8 up to kWidth; all rows 16-byte aligned. Others: plain_attention_kernel.cuh.
+#pragma once
+
+#include "cuda/concat_attention/head_keys.cuh"
+#include "cuda/concat_attention/shared_tile.cuh"
+#include "cuda/concat_attention/warp_queries.cuh"
+#include "cuda/device/cp_async.cuh"
+#include "cuda/device/types.cuh"
+
+namespace qavit::cuda {
+
+constexpr int kAttentionWarps = 4;
+constexpr int kAttentionThreads = 32 * kAttentionWarps;
+
+template <int kWidth, int kSlabs>
+constexpr int kQueryRows = kAttentionWarps * kSlabs * kSlab;
+
+// The queries, and two stages of k and v.
+template <int kWidth, int kSlabs>
+constexpr size_t kAttentionSharedBytes =
+    2 * size_t{SharedTile<kWidth>::kRow} * (kQueryRows<kWidth, kSlabs> + 4 * AttentionTiling<kWidth>::kKeys);
+
+// Copies `count` rows of one head into a tile of kRows, asynchronously; zeros into the rows and columns past its end.
+// `row_at(row)` is where a row lies in global memory.
+template <int kWidth, int kRows, typename T, typename RowAt>
+__device__ inline void copy_rows(T* tile, int count, int width, const RowAt& row_at) {
+  using Tile = SharedTile<kWidth>;
+  constexpr int kAll = kRows * Tile::kChunks;
+#pragma unroll 2  // more would keep more addresses in registers, which width 128 does not have
+  for (int first = 0; first < kAll; first += kAttentionThreads) {
+    const int i = first + static_cast<int>(threadIdx.x);
+    const int row = i / Tile::kChunks, chunk = i % Tile::kChunks;
+    const bool valid = row < count && chunk * kChunk < width;
+    if (kAll % kAttentionThreads == 0 || i < kAll) {
+      cp_async_16(tile + Tile::place(row, chunk), row_at(valid ? row : 0) + (valid ? chunk * kChunk : 0), valid);
+    }
+  }
+}
+
+// Rows of keys or values, whichever the pointers say: the tile's, from where they lie.
+template <int kWidth, typename T, int kKeys>
+__device__ inline void copy_tile(T* to, const KeyTiles<kKeys>& keys, int tile, const T* question,
+                                 int64_t question_stride, const T* visual, int64_t visual_stride, int width) {
+  if (keys.is_ragged(tile)) {
+    const int first = tile * kKeys;
+    copy_rows<kWidth, kKeys>(to, keys.count(tile), width, [&](int row) {
+      const int key = first + row;
+      return key < keys.question ? question + key * question_stride : visual + (key - keys.question) * visual_stride;
+    });
+  } else {
+    const T* from = visual + keys.first_row(tile) * visual_stride;
+    copy_rows<kWidth, kKeys>(to, kKeys, width, [&](int row) { return from + row * visual_stride; });
+  }
+}
+
+// Through the warp's own rows of the queries' tile, which nobody reads any more, so that whole rows are stored 16 bytes
+// a lane.
+template <typename T, int kWidth, int kSlabs>
+__device__ inline void store_chunks(const WarpQueries<T, kWidth, kSlabs>& queries, T* tile, int first_row, T* out,
+                                    int64_t stride, int rows, int width) {
+  using Tile = SharedTile<kWidth>;
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  __syncwarp();  // every lane has read its queries
+  queries.for_each_pair([&](int row, int column, float a, float b) {
+    Pack<T, 2> pair;
+    pair[0] = from_float<T>(a);
+    pair[1] = from_float<T>(b);
+    pair.store(tile + Tile::place(first_row + row, column / kChunk) + column % kChunk);
+  });
+  __syncwarp();
+#pragma unroll 4
+  for (int i = lane; i < kSlabs * kSlab * Tile::kChunks; i += 32) {
+    const int row = i / Tile::kChunks, chunk = i % Tile::kChunks;
+    if (row < rows && chunk * kChunk < width) {
+      Pack<T, kChunk>::load(tile + Tile::place(first_row + row, chunk)).store(out + row * stride + chunk * kChunk);
+    }
+  }
+}
+
+template <typename To, typename T, int kWidth, int kSlabs>
+__device__ inline void store_elements(const WarpQueries<T, kWidth, kSlabs>& queries, To* out, int64_t stride, int rows,
+                                      int width) {
+  queries.for_each_pair([&](int row, int column, float a, float b) {
+    if (row >= rows || column >= width) return;  // width is even
+    out[row * stride + column] = from_float<To>(a);
+    out[row * stride + column + 1] = from_float<To>(b);
+  });
+}
+
+template <typename T, int kWidth, int kSlabs>
+__global__ void __launch_bounds__(kAttentionThreads, 2) mma_attention_kernel(const Attention a, const int query_tiles) {
+  constexpr int kKeys = AttentionTiling<kWidth>::kKeys;
+  constexpr int kBlockRows = kQueryRows<kWidth, kSlabs>;
+  constexpr int kTile = kKeys * SharedTile<kWidth>::kRow;  // elements
+  QAVIT_DYNAMIC_SHARED(shared);
+  T* const query_tile = reinterpret_cast<T*>(shared);
+  T* const stages = query_tile + kBlockRows * SharedTile<kWidth>::kRow;  // [stage][k, v][kTile]
+
+  const AttentionWork work = attention_work(a, query_tiles);
+  const KeyTiles<kKeys> keys(question_keys(a, work.batch), a.key_rows);
+  const T* const q = head_rows<const T>(a.q, a, work);
+  const T* const k = head_rows<const T>(a.k, a, work);
+  const T* const v = head_rows<const T>(a.v, a, work);
+  const T* const question_k = head_rows<const T>(a.question_k, a, work);
+  const T* const question_v = head_rows<const T>(a.question_v, a, work);
+  const auto copy_keys = [&](int tile) {
+    T* const stage = stages + tile % 2 * 2 * kTile;
+    copy_tile<kWidth>(stage, keys, tile, question_k, a.question_k.row_stride, k, a.k.row_stride, a.width);
+    copy_tile<kWidth>(stage + kTile, keys, tile, question_v, a.question_v.row_stride, v, a.v.row_stride, a.width);
+  };
+
+  const int block_row = work.query_tile * kBlockRows;
+  const int block_rows = min(kBlockRows, a.query_rows - block_row);
+  copy_rows<kWidth, kBlockRows>(query_tile, block_rows, a.width,
+                                [&](int row) { return q + static_cast<int64_t>(block_row + row) * a.q.row_stride; });
+  copy_keys(0);
+  cp_async_commit();
+  cp_async_wait<0>();
+  __syncthreads();
+
+  const int warp_row = static_cast<int>(threadIdx.x) / 32 * kSlabs * kSlab;
+  const int rows = block_rows - warp_row;  // of this warp; a warp past the last query only copies
+  WarpQueries<T, kWidth, kSlabs> queries(query_tile, warp_row);
+  for (int tile = 0; tile < keys.tiles; ++tile) {
+    if (tile + 1 < keys.tiles) copy_keys(tile + 1);
+    cp_async_commit();
+    if (rows > 0) {
+      const T* const k_tile = stages + tile % 2 * 2 * kTile;
+      const int count = keys.count(tile);
+      if (count == kKeys) {
+        queries.template attend<true>(k_tile, k_tile + kTile, count, a.scale);
+      } else {
+        queries.template attend<false>(k_tile, k_tile + kTile, count, a.scale);
+      }
+    }
+    cp_async_wait<0>();
+    __syncthreads();  // the next tile is there, and this one has been read
+  }
+  if (rows <= 0) return;
+
+  queries.finish();
+  const int64_t offset = static_cast<int64_t>(block_row + warp_row) * a.out.row_stride;
+  if (a.out_in_chunks) {
+    store_chunks(queries, query_tile, warp_row, head_rows<T>(a.out, a, work) + offset, a.out.row_stride, rows, a.width);
+  } else if (a.out_dtype == DType::kBF16) {
+    store_elements(queries, head_rows<bf16>(a.out, a, work) + offset, a.out.row_stride, rows, a.width);
+  } else if (a.out_dtype == DType::kF16) {
+    store_elements(queries, head_rows<f16>(a.out, a, work) + offset, a.out.row_stride, rows, a.width);
+  } else {
+    store_elements(queries, head_rows<float>(a.out, a, work) + offset, a.out.row_stride, rows, a.width);
+  }
+}
+
+}  // namespace qavit::cuda
