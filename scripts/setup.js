@@ -1,6 +1,7 @@
 'use strict';
 // Everything a fresh clone needs, once: dependencies, the native addon, the compiled TypeScript. Each step is skipped when it is
-// already up to date, so `npm test` and `npm run demo` can call it every time.
+// already up to date, so `npm test` and `npm run demo` can call it every time. With --emulation also the addon whose device 'cuda' is an
+// emulation, for tests.
 const { spawnSync } = require('node:child_process');
 const { existsSync, statSync } = require('node:fs');
 const { join } = require('node:path');
@@ -28,4 +29,7 @@ if (newer(join(root, 'package-lock.json'), join(root, 'node_modules', '.package-
   run('installing dependencies (npm ci)', 'npm', ['ci', '--no-audit', '--no-fund']);
 }
 run('building the native addon', 'npm', ['run', '--silent', 'build:native']);
+if (process.argv.includes('--emulation')) {
+  run('building the addon with emulated CUDA', 'npm', ['run', '--silent', 'build:emulated']);
+}
 run('compiling TypeScript', 'npm', ['run', '--silent', 'build:ts']);

@@ -1,4 +1,4 @@
-# The CUDA backend (docs/cuda.md). Adds it to the target qavit when QAVIT_CUDA says so, or its emulation.
+# The CUDA backend (docs/cuda.md): adds it to the addon where QAVIT_CUDA says so, and builds the addon with its emulation.
 
 # native/cuda/sources.txt in three lists: ..._SOURCES, ..._SM90_SOURCES, ..._EMULATION_SOURCES.
 set(list_name QAVIT_CUDA_SOURCES)
@@ -14,15 +14,24 @@ foreach(line IN LISTS lines)
 endforeach()
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS native/cuda/sources.txt)
 
-# For tests without a GPU: kernels as plain C++, one thread after another. Never in an addon that is shipped.
-function(qavit_add_emulation)
-  set(sources ${QAVIT_CUDA_SOURCES} ${QAVIT_CUDA_EMULATION_SOURCES})
-  set(kernels ${sources})
-  list(FILTER kernels INCLUDE REGEX "\\.cu$")
-  set_source_files_properties(${kernels} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-x;c++;-Wno-unknown-pragmas")
-  target_sources(qavit PRIVATE ${sources})
-  target_compile_definitions(qavit PRIVATE QAVIT_CUDA QAVIT_CUDA_EMULATION)
-endfunction()
+# For tests without a GPU: the addon once more, with the kernels as plain C++. Built on request only (npm run build:emulated), into a
+# folder of its own, and never shipped.
+qavit_addon(qavit_emulated)
+set_target_properties(qavit_emulated PROPERTIES
+  EXCLUDE_FROM_ALL ON
+  LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/emulated RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/emulated
+  LIBRARY_OUTPUT_DIRECTORY_RELEASE ${CMAKE_BINARY_DIR}/emulated RUNTIME_OUTPUT_DIRECTORY_RELEASE ${CMAKE_BINARY_DIR}/emulated)
+foreach(source IN LISTS QAVIT_CUDA_SOURCES QAVIT_CUDA_EMULATION_SOURCES)
+  if(source MATCHES "\\.cu$")
+    # Through a file of its own: a source has one language in all targets, and nvcc may compile this one too.
+    set(wrapper ${CMAKE_BINARY_DIR}/emulated/${source}.cpp)
+    file(GENERATE OUTPUT ${wrapper} CONTENT "#include \"${CMAKE_SOURCE_DIR}/${source}\"\n")
+    set_source_files_properties(${wrapper} PROPERTIES COMPILE_OPTIONS "$<$<CXX_COMPILER_ID:GNU>:-Wno-unknown-pragmas>")
+    set(source ${wrapper})
+  endif()
+  target_sources(qavit_emulated PRIVATE ${source})
+endforeach()
+target_compile_definitions(qavit_emulated PRIVATE QAVIT_CUDA QAVIT_CUDA_EMULATION)
 
 # nvcc as check_language() finds it; the toolkit's own place counts too. Sets CMAKE_CUDA_COMPILER, empty where there is none that works.
 macro(qavit_find_nvcc)
@@ -49,17 +58,17 @@ endfunction()
 
 function(qavit_kernel_options target)
   target_include_directories(${target} PRIVATE native)
+  target_include_directories(${target} SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
   set_target_properties(${target} PROPERTIES
-    CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_RUNTIME_LIBRARY Static
-    CUDA_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON POSITION_INDEPENDENT_CODE ON)
-  target_compile_definitions(${target} PRIVATE QAVIT_CUDA)
-  # A register spilled to memory is a kernel that was not thought through: an error. So is everything else ptxas warns of, such as
-  # wgmma instructions that it had to serialize.
+    CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_RUNTIME_LIBRARY Static CUDA_VISIBILITY_PRESET hidden)
+  # A register spilled to memory is a kernel that was not thought through: an error. So is everything else that ptxas warns of, such
+  # as wgmma instructions that it had to serialize. Uncompressed, since scripts/check-cubins.js reads what was built.
   target_compile_options(${target} PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:-Xptxas=--warn-on-spills,-Werror --Werror=all-warnings --compress-mode=none>)
-  if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+  if(QAVIT_WARNINGS)
+    string(REPLACE ";" "," host_warnings "${QAVIT_WARNINGS}")
     target_compile_options(${target} PRIVATE
-      $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Werror> $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Werror ${QAVIT_QUIET}>)
+      $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=${host_warnings}> $<$<COMPILE_LANGUAGE:CXX>:${QAVIT_WARNINGS}>)
   endif()
 endfunction()
 
@@ -76,7 +85,6 @@ macro(qavit_add_cuda)
 
   add_library(qavit_cuda OBJECT ${QAVIT_CUDA_SOURCES})
   qavit_kernel_options(qavit_cuda)
-  target_include_directories(qavit_cuda SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
   target_sources(qavit PRIVATE $<TARGET_OBJECTS:qavit_cuda>)
   if(QAVIT_CUDA_SM90_SOURCES)
     # wgmma and its kin exist on sm_90a alone, which has no PTX that newer GPUs take.
@@ -90,9 +98,7 @@ macro(qavit_add_cuda)
   target_link_libraries(qavit PRIVATE CUDA::cudart_static)
 endmacro()
 
-if(QAVIT_CUDA_EMULATION)
-  qavit_add_emulation()
-elseif(QAVIT_CUDA STREQUAL "ON")
+if(QAVIT_CUDA STREQUAL "ON")
   qavit_find_nvcc()
   if(NOT CMAKE_CUDA_COMPILER)
     message(FATAL_ERROR "Expected a working nvcc for QAVIT_CUDA=ON but received none; put it on PATH or name it in CUDACXX")

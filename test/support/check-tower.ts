@@ -7,6 +7,8 @@ import type { TowerCase, TowerFixture } from './towers';
 /** Relative Frobenius errors against float64. */
 const F32_ERROR = 1e-5;
 const BF16_ERROR = 1.2e-2;
+/** f16 has three more bits than bf16. */
+const F16_ERROR = BF16_ERROR / 8;
 /** PyTorch's own bf16 is the yardstick; the quarter is for another order of roundings. */
 const OVER_PYTORCH = 1.25;
 
@@ -14,8 +16,8 @@ const OVER_PYTORCH = 1.25;
 export async function checkTowerCase(
   fixture: TowerFixture,
   entry: TowerCase,
-  device: 'cpu' | 'reference',
-  dtype: 'f32' | 'bf16',
+  device: 'cpu' | 'reference' | 'cuda',
+  dtype: 'f32' | 'bf16' | 'f16',
 ): Promise<void> {
   const folders = { tower: fixture.tower, ...(entry.adapter === null ? {} : { adapter: entry.adapter }) };
   await using model = await QAViT.load(folders, { device, dtype, padding: entry.padding });
@@ -23,7 +25,7 @@ export async function checkTowerCase(
     const wanted = entry[output];
     if (!wanted) continue;
     const error = relativeError(await encodeCase(model, entry, output), wanted.data);
-    const pytorch = entry.bf16[output] ?? 0;
-    expect(error, output).to.be.below(dtype === 'f32' ? F32_ERROR : Math.min(BF16_ERROR, OVER_PYTORCH * pytorch));
+    const bf16Error = Math.min(BF16_ERROR, OVER_PYTORCH * (entry.bf16[output] ?? 0));
+    expect(error, output).to.be.below({ f32: F32_ERROR, bf16: bf16Error, f16: F16_ERROR }[dtype]);
   }
 }

@@ -6,10 +6,11 @@ import { expect } from 'chai';
 import type { Device, HostArray, ViewDescription, Weight } from '../../lib/binding/native';
 import type { CaseOp, CaseTable, Layout } from '../cases';
 import { fromBf16, toBf16 } from './bf16';
+import { fromF16, toF16 } from './f16';
 import { operationOf, type CaseOperation, type CaseView } from './case-operands';
 import { PlanWriter, type Shape } from './plan-writer';
 
-export type FloatDType = 'f32' | 'bf16';
+export type FloatDType = 'f32' | 'bf16' | 'f16';
 
 export interface RunOptions {
   /** Of activations and of the weights they meet. Default f32. */
@@ -52,9 +53,14 @@ function spread(view: CaseView, layout: Layout): CaseView['data'] {
   return block;
 }
 
-const encode = (values: Float32Array, dtype: FloatDType): HostArray => (dtype === 'bf16' ? toBf16(values) : values);
-const decode = (values: HostArray): Float32Array =>
-  values instanceof Uint16Array ? fromBf16(values) : (values as Float32Array);
+function encode(values: Float32Array, dtype: FloatDType): HostArray {
+  if (dtype === 'f32') return values;
+  return dtype === 'bf16' ? toBf16(values) : toF16(values);
+}
+function decode(values: HostArray, dtype: FloatDType): Float32Array {
+  if (!(values instanceof Uint16Array)) return values as Float32Array;
+  return dtype === 'bf16' ? fromBf16(values) : fromF16(values);
+}
 
 function upload(device: Device, { weights }: CaseOperation, dtype: FloatDType): Promise<Weight[]> {
   return device.upload(
@@ -103,7 +109,7 @@ export async function runOperation(
 
   const compiled = device.compile(plan.describe(), await upload(device, operation, input));
   const [block] = (await device.run(compiled, inputs)) as HostArray[];
-  return gather(decode(block!), result.shape, layout);
+  return gather(decode(block!, output), result.shape, layout);
 }
 
 /** The dense values of a strided block, whose gaps must still be NaN. */

@@ -1,0 +1,78 @@
+'use strict';
+// `node scripts/check-cubins.js build-cuda`: reads the machine code of every kernel that `npm run build:cuda` compiled, and fails
+// unless the sm_90a matrix product and attention hold wgmma instructions (HGMMA) and no kernel keeps anything in local memory, which
+// is where registers are spilled to. The toolkit's own disassembler is not needed: an instruction takes 16 bytes, and the low 12 bits
+// of the first say which it is.
+const { readdirSync, readFileSync } = require('node:fs');
+const { join, relative } = require('node:path');
+
+const OPCODES = { HGMMA: 0x9f0, HMMA: 0x23c, LDL: 0x983, STL: 0x387 };
+/** Folders of operations whose sm_90a kernels are built around wgmma. */
+const WGMMA = ['linear', 'concat_attention'];
+
+/** Sections of a 64-bit little-endian ELF file that starts at `base`: { name, offset, size }, and its flags. */
+function readElf(bytes, base) {
+  const at = (offset) => base + offset;
+  const number = (offset) => Number(bytes.readBigUInt64LE(offset));
+  const [table, entry, count] = [number(at(0x28)), bytes.readUInt16LE(at(0x3a)), bytes.readUInt16LE(at(0x3c))];
+  const header = (i) => at(table + i * entry);
+  const names = at(number(header(bytes.readUInt16LE(at(0x3e))) + 0x18));
+  const sections = Array.from({ length: count }, (_, i) => {
+    const start = names + bytes.readUInt32LE(header(i));
+    const name = bytes.toString('latin1', start, bytes.indexOf(0, start));
+    return { name, offset: at(number(header(i) + 0x18)), size: number(header(i) + 0x20) };
+  });
+  return { sections, flags: bytes.readUInt32LE(at(0x30)) };
+}
+
+/** How often each opcode of interest occurs in one kernel. */
+function countOpcodes(bytes, { offset, size }) {
+  const counts = Object.fromEntries(Object.keys(OPCODES).map((name) => [name, 0]));
+  for (let at = offset; at < offset + size; at += 16) {
+    const opcode = bytes.readUInt16LE(at) & 0xfff;
+    for (const name in OPCODES) if (OPCODES[name] === opcode) counts[name] += 1;
+  }
+  return counts;
+}
+
+/** Every kernel in an object file, once for each architecture. */
+function kernelsOf(file) {
+  const bytes = readFileSync(file);
+  const kernels = [];
+  for (const fatbin of readElf(bytes, 0).sections.filter(({ name }) => name === '.nv_fatbin')) {
+    const end = fatbin.offset + fatbin.size;
+    for (let at = bytes.indexOf('\x7fELF', fatbin.offset, 'latin1'); at >= 0 && at < end;) {
+      const { sections, flags } = readElf(bytes, at);
+      for (const section of sections.filter(({ name }) => name.startsWith('.text.'))) {
+        kernels.push({ file, name: section.name.slice(6), sm: (flags >> 8) & 0xff, ...countOpcodes(bytes, section) });
+      }
+      at = bytes.indexOf('\x7fELF', at + 4, 'latin1');
+    }
+  }
+  return kernels;
+}
+
+const [folder = 'build-cuda'] = process.argv.slice(2);
+const objects = readdirSync(folder, { recursive: true })
+  .filter((name) => /qavit_cuda(_sm90)?\.dir.*\.cu\.o(bj)?$/.test(name))
+  .map((name) => join(folder, name));
+const kernels = objects.flatMap(kernelsOf);
+const failures = [];
+
+for (const { file, name, sm, LDL, STL } of kernels) {
+  if (LDL + STL > 0)
+    failures.push(`${relative(folder, file)}: ${name} for sm_${sm} uses local memory (${LDL} loads, ${STL} stores)`);
+}
+for (const operation of WGMMA) {
+  const own = kernels.filter(({ file }) => file.includes('qavit_cuda_sm90.dir') && file.includes(`/${operation}/`));
+  const instructions = own.reduce((sum, { HGMMA }) => sum + HGMMA, 0);
+  console.log(`${operation} for sm_90a: ${own.length} kernels, ${instructions} wgmma instructions`);
+  if (instructions === 0) failures.push(`${operation} for sm_90a holds no wgmma instruction`);
+}
+const architectures = [...new Set(kernels.map(({ sm }) => sm))].sort((a, b) => a - b);
+console.log(
+  `${kernels.length} kernels in ${objects.length} objects, for ${architectures.map((sm) => `sm_${sm}`).join(', ')}`,
+);
+if (kernels.length === 0) failures.push(`no kernel was found in ${folder}`);
+for (const failure of failures) console.error(`[qavit] ${failure}`);
+process.exitCode = failures.length > 0 ? 1 : 0;

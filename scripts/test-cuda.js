@@ -1,0 +1,50 @@
+'use strict';
+// `npm run test:cuda`: the suites of test/cuda on this machine's GPU, with the addon of `npm run build:cuda`. Where there is none that
+// works, it says so at length and passes. `--emulated` runs them on the emulation of the kernels instead, as `npm test` does. Further
+// arguments go to mocha.
+const { spawnSync } = require('node:child_process');
+const { existsSync } = require('node:fs');
+const { join } = require('node:path');
+
+const root = join(__dirname, '..');
+const emulated = process.argv.includes('--emulated');
+const rest = process.argv.slice(2).filter((argument) => argument !== '--emulated');
+const addon =
+  process.env.QAVIT_ADDON ||
+  (emulated ? join(root, 'build', 'emulated', 'qavit.node') : join(root, 'build-cuda', 'Release', 'qavit.node'));
+
+/** Why nothing can be tested here, or undefined. */
+function obstacle() {
+  if (!existsSync(addon)) return `there is no ${addon}: run npm run ${emulated ? 'build:emulated' : 'build:cuda'}`;
+  const { Device } = require(addon);
+  try {
+    new Device({ kind: 'cuda' }).close();
+  } catch (error) {
+    return error.message;
+  }
+}
+
+const why = obstacle();
+if (why !== undefined) {
+  const line = '='.repeat(100);
+  console.error(`${line}\nSKIPPED: no CUDA test ran on a GPU. ${why}\n${line}`);
+  // Skipping is an answer where a GPU is looked for; the emulation runs everywhere or is broken.
+  process.exit(emulated ? 1 : 0);
+}
+const mocha = join(root, 'node_modules', 'mocha', 'bin', 'mocha.js');
+const args = [
+  mocha,
+  '--no-config',
+  '--timeout',
+  '120000',
+  '--reporter',
+  'dot',
+  ...rest,
+  join('dist', 'test', 'cuda', '*.test.js'),
+];
+const { status } = spawnSync(process.execPath, args, {
+  cwd: root,
+  stdio: 'inherit',
+  env: { ...process.env, QAVIT_ADDON: addon },
+});
+process.exitCode = status ?? 1;

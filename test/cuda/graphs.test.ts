@@ -1,0 +1,99 @@
+/** Plans replayed as CUDA graphs give what plain launches give, whatever addresses and numbers a run meets. */
+import { expect } from 'chai';
+import type { Device, DeviceTensor, HostArray, Plan } from '../../lib/binding/native';
+import { emulated, openCuda, withEmulation } from '../support/cuda';
+import { PlanWriter } from '../support/plan-writer';
+import { floats, random } from '../support/random';
+
+const [rows, width] = [5, 64];
+
+/** y = x W^T, z = layer norm of y, in f32 with an intermediate between. */
+async function smallPlan(device: Device): Promise<Plan> {
+  const source = floats(random(7), width * width);
+  const [weight] = await device.upload([
+    { source, dtype: 'f32', shape: [1, width, width], role: 'matrix', computeDtype: 'f32' },
+  ]);
+  const plan = new PlanWriter('small');
+  const [x, y] = [plan.input([1, rows, width]), plan.intermediate([1, rows, width])];
+  plan.op('linear', { x, y }, { weight: 0 }, { activation: 'quick_gelu' });
+  plan.op('layer_norm', { x: y, y: plan.output([1, rows, width]) }, {}, { eps: 1e-5 });
+  return device.compile(plan.describe(), [weight!]);
+}
+
+const inputOf = (seed: number): Float32Array => floats(random(seed), rows * width);
+
+describe('CUDA: graphs', () => {
+  let plain: Device;
+  let plainPlan: Plan;
+  before(async () => {
+    plain = openCuda({ graphs: false });
+    plainPlan = await smallPlan(plain);
+  });
+  after(() => plain.close());
+
+  const wanted = async (seed: number): Promise<HostArray> =>
+    (await plain.run(plainPlan, [inputOf(seed)]))[0] as HostArray;
+
+  async function holdRuns(device: Device): Promise<void> {
+    const plan = await smallPlan(device);
+    for (let seed = 1; seed <= 5; seed += 1) {
+      const [actual] = await device.run(plan, [inputOf(seed)]);
+      expect(actual, `run ${seed}`).to.deep.equal(await wanted(seed));
+    }
+  }
+
+  it('give the same bits with new numbers at the same addresses', async () => {
+    const device = openCuda();
+    await holdRuns(device);
+    await device.close();
+  });
+
+  it('give the same bits when results stay on the device, at addresses that change and come back', async () => {
+    const device = openCuda();
+    const plan = await smallPlan(device);
+    const kept: DeviceTensor[] = [];
+    for (let seed = 1; seed <= 40; seed += 1) {
+      const [tensor] = (await device.run(plan, [inputOf(seed)], { keep: [true] })) as DeviceTensor[];
+      expect(await device.read(tensor!), `run ${seed}`).to.deep.equal(await wanted(seed));
+      kept.push(tensor!);
+      if (kept.length > seed % 7) kept.shift()!.dispose();
+    }
+    for (const tensor of kept) tensor.dispose();
+    await device.close();
+  });
+
+  it('follow the arena when a larger plan moves it', async () => {
+    const device = openCuda();
+    const plan = await smallPlan(device);
+    for (let round = 0; round < 4; round += 1) {
+      const larger = new PlanWriter('larger');
+      const elements = 4096 * (round + 1);
+      larger.op('copy', { x: larger.input([1, 1, elements]), y: larger.output([1, 1, elements]) });
+      await device.run(device.compile(larger.describe(), []), [new Float32Array(elements)]);
+      for (let seed = 1; seed <= 3; seed += 1) {
+        const [actual] = await device.run(plan, [inputOf(seed)]);
+        expect(actual).to.deep.equal(await wanted(seed));
+      }
+    }
+    await device.close();
+  });
+
+  it('of more plans than are kept give way to each other', async () => {
+    const device = openCuda();
+    const plans = await Promise.all(Array.from({ length: 70 }, () => smallPlan(device)));
+    const right = await wanted(1);
+    for (let round = 0; round < 3; round += 1) {
+      for (const plan of plans) expect((await device.run(plan, [inputOf(1)]))[0]).to.deep.equal(right);
+    }
+    await device.close();
+  });
+
+  if (!emulated) return;
+
+  it('are done without where the driver refuses to record', () =>
+    withEmulation('capture=0', async () => {
+      const device = openCuda();
+      await holdRuns(device);
+      await device.close();
+    }));
+});

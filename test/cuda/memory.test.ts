@@ -1,0 +1,102 @@
+/** Memory on the GPU and on the host stays where it is over many requests; weights and copies arrive bit for bit. */
+import { expect } from 'chai';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import type { Device, DeviceTensor } from '../../lib/binding/native';
+import { fromBf16, toBf16 } from '../support/bf16';
+import { emulated, openCuda } from '../support/cuda';
+import { fromF16, toF16 } from '../support/f16';
+import { PlanWriter } from '../support/plan-writer';
+import { floats, random } from '../support/random';
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+const megabyte = 2 ** 20;
+
+/** More than the pinned memory of one transfer, and no multiple of it. */
+const large = 2 * megabyte + 12345;
+
+async function roundTrip(device: Device, values: Float32Array): Promise<unknown> {
+  const plan = new PlanWriter('round trip');
+  plan.op('copy', { x: plan.input([1, 1, values.length]), y: plan.output([1, 1, values.length]) });
+  return (await device.run(device.compile(plan.describe(), []), [values]))[0];
+}
+
+describe('CUDA: memory', () => {
+  let device: Device;
+  beforeEach(() => (device = openCuda()));
+  afterEach(() => device.close());
+
+  it('is copied in and out whole', async () => {
+    const values = floats(random(1), large);
+    expect(await roundTrip(device, values)).to.deep.equal(values);
+    const tensors = new PlanWriter('kept');
+    tensors.op('copy', { x: tensors.input([1, 1, large]), y: tensors.output([1, 1, large]) });
+    const plan = device.compile(tensors.describe(), []);
+    const [tensor] = (await device.run(plan, [values], { keep: [true] })) as DeviceTensor[];
+    expect(await device.read(tensor!)).to.deep.equal(values);
+  });
+
+  for (const [dtype, toBits, fromBits] of [
+    ['bf16', toBf16, fromBf16],
+    ['f16', toF16, fromF16],
+  ] as const) {
+    it(`holds tables rounded to ${dtype}, to nearest even`, async () => {
+      const [count, cols] = [3000, 701];
+      // Halfway cases, subnormals and overflows among them.
+      const source = floats(random(2), count * cols).map((value, i) => {
+        if (i % 5 === 0) return fromBits(Uint16Array.of(i % 0x7c00))[0]! * (1 + (i % 3) * 2 ** -9);
+        return value * 2 ** ((i % 60) - 40);
+      });
+      const [table] = await device.upload([
+        { source, dtype: 'f32', shape: [1, count, cols], role: 'table', computeDtype: dtype },
+      ]);
+      const rows = [0, 1, 1499, 2998, 2999];
+      const plan = new PlanWriter('rows');
+      const views = { index: plan.input([1, 1, rows.length], 'i32'), out: plan.output([1, rows.length, cols]) };
+      plan.op('gather_rows', views, { table: 0 });
+      const [actual] = await device.run(device.compile(plan.describe(), [table!]), [Int32Array.from(rows)]);
+      const wanted = rows.flatMap((row) => [...fromBits(toBits(source.subarray(row * cols, (row + 1) * cols)))]);
+      expect([...(actual as Float32Array)]).to.deep.equal(wanted);
+    });
+  }
+
+  it('does not grow over requests', async () => {
+    const side = 64;
+    const plan = new PlanWriter('request');
+    plan.op('copy', { x: plan.input([1, side, side]), y: plan.output([1, side, side]) });
+    const compiled = device.compile(plan.describe(), []);
+    const values = new Float32Array(side * side);
+    const request = async (): Promise<void> => {
+      const [kept] = (await device.run(compiled, [values], { keep: [true] })) as DeviceTensor[];
+      await device.run(compiled, [kept!]);
+      kept!.dispose();
+    };
+    // As many in the first half, which fills what allocators keep.
+    const requests = emulated ? 1000 : 10_000;
+    const measure = async (): Promise<number> => {
+      for (let i = 0; i < requests / 2; i += 1) await request();
+      collect();
+      return process.memoryUsage().rss;
+    };
+    const before = await measure();
+    const arena = device.memory.arenaBytes;
+    expect((await measure()) - before).to.be.below(16 * megabyte);
+    expect(device.memory).to.deep.equal({ weightBytes: 0, tensorBytes: 0, arenaBytes: arena });
+  });
+
+  it('does not grow over devices', async () => {
+    const rounds = emulated ? 60 : 20;
+    const round = async (): Promise<void> => {
+      const one = openCuda();
+      await roundTrip(one, new Float32Array(megabyte / 4));
+      await one.close();
+    };
+    for (let i = 0; i < rounds; i += 1) await round();
+    collect();
+    const before = process.memoryUsage().rss;
+    for (let i = 0; i < rounds; i += 1) await round();
+    collect();
+    expect(process.memoryUsage().rss - before).to.be.below(24 * megabyte);
+  });
+});

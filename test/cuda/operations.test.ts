@@ -1,0 +1,87 @@
+/** Every operation of the CUDA backend over the whole case table, in every dtype, against the reference backend. */
+import { expect } from 'chai';
+import { loadAddon } from '../../lib/binding/load';
+import type { CaseOperation } from '../support/case-operands';
+import { relativeError } from '../support/compare';
+import { emulated, openCuda } from '../support/cuda';
+import { extremeOperations } from '../support/extreme-operations';
+import { type FloatDType, runOperation, type RunOptions } from '../support/op-runner';
+import { tableOperations } from '../support/table-operations';
+import { workOf } from '../support/work';
+
+/** Against the reference's f32 result: sums in another order; results, and attention weights before they meet values, rounded. */
+const tolerances: Record<FloatDType, number> = { f32: 1e-5, bf16: 6e-3, f16: 1e-3 };
+
+/** Multiply-adds of a case that the emulation may take: about a second each. What is above runs on GPUs only, and is listed. */
+const emulationCap = Number(process.env.QAVIT_EMULATION_CAP ?? 2_500_000);
+/** Below this, every combination of dtypes; above it, one dtype each. */
+const smallWork = emulated ? 100_000 : 50_000_000;
+
+const dtypes = ['f32', 'bf16', 'f16'] as const;
+
+function variants(operation: CaseOperation): RunOptions[] {
+  if (operation.op === 'question_attention') return dtypes.map((input) => ({ input, output: 'f32' }));
+  const plain: RunOptions[] = dtypes.map((input) => ({ input }));
+  if (workOf(operation) > smallWork) return plain;
+  plain.push(
+    { input: 'f32', output: 'bf16' },
+    { input: 'f32', output: 'f16' },
+    { input: 'bf16', output: 'f32' },
+    { input: 'f16', output: 'f32' },
+  );
+  if (!operation.views.residual) return plain;
+  return [
+    ...plain,
+    ...dtypes.map((input): RunOptions => ({ input, inPlace: true })),
+    { input: 'bf16', output: 'f32', inPlace: true },
+    { input: 'f16', output: 'f32', inPlace: true },
+    { input: 'bf16', output: 'bf16', residual: 'f32' },
+  ];
+}
+
+/** The coarser of the two dtypes rounds most. */
+function tolerance({ input = 'f32', output = input }: RunOptions): number {
+  return Math.max(tolerances[input], tolerances[output]);
+}
+
+describe('CUDA: operations', () => {
+  const reference = new (loadAddon().Device)({ kind: 'reference' });
+  const device = openCuda();
+  after(() => Promise.all([reference.close(), device.close()]));
+
+  async function hold(operation: CaseOperation, options: RunOptions): Promise<void> {
+    const { input, output, residual, inPlace } = options;
+    const exact: RunOptions = { input, output: 'f32', residual: residual ?? (inPlace ? output : undefined) ?? input };
+    const wanted = await runOperation(reference, operation, exact);
+    const actual = await runOperation(device, operation, options);
+    expect(relativeError(actual, wanted), JSON.stringify(options)).to.be.at.most(tolerance(options));
+    // Twice more: the addresses' second run is recorded as a graph, the third replays it.
+    for (let run = 2; run <= 3; run += 1) {
+      expect(await runOperation(device, operation, options), `run ${run}`).to.deep.equal(actual);
+    }
+  }
+
+  const left: string[] = [];
+  for (const { name, operation } of tableOperations()) {
+    if (emulated && workOf(operation()) > emulationCap) {
+      left.push(`${name} (${(workOf(operation()) / 1e6).toFixed(1)} M)`);
+      continue;
+    }
+    it(name, async () => {
+      for (const options of variants(operation())) await hold(operation(), options);
+    });
+  }
+  for (const { name, operation } of extremeOperations()) {
+    it(name, async () => {
+      for (const input of dtypes) await hold(operation, { input, output: 'f32' });
+    });
+  }
+
+  after(() => {
+    if (left.length === 0) return;
+    const cap = `${emulationCap / 1e6} M multiply-adds`;
+    console.log(
+      `\n  NOT RUN on the emulation, ${left.length} cases above ${cap}; they run on GPUs:\n    ${left.join('\n    ')}`,
+    );
+  });
+});

@@ -1,0 +1,14 @@
+import type { CaseOperation } from './case-operands';
+
+const product = (...factors: number[]): number => factors.reduce((a, b) => a * b, 1);
+
+/** Multiply-adds of an operation; elements written, of one that does not multiply. */
+export function workOf({ op, views, weights, result }: CaseOperation): number {
+  const outputs = product(...result.shape);
+  if (op === 'linear' || op === 'patch_embed') return outputs * weights.weight!.shape[2];
+  if (op === 'gated_projection') return 2 * outputs * result.shape[2];
+  if (op !== 'concat_attention' && op !== 'question_attention') return outputs;
+  const [batch, queries, width] = views.q!.shape;
+  const keys = views.k!.shape[1] + (views.question_k?.shape[1] ?? 0);
+  return product(batch, queries, width, keys) * (op === 'concat_attention' ? 2 : 1);
+}
