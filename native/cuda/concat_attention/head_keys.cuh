@@ -28,11 +28,15 @@ __device__ inline int question_keys(const Attention& a, int batch) {
   return min(max(a.question_lengths[batch], 0), a.question_rows);
 }
 
-// Element [batch, 0, head * D]; null where the operand is absent.
+// Where the part of row `row` that belongs to a head begins, in elements.
+__device__ inline int64_t element_offset(const HeadRows& rows, const Attention& a, const AttentionWork& work, int row) {
+  return work.batch * rows.batch_stride + row * rows.row_stride + static_cast<int64_t>(work.head) * a.width;
+}
+
+// A head's first row; null where the operand is absent.
 template <typename T>
-__device__ inline T* head_rows(const HeadRows& rows, const Attention& a, const AttentionWork& work) {
-  if (rows.data == nullptr) return nullptr;
-  return static_cast<T*>(rows.data) + work.batch * rows.batch_stride + static_cast<int64_t>(work.head) * a.width;
+__device__ inline const T* head_rows(const HeadRows& rows, const Attention& a, const AttentionWork& work) {
+  return rows.data == nullptr ? nullptr : static_cast<const T*>(rows.data) + element_offset(rows, a, work, 0);
 }
 
 template <int kKeys>

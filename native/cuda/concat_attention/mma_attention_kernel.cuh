@@ -22,8 +22,10 @@
 
 #include "cuda/concat_attention/head_keys.cuh"
 #include "cuda/concat_attention/shared_tile.cuh"
+#include "cuda/concat_attention/stored_elements.cuh"
 #include "cuda/concat_attention/warp_queries.cuh"
 #include "cuda/device/cp_async.cuh"
+#include "cuda/device/shared.cuh"
 #include "cuda/device/types.cuh"
 
 namespace qavit::cuda {
@@ -72,38 +74,38 @@ __device__ inline void copy_tile(T* to, const KeyTiles<kKeys>& keys, int tile, c
   }
 }
 
-// Through the warp's own rows of the queries' tile, which nobody reads any more, so that whole rows are stored 16 bytes
-// a lane.
+// Floats between finished rows in shared memory: 8 more than a multiple of 16, so that a half warp's 8-byte writes (4
+// rows x 8 columns) meet different banks.
+template <int kWidth>
+constexpr int kStagedRow = kWidth + 8;
+
+// Stores a warp's finished rows by way of `staging`, 16 rows of kStagedRow floats of its own: a lane stores 8 columns
+// of one row, not 2 of each of many.
 template <typename T, int kWidth, int kSlabs>
-__device__ inline void store_chunks(const WarpQueries<T, kWidth, kSlabs>& queries, T* tile, int first_row, T* out,
-                                    int64_t stride, int rows, int width) {
-  using Tile = SharedTile<kWidth>;
-  const int lane = static_cast<int>(threadIdx.x) % 32;
-  __syncwarp();  // every lane has read its queries
-  queries.for_each_pair([&](int row, int column, float a, float b) {
-    Pack<T, 2> pair;
-    pair[0] = from_float<T>(a);
-    pair[1] = from_float<T>(b);
-    pair.store(tile + Tile::place(first_row + row, column / kChunk) + column % kChunk);
-  });
-  __syncwarp();
-#pragma unroll 4
-  for (int i = lane; i < kSlabs * kSlab * Tile::kChunks; i += 32) {
-    const int row = i / Tile::kChunks, chunk = i % Tile::kChunks;
-    if (row < rows && chunk * kChunk < width) {
-      Pack<T, kChunk>::load(tile + Tile::place(first_row + row, chunk)).store(out + row * stride + chunk * kChunk);
+__device__ inline void store_rows(const WarpQueries<T, kWidth, kSlabs>& queries, float* staging, const Attention& a,
+                                  int64_t offset, int rows) {
+  constexpr int kChunks = kWidth / kChunk;
+#pragma unroll
+  for (int slab = 0; slab < kSlabs; ++slab) {
+    __syncwarp();  // the slab before this one has been read
+    queries.write(slab, staging, kStagedRow<kWidth>);
+    __syncwarp();
+#pragma unroll 1
+    for (int i = static_cast<int>(threadIdx.x) % 32; i < kSlab * kChunks; i += 32) {
+      const int row = i / kChunks, column = i % kChunks * kChunk;
+      if (slab * kSlab + row >= rows || column >= a.width) continue;
+      const float* const from = staging + row * kStagedRow<kWidth> + column;
+      const int64_t to = offset + (slab * kSlab + row) * a.out.row_stride + column;
+      if (a.out_in_chunks) {
+        Pack<T, kChunk> chunk;
+#pragma unroll
+        for (int e = 0; e < kChunk; ++e) chunk[e] = from_float<T>(from[e]);
+        chunk.store(static_cast<T*>(a.out.data) + to);
+      } else {
+        for (int e = 0; e < kChunk; ++e) store_element(a.out.data, a.out_dtype, to + e, from[e]);
+      }
     }
   }
-}
-
-template <typename To, typename T, int kWidth, int kSlabs>
-__device__ inline void store_elements(const WarpQueries<T, kWidth, kSlabs>& queries, To* out, int64_t stride, int rows,
-                                      int width) {
-  queries.for_each_pair([&](int row, int column, float a, float b) {
-    if (row >= rows || column >= width) return;  // width is even
-    out[row * stride + column] = from_float<To>(a);
-    out[row * stride + column + 1] = from_float<To>(b);
-  });
 }
 
 template <typename T, int kWidth, int kSlabs>
@@ -117,11 +119,11 @@ __global__ void __launch_bounds__(kAttentionThreads, 2) mma_attention_kernel(con
 
   const AttentionWork work = attention_work(a, query_tiles);
   const KeyTiles<kKeys> keys(question_keys(a, work.batch), a.key_rows);
-  const T* const q = head_rows<const T>(a.q, a, work);
-  const T* const k = head_rows<const T>(a.k, a, work);
-  const T* const v = head_rows<const T>(a.v, a, work);
-  const T* const question_k = head_rows<const T>(a.question_k, a, work);
-  const T* const question_v = head_rows<const T>(a.question_v, a, work);
+  const T* const q = head_rows<T>(a.q, a, work);
+  const T* const k = head_rows<T>(a.k, a, work);
+  const T* const v = head_rows<T>(a.v, a, work);
+  const T* const question_k = head_rows<T>(a.question_k, a, work);
+  const T* const question_v = head_rows<T>(a.question_v, a, work);
   const auto copy_keys = [&](int tile) {
     T* const stage = stages + tile % 2 * 2 * kTile;
     copy_tile<kWidth>(stage, keys, tile, question_k, a.question_k.row_stride, k, a.k.row_stride, a.width);
@@ -158,16 +160,9 @@ __global__ void __launch_bounds__(kAttentionThreads, 2) mma_attention_kernel(con
   if (rows <= 0) return;
 
   queries.finish();
-  const int64_t offset = static_cast<int64_t>(block_row + warp_row) * a.out.row_stride;
-  if (a.out_in_chunks) {
-    store_chunks(queries, query_tile, warp_row, head_rows<T>(a.out, a, work) + offset, a.out.row_stride, rows, a.width);
-  } else if (a.out_dtype == DType::kBF16) {
-    store_elements(queries, head_rows<bf16>(a.out, a, work) + offset, a.out.row_stride, rows, a.width);
-  } else if (a.out_dtype == DType::kF16) {
-    store_elements(queries, head_rows<f16>(a.out, a, work) + offset, a.out.row_stride, rows, a.width);
-  } else {
-    store_elements(queries, head_rows<float>(a.out, a, work) + offset, a.out.row_stride, rows, a.width);
-  }
+  // Nobody reads the tiles any more.
+  float* const staging = reinterpret_cast<float*>(shared) + warp_row / kSlabs * kStagedRow<kWidth>;
+  store_rows(queries, staging, a, element_offset(a.out, a, work, block_row + warp_row), rows);
 }
 
 }  // namespace qavit::cuda

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "cuda/concat_attention/plain_tiles.cuh"
+#include "cuda/device/shared.cuh"
 
 namespace qavit::cuda {
 
@@ -60,10 +61,9 @@ __global__ void __launch_bounds__(kPlainThreads, 2) plain_attention_kernel(const
     }
   }
 
-  const float total = plain_sum(softmax.total);
+  const float total = warp_sum<kPlainParts>(softmax.total);
   if (plain_query() >= count) return;
-  const int64_t to = work.batch * a.out.batch_stride + static_cast<int64_t>(work.head) * a.width +
-                     static_cast<int64_t>(first_query + plain_query()) * a.out.row_stride;
+  const int64_t to = element_offset(a.out, a, work, first_query + plain_query());
 #pragma unroll
   for (int i = 0; i < kColumns; ++i) {
     const int column = plain_part() + i * kPlainParts;

@@ -7,7 +7,8 @@
 #include <cmath>
 
 #include "cuda/concat_attention/head_keys.cuh"
-#include "cuda/device/types.cuh"
+#include "cuda/concat_attention/stored_elements.cuh"
+#include "cuda/device/reduce.cuh"
 
 namespace qavit::cuda {
 
@@ -24,36 +25,11 @@ __host__ __device__ constexpr int plain_row(int width) { return width | 1; }
 __device__ inline int plain_query() { return static_cast<int>(threadIdx.x) / kPlainParts; }
 __device__ inline int plain_part() { return static_cast<int>(threadIdx.x) % kPlainParts; }
 
-__device__ inline float load_element(const void* data, DType dtype, int64_t offset) {
-  switch (dtype) {
-    case DType::kBF16:
-      return to_float(static_cast<const bf16*>(data)[offset]);
-    case DType::kF16:
-      return to_float(static_cast<const f16*>(data)[offset]);
-    default:
-      return static_cast<const float*>(data)[offset];
-  }
-}
-
-__device__ inline void store_element(void* data, DType dtype, int64_t offset, float value) {
-  switch (dtype) {
-    case DType::kBF16:
-      static_cast<bf16*>(data)[offset] = from_float<bf16>(value);
-      break;
-    case DType::kF16:
-      static_cast<f16*>(data)[offset] = from_float<f16>(value);
-      break;
-    default:
-      static_cast<float*>(data)[offset] = value;
-  }
-}
-
 // Rows first_row.. of one head into the tile's rows from `to` up to `end`, a warp a row.
 __device__ inline void load_plain_rows(float* tile, const HeadRows& rows, const Attention& a, const AttentionWork& work,
                                        int first_row, int to, int end) {
-  const int64_t head = work.batch * rows.batch_stride + static_cast<int64_t>(work.head) * a.width;
   for (int row = to + static_cast<int>(threadIdx.x) / 32; row < end; row += kPlainThreads / 32) {
-    const int64_t from = head + static_cast<int64_t>(first_row + row - to) * rows.row_stride;
+    const int64_t from = element_offset(rows, a, work, first_row + row - to);
     for (int column = static_cast<int>(threadIdx.x) % 32; column < a.width; column += 32) {
       tile[row * plain_row(a.width) + column] = load_element(rows.data, a.dtype, from + column);
     }
@@ -90,12 +66,6 @@ __device__ inline void plain_scores(const float* queries, const float* keys, int
   }
 }
 
-__device__ inline float plain_sum(float value) {
-#pragma unroll
-  for (int step = 1; step < kPlainParts; step *= 2) value += __shfl_xor_sync(0xffffffffu, value, step);
-  return value;
-}
-
 // A row's softmax while its keys pass by: their maximum, and this lane's part of the sum.
 struct PlainSoftmax {
   float largest = -INFINITY;
@@ -106,8 +76,7 @@ struct PlainSoftmax {
     float next = largest;
 #pragma unroll
     for (int i = 0; i < kPlainKeys; ++i) next = fmaxf(next, scores[i]);
-#pragma unroll
-    for (int step = 1; step < kPlainParts; step *= 2) next = fmaxf(next, __shfl_xor_sync(0xffffffffu, next, step));
+    next = warp_max<kPlainParts>(next);
     const float correction = weight(largest, next);
     total *= correction;
     largest = next;

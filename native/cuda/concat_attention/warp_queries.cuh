@@ -7,7 +7,7 @@
 #include "cuda/device/exp2.cuh"
 #include "cuda/device/ldmatrix.cuh"
 #include "cuda/device/mma.cuh"
-#include "cuda/device/pack_pair.cuh"
+#include "cuda/device/reduce.cuh"
 #include "cuda/device/types.cuh"
 
 namespace qavit::cuda {
@@ -56,7 +56,7 @@ class WarpQueries {
     multiply_keys<kWhole>(k_tile, count, scores);
     if constexpr (!kWhole) mask(scores, count);
 #pragma unroll
-    for (int slab = 0; slab < kSlabs; ++slab) weigh(scores[slab], slab, scale);
+    for (int slab = 0; slab < kSlabs; ++slab) weigh<kWhole>(scores[slab], count, slab, scale);
     add_values<kWhole>(v_tile, count, scores);
   }
 
@@ -66,10 +66,7 @@ class WarpQueries {
     for (int slab = 0; slab < kSlabs; ++slab) {
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        float total = total_[slab][half];
-        total += __shfl_xor_sync(0xffffffffu, total, 1);
-        total += __shfl_xor_sync(0xffffffffu, total, 2);
-        const float factor = 1.0f / total;
+        const float factor = 1.0f / warp_sum<4>(total_[slab][half]);
 #pragma unroll
         for (int j = 0; j < kWidth / 8; ++j) {
           sums_[slab][j][2 * half] *= factor;
@@ -79,16 +76,17 @@ class WarpQueries {
     }
   }
 
-  // f(row in the warp's rows, column, its value, the next column's value) for every pair of columns of this lane.
-  template <typename F>
-  __device__ void for_each_pair(const F& f) const {
-    const int row = lane() / 4, column = lane() % 4 * 2;
+  // Writes a slab's sums as rows of f32, `stride` apart.
+  __device__ void write(int slab, float* rows, int stride) const {
+    float* const to = rows + lane() / 4 * stride + lane() % 4 * 2;
 #pragma unroll
-    for (int slab = 0; slab < kSlabs; ++slab) {
+    for (int j = 0; j < kWidth / 8; ++j) {
 #pragma unroll
-      for (int j = 0; j < kWidth / 8; ++j) {
-        f(slab * kSlab + row, 8 * j + column, sums_[slab][j][0], sums_[slab][j][1]);
-        f(slab * kSlab + row + 8, 8 * j + column, sums_[slab][j][2], sums_[slab][j][3]);
+      for (int half = 0; half < 2; ++half) {
+        Pack<float, 2> pair;
+        pair[0] = sums_[slab][j][2 * half];
+        pair[1] = sums_[slab][j][2 * half + 1];
+        pair.store(to + half * 8 * stride + 8 * j);
       }
     }
   }
@@ -116,7 +114,7 @@ class WarpQueries {
       }
 #pragma unroll
       for (int group = 0; group < kKeys / 16; ++group) {
-        if (!kWhole && group * 16 >= count) break;
+        if (!kWhole && 16 * group >= count) break;
         // Matrices of 8 keys x 8 columns: [0], [1] the two column halves of the first 8 keys, [2], [3] of the others.
         uint32_t keys[4];
         ldmatrix_x4(keys, k_tile + Tile::place(group * 16 + lane() / 16 * 8 + lane() % 8, 2 * step + lane() / 8 % 2));
@@ -144,7 +142,8 @@ class WarpQueries {
   }
 
   // Scores become weights.
-  __device__ void weigh(float (&scores)[kKeys / 8][4], int slab, float scale) {
+  template <bool kWhole>
+  __device__ void weigh(float (&scores)[kKeys / 8][4], int count, int slab, float scale) {
     // How far the reference may lie behind the maximum, in powers of 2.
     constexpr float kLag = 8.0f;
     bool rises = false;
@@ -154,17 +153,17 @@ class WarpQueries {
       float largest = -kInfinity;
 #pragma unroll
       for (int j = 0; j < kKeys / 8; ++j) {
+        if (!kWhole && j / 2 * 16 >= count) break;
         largest = fmaxf(largest, fmaxf(scores[j][2 * half], scores[j][2 * half + 1]));
       }
-      largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 1));
-      largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 2));
+      largest = warp_max<4>(largest);
       const float reference = reference_[slab][half];
       const bool row_rises = (largest - reference) * scale > kLag;
       if (row_rises) reference_[slab][half] = largest;
       correction[half] = row_rises ? exp2_approximate((reference - largest) * scale) : 1.0f;
       rises |= row_rises;
     }
-    if (__any_sync(0xffffffffu, rises)) {
+    if (__any_sync(kWholeWarp, rises)) {
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
         total_[slab][half] *= correction[half];
@@ -182,6 +181,7 @@ class WarpQueries {
       const float offset = reference == -kInfinity ? 0.0f : -reference * scale;
 #pragma unroll
       for (int j = 0; j < kKeys / 8; ++j) {
+        if (!kWhole && j / 2 * 16 >= count) break;
 #pragma unroll
         for (int i = 2 * half; i < 2 * half + 2; ++i) {
           scores[j][i] = exp2_approximate(fmaf(scores[j][i], scale, offset));
@@ -195,7 +195,7 @@ class WarpQueries {
   __device__ void add_values(const T* v_tile, int count, const float (&weights)[kSlabs][kKeys / 8][4]) {
 #pragma unroll
     for (int group = 0; group < kKeys / 16; ++group) {
-      if (!kWhole && group * 16 >= count) break;
+      if (!kWhole && 16 * group >= count) break;
       uint32_t left[kSlabs][4];
 #pragma unroll
       for (int slab = 0; slab < kSlabs; ++slab) {

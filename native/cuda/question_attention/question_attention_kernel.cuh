@@ -8,6 +8,7 @@
 #pragma once
 
 #include "cuda/concat_attention/plain_tiles.cuh"
+#include "cuda/device/shared.cuh"
 
 namespace qavit::cuda {
 
@@ -41,7 +42,7 @@ __global__ void __launch_bounds__(kPlainThreads, 2)
       plain_scores(queries, rows, keys.count(tile), a, scores);
       softmax.add(scores);
     }
-    const float share = 1.0f / (plain_sum(softmax.total) * static_cast<float>(a.heads));
+    const float share = 1.0f / (warp_sum<kPlainParts>(softmax.total) * static_cast<float>(a.heads));
 
     for (int first = 0; first < a.question_rows; first += kPlainTile) {
       const int valid = min(max(length - first, 0), kPlainTile);
