@@ -23,7 +23,7 @@ bool same(const Site& a, const Site& b) {
 uint32_t bit_of(const Thread& thread) { return 1u << (thread.number % kWarpSize); }
 
 std::string describe(const uint3& index) {
-  return "(" + std::to_string(index.x) + ", " + std::to_string(index.y) + ", " + std::to_string(index.z) + ")";
+  return std::to_string(index.x) + "," + std::to_string(index.y) + "," + std::to_string(index.z);
 }
 
 std::string describe(const Thread& thread) {

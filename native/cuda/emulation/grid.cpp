@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -15,12 +16,15 @@ namespace qavit::cuda::emulation {
 
 namespace {
 
-// "seed=3 threads=2" -> 3 for "seed".
-uint64_t setting(const std::string& key, uint64_t otherwise) {
+// "seed=3 threads=2" -> 3 for "seed=".
+uint64_t setting(const char* key, uint64_t otherwise) {
   const char* const all = std::getenv("QAVIT_EMULATION");
-  const std::string text = " " + std::string(all != nullptr ? all : "");
-  const size_t at = text.find(" " + key + "=");
-  return at == std::string::npos ? otherwise : std::strtoull(text.c_str() + at + key.size() + 2, nullptr, 10);
+  for (const char* at = all; at != nullptr; at = std::strchr(at + 1, ' ')) {
+    const char* const word = *at == ' ' ? at + 1 : at;
+    if (std::strncmp(word, key, std::strlen(key)) == 0) return std::strtoull(word + std::strlen(key), nullptr, 10);
+    if (*at == '\0') break;
+  }
+  return otherwise;
 }
 
 // Never destroyed: launches may go on while the process ends.
@@ -28,7 +32,7 @@ struct State {
   std::mutex mutex;
   std::vector<std::unique_ptr<FiberStacks>> idle_stacks;  // kept: making them costs a thousand system calls
   std::string last_fault;
-  uint64_t seed = setting("seed", 1);
+  uint64_t seed = setting("seed=", 1);
   uint64_t launches = 0;
 };
 
@@ -124,7 +128,8 @@ cudaError_t run_grid(const Kernel& kernel, dim3 grid, dim3 block, size_t shared_
     std::swap(launch.order[i - 1], launch.order[dice.draw(static_cast<uint32_t>(i))]);
   }
   // OS threads of their own even for a single block: shared memory is poisoned there (shared_memory.h).
-  std::vector<std::thread> workers(std::min<size_t>(std::max<uint64_t>(setting("threads", 2), 1), launch.order.size()));
+  std::vector<std::thread> workers(
+      std::min<size_t>(std::max<uint64_t>(setting("threads=", 2), 1), launch.order.size()));
   for (std::thread& worker : workers) worker = std::thread(run_blocks, std::ref(launch));
   for (std::thread& worker : workers) worker.join();
   return launch.failed ? cudaErrorLaunchFailure : cudaSuccess;
