@@ -146,7 +146,7 @@ __global__ void __launch_bounds__(TileConstants<kTile>::kThreads, kTiles[kTile].
   __syncthreads();
   read(0, 0, fragments[0]);
 
-  int slot = 0, fetched = kT.stages - 1;  // ring places of the current stage and of the next copy
+  int slot = 0, freed = kT.stages - 1;  // ring places of the current stage and of the one before
   for (int stage = begin; stage < end; ++stage) {
     const int next = slot + 1 == kT.stages ? 0 : slot + 1;
 #pragma unroll
@@ -158,10 +158,7 @@ __global__ void __launch_bounds__(TileConstants<kTile>::kThreads, kTiles[kTile].
         __syncthreads();
         if (stage + 1 < end) read(next, 0, fragments[(step + 1) % 2]);
       }
-      if (step == 0) {
-        fetch(stage + kT.stages - 1, fetched);
-        fetched = fetched + 1 == kT.stages ? 0 : fetched + 1;
-      }
+      if (step == 0) fetch(stage + kT.stages - 1, freed);
       const Fragments<kRowBlocks, kColumnBlocks>& f = fragments[step % 2];
 #pragma unroll
       for (int i = 0; i < kRowBlocks; ++i) {
@@ -169,6 +166,7 @@ __global__ void __launch_bounds__(TileConstants<kTile>::kThreads, kTiles[kTile].
         for (int j = 0; j < kColumnBlocks; ++j) mma_m16n8k16(sums[i][j], f.x[i], f.weight[j], T{});
       }
     }
+    freed = slot;
     slot = next;
     if (stage + 1 == gate_end) {
 #pragma unroll
