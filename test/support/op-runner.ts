@@ -74,12 +74,12 @@ function upload(device: Device, { weights }: CaseOperation, dtype: FloatDType): 
   );
 }
 
-/** Runs a whole operation; the dense result, in f32. */
-export async function runOperation(
+/** Makes a plan of one operation; every call of the result runs it and gives the dense result, in f32. */
+export async function prepareOperation(
   device: Device,
   operation: CaseOperation,
   options: RunOptions = {},
-): Promise<Float32Array> {
+): Promise<() => Promise<Float32Array>> {
   const { input = 'f32', output = input, residual = output, inPlace = false } = options;
   const { layout, result } = operation;
   const plan = new PlanWriter(operation.op);
@@ -108,8 +108,19 @@ export async function runOperation(
   plan.op('copy', { x: space, y: plan.output([1, 1, total], output) });
 
   const compiled = device.compile(plan.describe(), await upload(device, operation, input));
-  const [block] = (await device.run(compiled, inputs)) as HostArray[];
-  return gather(decode(block!, output), result.shape, layout);
+  return async () => {
+    const [block] = (await device.run(compiled, inputs)) as HostArray[];
+    return gather(decode(block!, output), result.shape, layout);
+  };
+}
+
+/** Runs a whole operation once. */
+export async function runOperation(
+  device: Device,
+  operation: CaseOperation,
+  options: RunOptions = {},
+): Promise<Float32Array> {
+  return (await prepareOperation(device, operation, options))();
 }
 
 /** The dense values of a strided block, whose gaps must still be NaN. */
