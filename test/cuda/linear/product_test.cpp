@@ -1,5 +1,5 @@
 // The portable matrix products against plain float64 loops, on the emulated device: every tile, split sums, all dtypes
-// and activations, odd sizes, unaligned operands. Prints a line a case; exit status 1 if one failed.
+// and activations, odd sizes, unaligned operands.
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -10,6 +10,7 @@
 #include "cuda/linear/linear.h"
 #include "product_cases.h"
 #include "reference/operations.h"
+#include "tests.h"
 
 namespace qavit::cuda::test {
 
@@ -182,22 +183,21 @@ std::string check(const ProductCase& c, cudaStream_t stream, double* error) {
   return "";
 }
 
-int check_all() {
+}  // namespace
+
+int test_products() {
   cudaStream_t stream = nullptr;
   if (cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) != cudaSuccess) return 1;
   int failed = 0;
   for (const ProductCase& c : product_cases()) {
     double error = 0;
     const std::string wrong = check(c, stream, &error);
-    std::printf("%s  %s  %s\n", wrong.empty() ? "ok    " : "FAILED", c.name.c_str(), wrong.c_str());
+    std::printf("%s: %s (relative error %.1e) %s\n", wrong.empty() ? "ok" : "FAILED", c.name.c_str(), error,
+                wrong.c_str());
     failed += wrong.empty() ? 0 : 1;
   }
-  cudaStreamDestroy(stream);
-  return failed == 0 ? 0 : 1;
+  (void)cudaStreamDestroy(stream);
+  return failed;
 }
 
-}  // namespace
-
 }  // namespace qavit::cuda::test
-
-int main() { return qavit::cuda::test::check_all(); }
