@@ -1,0 +1,60 @@
+// Runs of N neighbouring elements of an operand whose dtype is known at run time, moved as one Pack: for kernels that
+// wait for memory anyway, where a branch that all threads take alike is cheaper than a kernel for every pair of dtypes.
+#pragma once
+
+#include "core/view.h"
+#include "cuda/device/types.cuh"
+
+namespace qavit::cuda {
+
+// Elements that are moved together where alignment allows it: 16 bytes of bf16 or f16, twice 16 of f32.
+constexpr int kRun = 8;
+
+// Whether every run of `n` elements from column n * i of any row on is aligned as a Pack wants it.
+inline bool moves_in_runs(const View& view, int64_t n) {
+  const auto bytes = static_cast<uintptr_t>(n) * dtype_size(view.dtype);
+  return reinterpret_cast<uintptr_t>(view.data) % (bytes < 16 ? bytes : 16) == 0 &&
+         (view.rows == 1 || view.row_stride % n == 0) && (view.batch == 1 || view.batch_stride % n == 0);
+}
+
+template <typename T, int N>
+__device__ inline void load_run_of(const void* data, int64_t offset, float (&values)[N]) {
+  const Pack<T, N> pack = Pack<T, N>::load(static_cast<const T*>(data) + offset);
+#pragma unroll
+  for (int i = 0; i < N; ++i) values[i] = to_float(pack[i]);
+}
+
+template <typename T, int N>
+__device__ inline void store_run_of(void* data, int64_t offset, const float (&values)[N]) {
+  Pack<T, N> pack;
+#pragma unroll
+  for (int i = 0; i < N; ++i) pack[i] = from_float<T>(values[i]);
+  pack.store(static_cast<T*>(data) + offset);
+}
+
+template <int N>
+__device__ inline void load_run(const void* data, DType dtype, int64_t offset, float (&values)[N]) {
+  switch (dtype) {
+    case DType::kBF16:
+      return load_run_of<bf16>(data, offset, values);
+    case DType::kF16:
+      return load_run_of<f16>(data, offset, values);
+    default:
+      return load_run_of<float>(data, offset, values);
+  }
+}
+
+// Rounds to nearest even.
+template <int N>
+__device__ inline void store_run(void* data, DType dtype, int64_t offset, const float (&values)[N]) {
+  switch (dtype) {
+    case DType::kBF16:
+      return store_run_of<bf16>(data, offset, values);
+    case DType::kF16:
+      return store_run_of<f16>(data, offset, values);
+    default:
+      return store_run_of<float>(data, offset, values);
+  }
+}
+
+}  // namespace qavit::cuda
