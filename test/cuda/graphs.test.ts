@@ -62,6 +62,25 @@ describe('CUDA: graphs', () => {
     await device.close();
   });
 
+  it('give the same bits when more inputs on the device take turns than are remembered', async () => {
+    const device = openCuda();
+    const plan = await smallPlan(device);
+    const upload = new PlanWriter('upload');
+    upload.op('copy', { x: upload.input([1, rows, width]), y: upload.output([1, rows, width]) });
+    const uploadPlan = device.compile(upload.describe(), []);
+    const tensors: DeviceTensor[] = [];
+    for (let seed = 0; seed < 7; seed += 1) {
+      tensors.push(...((await device.run(uploadPlan, [inputOf(seed)], { keep: [true] })) as DeviceTensor[]));
+    }
+    // Three times each, so that each is recorded and replayed before the next comes, in two rounds.
+    for (let i = 0; i < 2 * 3 * tensors.length; i += 1) {
+      const seed = Math.floor(i / 3) % tensors.length;
+      const [actual] = await device.run(plan, [tensors[seed]!]);
+      expect(actual, `run ${i}`).to.deep.equal(await wanted(seed));
+    }
+    await device.close();
+  });
+
   it('follow the arena when a larger plan moves it', async () => {
     const device = openCuda();
     const plan = await smallPlan(device);
