@@ -1,5 +1,4 @@
 // Describes a product to its kernels and chooses among them.
-#include <algorithm>
 #include <limits>
 #include <string>
 
