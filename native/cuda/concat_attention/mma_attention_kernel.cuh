@@ -58,20 +58,21 @@ __device__ inline void copy_rows(T* tile, int count, int width, const RowAt& row
   }
 }
 
-// Rows of keys or values, whichever the pointers say: the tile's, from where they lie.
+// The rows of a ragged tile of keys or values, whichever the pointers say.
 template <int kWidth, typename T, int kKeys>
-__device__ inline void copy_tile(T* to, const KeyTiles<kKeys>& keys, int tile, const T* question,
-                                 int64_t question_stride, const T* visual, int64_t visual_stride, int width) {
-  if (keys.is_ragged(tile)) {
-    const int first = tile * kKeys;
-    copy_rows<kWidth, kKeys>(to, keys.count(tile), width, [&](int row) {
-      const int key = first + row;
-      return key < keys.question ? question + key * question_stride : visual + (key - keys.question) * visual_stride;
-    });
-  } else {
-    const T* from = visual + keys.first_row(tile) * visual_stride;
-    copy_rows<kWidth, kKeys>(to, kKeys, width, [&](int row) { return from + row * visual_stride; });
-  }
+__device__ inline void copy_ragged(T* to, const KeyTiles<kKeys>& keys, int tile, const T* question,
+                                   int64_t question_stride, const T* visual, int64_t visual_stride, int width) {
+  const int first = tile * kKeys;
+  copy_rows<kWidth, kKeys>(to, keys.count(tile), width, [&](int row) {
+    const int key = first + row;
+    return key < keys.question ? question + key * question_stride : visual + (key - keys.question) * visual_stride;
+  });
+}
+
+// A whole tile's, which are visual rows that follow each other.
+template <int kWidth, int kKeys, typename T>
+__device__ inline void copy_whole(T* to, const T* visual, int64_t visual_stride, int width) {
+  copy_rows<kWidth, kKeys>(to, kKeys, width, [&](int row) { return visual + row * visual_stride; });
 }
 
 // Floats between finished rows in shared memory: 8 more than a multiple of 16, so that a half warp's 8-byte writes (4
@@ -119,43 +120,56 @@ __global__ void __launch_bounds__(kAttentionThreads, 2) mma_attention_kernel(con
 
   const AttentionWork work = attention_work(a, query_tiles);
   const KeyTiles<kKeys> keys(question_keys(a, work.batch), a.key_rows);
-  const T* const q = head_rows<T>(a.q, a, work);
   const T* const k = head_rows<T>(a.k, a, work);
   const T* const v = head_rows<T>(a.v, a, work);
-  const T* const question_k = head_rows<T>(a.question_k, a, work);
-  const T* const question_v = head_rows<T>(a.question_v, a, work);
+  const auto copy_whole_keys = [&](int tile) {
+    if (tile >= keys.tiles) return;
+    T* const stage = stages + tile % 2 * 2 * kTile;
+    const int row = keys.first_row(tile);
+    copy_whole<kWidth, kKeys>(stage, k + row * a.k.row_stride, a.k.row_stride, a.width);
+    copy_whole<kWidth, kKeys>(stage + kTile, v + row * a.v.row_stride, a.v.row_stride, a.width);
+  };
   const auto copy_keys = [&](int tile) {
     T* const stage = stages + tile % 2 * 2 * kTile;
-    copy_tile<kWidth>(stage, keys, tile, question_k, a.question_k.row_stride, k, a.k.row_stride, a.width);
-    copy_tile<kWidth>(stage + kTile, keys, tile, question_v, a.question_v.row_stride, v, a.v.row_stride, a.width);
+    if (keys.is_ragged(tile)) {
+      copy_ragged<kWidth>(stage, keys, tile, head_rows<T>(a.question_k, a, work), a.question_k.row_stride, k,
+                          a.k.row_stride, a.width);
+      copy_ragged<kWidth>(stage + kTile, keys, tile, head_rows<T>(a.question_v, a, work), a.question_v.row_stride, v,
+                          a.v.row_stride, a.width);
+    } else {
+      copy_whole_keys(tile);
+    }
   };
 
   const int block_row = work.query_tile * kBlockRows;
   const int block_rows = min(kBlockRows, a.query_rows - block_row);
-  copy_rows<kWidth, kBlockRows>(query_tile, block_rows, a.width,
-                                [&](int row) { return q + static_cast<int64_t>(block_row + row) * a.q.row_stride; });
+  const T* const q = head_rows<T>(a.q, a, work) + block_row * a.q.row_stride;
+  copy_rows<kWidth, kBlockRows>(query_tile, block_rows, a.width, [&](int row) { return q + row * a.q.row_stride; });
+  // After it, copies that this block began are there for all its threads, and what was read before may be overwritten.
+  const auto meet = [] {
+    cp_async_commit();
+    cp_async_wait<0>();
+    __syncthreads();
+  };
   copy_keys(0);
-  cp_async_commit();
-  cp_async_wait<0>();
-  __syncthreads();
+  meet();
 
   const int warp_row = static_cast<int>(threadIdx.x) / 32 * kSlabs * kSlab;
   const int rows = block_rows - warp_row;  // of this warp; a warp past the last query only copies
   WarpQueries<T, kWidth, kSlabs> queries(query_tile, warp_row);
-  for (int tile = 0; tile < keys.tiles; ++tile) {
-    if (tile + 1 < keys.tiles) copy_keys(tile + 1);
-    cp_async_commit();
-    if (rows > 0) {
-      const T* const k_tile = stages + tile % 2 * 2 * kTile;
-      const int count = keys.count(tile);
-      if (count == kKeys) {
-        queries.template attend<true>(k_tile, k_tile + kTile, count, a.scale);
-      } else {
-        queries.template attend<false>(k_tile, k_tile + kTile, count, a.scale);
-      }
-    }
-    cp_async_wait<0>();
-    __syncthreads();  // the next tile is there, and this one has been read
+  // Two loops, so that nothing that ragged tiles need takes a register from the whole ones.
+  int tile = 0;
+  for (; tile < keys.ragged_tiles; ++tile) {
+    copy_keys(tile + 1);
+    const T* const k_tile = stages + tile % 2 * 2 * kTile;
+    if (rows > 0) queries.template attend<false>(k_tile, k_tile + kTile, keys.count(tile), a.scale);
+    meet();
+  }
+  for (; tile < keys.tiles; ++tile) {
+    copy_whole_keys(tile + 1);
+    const T* const k_tile = stages + tile % 2 * 2 * kTile;
+    if (rows > 0) queries.template attend<true>(k_tile, k_tile + kTile, kKeys, a.scale);
+    meet();
   }
   if (rows <= 0) return;
 
