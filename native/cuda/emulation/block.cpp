@@ -84,7 +84,8 @@ void Block::restart(uint64_t seed) {
   at_barrier_ = 0;
   failure_ = nullptr;
   for (Thread& thread : threads_) {
-    thread.fiber.prepare(stacks_.stack(static_cast<size_t>(thread.number)), FiberStacks::kBytes, run_thread);
+    const auto number = static_cast<size_t>(thread.number);
+    thread.fiber.prepare(stacks_.stack(number), stacks_.bytes(number), run_thread);
     thread.copies.clear();
     lanes_of(present_, thread) |= bit_of(thread);
     make_ready(thread);
@@ -141,19 +142,18 @@ void Block::barrier(Site site) {
   self.site = site;
   lanes_of(ready_, self) &= ~bit_of(self);
   ++at_barrier_;
-  (void)try_barrier();
+  try_barrier();
   pass_on();
 }
 
-bool Block::try_barrier() {
-  if (at_barrier_ < threads_.size()) return false;
+void Block::try_barrier() {
+  if (at_barrier_ < threads_.size()) return;
   for (const Thread& thread : threads_) {
     if (!same(thread.site, current->site)) fail("__syncthreads reached at different lines");
   }
   for (Thread& thread : threads_) make_ready(thread);
   at_barrier_ = 0;
   running_warp_ = -1;
-  return true;
 }
 
 void Block::warp_instruction(WarpInstruction instruction, uint32_t mask, void* operand, Site site) {
@@ -171,6 +171,7 @@ void Block::warp_instruction(WarpInstruction instruction, uint32_t mask, void* o
 
 bool Block::try_instruction(const Thread& waiting) {
   const uint32_t wanted = waiting.mask & lanes_of(present_, waiting);
+  if ((wanted & lanes_of(ready_, waiting)) != 0) return false;  // some are still on their way
   Thread* const lanes = &threads_[static_cast<size_t>(waiting.number / kWarpSize * kWarpSize)];
   LaneOperands operands;
   for (uint32_t rest = wanted; rest != 0; rest &= rest - 1) {

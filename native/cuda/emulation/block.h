@@ -90,7 +90,8 @@ class Block {
   void pass_on();      // to a thread that is ready, which may be the same
   Fiber& next();       // of that thread, now the current one; the outside when nobody is ready
   int draw_warp();     // -1 when nobody is ready
-  bool try_barrier();  // whether everybody was there
+  void try_barrier();  // lets everybody go on once all are there
+  // Performs the instruction once all its lanes are there; whether it did.
   bool try_instruction(const Thread& waiting);
   void make_ready(Thread& thread);
   uint32_t& lanes_of(std::vector<uint32_t>& masks, const Thread& thread) const {

@@ -45,12 +45,15 @@ class FiberStacks {
 
   bool ok() const { return memory_ != nullptr; }
   void* stack(size_t i) const { return memory_ + i * kPitch + kGuard; }
-
-  // Kernels keep tiles in registers, which are the stack here, and sanitizers triple their frames.
-  static constexpr size_t kBytes = 256 << 10;
+  // Stacks end at different places of the processor's caches: those at equal ones would push each other out at every
+  // switch.
+  size_t bytes(size_t i) const { return kBytes - i % kColours * kColourStep; }
 
  private:
-  static constexpr size_t kGuard = 64 << 10;  // the largest page of the processors that this runs on
+  // Kernels keep tiles in registers, which are the stack here, and sanitizers triple their frames.
+  static constexpr size_t kBytes = 256 << 10;
+  static constexpr size_t kColours = 128, kColourStep = 5 * 64;  // cache lines, by a number prime to that of the sets
+  static constexpr size_t kGuard = 64 << 10;                     // the largest page of the processors that this runs on
   static constexpr size_t kPitch = kGuard + kBytes;
 
   char* memory_ = nullptr;
