@@ -32,33 +32,6 @@ bool dense(const View& view) { return view.batch == 1 || view.batch_stride == vi
 
 const void* data_of(const Weight* weight) { return weight != nullptr ? cuda_weight(weight)->data : nullptr; }
 
-Gemm describe(const GemmOperands& o) {
-  const CudaWeight& weight = *cuda_weight(o.weight);
-  const auto [groups, out, in] = weight.shape;
-  Gemm g;
-  g.x = matrix_rows(o.x, in);
-  g.batch_rows = static_cast<uint32_t>(o.x.rows);
-  g.x_in_chunks = o.x.dtype == weight.dtype && in % kChunk == 0 && moves_together(o.x, kChunk, in);
-  g.weight = weight.data;
-  g.gate_weight = data_of(o.gate_weight);
-  g.dtype = weight.dtype;
-  g.leading = static_cast<int>(ceil_div(in, kMatrixRowMultiple) * kMatrixRowMultiple);
-  g.rows = static_cast<int>(o.x.batch * o.x.rows);
-  g.groups = static_cast<int>(groups);
-  g.out = static_cast<int>(out);
-  g.in = static_cast<int>(in);
-  g.epilogue.bias = static_cast<const float*>(data_of(o.bias));
-  g.epilogue.gate_bias = static_cast<const float*>(data_of(o.gate_bias));
-  g.epilogue.gate = o.gate;
-  g.epilogue.activation = o.activation;
-  g.epilogue.alpha = o.alpha;
-  g.epilogue.residual = matrix_rows(o.residual, groups == 1 ? kVector : out);
-  g.epilogue.y = matrix_rows(o.y, groups == 1 ? kVector : out);
-  g.epilogue.batch_rows =
-      static_cast<uint32_t>(dense(o.y) && (!o.residual.present() || dense(o.residual)) ? g.rows : o.y.rows);
-  return g;
-}
-
 enum class Kernel : uint8_t { kFma, kMma, kElementMma };
 
 struct Selection {
@@ -124,12 +97,6 @@ Status launch_mma(const Launch& context, const Gemm& g, const Selection& selecti
   }
 }
 
-Status launch_reduce(const Launch& context, const Gemm& g, int splits, const char* where) {
-  const int64_t threads = static_cast<int64_t>(g.groups) * g.rows * ceil_div(g.out, kVector);
-  return launch(context, where, reduce_gemm_kernel, dim3(static_cast<unsigned>(ceil_div(threads, kReduceThreads))),
-                dim3(kReduceThreads), 0, g, static_cast<const float*>(context.workspace), splits);
-}
-
 }  // namespace
 
 MatrixRows matrix_rows(const View& view, int64_t column_step) {
@@ -140,6 +107,39 @@ MatrixRows matrix_rows(const View& view, int64_t column_step) {
   m.row_stride = view.row_stride;
   m.vectors = moves_together(view, kVector, column_step);
   return m;
+}
+
+Gemm describe_gemm(const GemmOperands& o) {
+  const CudaWeight& weight = *cuda_weight(o.weight);
+  const auto [groups, out, in] = weight.shape;
+  Gemm g;
+  g.x = matrix_rows(o.x, in);
+  g.batch_rows = static_cast<uint32_t>(o.x.rows);
+  g.x_in_chunks = o.x.dtype == weight.dtype && in % kChunk == 0 && moves_together(o.x, kChunk, in);
+  g.weight = weight.data;
+  g.gate_weight = data_of(o.gate_weight);
+  g.dtype = weight.dtype;
+  g.leading = static_cast<int>(ceil_div(in, kMatrixRowMultiple) * kMatrixRowMultiple);
+  g.rows = static_cast<int>(o.x.batch * o.x.rows);
+  g.groups = static_cast<int>(groups);
+  g.out = static_cast<int>(out);
+  g.in = static_cast<int>(in);
+  g.epilogue.bias = static_cast<const float*>(data_of(o.bias));
+  g.epilogue.gate_bias = static_cast<const float*>(data_of(o.gate_bias));
+  g.epilogue.gate = o.gate;
+  g.epilogue.activation = o.activation;
+  g.epilogue.alpha = o.alpha;
+  g.epilogue.residual = matrix_rows(o.residual, groups == 1 ? kVector : out);
+  g.epilogue.y = matrix_rows(o.y, groups == 1 ? kVector : out);
+  g.epilogue.batch_rows =
+      static_cast<uint32_t>(dense(o.y) && (!o.residual.present() || dense(o.residual)) ? g.rows : o.y.rows);
+  return g;
+}
+
+Status reduce_gemm(const Launch& context, const Gemm& g, int splits, const char* where) {
+  const int64_t threads = static_cast<int64_t>(g.groups) * g.rows * ceil_div(g.out, kVector);
+  return launch(context, where, reduce_gemm_kernel, dim3(static_cast<unsigned>(ceil_div(threads, kReduceThreads))),
+                dim3(kReduceThreads), 0, g, static_cast<const float*>(context.workspace), splits);
 }
 
 Status gemm_supports(const GemmOperands& o, const char* where) {
@@ -153,11 +153,11 @@ Status gemm_supports(const GemmOperands& o, const char* where) {
 }
 
 size_t gemm_workspace_bytes(const DeviceProperties& device, const GemmOperands& operands) {
-  return select(device, operands, describe(operands)).workspace_bytes;
+  return select(device, operands, describe_gemm(operands)).workspace_bytes;
 }
 
 Status run_gemm(const Launch& context, const GemmOperands& operands, const char* where) {
-  const Gemm g = describe(operands);
+  const Gemm g = describe_gemm(operands);
   const Selection selection = select(context.device, operands, g);
   if (selection.workspace_bytes > context.workspace_bytes) {
     return expected(ErrorCode::kDevice, std::to_string(selection.workspace_bytes) + " bytes of workspace", where,
@@ -169,7 +169,7 @@ Status run_gemm(const Launch& context, const GemmOperands& operands, const char*
   }
   QAVIT_RETURN_IF_ERROR(g.dtype == DType::kBF16 ? launch_mma<bf16>(context, g, selection, where)
                                                 : launch_mma<f16>(context, g, selection, where));
-  return selection.plan.splits > 1 ? launch_reduce(context, g, selection.plan.splits, where) : Status();
+  return selection.plan.splits > 1 ? reduce_gemm(context, g, selection.plan.splits, where) : Status();
 }
 
 }  // namespace qavit::cuda

@@ -51,6 +51,13 @@ struct GemmOperands {
   View y;
 };
 
+GemmOperands operands_of(const LinearParams& params);
+
+// Both as the kernels take them: the product, and the sum of split parts in the workspace,
+// [splits, groups, rows, out rounded up to 4], on its way through the epilogue.
+Gemm describe_gemm(const GemmOperands& operands);
+Status reduce_gemm(const Launch& context, const Gemm& gemm, int splits, const char* where);
+
 // ERR_UNSUPPORTED where an index would not fit the kernels' 32 bits.
 Status gemm_supports(const GemmOperands& operands, const char* where);
 size_t gemm_workspace_bytes(const DeviceProperties& device, const GemmOperands& operands);

@@ -11,6 +11,15 @@ namespace {
 
 constexpr const char* kWhere = "linear";
 
+enum class Family : uint8_t { kPortable, kSm90 };
+
+// The one place where the kernel family is chosen.
+Family select(const DeviceProperties& device, const LinearParams& p) {
+  return linear_sm90_takes(device, p) ? Family::kSm90 : Family::kPortable;
+}
+
+}  // namespace
+
 GemmOperands operands_of(const LinearParams& p) {
   GemmOperands o;
   o.x = p.x;
@@ -22,15 +31,6 @@ GemmOperands operands_of(const LinearParams& p) {
   o.y = p.y;
   return o;
 }
-
-enum class Family : uint8_t { kPortable, kSm90 };
-
-// The one place where the kernel family is chosen.
-Family select(const DeviceProperties& device, const LinearParams& p) {
-  return linear_sm90_takes(device, p) ? Family::kSm90 : Family::kPortable;
-}
-
-}  // namespace
 
 Status supports(const DeviceProperties&, const LinearParams& p) { return gemm_supports(operands_of(p), kWhere); }
 

@@ -1,0 +1,85 @@
+// The model. One block a multiprocessor takes one tile (or one split of one) after another; its loads run ahead of its
+// products across tile borders, so only the first tile's are waited for. A tile costs its multiply-adds at the rate its
+// shape reaches, and finishing its sums: in addition where both consumers work on one tile, hidden behind the other
+// consumer's products where they take turns. The product lasts as long as the multiprocessor with the most tiles. All
+// constants are estimates from instruction rates, not measured; only their proportions decide.
+#include "cuda/linear/linear_sm90_plan.h"
+
+#include <algorithm>
+
+namespace qavit::cuda {
+
+namespace {
+
+// Dense 16-bit multiply-adds of one multiprocessor a cycle.
+constexpr double kMultiplyAdds = 2048;
+
+// Share of that rate that each tile's loop reaches; see the table of tiles for why the smaller ones reach less. cuBLAS
+// comes to 0.8 of it at 8192^3 on an H200.
+constexpr double kReached[kSm90TileCount] = {0.80, 0.78, 0.72, 0.68, 0.45};
+
+// Elements one warpgroup finishes a cycle: a piece of 64 x 32 in about 500 cycles, most of them latency.
+constexpr double kElementsFinished = 4;
+
+// Launch, barriers, tensor maps and the first loads from memory.
+constexpr double kFill = 2000;
+
+// A split product is a second kernel (about 2 us in a graph) that reads every part once; a part is also written.
+// Parts mostly stay in L2: some 32 bytes a cycle for each multiprocessor.
+constexpr double kSecondKernel = 3500;
+constexpr double kPartialBytes = 32;
+
+// A part shorter than this is mostly filling its pipeline.
+constexpr int64_t kMinSplitDepth = 256;
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+GemmPlan split(const GemmShape& shape, int tile, int splits) {
+  GemmPlan plan;
+  plan.tile = tile;
+  const int64_t steps = ceil_div(shape.depth, Sm90Tile::kDepth);
+  const int64_t steps_each = ceil_div(steps, splits);
+  plan.splits = static_cast<int>(ceil_div(steps, steps_each));  // fewer where rounding up has emptied the last
+  plan.split_depth = steps_each * Sm90Tile::kDepth;
+  return plan;
+}
+
+}  // namespace
+
+double predicted_cycles_sm90(const GemmShape& shape, const GemmPlan& plan, int multiprocessors) {
+  const Sm90Tile& tile = kSm90Tiles[plan.tile];
+  const int64_t items =
+      ceil_div(shape.rows, tile.rows) * ceil_div(shape.columns, tile.columns) * shape.groups * plan.splits;
+  const auto busiest = static_cast<double>(ceil_div(items, multiprocessors));
+  const double elements = static_cast<double>(tile.rows) * tile.columns;
+  const double products = elements * static_cast<double>(plan.split_depth) / (kMultiplyAdds * kReached[plan.tile]);
+  const double finishing = elements / (tile.in_turns ? kElementsFinished : kSm90Consumers * kElementsFinished);
+  // In turns, a consumer's own tile takes products and finishing, and two of them run side by side.
+  double cycles = tile.in_turns ? busiest * std::max(products, (products + finishing) / 2) + finishing
+                                : busiest * (products + finishing);
+  cycles += kFill;
+  if (plan.splits > 1) {
+    const double traffic = 2 * static_cast<double>(partial_bytes(shape, plan));
+    cycles += kSecondKernel + traffic / (kPartialBytes * multiprocessors);
+  }
+  return cycles;
+}
+
+GemmPlan plan_gemm_sm90(const GemmShape& shape, int multiprocessors) {
+  const int64_t most = std::clamp<int64_t>(shape.depth / kMinSplitDepth, 1, kMaxSplits);
+  GemmPlan best;
+  double best_cycles = 0;
+  for (int tile = 0; tile < kSm90TileCount; ++tile) {
+    for (int splits = 1; splits <= most; ++splits) {
+      const GemmPlan plan = split(shape, tile, splits);
+      const double cycles = predicted_cycles_sm90(shape, plan, multiprocessors);
+      if (best.split_depth == 0 || cycles < best_cycles) {
+        best = plan;
+        best_cycles = cycles;
+      }
+    }
+  }
+  return best;
+}
+
+}  // namespace qavit::cuda
