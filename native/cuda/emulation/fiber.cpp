@@ -10,6 +10,7 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
+#ifndef QAVIT_UCONTEXT
 // Pushes what a call must preserve, notes the stack pointer in *save, and undoes the same on the stack `to`.
 extern "C" void qavit_switch_stack(void** save, void* to);
 
@@ -72,6 +73,7 @@ qavit_switch_stack:
   ret
 .size qavit_switch_stack, .-qavit_switch_stack
 )");
+#endif
 #endif
 
 namespace qavit::cuda::emulation {

@@ -3,8 +3,11 @@
 
 #include <cstddef>
 
-#if !defined(__x86_64__) && !defined(__aarch64__)
+// Where nobody has written the switch, the C library's does it, with a system call each.
+#if !(defined(__ELF__) && (defined(__x86_64__) || defined(__aarch64__))) && !defined(QAVIT_UCONTEXT)
 #define QAVIT_UCONTEXT
+#endif
+#ifdef QAVIT_UCONTEXT
 #include <ucontext.h>
 #endif
 
