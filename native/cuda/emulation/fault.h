@@ -1,8 +1,6 @@
 // What an emulated kernel did wrong.
 #pragma once
 
-#include <string>
-
 namespace qavit::cuda::emulation {
 
 // A place in a kernel's source.
@@ -15,7 +13,7 @@ struct Site {
 // kept as a pointer, because nothing on the kernel's stack is destroyed any more.
 [[noreturn]] void fault(const char* what);
 
-// What the last launch that failed did wrong; empty while none has.
-std::string last_fault();
+// What the last launch that failed did wrong, "" while none has: the text of cudaErrorLaunchFailure. Never freed.
+const char* last_fault();
 
 }  // namespace qavit::cuda::emulation

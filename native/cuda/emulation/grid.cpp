@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -31,7 +32,7 @@ uint64_t setting(const char* key, uint64_t otherwise) {
 struct State {
   std::mutex mutex;
   std::vector<std::unique_ptr<FiberStacks>> idle_stacks;  // kept: making them costs a thousand system calls
-  std::string last_fault;
+  std::deque<std::string> faults;                         // few, and their texts have been handed out
   uint64_t seed = setting("seed=", 1);
   uint64_t launches = 0;
 };
@@ -95,7 +96,7 @@ void run_blocks(Launch& launch) {
     if (block.run(index, launch.seed + number)) continue;
     launch.failed = true;
     const std::lock_guard<std::mutex> lock(state().mutex);
-    state().last_fault = block.fault_text();
+    state().faults.push_back(block.fault_text());
   }
   give_back(std::move(stacks));
 }
@@ -108,9 +109,9 @@ void set_seed(uint64_t seed) {
   state().launches = 0;
 }
 
-std::string last_fault() {
+const char* last_fault() {
   const std::lock_guard<std::mutex> lock(state().mutex);
-  return state().last_fault;
+  return state().faults.empty() ? "" : state().faults.back().c_str();
 }
 
 cudaError_t run_grid(const Kernel& kernel, dim3 grid, dim3 block, size_t shared_bytes) {

@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "cuda/emulation/fault.h"
+
 namespace qavit::cuda::emulation {
 
 namespace {
@@ -162,7 +164,9 @@ const char* cudaGetErrorName(cudaError_t error) {
   return "an unknown error";
 }
 
-const char* cudaGetErrorString(cudaError_t) { return "emulated"; }
+const char* cudaGetErrorString(cudaError_t error) {
+  return error == cudaErrorLaunchFailure ? last_fault() : "emulated";
+}
 cudaError_t cudaGetLastError() { return state_of(current); }
 
 cudaError_t cudaDriverGetVersion(int* version) {

@@ -67,7 +67,7 @@ void mistakes(const std::string& text) {
   if (kMistake == Mistake::kNone) {
     check(status.ok(), "aligned accesses within shared memory pass");
   } else {
-    check(!status.ok() && emulation::last_fault().find(text) == 0, text + " is an error");
+    check(!status.ok() && std::string(emulation::last_fault()).find(text) == 0, text + " is an error");
   }
 }
 

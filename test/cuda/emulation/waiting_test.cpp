@@ -190,7 +190,7 @@ void fails(const std::string& what, void (*kernel)(float*), const std::string& t
   for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
     emulation::set_seed(seed);
     const Status status = launch(on_device(), "waiting", kernel, dim3(2), dim3(kThreads), 0, out.data());
-    found = found && status.code() == ErrorCode::kDevice && emulation::last_fault().find(text) != std::string::npos;
+    found = found && status.code() == ErrorCode::kDevice && status.message().find(text) != std::string::npos;
   }
   check(found, what + " is an error: " + emulation::last_fault());
 }

@@ -129,7 +129,7 @@ void test_warp() {
   shuffles();
   const DeviceArray<float> d(32);
   const Status status = launch(on_device(), "mma", half_a_warp_kernel, dim3(1), dim3(32), 0, d.data());
-  check(!status.ok() && cuda::emulation::last_fault().find("without all 32 lanes") != std::string::npos,
+  check(!status.ok() && status.message().find("without all 32 lanes") != std::string::npos,
         "mma by half a warp is an error");
 }
 
