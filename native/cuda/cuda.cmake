@@ -14,26 +14,54 @@ foreach(line IN LISTS lines)
 endforeach()
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS native/cuda/sources.txt)
 
-# For tests without a GPU: the addon once more, with the kernels as plain C++. Built on request only (npm run build:emulated), into a
-# folder of its own, and never shipped.
-qavit_addon(qavit_emulated)
-set_target_properties(qavit_emulated PROPERTIES
-  EXCLUDE_FROM_ALL ON
-  LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/emulated RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/emulated
-  LIBRARY_OUTPUT_DIRECTORY_RELEASE ${CMAKE_BINARY_DIR}/emulated RUNTIME_OUTPUT_DIRECTORY_RELEASE ${CMAKE_BINARY_DIR}/emulated)
+# For tests without a GPU: the kernels as plain C++, in the addon once more and in test programs. Built on request only (npm run
+# build:emulated), into a folder of its own, and never shipped.
+set(QAVIT_EMULATED ${CMAKE_BINARY_DIR}/emulated)
+# Pragmas are nvcc's; and GCC cannot follow registers filled in one unrolled loop and read in the next.
+set(QAVIT_EMULATED_OPTIONS $<$<CXX_COMPILER_ID:GNU>:-Wno-unknown-pragmas -Wno-maybe-uninitialized>)
+
+add_library(qavit_emulation OBJECT EXCLUDE_FROM_ALL)
 foreach(source IN LISTS QAVIT_CUDA_SOURCES QAVIT_CUDA_EMULATION_SOURCES)
   if(source MATCHES "\\.cu$")
     # Through a file of its own: a source has one language in all targets, and nvcc may compile this one too.
-    set(wrapper ${CMAKE_BINARY_DIR}/emulated/${source}.cpp)
-    file(GENERATE OUTPUT ${wrapper} CONTENT "#include \"${CMAKE_SOURCE_DIR}/${source}\"\n")
-    # maybe-uninitialized: GCC cannot follow registers filled in one unrolled loop and read in the next.
-    set_source_files_properties(${wrapper} PROPERTIES
-      COMPILE_OPTIONS "$<$<CXX_COMPILER_ID:GNU>:-Wno-unknown-pragmas;-Wno-maybe-uninitialized>")
-    set(source ${wrapper})
+    file(GENERATE OUTPUT ${QAVIT_EMULATED}/${source}.cpp CONTENT "#include \"${CMAKE_SOURCE_DIR}/${source}\"\n")
+    set(source ${QAVIT_EMULATED}/${source}.cpp)
   endif()
-  target_sources(qavit_emulated PRIVATE ${source})
+  target_sources(qavit_emulation PRIVATE ${source})
 endforeach()
-target_compile_definitions(qavit_emulated PRIVATE QAVIT_CUDA QAVIT_CUDA_EMULATION)
+target_link_libraries(qavit_emulation PRIVATE qavit_settings)
+target_compile_definitions(qavit_emulation PUBLIC QAVIT_CUDA QAVIT_CUDA_EMULATION)
+target_compile_options(qavit_emulation PUBLIC ${QAVIT_EMULATED_OPTIONS})
+
+add_custom_target(emulated)
+function(qavit_put_beside_emulation target)
+  set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL ON)
+  foreach(kind LIBRARY RUNTIME)
+    set_target_properties(${target} PROPERTIES
+      ${kind}_OUTPUT_DIRECTORY ${QAVIT_EMULATED} ${kind}_OUTPUT_DIRECTORY_RELEASE ${QAVIT_EMULATED})
+  endforeach()
+  target_link_libraries(${target} PRIVATE qavit_emulation)
+  add_dependencies(emulated ${target})
+endfunction()
+
+qavit_addon(qavit_emulated)
+qavit_put_beside_emulation(qavit_emulated)
+
+# test/cuda/<name>/*.cpp: a program that test/cuda/programs.test.ts runs.
+function(qavit_kernel_test name)
+  file(GLOB sources CONFIGURE_DEPENDS test/cuda/${name}/*.cpp)
+  add_executable(test_cuda_${name} ${sources} ${ARGN} $<TARGET_OBJECTS:qavit_core>)
+  set_target_properties(test_cuda_${name} PROPERTIES OUTPUT_NAME ${name}_test)
+  target_link_libraries(test_cuda_${name} PRIVATE qavit_settings Threads::Threads)
+  qavit_put_beside_emulation(test_cuda_${name})
+endfunction()
+if(EXISTS ${CMAKE_SOURCE_DIR}/test/cuda)  # not part of the npm package
+  qavit_kernel_test(emulation)
+  qavit_kernel_test(rows)
+  qavit_kernel_test(linear)
+  qavit_kernel_test(concat_attention)
+  qavit_kernel_test(patch_embed test/cuda/linear/operands.cpp)
+endif()
 
 # nvcc as check_language() finds it; the toolkit's own place counts too. Sets CMAKE_CUDA_COMPILER, empty where there is none that works.
 macro(qavit_find_nvcc)
