@@ -1,6 +1,14 @@
 import { expect } from 'chai';
-import { elementsOf, firstNonFinite, roundToBfloat16, toBfloat16, toFloat32 } from '../../lib/weights/elements';
+import {
+  elementsOf,
+  firstNonFinite,
+  roundToBfloat16,
+  roundToHalf,
+  toBfloat16,
+  toFloat32,
+} from '../../lib/weights/elements';
 import { fromBf16, toBf16 } from '../support/bf16';
+import { fromF16, toF16 } from '../support/f16';
 import { floats, random } from '../support/random';
 
 describe('stored elements', () => {
@@ -28,6 +36,17 @@ describe('stored elements', () => {
     expect(toBfloat16(values)).to.deep.equal(toBf16(values));
     expect(toFloat32(toBfloat16(values), 'bf16')).to.deep.equal(fromBf16(toBf16(values)));
     expect([...values].map(roundToBfloat16)).to.deep.equal([...fromBf16(toBf16(values))]);
+  });
+
+  it('round to f16 like an independent implementation, subnormals, ties and overflow included', () => {
+    const values = Float32Array.from({ length: 4000 }, (_, i) => {
+      const half = fromF16(Uint16Array.of((i * 8) % 0x7c00))[0]!;
+      return (i % 2 ? -1 : 1) * (half + (i % 3) * Math.max(2 ** -25, half * 2 ** -12));
+    });
+    const edges = [0, -0, 2 ** -24, 2 ** -25, 3 * 2 ** -26, 2 ** -14 - 2 ** -25, 65504, 65519, 65520, -70000];
+    for (const value of [...values, ...edges]) {
+      expect(roundToHalf(value), String(value)).to.equal(fromF16(toF16([Math.fround(value)]))[0]);
+    }
   });
 
   it('rounds ties to even', () => {
