@@ -61,6 +61,7 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/test/cuda)  # not part of the npm package
   qavit_kernel_test(linear)
   qavit_kernel_test(concat_attention)
   qavit_kernel_test(patch_embed test/cuda/linear/operands.cpp)
+  qavit_kernel_test(sm90 test/cuda/linear/operands.cpp native/cuda/device/sm90/tensor_layout.cpp native/cuda/linear/linear_sm90_plan.cpp)
 endif()
 
 # nvcc as check_language() finds it; the toolkit's own place counts too. Sets CMAKE_CUDA_COMPILER, empty where there is none that works.

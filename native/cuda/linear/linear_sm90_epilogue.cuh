@@ -9,8 +9,8 @@
 
 #include "cuda/linear/epilogue.cuh"
 #include "cuda/linear/gemm.h"
+#include "cuda/linear/linear_sm90_constants.h"
 #include "cuda/linear/linear_sm90_items.h"
-#include "cuda/linear/linear_sm90_plan.h"
 
 namespace qavit::cuda {
 
@@ -182,27 +182,33 @@ class LanePiece {
   LoadedVector residual_[kRows];
 };
 
-// Finishes a warp's sums, or stores them as they are where the sum is split. `sums` holds kParts fragments of 16 rows,
-// 64 rows apart; `first_row` and `first_column` (in the group) are those of sums[0][0]. `staging` is the warp's own.
-template <int kParts, int kBlocks>
-__device__ inline void finish_sums(const Gemm& g, float* partials, const BlockWork& work, int first_row,
-                                   int first_column, const float (&sums)[kParts][kBlocks][4], float* staging) {
+// Finishes the sums of warp 0 to 7 of the consumers, or stores them as they are where the sum is split. sums[p] are 16
+// rows, 64 below those of sums[p - 1]. `staging` is the warp's own.
+template <int kTile>
+__device__ inline void finish_sums(const Gemm& g, float* partials, const BlockWork& work, int warp,
+                                   const float (&sums)[Sm90Constants<kTile>::kParts][Sm90Constants<kTile>::kBlocks][4],
+                                   float* staging) {
+  using K = Sm90Constants<kTile>;
   constexpr int kPieceBlocks = kSm90PieceColumns / 8;
-  constexpr int kPieces = kBlocks / kPieceBlocks;  // of a part
+  constexpr int kPieces = K::kBlocks / kPieceBlocks;  // of a part
+  static_assert(K::kStagingFloats == kStagedFloats<kPieceBlocks>);
+  const Sm90Part part_of_tile = sm90_part<kTile>(warp / 4);
+  const int first_row = work.row_tile * K::kT.rows + part_of_tile.row + warp % 4 * 16;
+  const int first_column = work.column_tile * K::kT.columns + part_of_tile.column;
   const int lane = static_cast<int>(threadIdx.x % 32);
   float* const write = staging + lane / 4 * kStagedRow<kPieceBlocks> + lane % 4 * 2;
   const float* const read = staging + lane / 8 * kStagedRow<kPieceBlocks> + lane % 8 * kVector;
   const int64_t sums_before = static_cast<int64_t>(work.split * g.groups + work.group) * g.rows;
 
 #pragma unroll 1
-  for (int i = 0; i < kParts * kPieces; ++i) {
+  for (int i = 0; i < K::kParts * kPieces; ++i) {
     LanePiece piece(g, work.group, first_row + i / kPieces * 64, first_column + i % kPieces * kSm90PieceColumns);
     if (partials == nullptr) piece.prepare();
     __syncwarp();  // the piece before this one has been read
 #pragma unroll
-    for (int part = 0; part < kParts; ++part) {
+    for (int part = 0; part < K::kParts; ++part) {
 #pragma unroll
-      for (int j = 0; j < kBlocks; ++j) {
+      for (int j = 0; j < K::kBlocks; ++j) {
         if (i != part * kPieces + j / kPieceBlocks) continue;
         float* const to = write + j % kPieceBlocks * 8;
         Pack<float, 2> upper, lower;

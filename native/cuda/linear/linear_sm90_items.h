@@ -1,6 +1,6 @@
 // How the blocks of Hopper's product share its work out. An item is one tile, or one split of one; block b takes items
-// b, b + blocks, ..., and its producer and its consumers walk through the same list. Plain arithmetic, for host and
-// device, so that the protocol between them can be simulated without a GPU.
+// b, b + blocks, ..., and its producer and its consumers walk through the same list. Plain arithmetic, so that the
+// protocol between them can be simulated without a GPU.
 #pragma once
 
 #include "cuda/linear/block_work.cuh"

@@ -46,29 +46,13 @@
 #include "cuda/device/sm90/tma.cuh"
 #include "cuda/device/sm90/warpgroup.cuh"
 #include "cuda/device/sm90/wgmma.cuh"
+#include "cuda/linear/linear_sm90_constants.h"
 #include "cuda/linear/linear_sm90_epilogue.cuh"
 #include "cuda/linear/linear_sm90_roles.h"
 
 namespace qavit::cuda {
 
 constexpr int kSm90Threads = (1 + kSm90Consumers) * sm90::kWarpgroupThreads;
-
-// What the kernel derives from its tile. Outside the kernel, since device code calls no constexpr host functions.
-template <int kTile>
-struct Sm90Constants {
-  static constexpr Sm90Tile kT = kSm90Tiles[kTile];
-  static constexpr int kStageBytes = kT.stage_bytes();
-  static constexpr int kXBytes = kT.rows * static_cast<int>(sm90::kLineBytes);
-  static constexpr int kStagingFloats = kT.staging_bytes() / (kSm90Consumers * 4) / 4;
-  static constexpr int kPartRows = kT.part_rows();
-  static constexpr int kPartColumns = kT.part_columns();
-  static constexpr int kParts = kPartRows / 64;                            // wgmmas below each other
-  static constexpr int kBlocks = kPartColumns / 8;                         // blocks of 8 columns
-  static constexpr int kReaders = (kT.in_turns ? 1 : kSm90Consumers) * 4;  // warps that read a stage
-  static_assert(kT.rows % 64 == 0 && kPartColumns % kSm90PieceColumns == 0);
-  static_assert(kT.accumulators() <= 128, "a consumer's 232 registers");
-  static_assert(kStagingFloats == kStagedFloats<kSm90PieceColumns / 8>);
-};
 
 // The block's shared memory.
 template <int kTile>
@@ -129,18 +113,15 @@ class Sm90Producer {
   const int out_;
 };
 
-// A consumer's Machine; all 128 threads. Barriers are waited for by every thread and arrived at by one a warp, after an
-// instruction that the whole warp executes together.
+// A consumer's Machine; all 128 threads. Barriers are waited for by every thread and arrived at by one a warp.
 template <typename T, int kTile>
 class Sm90Consumer {
  public:
   __device__ Sm90Consumer(const Sm90Shared<kTile>& shared, const Gemm& g, float* partials, int consumer)
       : shared_(shared), g_(g), partials_(partials), warp_(consumer * 4 + static_cast<int>(threadIdx.x % 128) / 32) {
-    constexpr bool kSplitRows = K::kPartRows < K::kT.rows, kSplitColumns = K::kPartColumns < K::kT.columns;
-    row_ = kSplitRows ? consumer * K::kPartRows : 0;
-    column_ = kSplitColumns ? consumer * K::kPartColumns : 0;
-    x_ = sm90::k_major_descriptor(shared_address(shared_.x(0)) + row_ * sm90::kLineBytes);
-    weight_ = sm90::k_major_descriptor(shared_address(shared_.weight(0)) + column_ * sm90::kLineBytes);
+    const Sm90Part part = sm90_part<kTile>(consumer);
+    x_ = sm90::k_major_descriptor(shared_address(shared_.x(0)) + part.row * sm90::kLineBytes);
+    weight_ = sm90::k_major_descriptor(shared_address(shared_.weight(0)) + part.column * sm90::kLineBytes);
   }
 
   __device__ void wait_turn(int consumer, uint32_t parity) { shared_.turn(consumer).wait(parity); }
@@ -184,14 +165,16 @@ class Sm90Consumer {
   }
 
   __device__ void finish(const BlockWork& work) {
-    finish_sums(g_, partials_, work, work.row_tile * K::kT.rows + row_ + warp_ % 4 * 16,
-                work.column_tile * K::kT.columns + column_, sums_, shared_.staging(warp_));
+    finish_sums<kTile>(g_, partials_, work, warp_, sums_, shared_.staging(warp_));
   }
 
  private:
   using K = Sm90Constants<kTile>;
 
+  // For the whole warp: lanes may leave a wait one after the other, and the last must have left before the barrier it
+  // waited for can move on.
   __device__ static void arrive(sm90::Mbarrier& barrier) {
+    __syncwarp();
     if (threadIdx.x % 32 == 0) barrier.arrive();
   }
 
@@ -199,7 +182,6 @@ class Sm90Consumer {
   const Gemm& g_;
   float* const partials_;
   const int warp_;       // of the consumers' 8
-  int row_, column_;     // of this consumer's part in the tile
   uint64_t x_, weight_;  // descriptors of this consumer's part in slot 0
   float sums_[K::kParts][K::kBlocks][4];
 };
