@@ -68,6 +68,8 @@ export interface Weight {
   readonly dtype: DType;
   readonly shape: [number, number, number];
   readonly bytes: number;
+  /** Lets go of it now; plans that were compiled with it keep it for themselves. Using the handle afterwards is ERR_ARGUMENT. */
+  dispose(): void;
 }
 export interface DeviceTensor {
   readonly dtype: DType;
@@ -79,6 +81,8 @@ export interface DeviceTensor {
 export interface Plan {
   readonly name: string;
   readonly arenaBytes: number;
+  /** Lets go of it, and of its weights, now; a run that was started goes on. Using the handle afterwards is ERR_ARGUMENT. */
+  dispose(): void;
 }
 
 /** A view of a value: all in elements. */

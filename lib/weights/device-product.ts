@@ -15,7 +15,10 @@ export function multiplyOn(device: Device): (a: Matrix, b: Matrix) => Promise<Ma
       { source, dtype: 'f32', shape: [1, b.columns, b.rows], role: 'matrix', computeDtype: 'f32' },
     ]);
     const plan = compile(g, device, () => resident!);
-    const [data] = await device.run(plan, [a.data]);
+    resident!.dispose();
+    const result = device.run(plan, [a.data]);
+    plan.dispose();
+    const [data] = await result;
     return { data: data as Float32Array, rows: a.rows, columns: b.columns };
   };
 }

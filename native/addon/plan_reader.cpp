@@ -58,7 +58,7 @@ class PlanReader {
     const Napi::Array array = read_array(weights, "weights of Device.compile", kMaxEntries);
     for (uint32_t i = 0; i < array.Length(); ++i) {
       const std::string where = "weights[" + std::to_string(i) + "] of Device.compile";
-      plan_.weights.push_back(unwrap_of<WeightResource>(session_, array[i], where).weight());
+      plan_.weights.push_back(unwrap_of<WeightResource>(session_, array[i], where).weight(where));
     }
   }
 

@@ -6,10 +6,11 @@ namespace {
 
 Napi::Number number(Napi::Env env, size_t value) { return Napi::Number::New(env, static_cast<double>(value)); }
 
-// DeviceTensor.dispose
-void dispose_tensor(const Napi::CallbackInfo& info) {
-  guard(info.Env(), "DeviceTensor.dispose",
-        [&] { unwrap<TensorResource>(info.This(), "this of DeviceTensor.dispose").release(); });
+// DeviceTensor.dispose and its like.
+template <typename T>
+void dispose(const Napi::CallbackInfo& info) {
+  const std::string where = std::string(T::kName).substr(2) + ".dispose";  // "a DeviceTensor"
+  guard(info.Env(), where.c_str(), [&] { unwrap<T>(info.This(), "this of " + where).release(); });
 }
 
 }  // namespace
@@ -32,7 +33,13 @@ Napi::Object WeightResource::create(const std::shared_ptr<DeviceSession>& sessio
   set_constant(object, "dtype", Napi::String::New(env, dtype_name(facts.dtype)));
   set_constant(object, "shape", to_js(env, facts.shape));
   set_constant(object, "bytes", number(env, facts.bytes));
+  set_constant(object, "dispose", Napi::Function::New<dispose<WeightResource>>(env, "dispose"));
   return object;
+}
+
+const std::shared_ptr<Weight>& WeightResource::weight(const std::string& where) const {
+  if (!weight_) reject(ErrorCode::kArgument, "a Weight with contents", where, "one that was disposed");
+  return weight_;
 }
 
 TensorResource::TensorResource(const std::shared_ptr<DeviceSession>& session, const PlanValue& value,
@@ -58,8 +65,13 @@ Napi::Object TensorResource::create(const std::shared_ptr<DeviceSession>& sessio
   set_constant(object, "dtype", Napi::String::New(env, dtype_name(value.dtype)));
   set_constant(object, "shape", to_js(env, {value.batch, value.rows, value.cols}));
   set_constant(object, "bytes", number(env, value.bytes()));
-  set_constant(object, "dispose", Napi::Function::New<dispose_tensor>(env, "dispose"));
+  set_constant(object, "dispose", Napi::Function::New<dispose<TensorResource>>(env, "dispose"));
   return object;
+}
+
+const std::shared_ptr<const Plan>& PlanResource::plan(const std::string& where) const {
+  if (!plan_) reject(ErrorCode::kArgument, "a Plan with contents", where, "one that was disposed");
+  return plan_;
 }
 
 Napi::Object PlanResource::create(const std::shared_ptr<DeviceSession>& session, std::shared_ptr<const Plan> plan) {
@@ -69,6 +81,7 @@ Napi::Object PlanResource::create(const std::shared_ptr<DeviceSession>& session,
   const Napi::Object object = wrap(env, std::make_unique<PlanResource>(session, std::move(plan)));
   set_constant(object, "name", Napi::String::New(env, name));
   set_constant(object, "arenaBytes", number(env, arena_bytes));
+  set_constant(object, "dispose", Napi::Function::New<dispose<PlanResource>>(env, "dispose"));
   return object;
 }
 

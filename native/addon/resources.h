@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "addon/device_session.h"
@@ -17,15 +18,16 @@ class WeightResource : public DeviceResource {
   static constexpr napi_type_tag kTag = {0x8f1dd4a6b6f14c1eULL, 0x9b7a20c35d0e7701ULL};
   static constexpr const char* kName = "a Weight";
 
-  // { role, dtype, shape, bytes }
+  // { role, dtype, shape, bytes, dispose() }
   static Napi::Object create(const std::shared_ptr<DeviceSession>& session, std::shared_ptr<Weight> weight);
 
   WeightResource(const std::shared_ptr<DeviceSession>& session, std::shared_ptr<Weight> weight);
   void release() override;
-  const std::shared_ptr<Weight>& weight() const { return weight_; }
+  // Throws ERR_ARGUMENT after dispose().
+  const std::shared_ptr<Weight>& weight(const std::string& where) const;
 
  private:
-  std::shared_ptr<Weight> weight_;  // null once the device is closed
+  std::shared_ptr<Weight> weight_;  // null once disposed or the device is closed
 };
 
 class TensorResource : public DeviceResource {
@@ -53,16 +55,17 @@ class PlanResource : public DeviceResource {
   static constexpr napi_type_tag kTag = {0x8f1dd4a6b6f14c1eULL, 0x9b7a20c35d0e7703ULL};
   static constexpr const char* kName = "a Plan";
 
-  // { name, arenaBytes }
+  // { name, arenaBytes, dispose() }
   static Napi::Object create(const std::shared_ptr<DeviceSession>& session, std::shared_ptr<const Plan> plan);
 
   PlanResource(const std::shared_ptr<DeviceSession>& session, std::shared_ptr<const Plan> plan)
       : DeviceResource(session), plan_(std::move(plan)) {}
   void release() override { plan_.reset(); }
-  const std::shared_ptr<const Plan>& plan() const { return plan_; }
+  // Throws ERR_ARGUMENT after dispose().
+  const std::shared_ptr<const Plan>& plan(const std::string& where) const;
 
  private:
-  std::shared_ptr<const Plan> plan_;  // null once the device is closed
+  std::shared_ptr<const Plan> plan_;  // null once disposed or the device is closed
 };
 
 // A handle of `session`'s device; ERR_ARGUMENT for one of another device.

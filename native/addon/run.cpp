@@ -129,7 +129,8 @@ Napi::Value run(const std::shared_ptr<DeviceSession>& session, Napi::Value plan_
                 Napi::Value options) {
   session->check_open("Device.run");
   const Napi::Env env = session->env();
-  const std::shared_ptr<const Plan> plan = unwrap_of<PlanResource>(session, plan_value, "plan of Device.run").plan();
+  const char* const where = "plan of Device.run";
+  const std::shared_ptr<const Plan> plan = unwrap_of<PlanResource>(session, plan_value, where).plan(where);
   std::vector<bool> keep(plan->description().outputs.size(), false);
   std::shared_ptr<const std::atomic<bool>> abort;
   if (!absent(options)) {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { loadAddon } from '../../lib/binding/load';
-import type { Device, DeviceOptions, HostArray, Plan, Weight } from '../../lib/binding/native';
+import type { Device, DeviceOptions, DeviceTensor, HostArray, Plan, Weight } from '../../lib/binding/native';
 import { expectRejection, expectThrow } from '../support/expect-error';
 import { any, hostile, notIntegers, openTarget, strangers } from '../support/hostile';
 
@@ -71,15 +71,15 @@ describe('native: hostile arguments', () => {
     });
     it('refuse them for dispose()', async () => {
       const [tensor] = await device.run(plan, [x], { keep: [true] });
-      const { dispose } = tensor as unknown as { dispose: () => void };
-      for (const other of [{}, plan, weight, device, undefined]) {
-        expectThrow(
-          () => dispose.call(other),
-          'ERR_ARGUMENT',
-          /^Expected a DeviceTensor for this of DeviceTensor.dispose/,
-        );
+      const owners = { DeviceTensor: tensor, Weight: weight, Plan: plan };
+      for (const [name, owner] of Object.entries(owners)) {
+        const { dispose } = owner as unknown as { dispose: () => void };
+        const article = new RegExp(`^Expected a ${name} for this of ${name}.dispose`);
+        for (const other of [{}, device, undefined, ...Object.values(owners).filter((each) => each !== owner)]) {
+          expectThrow(() => dispose.call(other), 'ERR_ARGUMENT', article);
+        }
       }
-      dispose.call(tensor);
+      (tensor as DeviceTensor).dispose();
     });
   });
 

@@ -1,23 +1,32 @@
 import { expect } from 'chai';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadAddon } from '../../lib/binding/load';
-import type { Device, DeviceTensor, Plan } from '../../lib/binding/native';
-import { expectRejection } from '../support/expect-error';
+import type { Device, DeviceTensor, Plan, PlanDescription, Weight } from '../../lib/binding/native';
+import { expectRejection, expectThrow } from '../support/expect-error';
 import { PlanWriter } from '../support/plan-writer';
 import { slowElements, slowPlan } from '../support/slow-plan';
 
 const addon = loadAddon();
 const open = (): Device => new addon.Device({ kind: 'reference' });
 
-/** y = x W^T with W = [[1, 2, 3], [4, 5, 6]], and x again. */
-async function smallPlan(device: Device): Promise<Plan> {
+/** W = [[1, 2, 3], [4, 5, 6]]. */
+async function smallWeight(device: Device): Promise<Weight> {
   const [weight] = await device.upload([
     { source: Float32Array.of(1, 2, 3, 4, 5, 6), dtype: 'f32', shape: [1, 2, 3], role: 'matrix', computeDtype: 'f32' },
   ]);
+  return weight!;
+}
+
+/** y = x W^T, and x again. */
+function smallDescription(): PlanDescription {
   const plan = new PlanWriter('small');
   const x = plan.input([1, 2, 3]);
   plan.op('linear', { x, y: plan.output([1, 2, 2]) }, { weight: 0 }).op('copy', { x, y: plan.output([1, 2, 3]) });
-  return device.compile(plan.describe(), [weight!]);
+  return plan.describe();
+}
+
+async function smallPlan(device: Device): Promise<Plan> {
+  return device.compile(smallDescription(), [await smallWeight(device)]);
 }
 
 const x = Float32Array.of(1, 1, 1, 0, 1, 0);
@@ -69,6 +78,33 @@ describe('native: devices', () => {
     expect(device.memory.tensorBytes).to.equal(0);
     await expectRejection(device.run(plan, [kept]), 'ERR_ARGUMENT', /but received one that was disposed$/);
     await expectRejection(device.read(kept), 'ERR_ARGUMENT', /but received one that was disposed$/);
+    await device.close();
+  });
+
+  it('frees weights and plans that are disposed, when nothing uses them any more', async () => {
+    const device = open();
+    const weight = await smallWeight(device);
+    const plan = device.compile(smallDescription(), [weight]);
+    weight.dispose();
+    weight.dispose();
+    expectThrow(
+      () => device.compile(smallDescription(), [weight]),
+      'ERR_ARGUMENT',
+      /^Expected a Weight with contents for .* but received one that was disposed$/,
+    );
+    expect(device.memory.weightBytes).to.equal(24); // the plan's
+
+    const pending = device.run(plan, [x]);
+    plan.dispose();
+    plan.dispose();
+    expect(Array.from((await pending)[0] as Float32Array)).to.deep.equal(product);
+    await expectRejection(
+      device.run(plan, [x]),
+      'ERR_ARGUMENT',
+      /^Expected a Plan with contents for .* but received one that was disposed$/,
+    );
+    await new Promise(setImmediate); // the job that held the plan is gone
+    expect(device.memory.weightBytes).to.equal(0);
     await device.close();
   });
 

@@ -6,7 +6,7 @@ import { plannedLength } from '../../lib/qavit/questions';
 import { expectRejection } from '../support/expect-error';
 
 describe('plans by shape', () => {
-  const plan = (name: string): Plan => ({ name, arenaBytes: 0 });
+  const plan = (name: string): Plan => ({ name, arenaBytes: 0, dispose: () => undefined });
 
   it('are made once, also for calls that overlap', async () => {
     const cache = new PlanCache();
