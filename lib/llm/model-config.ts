@@ -1,5 +1,5 @@
 import { expected } from '../errors';
-import type { JsonFile } from './json-file';
+import type { JsonFields } from './json-fields';
 
 /** Where the question goes in a prompt template. */
 export const QUESTION_SLOT = '{question}';
@@ -23,7 +23,7 @@ export interface ModelConfig {
  * transformers' own fields it may hold `prompt_template`: `"USER: <image>\n{question} ASSISTANT:"`, say, with the token that
  * `image_token_index` (or `image_token_id`) names at the visual tokens' place.
  */
-export function readModelConfig(file: JsonFile): ModelConfig {
+export function readModelConfig(file: JsonFields): ModelConfig {
   const text = languageFields(file);
   const pick = (...keys: string[]) => keys.map((key) => text.integer(key)).find((size) => size !== undefined);
   const vocabularySize = text.integer('vocab_size');
@@ -40,11 +40,11 @@ export function readModelConfig(file: JsonFile): ModelConfig {
 }
 
 /** The part of `config.json` that is about the language model. */
-export function languageFields(file: JsonFile): JsonFile {
+export function languageFields(file: JsonFields): JsonFields {
   return file.value('text_config') === undefined ? file : file.object('text_config');
 }
 
-function readPrompt(file: JsonFile): string {
+function readPrompt(file: JsonFields): string {
   const prompt = file.text('prompt_template') ?? QUESTION_SLOT;
   if (prompt.split(QUESTION_SLOT).length === 2) return prompt;
   throw expected('ERR_FORMAT', `a text with one ${QUESTION_SLOT}`, file.where('prompt_template'), prompt);

@@ -1,5 +1,5 @@
 import { expected } from '../errors';
-import type { JsonFile } from './json-file';
+import type { JsonFields } from './json-fields';
 
 /** Settings of transformers' generate() that change what is said and are not known here, each with the value that switches it off. */
 const UNKNOWN_RULES = {
@@ -29,7 +29,7 @@ export class TokenRules {
   private readonly never: readonly number[];
   private readonly notFirst: readonly number[];
 
-  constructor(generation: JsonFile, config: JsonFile) {
+  constructor(generation: JsonFields, config: JsonFields) {
     for (const [key, off] of Object.entries(UNKNOWN_RULES)) {
       const value = generation.value(key) ?? off;
       if (value !== off) throw expected('ERR_UNSUPPORTED', String(off ?? 'nothing'), generation.where(key), value);

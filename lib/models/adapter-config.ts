@@ -1,5 +1,5 @@
 import { expected, expectedButFound } from '../errors';
-import { isJsonObject, type JsonObject } from '../weights';
+import { isJsonObject, type JsonObject } from '../json-file';
 import { choice, flag, integerBetween, positiveInteger } from './config-values';
 
 /** Which layers fuse, by the names of the paper's ablation and the published code. */

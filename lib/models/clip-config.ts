@@ -1,6 +1,6 @@
 import type { ActivationName } from '../binding/native';
 import { expected, expectedButFound } from '../errors';
-import { isJsonObject, type JsonObject } from '../weights';
+import { isJsonObject, type JsonObject } from '../json-file';
 import { positiveInteger, positiveNumber } from './config-values';
 
 /** What CLIPVisionConfig says, checked. */

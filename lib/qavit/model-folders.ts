@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { expected, expectedButFound } from '../errors';
 import { isClipConfig } from '../models/clip-config';
-import { type JsonObject, readJsonObject } from '../weights';
+import { type JsonObject, readJsonObject } from '../json-file';
 import { nearest } from '../calls/nearest';
 import { isPlainObject } from '../calls/options';
 import type { ModelFolders } from './types';

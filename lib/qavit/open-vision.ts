@@ -9,7 +9,8 @@ import { CLIP_LANDMARK, clipTower } from '../models/clip';
 import { parseClipConfig } from '../models/clip-config';
 import { fuse, plain, type VisionModel } from '../models/qavit';
 import type { Tower } from '../models/tower';
-import { addFingerprint, isJsonObject, NamedTensors, readJsonObject, TensorFolder } from '../weights';
+import { isJsonObject, readJsonObject } from '../json-file';
+import { addFingerprint, NamedTensors, TensorFolder } from '../weights';
 import type { ModelFolders } from './types';
 
 export interface VisionOptions {

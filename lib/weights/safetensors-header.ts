@@ -1,6 +1,6 @@
 import { type QAViTError, expected, expectedButFound } from '../errors';
 import { duplicateKey } from './duplicate-keys';
-import { isJsonObject } from './json-file';
+import { isJsonObject } from '../json-file';
 
 /** Bits of one element, by the format's own names. */
 const ELEMENT_BITS: Readonly<Record<string, number>> = {

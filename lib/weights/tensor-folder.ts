@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { MappedFile } from '../binding/native';
 import { expectedButFound } from '../errors';
-import { isJsonObject, readJsonObject } from './json-file';
+import { isJsonObject, readJsonObject } from '../json-file';
 import { openSafetensors } from './safetensors';
 import type { StoredTensor } from './stored-tensor';
 

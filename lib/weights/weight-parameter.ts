@@ -60,7 +60,13 @@ export function stacked(
       const data: WeightData =
         dtypes.size === 1
           ? { source: tensors.map((tensor, i) => tensor.region(factors[i])), dtype }
-          : { source: stack(tensors.map((tensor) => tensor.read()), factors), dtype: 'f32' };
+          : {
+              source: stack(
+                tensors.map((tensor) => tensor.read()),
+                factors,
+              ),
+              dtype: 'f32',
+            };
       return Promise.resolve(data);
     },
   };

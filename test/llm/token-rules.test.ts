@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { writeFileSync } from 'node:fs';
-import { JsonFile } from '../../lib/llm/json-file';
+import { JsonFields } from '../../lib/llm/json-fields';
 import { TokenRules } from '../../lib/llm/token-rules';
 import { temporaryFolder } from '../support/temporary';
 
@@ -10,7 +10,7 @@ describe('token rules', () => {
   async function rules(generation: object, config: object = {}): Promise<TokenRules> {
     writeFileSync(at('generation.json'), JSON.stringify(generation));
     writeFileSync(at('config.json'), JSON.stringify(config));
-    return new TokenRules(await JsonFile.read(at('generation.json')), await JsonFile.read(at('config.json')));
+    return new TokenRules(await JsonFields.read(at('generation.json')), await JsonFields.read(at('config.json')));
   }
 
   /** The tokens of five that may come after `said` others. */

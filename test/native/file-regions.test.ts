@@ -110,8 +110,10 @@ describe('native: parameters from regions of files', () => {
   it('refuses regions that are none, lie outside, or do not fill the parameter', async () => {
     const file = fileOf('four', Float32Array.of(1, 2, 3, 4));
     const good = { file, offset: 3, elements: 4, name: 'four' };
-    const refuse = (change: Record<string, unknown>, code: 'ERR_ARGUMENT' | 'ERR_SHAPE' | 'ERR_FORMAT'): Promise<void> =>
-      expectRejection(device.upload([table([{ ...good, ...change }], 4)]), code);
+    const refuse = (
+      change: Record<string, unknown>,
+      code: 'ERR_ARGUMENT' | 'ERR_SHAPE' | 'ERR_FORMAT',
+    ): Promise<void> => expectRejection(device.upload([table([{ ...good, ...change }], 4)]), code);
     await refuse({ elements: 3 }, 'ERR_SHAPE');
     await refuse({ elements: 5 }, 'ERR_FORMAT');
     await refuse({ offset: 4 }, 'ERR_FORMAT');

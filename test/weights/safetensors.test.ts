@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import type { QAViTErrorCode } from '../../lib/errors';
 import { duplicateKey } from '../../lib/weights/duplicate-keys';
 import { openSafetensors } from '../../lib/weights/safetensors';
-import { expectRejection, expectThrow } from '../support/expect-error';
+import { expectThrow } from '../support/expect-error';
 import { f32, safetensorsBytes, withHeader } from '../support/safetensors-writer';
 import { temporaryFolder } from '../support/temporary';
 

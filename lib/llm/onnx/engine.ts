@@ -5,7 +5,7 @@ import { expected, expectedButFound } from '../../errors';
 import { TextStream } from '../../text/text-stream';
 import { TextTokenizer } from '../../text/tokenizer';
 import type { GenerateSettings, QuestionText } from '../checks';
-import { JsonFile } from '../json-file';
+import { JsonFields } from '../json-fields';
 import type { LanguageModelInfo, QuestionEncoding, QuestionFeatures } from '../language-model';
 import { languageFields, readModelConfig, type ModelConfig } from '../model-config';
 import { makeSampler } from '../sampler';
@@ -30,9 +30,9 @@ export class Engine {
 
   static async load(dir: string, threads: number | undefined): Promise<Engine> {
     await requireFolder(dir);
-    const file = await JsonFile.read(path.join(dir, 'config.json'));
+    const file = await JsonFields.read(path.join(dir, 'config.json'));
     const config = readModelConfig(file);
-    const generation = await JsonFile.readIfThere(path.join(dir, 'generation_config.json'));
+    const generation = await JsonFields.readIfThere(path.join(dir, 'generation_config.json'));
     const rules = new TokenRules(generation, languageFields(file));
     const tokenizer = await TextTokenizer.load(path.join(dir, 'tokenizer.json'));
     const runtime = await OnnxRuntime.start(threads);
@@ -99,7 +99,7 @@ async function openModel(
   config: ModelConfig,
   rules: TokenRules,
   embedding: Embedding,
-  file: JsonFile,
+  file: JsonFields,
 ): Promise<AnswerModel> {
   const { vocabularySize } = config;
   if (config.kind === 'decoder-only') return DecoderOnly.open(runtime, dir, embedding, config);

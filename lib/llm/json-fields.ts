@@ -1,34 +1,27 @@
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
-
-import { expected, expectedButFound } from '../errors';
+import { expected } from '../errors';
+import { isJsonObject, type JsonObject, readJsonObject, readJsonObjectIfThere } from '../json-file';
 
 /** Typed access to the fields of a JSON object; every error names the file and the field. Null means absent, as in transformers. */
-export class JsonFile {
+export class JsonFields {
   private constructor(
     private readonly file: string,
-    private readonly fields: Readonly<Record<string, unknown>>,
+    private readonly fields: JsonObject,
     private readonly prefix = '',
   ) {}
 
-  static async read(file: string): Promise<JsonFile> {
-    return new JsonFile(file, asObject(await parse(file), file));
+  static async read(file: string): Promise<JsonFields> {
+    return new JsonFields(file, await readJsonObject(file));
   }
 
   /** The file, or one without fields where it does not exist. */
-  static async readIfThere(file: string): Promise<JsonFile> {
-    try {
-      return await JsonFile.read(file);
-    } catch (error) {
-      if (isMissing((error as Error).cause)) return new JsonFile(file, {});
-      throw error;
-    }
+  static async readIfThere(file: string): Promise<JsonFields> {
+    return new JsonFields(file, (await readJsonObjectIfThere(file)) ?? {});
   }
 
   /** A nested object, without fields where it is absent. */
-  object(key: string): JsonFile {
+  object(key: string): JsonFields {
     const value = this.value(key) ?? {};
-    return new JsonFile(this.file, asObject(value, this.where(key)), `${this.prefix}${key}.`);
+    return new JsonFields(this.file, asObject(value, this.where(key)), `${this.prefix}${key}.`);
   }
 
   value(key: string): unknown {
@@ -68,34 +61,8 @@ export class JsonFile {
   }
 }
 
-async function parse(file: string): Promise<unknown> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (cause) {
-    const found = isMissing(cause) ? 'no such file' : `"${(cause as Error).message}"`;
-    const error = expectedButFound(
-      'ERR_FORMAT',
-      path.basename(file),
-      `the language model in ${path.dirname(file)}`,
-      found,
-    );
-    error.cause = cause;
-    throw error;
-  }
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw expectedButFound('ERR_FORMAT', 'JSON', file, `"${(error as Error).message}"`);
-  }
-}
-
-function isMissing(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
-}
-
-function asObject(value: unknown, where: string): Record<string, unknown> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+function asObject(value: unknown, where: string): JsonObject {
+  if (isJsonObject(value)) return value;
   throw expected('ERR_FORMAT', 'a JSON object', where, value);
 }
 

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { QAViTError, expected, expectedButFound } from '../errors';
+import { QAViTError, expected, expectedButFound } from './errors';
 
 /** Configuration files are a few KB and an index of shards a few MB; what is larger is something else. */
 const MAX_JSON_BYTES = 64 * 2 ** 20;
@@ -12,7 +12,15 @@ export type JsonObject = Readonly<Record<string, unknown>>;
  * @throws QAViTError ERR_FORMAT, naming the file, unless it is readable, of a sensible size and a JSON object
  */
 export async function readJsonObject(path: string): Promise<JsonObject> {
+  const found = await readJsonObjectIfThere(path);
+  if (found) return found;
+  throw expectedButFound('ERR_FORMAT', 'a file', path, 'nothing: it does not exist');
+}
+
+/** Like readJsonObject(); undefined where the file does not exist. */
+export async function readJsonObjectIfThere(path: string): Promise<JsonObject | undefined> {
   const text = await readText(path);
+  if (text === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));
     if (isJsonObject(value)) return value;
@@ -27,7 +35,7 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-async function readText(path: string): Promise<string> {
+async function readText(path: string): Promise<string | undefined> {
   try {
     const { size } = await stat(path);
     if (size <= MAX_JSON_BYTES) return await readFile(path, 'utf8');
@@ -35,6 +43,7 @@ async function readText(path: string): Promise<string> {
   } catch (error) {
     if (error instanceof QAViTError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
-    throw expectedButFound('ERR_FORMAT', 'a file', path, code === 'ENOENT' ? 'nothing: it does not exist' : message);
+    if (code === 'ENOENT') return undefined;
+    throw expectedButFound('ERR_FORMAT', 'a file', path, message);
   }
 }
