@@ -31,7 +31,9 @@ describe('language model files', () => {
     'encoder_model.onnx',
     'decoder_model_merged.onnx',
   ]) {
-    const named = new RegExp(`^Expected .*${name.replace('.', '\\.')}.* but received (.*[Nn]o such file|nothing: it does not exist)`);
+    const named = new RegExp(
+      `^Expected .*${name.replace('.', '\\.')}.* but received (.*[Nn]o such file|nothing: it does not exist)`,
+    );
     refuses(`a folder without ${name}`, 't5-tiny', (file) => rmSync(file(name)), 'ERR_FORMAT', named);
     refuses(`half of ${name}`, 't5-tiny', (file) => truncateSync(file(name), 500), 'ERR_FORMAT', new RegExp(name));
     refuses(`an empty ${name}`, 't5-tiny', (file) => writeFileSync(file(name), ''), 'ERR_FORMAT', new RegExp(name));
