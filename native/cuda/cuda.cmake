@@ -40,11 +40,11 @@ function(qavit_put_beside_emulation target)
     set_target_properties(${target} PROPERTIES
       ${kind}_OUTPUT_DIRECTORY ${QAVIT_EMULATED} ${kind}_OUTPUT_DIRECTORY_RELEASE ${QAVIT_EMULATED})
   endforeach()
-  target_link_libraries(${target} PRIVATE qavit_emulation)
   add_dependencies(emulated ${target})
 endfunction()
 
 qavit_addon(qavit_emulated)
+target_link_libraries(qavit_emulated PRIVATE qavit_emulation)
 qavit_put_beside_emulation(qavit_emulated)
 
 # test/cuda/<name>/*.cpp: a program that test/cuda/programs.test.ts runs.
@@ -52,8 +52,30 @@ function(qavit_kernel_test name)
   file(GLOB sources CONFIGURE_DEPENDS test/cuda/${name}/*.cpp)
   add_executable(test_cuda_${name} ${sources} ${ARGN} $<TARGET_OBJECTS:qavit_core>)
   set_target_properties(test_cuda_${name} PROPERTIES OUTPUT_NAME ${name}_test)
-  target_link_libraries(test_cuda_${name} PRIVATE qavit_settings Threads::Threads)
+  target_link_libraries(test_cuda_${name} PRIVATE qavit_settings qavit_emulation Threads::Threads)
   qavit_put_beside_emulation(test_cuda_${name})
+endfunction()
+
+# test/cuda/hopper: the sm_90a kernels on a model of Hopper's instructions. Its headers stand before native's, so it shares no object
+# with the emulation.
+function(qavit_hopper_test)
+  file(GLOB sources CONFIGURE_DEPENDS test/cuda/hopper/*.cpp)
+  foreach(kernel concat_attention/concat_attention_sm90 linear/linear_sm90)
+    file(GENERATE OUTPUT ${QAVIT_EMULATED}/native/cuda/${kernel}.cu.cpp
+      CONTENT "#include \"${CMAKE_SOURCE_DIR}/native/cuda/${kernel}.cu\"\n")
+  endforeach()
+  foreach(kernel concat_attention/concat_attention_sm90 linear/linear_sm90 linear/linear linear/gemm)
+    list(APPEND sources ${QAVIT_EMULATED}/native/cuda/${kernel}.cu.cpp)
+  endforeach()
+  add_executable(test_cuda_hopper ${sources} test/cuda/linear/operands.cpp test/cuda/linear/product.cpp
+    native/cuda/concat_attention/attention.cpp native/cuda/device/sm90/tensor_layout.cpp native/cuda/emulation/fiber.cpp
+    native/cuda/linear/gemm_plan.cpp $<TARGET_OBJECTS:qavit_core>)
+  set_target_properties(test_cuda_hopper PROPERTIES OUTPUT_NAME hopper_test)
+  target_include_directories(test_cuda_hopper BEFORE PRIVATE test/cuda/hopper/headers test/cuda/hopper)
+  target_compile_definitions(test_cuda_hopper PRIVATE QAVIT_CUDA_EMULATION)
+  target_compile_options(test_cuda_hopper PRIVATE ${QAVIT_EMULATED_OPTIONS} $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi>)
+  target_link_libraries(test_cuda_hopper PRIVATE qavit_settings Threads::Threads)
+  qavit_put_beside_emulation(test_cuda_hopper)
 endfunction()
 if(EXISTS ${CMAKE_SOURCE_DIR}/test/cuda)  # not part of the npm package
   qavit_kernel_test(emulation)
@@ -62,6 +84,7 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/test/cuda)  # not part of the npm package
   qavit_kernel_test(concat_attention)
   qavit_kernel_test(patch_embed test/cuda/linear/operands.cpp)
   qavit_kernel_test(sm90 test/cuda/linear/operands.cpp native/cuda/device/sm90/tensor_layout.cpp native/cuda/linear/linear_sm90_plan.cpp)
+  qavit_hopper_test()
 endif()
 
 # nvcc as check_language() finds it; the toolkit's own place counts too. Sets CMAKE_CUDA_COMPILER, empty where there is none that works.

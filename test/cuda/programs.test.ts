@@ -9,7 +9,7 @@ import { root } from '../support/paths';
 const run = promisify(execFile);
 
 /** Those of native/cuda/cuda.cmake. */
-const programs = ['emulation', 'rows', 'linear', 'concat_attention', 'patch_embed'];
+const programs = ['emulation', 'rows', 'linear', 'concat_attention', 'patch_embed', 'sm90', 'hopper'];
 
 describe('CUDA: kernels by themselves', function () {
   if (!emulated) return;

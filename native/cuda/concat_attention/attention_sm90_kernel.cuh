@@ -25,7 +25,7 @@
 // consumer stores over its queries are its own (its kGroupBytes in each panel).
 //
 // Limits: as attention_sm90_takes() says. Never run on a GPU: compiled for sm_90a, and executed on the CPU against a
-// model of these instructions (test/cuda/concat_attention).
+// model of these instructions (test/cuda/hopper).
 #pragma once
 
 #include "cuda/concat_attention/consumer_sm90.cuh"

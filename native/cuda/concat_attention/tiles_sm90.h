@@ -31,6 +31,9 @@ struct Sm90Tiles {
   static constexpr int kProducerRegisters = kBlocks == 2 ? 32 : 40;
   static constexpr int kConsumerRegisters = kBlocks == 2 ? 104 : 232;
 
+  static_assert(128 * (kProducerRegisters + kConsumers * kConsumerRegisters) <=
+                kThreads * (65536 / (kThreads * kBlocks) / 8 * 8));
+
   static constexpr uint32_t kQueryPanelBytes = kQueryRows * sm90::kLineBytes;
   static constexpr uint32_t kGroupBytes = kGroupRows * sm90::kLineBytes;  // of one consumer's rows, in a panel
   static constexpr uint32_t kQueryBytes = kPanels * kQueryPanelBytes;

@@ -40,7 +40,7 @@
 // Registers. 384 threads are launched with 168 each. The producer goes down to 40, consumers up to 232: 40 + 2 * 232 =
 // 504 = 3 * 168. A consumer holds up to 128 sums.
 //
-// Never run on a GPU yet: docs/kernels/gemm.md says what to measure first.
+// Never run on a GPU yet: docs/kernels/gemm_sm90.md says what to measure first.
 #pragma once
 
 #include "cuda/device/sm90/tma.cuh"

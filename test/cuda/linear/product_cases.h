@@ -16,6 +16,7 @@ struct ProductCase {
   DType x = DType::kBF16, weight = DType::kBF16, y = DType::kF32;
   Layout layout;
   bool shared_x = false;  // one batch entry for all
+  bool dense_x = false;   // no gap between batch entries of x, whatever the layout
   bool bias = true;
   Activation activation = Activation::kNone;
   float alpha = 1;

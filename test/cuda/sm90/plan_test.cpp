@@ -98,7 +98,7 @@ void test_plans() {
       }
     }
   }
-  // The table of docs/kernels/gemm.md.
+  // The table of docs/kernels/gemm_sm90.md.
   hold_choice({8192, 8192, 8192, 1}, 0, false);
   hold_choice({18464, 3072, 1024, 1}, 2, false);
   hold_choice({18464, 1024, 1024, 1}, 2, false);
