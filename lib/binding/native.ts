@@ -21,6 +21,8 @@ export interface DeviceOptions {
   ordinal?: number;
   /** Of `cuda`: whether plans are replayed as CUDA graphs. Default true; false is for comparing. */
   graphs?: boolean;
+  /** Of `cuda`: whether `statistics` tells the GPU's time. Default false; true is for benchmarks. */
+  timing?: boolean;
 }
 
 export interface DeviceInfo {
@@ -131,6 +133,18 @@ export interface DeviceMemory {
   arenaBytes: number;
 }
 
+/** How a device that records plans has run them so far. */
+export interface DeviceStatistics {
+  /** Runs that enqueued their operations one by one. */
+  launched: number;
+  /** Graphs recorded, or brought to other addresses. */
+  recorded: number;
+  /** Runs that launched a graph. */
+  replayed: number;
+  /** Time that runs took on the device's own clock; 0 unless it was opened with `timing`. */
+  milliseconds: number;
+}
+
 /** Set from any thread; the queue looks at it between operations. */
 export interface AbortFlag {
   abort(): void;
@@ -139,6 +153,8 @@ export interface AbortFlag {
 export interface Device {
   readonly info: DeviceInfo;
   readonly memory: DeviceMemory;
+  /** Null where plans are not recorded: on all but `cuda`. ERR_ARGUMENT once closed. */
+  readonly statistics: DeviceStatistics | null;
   /** Packs parameters on the device's queue thread. Arrays are copied before this returns; files are read while packing. */
   upload(items: readonly WeightUpload[], abort?: AbortFlag): Promise<Weight[]>;
   /** Validates and lays out; synchronous. */
@@ -154,6 +170,8 @@ export interface Device {
   ): Promise<(HostArray | DeviceTensor)[]>;
   /** A copy of a tensor's contents. */
   read(tensor: DeviceTensor): Promise<HostArray>;
+  /** A tensor with a copy of the array, which is made before this returns. */
+  write(array: HostArray, options: { dtype: DType; shape: [number, number, number] }): Promise<DeviceTensor>;
   /** Lets queued work end with ERR_ABORTED, waits for the running operation, frees everything. Idempotent. */
   close(): Promise<void>;
 }

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "addon/device_session.h"
@@ -47,13 +48,15 @@ std::shared_ptr<Backend> make_cuda(const Napi::Object& options) {
   const Napi::Value graphs = options.Get("graphs");
   const int64_t number = absent(ordinal) ? 0 : read_integer(ordinal, "ordinal of Device", 0, kMaxOrdinal);
   const bool replayed = absent(graphs) || read_boolean(graphs, "graphs of Device");
+  const Napi::Value timing = options.Get("timing");
+  const bool timed = !absent(timing) && read_boolean(timing, "timing of Device");
 #ifdef QAVIT_CUDA
   Status status;
-  std::shared_ptr<Backend> backend = cuda::make_cuda_backend({static_cast<int>(number), replayed}, &status);
+  std::shared_ptr<Backend> backend = cuda::make_cuda_backend({static_cast<int>(number), replayed, timed}, &status);
   check(status);
   return backend;
 #else
-  static_cast<void>(replayed);
+  static_cast<void>(replayed || timed);
   reject(ErrorCode::kUnsupported, "a build with CUDA", "device cuda:" + std::to_string(number),
          "one that computes on the CPU only");
 #endif
@@ -64,7 +67,7 @@ std::shared_ptr<Backend> make_backend(const Napi::Value& value) {
   const Napi::Object options = read_object(value, where);
   const size_t kind = read_choice(options.Get("kind"), "kind of Device", {"cpu", "reference", "cuda"});
   if (kind == 2) {
-    only_keys(options, {"kind", "ordinal", "graphs"}, where);
+    only_keys(options, {"kind", "ordinal", "graphs", "timing"}, where);
     return make_cuda(options);
   }
   only_keys(options, {"kind", "threads", "isa"}, where);
@@ -121,29 +124,54 @@ class Device : public Napi::ObjectWrap<Device> {
     return guard_promise(info.Env(), "Device.read", [&] { return addon::read(session_, info[0]); });
   }
 
+  Napi::Value write(const Napi::CallbackInfo& info) {
+    return guard_promise(info.Env(), "Device.write", [&] { return addon::write(session_, info[0], info[1]); });
+  }
+
   Napi::Value close(const Napi::CallbackInfo& info) {
     return guard_promise(info.Env(), "Device.close", [&] { return session_->close(); });
   }
 
-  const MemoryCounters& counters() const { return session_->counters(); }
+  const DeviceSession& session() const { return *session_; }
 
  private:
   std::shared_ptr<DeviceSession> session_;
 };
 
-// Device.memory. Not an InstanceAccessor: V8 checks the receiver of a method, but not that of a getter.
+// The session behind `this` of an accessor. Not an InstanceAccessor: V8 checks the receiver of a method, but not that
+// of a getter.
+const DeviceSession& session_of(const Napi::CallbackInfo& info, const char* where) {
+  if (!info.This().IsObject() || !info.This().As<Napi::Object>().CheckTypeTag(&Device::kTag)) {
+    reject(ErrorCode::kArgument, "a Device", std::string("this of ") + where, describe(info.This()));
+  }
+  return Device::Unwrap(info.This().As<Napi::Object>())->session();
+}
+
 Napi::Value device_memory(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guard(env, "Device.memory", [&]() -> Napi::Value {
-    if (!info.This().IsObject() || !info.This().As<Napi::Object>().CheckTypeTag(&Device::kTag)) {
-      reject(ErrorCode::kArgument, "a Device", "this of Device.memory", describe(info.This()));
-    }
-    const MemoryCounters& counters = Device::Unwrap(info.This().As<Napi::Object>())->counters();
+    const MemoryCounters& counters = session_of(info, "Device.memory").counters();
     Napi::Object memory = Napi::Object::New(env);
     memory.Set("weightBytes", static_cast<double>(counters.weight_bytes));
     memory.Set("tensorBytes", static_cast<double>(counters.tensor_bytes));
     memory.Set("arenaBytes", static_cast<double>(counters.arena_bytes));
     return memory;
+  });
+}
+
+Napi::Value device_statistics(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guard(env, "Device.statistics", [&]() -> Napi::Value {
+    const DeviceSession& session = session_of(info, "Device.statistics");
+    session.check_open("Device.statistics");
+    const std::optional<RunStatistics> found = session.backend().statistics();
+    if (!found) return env.Null();
+    Napi::Object statistics = Napi::Object::New(env);
+    statistics.Set("launched", static_cast<double>(found->launched));
+    statistics.Set("recorded", static_cast<double>(found->recorded));
+    statistics.Set("replayed", static_cast<double>(found->replayed));
+    statistics.Set("milliseconds", found->milliseconds);
+    return statistics;
   });
 }
 
@@ -154,10 +182,11 @@ void define_device(Napi::Env env, Napi::Object exports) {
       env, "Device",
       {Device::InstanceMethod<&Device::upload>("upload"), Device::InstanceMethod<&Device::compile>("compile"),
        Device::InstanceMethod<&Device::run>("run"), Device::InstanceMethod<&Device::read>("read"),
-       Device::InstanceMethod<&Device::close>("close")});
+       Device::InstanceMethod<&Device::write>("write"), Device::InstanceMethod<&Device::close>("close")});
   const Napi::Object prototype = constructor.Get("prototype").As<Napi::Object>();
-  prototype.DefineProperty(Napi::PropertyDescriptor::Accessor<device_memory>(
-      "memory", static_cast<napi_property_attributes>(napi_enumerable | napi_configurable)));
+  constexpr auto kAttributes = static_cast<napi_property_attributes>(napi_enumerable | napi_configurable);
+  prototype.DefineProperty(Napi::PropertyDescriptor::Accessor<device_memory>("memory", kAttributes));
+  prototype.DefineProperty(Napi::PropertyDescriptor::Accessor<device_statistics>("statistics", kAttributes));
   exports.Set("Device", constructor);
 }
 

@@ -1,5 +1,6 @@
 #include "addon/run.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -72,6 +73,25 @@ class ReadJob : public DeviceJob {
   const size_t bytes_;
   void* host_ = nullptr;
   Napi::ObjectReference array_;
+};
+
+class WriteJob : public DeviceJob {
+ public:
+  WriteJob(const PlanValue& value, std::vector<uint8_t> bytes) : value_(value), bytes_(std::move(bytes)) {
+    where = "Device.write";
+  }
+
+  Status run(const AbortToken&) override {
+    QAVIT_RETURN_IF_ERROR(session->queue_executor().allocate_tensor(bytes_.size(), &buffer_));
+    return session->queue_backend().copy_in(bytes_.data(), buffer_->data, bytes_.size());
+  }
+
+  Napi::Value result(Napi::Env) override { return TensorResource::create(session, value_, std::move(buffer_)); }
+
+ private:
+  const PlanValue value_;
+  const std::vector<uint8_t> bytes_;
+  std::shared_ptr<Buffer> buffer_;
 };
 
 PlanInput read_input(const std::shared_ptr<DeviceSession>& session, Napi::Value value, const PlanValue& wanted,
@@ -152,6 +172,19 @@ Napi::Value read(const std::shared_ptr<DeviceSession>& session, Napi::Value valu
   const TensorResource& tensor = unwrap_of<TensorResource>(session, value, "tensor of Device.read");
   return session->submit(
       std::make_unique<ReadJob>(session->env(), tensor.value(), tensor.buffer("tensor of Device.read")));
+}
+
+Napi::Value write(const std::shared_ptr<DeviceSession>& session, Napi::Value array, Napi::Value options) {
+  session->check_open("Device.write");
+  const Napi::Object object = read_object(options, "options of Device.write");
+  only_keys(object, {"dtype", "shape"}, "options of Device.write");
+  const DType dtype = read_dtype(object.Get("dtype"), "dtype of Device.write");
+  const Shape shape = read_shape(object.Get("shape"), "shape of Device.write");
+  const std::optional<int64_t> elements = checked_elements(shape, dtype);
+  if (!elements) reject(ErrorCode::kShape, "a shape whose bytes can be counted", "Device.write", to_string(shape));
+  const PlanValue value = {ValueKind::kInput, dtype, shape[0], shape[1], shape[2]};
+  return session->submit(
+      std::make_unique<WriteJob>(value, copy_elements(array, dtype, *elements, "array of Device.write")));
 }
 
 }  // namespace qavit::addon

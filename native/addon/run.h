@@ -1,4 +1,4 @@
-// Device.run and Device.read: plans and tensor contents.
+// Device.run, Device.read and Device.write: plans and tensor contents.
 #pragma once
 
 #include <napi.h>
@@ -15,5 +15,8 @@ Napi::Value run(const std::shared_ptr<DeviceSession>& session, Napi::Value plan,
 
 // The promise of a copy of a tensor's contents.
 Napi::Value read(const std::shared_ptr<DeviceSession>& session, Napi::Value tensor);
+
+// The promise of a tensor with a copy of the array's contents; options: dtype and shape.
+Napi::Value write(const std::shared_ptr<DeviceSession>& session, Napi::Value array, Napi::Value options);
 
 }  // namespace qavit::addon

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,14 @@ struct DeviceInfo {
   int ordinal = -1;           // which of several GPUs; -1 elsewhere
 };
 
+// How a device that records plans has run them so far.
+struct RunStatistics {
+  uint64_t launched = 0;      // runs that enqueued their operations one by one
+  uint64_t recorded = 0;      // graphs recorded, or brought to other addresses
+  uint64_t replayed = 0;      // runs that launched a graph
+  double milliseconds = 0.0;  // of the device's own clock that runs took; 0 unless it was asked to measure
+};
+
 // A dense block of device memory.
 class Buffer {
  public:
@@ -37,6 +46,9 @@ class Backend {
   virtual ~Backend() = default;
 
   virtual DeviceInfo info() const = 0;
+
+  // Nothing where plans are not recorded.
+  virtual std::optional<RunStatistics> statistics() const { return std::nullopt; }
 
   // Packs a parameter. Large parameters are split over the threads.
   virtual Status upload(const WeightSource& source, std::shared_ptr<Weight>* weight) = 0;

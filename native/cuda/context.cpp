@@ -11,16 +11,21 @@ namespace qavit::cuda {
 
 namespace {
 
-// Freed memory the pool keeps for the next request instead of giving it back at every wait: the tensors kept on the GPU
-// by some dozen requests in flight.
-constexpr uint64_t kPoolKeeps = uint64_t{256} << 20;
+// Freed memory that is kept for requests of the same size, and as much again by the pool for all others, instead of
+// being given back at every wait: the tensors of a batch of some dozen pictures.
+constexpr uint64_t kKeeps = uint64_t{256} << 20;
 
 }  // namespace
+
+Context::Context(const DeviceProperties& properties, std::string name)
+    : properties_(properties), name_(std::move(name)), free_blocks_(kKeeps) {}
 
 Context::~Context() {
   if (stream_ == nullptr) return;
   // Errors say that the GPU is lost or the process is ending: nothing is left to give back then.
   (void)cudaSetDevice(properties_.ordinal);
+  (void)cudaStreamSynchronize(stream_);
+  give_back(free_blocks_.clear());
   (void)cudaStreamSynchronize(stream_);
   if (pool_ != nullptr) (void)cudaMemPoolDestroy(pool_);
   (void)cudaStreamDestroy(stream_);
@@ -48,7 +53,7 @@ Status Context::make_pool() {
   description.location.type = cudaMemLocationTypeDevice;
   description.location.id = properties_.ordinal;
   QAVIT_RETURN_IF_ERROR(check(cudaMemPoolCreate(&pool_, &description), kWhere));
-  uint64_t keeps = kPoolKeeps;
+  uint64_t keeps = kKeeps;
   return check(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keeps), kWhere);
 }
 
@@ -66,15 +71,22 @@ Status Context::settle(Status status) {
 Status Context::allocate(size_t bytes, const char* where, void** memory) {
   QAVIT_RETURN_IF_ERROR(open());
   bytes = std::max<size_t>(bytes, 1);
+  *memory = free_blocks_.take(bytes);
+  if (*memory != nullptr) {
+    // The emulation's memory is poisoned when it is new; what is read before it is written shall show here too.
+    if (!properties_.emulated) return Status();
+    return settle(check(cudaMemsetAsync(*memory, 0xff, bytes, stream_), where));
+  }
   const auto take = [&] {
     return pool_ != nullptr ? cudaMallocFromPoolAsync(memory, bytes, pool_, stream_) : cudaMalloc(memory, bytes);
   };
   cudaError_t error = take();
-  if (error == cudaErrorMemoryAllocation && pool_ != nullptr) {
-    // What was freed but is still kept by the pool, in pieces too small, may be what is missing.
+  if (error == cudaErrorMemoryAllocation) {
+    // What was freed but is still kept, in pieces of other sizes, may be what is missing.
     (void)cudaGetLastError();
+    give_back(free_blocks_.clear());
     QAVIT_RETURN_IF_ERROR(synchronize(where));
-    QAVIT_RETURN_IF_ERROR(check(cudaMemPoolTrimTo(pool_, 0), where));
+    if (pool_ != nullptr) QAVIT_RETURN_IF_ERROR(check(cudaMemPoolTrimTo(pool_, 0), where));
     error = take();
   }
   if (error != cudaErrorMemoryAllocation) return settle(check(error, where));
@@ -85,10 +97,13 @@ Status Context::allocate(size_t bytes, const char* where, void** memory) {
                   std::to_string(free) + " free of " + std::to_string(total));
 }
 
-void Context::free(void* memory) {
+void Context::free(void* memory, size_t bytes) { give_back(free_blocks_.give(memory, std::max<size_t>(bytes, 1))); }
+
+void Context::give_back(const std::vector<void*>& blocks) {
+  if (blocks.empty()) return;
   const std::lock_guard<std::mutex> lock(capture_mutex_);
   (void)cudaSetDevice(properties_.ordinal);  // this may be a thread that never called CUDA
-  (void)(pool_ != nullptr ? cudaFreeAsync(memory, stream_) : cudaFree(memory));
+  for (void* const memory : blocks) (void)(pool_ != nullptr ? cudaFreeAsync(memory, stream_) : cudaFree(memory));
   (void)cudaGetLastError();
 }
 
@@ -101,7 +116,7 @@ Status DeviceMemory::allocate(const std::shared_ptr<Context>& context, size_t by
 }
 
 void DeviceMemory::reset() {
-  if (context_) context_->free(data_);
+  if (context_) context_->free(data_, bytes_);
   context_.reset();
   data_ = nullptr;
   bytes_ = 0;

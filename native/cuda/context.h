@@ -8,16 +8,18 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "core/status.h"
 #include "cuda/device_properties.h"
+#include "cuda/free_blocks.h"
 #include "cuda/runtime.h"
 
 namespace qavit::cuda {
 
 class Context : public std::enable_shared_from_this<Context> {
  public:
-  Context(const DeviceProperties& properties, std::string name) : properties_(properties), name_(std::move(name)) {}
+  Context(const DeviceProperties& properties, std::string name);
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
@@ -38,16 +40,18 @@ class Context : public std::enable_shared_from_this<Context> {
 
   // At least 1 byte, 256-byte aligned. ERR_OUT_OF_MEMORY says how much was wanted and free.
   Status allocate(size_t bytes, const char* where, void** memory);
-  void free(void* memory);
+  void free(void* memory, size_t bytes);
 
  private:
   Status make_pool();
+  void give_back(const std::vector<void*>& blocks);
 
   const DeviceProperties properties_;
   const std::string name_;
   cudaStream_t stream_ = nullptr;
   cudaMemPool_t pool_ = nullptr;  // null where the GPU has none (some virtual GPUs)
   std::mutex capture_mutex_;
+  FreeBlocks free_blocks_;
 };
 
 // A block of GPU memory; keeps the context.

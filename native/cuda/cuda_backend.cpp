@@ -13,6 +13,7 @@
 #include "cuda/graphs.h"
 #include "cuda/launch.h"
 #include "cuda/operations.h"
+#include "cuda/run_timer.h"
 #include "cuda/transfer.h"
 #include "cuda/weight_upload.h"
 
@@ -39,8 +40,8 @@ std::vector<const void*> addresses_of(const std::vector<OpParams>& ops, const vo
 
 class CudaBackend final : public Backend {
  public:
-  CudaBackend(std::shared_ptr<Context> context, bool graphs)
-      : context_(std::move(context)), transfer_(context_), graphs_(graphs) {}
+  CudaBackend(std::shared_ptr<Context> context, const CudaOptions& options)
+      : context_(std::move(context)), transfer_(context_), graphs_(options.graphs), timer_(options.timing) {}
 
   // Members free what they hold on the GPU; the thread that closes a device never worked on it.
   ~CudaBackend() override { (void)cudaSetDevice(context_->properties().ordinal); }
@@ -52,6 +53,10 @@ class CudaBackend final : public Backend {
     info.ordinal = context_->properties().ordinal;
     info.dtypes = {DType::kBF16, DType::kF16, DType::kF32};
     return info;
+  }
+
+  std::optional<RunStatistics> statistics() const override {
+    return RunStatistics{graphs_.launched(), graphs_.recorded(), graphs_.replayed(), timer_.milliseconds()};
   }
 
   Status upload(const WeightSource& source, std::shared_ptr<Weight>* weight) override {
@@ -104,11 +109,14 @@ class CudaBackend final : public Backend {
       }
       return Status();
     };
+    QAVIT_RETURN_IF_ERROR(context_->settle(timer_.start(context_->stream())));
     const Status enqueued = context_->settle(graphs_.run(context_->stream(), context_->capture_mutex(), plan_key,
                                                          addresses_of(ops, workspace_.data()), enqueue_all));
+    const Status stopped = context_->settle(timer_.stop(context_->stream()));
     // Waited for in either case: what is enqueued works on memory of the caller's, and errors belong to this run.
     const Status finished = context_->synchronize("a plan");
-    return enqueued.ok() ? finished : enqueued;
+    for (const Status& status : {enqueued, stopped, finished}) QAVIT_RETURN_IF_ERROR(status);
+    return context_->settle(timer_.add());
   }
 
  private:
@@ -132,6 +140,7 @@ class CudaBackend final : public Backend {
   Transfer transfer_;
   DeviceMemory workspace_;
   GraphCache graphs_;
+  RunTimer timer_;
 };
 
 }  // namespace
@@ -142,7 +151,7 @@ std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options, Status* s
   *status = describe_device(options.ordinal, &properties, &name);
   if (status->ok()) *status = check_not_lost(options.ordinal);
   if (!status->ok()) return nullptr;
-  return std::make_unique<CudaBackend>(std::make_shared<Context>(properties, std::move(name)), options.graphs);
+  return std::make_unique<CudaBackend>(std::make_shared<Context>(properties, std::move(name)), options);
 }
 
 }  // namespace qavit::cuda

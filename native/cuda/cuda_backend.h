@@ -9,8 +9,9 @@
 namespace qavit::cuda {
 
 struct CudaOptions {
-  int ordinal = 0;     // as CUDA counts: CUDA_VISIBLE_DEVICES hides and reorders
-  bool graphs = true;  // false: every operation is launched by itself, for comparing
+  int ordinal = 0;      // as CUDA counts: CUDA_VISIBLE_DEVICES hides and reorders
+  bool graphs = true;   // false: every operation is launched by itself, for comparing
+  bool timing = false;  // true: statistics() says how long plans took on the GPU, for benchmarks
 };
 
 // Null, with *status saying why: see describe_device. Touches the GPU's memory only when something is uploaded.

@@ -25,16 +25,25 @@ GraphCache::~GraphCache() {
 
 Status GraphCache::run(cudaStream_t stream, std::mutex& capture_mutex, uint64_t plan_key,
                        std::vector<const void*> addresses, const Enqueue& enqueue) {
-  if (!enabled_) return enqueue(false);
+  if (!enabled_) return launch(enqueue);
   Recorded& plan = find_plan(plan_key);
   Binding* const binding = plan.refused ? nullptr : find_binding(plan, addresses);
-  if (binding == nullptr) return enqueue(false);
-  if (!binding->current) QAVIT_RETURN_IF_ERROR(record(stream, capture_mutex, enqueue, binding));
+  if (binding == nullptr) return launch(enqueue);
   if (!binding->current) {
-    plan.refused = true;
-    return enqueue(false);
+    QAVIT_RETURN_IF_ERROR(record(stream, capture_mutex, enqueue, binding));
+    if (!binding->current) {
+      plan.refused = true;
+      return launch(enqueue);
+    }
+    ++recorded_;
   }
+  ++replayed_;
   return check(cudaGraphLaunch(binding->exec, stream), kWhere);
+}
+
+Status GraphCache::launch(const Enqueue& enqueue) {
+  ++launched_;
+  return enqueue(false);
 }
 
 GraphCache::Recorded& GraphCache::find_plan(uint64_t plan_key) {

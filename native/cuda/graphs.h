@@ -6,9 +6,10 @@
 // enqueued plainly, the second is recorded (kernels are loaded by then, which recording would not allow), and later
 // ones are replayed. Addresses that never come back are never recorded. Both bounds below are by least recent use.
 //
-// Queue thread only.
+// Queue thread only, but for the counts.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -36,6 +37,11 @@ class GraphCache {
   Status run(cudaStream_t stream, std::mutex& capture_mutex, uint64_t plan_key, std::vector<const void*> addresses,
              const Enqueue& enqueue);
 
+  // What run() has done so far; any thread.
+  uint64_t launched() const { return launched_; }
+  uint64_t recorded() const { return recorded_; }
+  uint64_t replayed() const { return replayed_; }
+
  private:
   static constexpr size_t kPlans = 64;    // shape keys a server meets: batch sizes times question lengths
   static constexpr size_t kBindings = 4;  // sets of addresses of one plan
@@ -51,6 +57,7 @@ class GraphCache {
     std::list<Binding> bindings;  // most recently used first
   };
 
+  Status launch(const Enqueue& enqueue);
   Recorded& find_plan(uint64_t plan_key);
   // The binding, moved to the front; null where these addresses are new, which are then remembered.
   static Binding* find_binding(Recorded& plan, std::vector<const void*>& addresses);
@@ -59,6 +66,9 @@ class GraphCache {
 
   const bool enabled_;
   std::list<Recorded> plans_;  // most recently used first
+  std::atomic<uint64_t> launched_{0};
+  std::atomic<uint64_t> recorded_{0};
+  std::atomic<uint64_t> replayed_{0};
 };
 
 }  // namespace qavit::cuda

@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import type { Device, DeviceTensor, HostArray, Plan } from '../../lib/binding/native';
 import { emulated, openCuda, withEmulation } from '../support/cuda';
+import { expectThrow } from '../support/expect-error';
 import { PlanWriter } from '../support/plan-writer';
 import { floats, random } from '../support/random';
 
@@ -42,9 +43,28 @@ describe('CUDA: graphs', () => {
     }
   }
 
-  it('give the same bits with new numbers at the same addresses', async () => {
+  it('give the same bits with new numbers at the same addresses, recorded once and replayed from then on', async () => {
     const device = openCuda();
+    expect(device.statistics).to.deep.equal({ launched: 0, recorded: 0, replayed: 0, milliseconds: 0 });
     await holdRuns(device);
+    expect(device.statistics).to.deep.equal({ launched: 1, recorded: 1, replayed: 4, milliseconds: 0 });
+    expect(plain.statistics).to.include({ recorded: 0, replayed: 0 });
+    await device.close();
+    expectThrow(() => device.statistics, 'ERR_ARGUMENT', /an open device/);
+  });
+
+  it('are timed by the GPU where that is asked for', async () => {
+    const device = openCuda({ timing: true });
+    let before = 0;
+    const plan = await smallPlan(device);
+    for (let run = 0; run < 4; run += 1) {
+      await device.run(plan, [inputOf(run)]);
+      const { milliseconds } = device.statistics!;
+      expect(milliseconds, `run ${run}`)
+        .to.be.above(before)
+        .and.below(before + 10_000);
+      before = milliseconds;
+    }
     await device.close();
   });
 
@@ -59,6 +79,18 @@ describe('CUDA: graphs', () => {
       if (kept.length > seed % 7) kept.shift()!.dispose();
     }
     for (const tensor of kept) tensor.dispose();
+    await device.close();
+  });
+
+  it('are replayed when results stay on the device and are disposed of before the next run', async () => {
+    const device = openCuda();
+    const plan = await smallPlan(device);
+    for (let seed = 1; seed <= 6; seed += 1) {
+      const [tensor] = (await device.run(plan, [inputOf(seed)], { keep: [true] })) as DeviceTensor[];
+      expect(await device.read(tensor!), `run ${seed}`).to.deep.equal(await wanted(seed));
+      tensor!.dispose();
+    }
+    expect(device.statistics).to.include({ launched: 1, recorded: 1, replayed: 5 });
     await device.close();
   });
 
@@ -113,6 +145,7 @@ describe('CUDA: graphs', () => {
     withEmulation('capture=0', async () => {
       const device = openCuda();
       await holdRuns(device);
+      expect(device.statistics).to.include({ launched: 5, recorded: 0, replayed: 0 });
       await device.close();
     }));
 });

@@ -56,15 +56,17 @@ describe('native: hostile arguments', () => {
         plan,
         undefined,
       ];
-      for (const name of ['run', 'compile', 'upload', 'read', 'close'] as const) {
+      for (const name of ['run', 'compile', 'upload', 'read', 'write', 'close'] as const) {
         const method = Reflect.get(device, name) as (...args: unknown[]) => unknown;
         for (const other of others) expect(() => method.call(other), name).to.throw();
       }
-      const memory = Object.getOwnPropertyDescriptor(addon.Device.prototype, 'memory') as {
-        get: (this: unknown) => unknown;
-      };
-      for (const other of others)
-        expectThrow(() => memory.get.call(other), 'ERR_ARGUMENT', /^Expected a Device for this of/);
+      for (const name of ['memory', 'statistics']) {
+        const accessor = Object.getOwnPropertyDescriptor(addon.Device.prototype, name) as {
+          get: (this: unknown) => unknown;
+        };
+        for (const other of others)
+          expectThrow(() => accessor.get.call(other), 'ERR_ARGUMENT', /^Expected a Device for this of/);
+      }
       const abort: unknown = Reflect.get(new addon.AbortFlag(), 'abort');
       for (const other of [{}, device, plan, undefined])
         expect(() => Reflect.apply(abort as () => void, other, [])).to.throw();
@@ -133,6 +135,26 @@ describe('native: hostile arguments', () => {
         'ERR_SHAPE',
         'Expected [1, 2, 3] for input 0 of plan p but received [1, 2, 2]',
       );
+    });
+  });
+
+  describe('write', () => {
+    it('refuses arrays, dtypes and shapes that do not belong together', async () => {
+      const shape = [1, 2, 3] as [number, number, number];
+      const write = (array: unknown, options: unknown) => device.write(any(array), any(options));
+      for (const stranger of strangers) {
+        await expectRejection(write(x, stranger), 'ERR_ARGUMENT');
+      }
+      for (const array of [undefined, [1, 2, 3, 4, 5, 6]])
+        await expectRejection(write(array, { dtype: 'f32', shape }), 'ERR_ARGUMENT');
+      await expectRejection(write(new Float64Array(6), { dtype: 'f32', shape }), 'ERR_DTYPE');
+      await expectRejection(write(x, { dtype: 'f64', shape }), 'ERR_ARGUMENT');
+      await expectRejection(write(x, { dtype: 'i32', shape }), 'ERR_DTYPE');
+      await expectRejection(write(x, { dtype: 'f32', shape: [1, 2, 2] }), 'ERR_SHAPE');
+      for (const wrong of [[6], [1, 2, 0], [1, 2, 1.5], [2 ** 50, 2 ** 50, 1]])
+        await expectRejection(write(x, { dtype: 'f32', shape: wrong }), 'ERR_SHAPE');
+      await expectRejection(write(x, { dtype: 'f32', shape, keep: true }), 'ERR_ARGUMENT');
+      await expectRejection(write(x, hostile()), 'ERR_ARGUMENT', /received an exception: no$/);
     });
   });
 

@@ -59,6 +59,22 @@ describe('native: devices', () => {
     await device.close();
   });
 
+  it('keeps arrays that are written to it, and has no statistics where plans are not recorded', async () => {
+    const device = open();
+    const plan = await smallPlan(device);
+    const written = await device.write(x, { dtype: 'f32', shape: [1, 2, 3] });
+    expect([written.dtype, written.shape, written.bytes]).to.deep.equal(['f32', [1, 2, 3], 24]);
+    expect(device.memory.tensorBytes).to.equal(24);
+    expect(await device.read(written)).to.deep.equal(x);
+    expect(Array.from((await device.run(plan, [written]))[0] as Float32Array)).to.deep.equal(product);
+    written.dispose();
+    expect(device.memory.tensorBytes).to.equal(0);
+    const bytes = Uint8Array.of(1, 2, 3);
+    expect(await device.read(await device.write(bytes, { dtype: 'u8', shape: [3, 1, 1] }))).to.deep.equal(bytes);
+    expect(device.statistics).to.equal(null);
+    await device.close();
+  });
+
   it('keeps results on the device, takes them as inputs and frees them', async () => {
     const device = open();
     const plan = await smallPlan(device);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -94,7 +95,9 @@ struct GraphExec {
   std::vector<std::function<cudaError_t()>> work;
 };
 
-struct Event {};
+struct Event {
+  std::chrono::steady_clock::time_point recorded;
+};
 
 struct Pool {
   int ordinal;
@@ -263,10 +266,18 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return cudaSuccess;
 }
 
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t stream) { return state_of(stream->ordinal); }
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  event->recorded = std::chrono::steady_clock::now();
+  return state_of(stream->ordinal);
+}
 
 cudaError_t cudaEventSynchronize(cudaEvent_t) {
   return capturing != nullptr ? cudaErrorStreamCaptureUnsupported : state_of(current);
+}
+
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+  *milliseconds = std::chrono::duration<float, std::milli>(end->recorded - start->recorded).count();
+  return state_of(current);
 }
 
 cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* properties) {
