@@ -34,7 +34,7 @@ export class QuestionBlocks {
     private readonly padding: 'mask' | 'attend',
   ) {
     this.longest = Math.max(1, ...questions.map(({ shape }) => shape[0]));
-    this.size = Math.max(1, Math.floor(BLOCK_BYTES / engine.questionBytes(plannedLength(this.longest))));
+    this.size = Math.max(1, Math.floor(BLOCK_BYTES / engine.questionBytes(this.planned(this.longest))));
   }
 
   async get(block: number, signal: AbortSignal): Promise<HeardBlock> {
@@ -55,10 +55,14 @@ export class QuestionBlocks {
     this.heard.clear();
   }
 
+  private planned(tokens: number): number {
+    return plannedLength(tokens, this.engine.device.info.kind);
+  }
+
   private async listen(questions: readonly QuestionFeatures[], signal: AbortSignal): Promise<HeardBlock> {
     const attend = this.padding === 'attend';
     const lengths = questions.map(({ shape }) => (attend ? this.longest : shape[0]));
-    const tokens = plannedLength(Math.max(...lengths));
+    const tokens = this.planned(Math.max(...lengths));
     const width = questions[0]?.shape[1] ?? 0;
     const features = new Float32Array(questions.length * tokens * width);
     questions.forEach(({ data }, i) => features.set(data, i * tokens * width));

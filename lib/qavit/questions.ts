@@ -1,3 +1,4 @@
+import type { DeviceInfo } from '../binding/native';
 import { expected, expectedButFound } from '../errors';
 import type { LanguageModel, QuestionFeatures } from '../llm/language-model';
 import type { QuestionConfig } from '../models/adapter-config';
@@ -7,10 +8,13 @@ import type { QuestionInput } from './types';
 
 /** Question lengths that plans are made for: one plan serves many questions, and the rows beyond a question's end cost little. */
 const LENGTHS = [8, 16, 32, 64, 128];
+/** On a GPU every plan is a CUDA graph of its own too, and tiles have 16 rows whether they are filled or not. */
+const SHORTEST = { cpu: 8, reference: 8, cuda: 16 };
 
-/** The smallest planned length that holds `tokens` rows. */
-export function plannedLength(tokens: number): number {
-  return LENGTHS.find((length) => length >= tokens) ?? Math.ceil(tokens / 128) * 128;
+/** The smallest planned length that holds `tokens` rows, on a device of this kind. */
+export function plannedLength(tokens: number, kind: DeviceInfo['kind']): number {
+  const rows = Math.max(tokens, SHORTEST[kind]);
+  return LENGTHS.find((length) => length >= rows) ?? Math.ceil(rows / 128) * 128;
 }
 
 /** Turns questions into features: those made elsewhere are checked, words go through the language model. */

@@ -40,6 +40,12 @@ describe('plans by shape', () => {
   });
 
   it('serve questions of several lengths', () => {
-    expect([1, 8, 9, 30, 33, 128, 129, 300].map(plannedLength)).to.deep.equal([8, 8, 16, 32, 64, 128, 256, 384]);
+    const asked = [1, 8, 9, 30, 33, 128, 129, 300];
+    for (const kind of ['cpu', 'reference'] as const) {
+      const planned = asked.map((tokens) => plannedLength(tokens, kind));
+      expect(planned, kind).to.deep.equal([8, 8, 16, 32, 64, 128, 256, 384]);
+    }
+    const onGpu = asked.map((tokens) => plannedLength(tokens, 'cuda'));
+    expect(onGpu).to.deep.equal([16, 16, 16, 32, 64, 128, 256, 384]);
   });
 });
