@@ -1,14 +1,15 @@
 'use strict';
-// `npm run test:cuda`: the suites of test/cuda on this machine's GPU, with the addon of `npm run build:cuda`. Where there is none that
-// works, it says so at length and passes. `--emulated` runs them on the emulation of the kernels instead, as `npm test` does. Further
-// arguments go to mocha.
+// `npm run test:cuda`: the suites of test/cuda on this machine's GPU, with the addon of `npm run build:cuda`, then compute-sanitizer
+// (sanitize-cuda.js; not with --no-sanitizer). Where there is no GPU that works, it says so at length and passes. `--emulated` runs
+// the suites on the emulation of the kernels instead, as `npm test` does. Further arguments go to mocha.
 const { spawnSync } = require('node:child_process');
 const { existsSync } = require('node:fs');
 const { join } = require('node:path');
 
 const root = join(__dirname, '..');
 const emulated = process.argv.includes('--emulated');
-const rest = process.argv.slice(2).filter((argument) => argument !== '--emulated');
+const sanitized = !emulated && !process.argv.includes('--no-sanitizer');
+const rest = process.argv.slice(2).filter((argument) => !['--emulated', '--no-sanitizer'].includes(argument));
 const addon =
   process.env.QAVIT_ADDON ||
   (emulated ? join(root, 'build', 'emulated', 'qavit.node') : join(root, 'build-cuda', 'Release', 'qavit.node'));
@@ -48,3 +49,7 @@ const { status } = spawnSync(process.execPath, args, {
   env: { ...process.env, QAVIT_ADDON: addon },
 });
 process.exitCode = status ?? 1;
+if (sanitized) {
+  const after = spawnSync(process.execPath, [join(__dirname, 'sanitize-cuda.js')], { cwd: root, stdio: 'inherit' });
+  process.exitCode ||= after.status ?? 1;
+}

@@ -2,12 +2,16 @@
 import { expect } from 'chai';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { QAViT } from '../../lib';
 import type { Device, DeviceTensor } from '../../lib/binding/native';
 import { fromBf16, toBf16 } from '../support/bf16';
 import { emulated, openCuda } from '../support/cuda';
 import { fromF16, toF16 } from '../support/f16';
+import { features, noise } from '../support/pictures';
 import { PlanWriter } from '../support/plan-writer';
 import { floats, random } from '../support/random';
+import { SMALL, writeRandomModel } from '../support/random-model';
+import { temporaryFolder } from '../support/temporary';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
@@ -23,6 +27,7 @@ async function roundTrip(device: Device, values: Float32Array): Promise<unknown>
 }
 
 describe('CUDA: memory', () => {
+  const at = temporaryFolder();
   let device: Device;
   beforeEach(() => (device = openCuda()));
   afterEach(() => device.close());
@@ -35,6 +40,9 @@ describe('CUDA: memory', () => {
     const plan = device.compile(tensors.describe(), []);
     const [tensor] = (await device.run(plan, [values], { keep: [true] })) as DeviceTensor[];
     expect(await device.read(tensor!)).to.deep.equal(values);
+    const written = await device.write(values, { dtype: 'f32', shape: [1, 1, large] });
+    expect(await device.read(written)).to.deep.equal(values);
+    expect(await device.run(plan, [written])).to.deep.equal([values]);
   });
 
   for (const [dtype, toBits, fromBits] of [
@@ -83,6 +91,26 @@ describe('CUDA: memory', () => {
     const arena = device.memory.arenaBytes;
     expect((await measure()) - before).to.be.below(16 * megabyte);
     expect(device.memory).to.deep.equal({ weightBytes: 0, tensorBytes: 0, arenaBytes: arena });
+  });
+
+  it('does not grow over whole encodings', async () => {
+    await using model = await QAViT.load(writeRandomModel(at('model')), { device: 'cuda' });
+    const requests = emulated ? 60 : 10_000;
+    // Lengths and batches in turn, so that plans and graphs of several shapes come and go.
+    const request = async (i: number): Promise<void> => {
+      const image = noise(SMALL.image, i % 5);
+      const question = i % 4 === 0 ? null : features(1 + (i % 40), SMALL.questionWidth);
+      await model.encodeBatch(Array.from({ length: 1 + (i % 3) }, () => ({ image, question })));
+    };
+    const measure = async (): Promise<number> => {
+      for (let i = 0; i < requests / 2; i += 1) await request(i);
+      collect();
+      return process.memoryUsage().rss;
+    };
+    const before = await measure();
+    const { weightBytes, arenaBytes } = model.info.memory;
+    expect((await measure()) - before).to.be.below(32 * megabyte);
+    expect(model.info.memory).to.deep.equal({ weightBytes, tensorBytes: 0, arenaBytes });
   });
 
   it('does not grow over devices', async () => {

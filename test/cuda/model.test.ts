@@ -1,14 +1,34 @@
 /** The whole forward pass on the GPU: against PyTorch in float64, against the CPU, and against itself. */
 import { expect } from 'chai';
 import { QAViT } from '../../lib';
+import type { Device } from '../../lib/binding/native';
 import { checkTowerCase } from '../support/check-tower';
 import { relativeError } from '../support/compare';
-import { encodeCase } from '../support/encode-case';
+import { openCuda } from '../support/cuda';
+import { encodeBatch, openEngine } from '../support/cuda-engine';
+import { encodeCase, questionsOf } from '../support/encode-case';
 import { type TowerCase, type TowerFixture, towerFixtures } from '../support/towers';
 
 function load(fixture: TowerFixture, entry: TowerCase, device: 'cpu' | 'cuda', dtype: 'f32' | 'bf16' | 'f16') {
   const folders = { tower: fixture.tower, ...(entry.adapter === null ? {} : { adapter: entry.adapter }) };
   return QAViT.load(folders, { device, dtype, padding: entry.padding });
+}
+
+/** The last of `runs` results, which is held to the others. */
+async function encodeOn(
+  device: Device,
+  entry: TowerCase,
+  fixture: TowerFixture,
+  dtype: 'bf16' | 'f16',
+  runs = 1,
+): Promise<Float32Array> {
+  const folders = { tower: fixture.tower, ...(entry.adapter === null ? {} : { adapter: entry.adapter }) };
+  using opened = await openEngine(folders, device, dtype);
+  const encode = (): Promise<Float32Array> =>
+    encodeBatch(opened.engine, entry.pixels.data, questionsOf(entry), entry.padding);
+  const first = await encode();
+  for (let run = 2; run <= runs; run += 1) expect(await encode(), `run ${run}`).to.deep.equal(first);
+  return first;
 }
 
 describe('CUDA: the whole forward pass', () => {
@@ -31,5 +51,20 @@ describe('CUDA: the whole forward pass', () => {
       expect(relativeError(first, await encodeCase(cpu, entry, 'tower'))).to.be.below(1e-5);
       for (let run = 2; run <= 3; run += 1) expect(await encodeCase(cuda, entry, 'tower')).to.deep.equal(first);
     });
+
+    for (const dtype of ['bf16', 'f16'] as const) {
+      it(`${fixture.name} in ${dtype}: replayed graphs give the bits of plain launches, three times`, async () => {
+        const entry = fixture.cases.at(-1)!;
+        const [plain, replayed] = [openCuda({ graphs: false }), openCuda()];
+        const wanted = await encodeOn(plain, entry, fixture, dtype);
+        const before = replayed.statistics!.replayed;
+        for (let run = 1; run <= 3; run += 1) {
+          expect(await encodeOn(replayed, entry, fixture, dtype, 3), `round ${run}`).to.deep.equal(wanted);
+        }
+        expect(plain.statistics!.replayed).to.equal(0);
+        expect(replayed.statistics!.replayed).to.be.above(before);
+        await Promise.all([plain.close(), replayed.close()]);
+      });
+    }
   }
 });

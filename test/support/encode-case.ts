@@ -1,4 +1,4 @@
-import type { BatchItem, QAViT } from '../../lib';
+import type { BatchItem, QAViT, QuestionFeatures } from '../../lib';
 import type { TowerCase } from './towers';
 
 /** The batch of a case: its prepared pictures as raw RGB, its questions without their padding. */
@@ -9,6 +9,12 @@ export function itemsOf({ pixels, lengths, question, padding }: TowerCase): Batc
     image: { data: pixels.data.subarray(b * size, (b + 1) * size), width, height, channels: 3 },
     question: question && lengths ? questionOf(question, b, lengths[b] ?? 0, padding) : null,
   }));
+}
+
+/** The questions of a case without their padding; null: the plain tower. */
+export function questionsOf({ lengths, question, padding }: TowerCase): QuestionFeatures[] | null {
+  if (!question || !lengths) return null;
+  return lengths.map((length, b) => questionOf(question, b, length, padding));
 }
 
 function questionOf({ data, shape }: NonNullable<TowerCase['question']>, b: number, length: number, padding: string) {
