@@ -13,6 +13,8 @@ const programs = ['emulation', 'rows', 'linear', 'concat_attention', 'patch_embe
 
 describe('CUDA: kernels by themselves', function () {
   if (!emulated) return;
+  // Each is seconds of one processor's time, which a busy machine may not have to spare.
+  this.timeout(400_000);
 
   const built = path.dirname(process.env.QAVIT_ADDON ?? path.join(root, 'build', 'emulated', 'qavit.node'));
   for (const name of programs) {

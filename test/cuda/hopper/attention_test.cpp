@@ -39,7 +39,8 @@ void fill(const View& view, int64_t b, int64_t rows, double size) {
   }
 }
 
-// Columns [part * cols, ...) of a projection for three operands.
+// Columns [part * cols, ...) of a projection for three operands. Keys are the last of them, so that NaNs lie behind
+// their columns: a NaN there reaches every score, one behind v's would not.
 View slice(const Operand& projection, int part, int64_t rows) {
   View view = projection.view;
   view.cols /= 3;
@@ -56,8 +57,8 @@ class Problem {
         question_(dtype, c.shared ? 1 : c.batch, std::max<int64_t>(c.question, 1), 3 * c.heads * c.width, c.layout),
         lengths_(c.lengths) {
     params.q = slice(projection_, 0, c.queries);
-    params.k = slice(projection_, 1, c.keys);
-    params.v = slice(projection_, 2, c.keys);
+    params.k = slice(projection_, 2, c.keys);
+    params.v = slice(projection_, 1, c.keys);
     for (int64_t b = 0; b < c.batch; ++b) {
       fill(params.q, b, c.queries, 4);  // some keys matter more than others
       fill(params.k, b, c.keys, 1);
@@ -72,7 +73,7 @@ class Problem {
 
  private:
   void set_question(const AttentionCase& c) {
-    params.question_k = slice(question_, 0, c.question);
+    params.question_k = slice(question_, 2, c.question);
     params.question_v = slice(question_, 1, c.question);
     for (int64_t b = 0; b < (c.shared ? 1 : c.batch); ++b) {
       int64_t used = c.question;

@@ -151,6 +151,8 @@ void hold_items(const Tile& tile) {
     sized(c, 1, 4 * t.rows + 1, 64 * t.stages, 8);
     c.multiprocessors = 2;
   });
+  tile.hold("items of more than a round",
+            [](C& c, const Sm90Tile& t) { sized(c, 1, 2 * t.rows + 1, 64 * t.stages + 136, 8); });
 }
 
 void hold_splits(const Tile& tile) {

@@ -98,7 +98,13 @@ bool issued(const Warpgroup& g, const Warpgroup::Warp& w, size_t index) {
 // The warp's next product.
 void execute_next() {
   const size_t index = warp().done++;
-  warp().products[index].execute(group().shapes[index], self() / 32 % 4, {block.shared, block.shared_bytes});
+  const Product& shape = group().shapes[index];
+  const SharedMemory shared = {block.shared, block.shared_bytes};
+  uint64_t& first = group().a[index];
+  const uint64_t now = fingerprint_of_a(shape, shared);
+  if (first != 0 && now != first) fault("an operand overwritten before all warps' products with it are done");
+  first = now;
+  warp().products[index].execute(shape, self() / 32 % 4, shared);
 }
 
 // At a block's end: a product that some have not issued, or that nobody has waited for.
@@ -198,6 +204,7 @@ void issue_product(const Product& product) {
   if (index == g.shapes.size()) {
     g.shapes.push_back(product);
     g.threads.push_back(0);
+    g.a.push_back(0);
   }
   const Product& shape = g.shapes[index];
   if (shape.a != product.a || shape.b != product.b || shape.blocks != product.blocks ||

@@ -63,6 +63,18 @@ uint32_t lane_of(uint32_t row, uint32_t column) { return row % 8 * 4 + column % 
 
 }  // namespace
 
+uint64_t fingerprint_of_a(const Product& shape, const SharedMemory& shared) {
+  if (shape.a_registers != nullptr) return 0;
+  const Descriptor of_a(shape.a);
+  uint64_t hash = 14695981039346656037u;  // FNV-1a
+  for (uint32_t row = 0; row < 4 * kWarpRows; ++row) {
+    for (uint32_t k = 0; k < kDepth; ++k) {
+      hash = (hash ^ swizzled_element(shared, of_a.k_major(row, k))) * 1099511628211u;
+    }
+  }
+  return hash;
+}
+
 void WarpProduct::execute(const Product& shape, unsigned warp, const SharedMemory& shared) {
   const auto columns = static_cast<uint32_t>(shape.blocks) * 8;
   Operands operands;

@@ -24,6 +24,10 @@ struct WarpProduct {
   void execute(const Product& shape, unsigned warp, const SharedMemory& shared);
 };
 
+// Tells contents of A apart, all 64 rows of it: the manual does not say that a warp reads its own rows only. 0 where A
+// is in registers.
+uint64_t fingerprint_of_a(const Product& shape, const SharedMemory& shared);
+
 struct Warpgroup {
   struct Warp {
     std::vector<WarpProduct> products;
@@ -34,6 +38,7 @@ struct Warpgroup {
 
   std::vector<Product> shapes;  // equal for all threads
   std::vector<int> threads;     // of the warpgroup that have issued each
+  std::vector<uint64_t> a;      // fingerprints, when the first warp's product was done; 0 before
   std::array<Warp, 4> warps;
 };
 
