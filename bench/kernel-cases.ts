@@ -10,10 +10,35 @@ export interface KernelCase {
   operations: number;
   /** Read and written once, where memory is the limit. */
   bytes?: number;
-  /** A plan that computes the operation `repeats` times, and what it needs. */
-  prepare(device: Device, repeats: number): Promise<{ plan: PlanDescription; weights: Weight[]; inputs: HostArray[] }>;
-  /** A plan that hands its inputs through, which leaves them on the device. */
-  residents(): PlanDescription;
+  /** The same work for another library; absent where there is no one word for it. */
+  shape?: ProductShape | AttentionShape;
+  inputs: readonly Input[];
+  /** Bytes of its largest weight; 0 without. */
+  weightBytes: number;
+  /** A plan that computes the operation `repeats` times, with `copies` sets of weights in turn, and what it needs. */
+  prepare(
+    device: Device,
+    repeats: number,
+    copies?: number,
+  ): Promise<{ plan: PlanDescription; weights: Weight[]; inputs: HostArray[] }>;
+}
+
+/** y [rows, out] = x [rows, inner] W^T + b */
+export interface ProductShape {
+  kind: 'product';
+  rows: number;
+  inner: number;
+  out: number;
+}
+
+/** [batch, heads, queries, width] against as many `keys` and values. */
+export interface AttentionShape {
+  kind: 'attention';
+  batch: number;
+  heads: number;
+  queries: number;
+  keys: number;
+  width: number;
 }
 
 interface Input {
@@ -31,6 +56,7 @@ interface Spec {
   name: string;
   operations: number;
   bytes?: number;
+  shape?: KernelCase['shape'];
   op: OpDescription['op'];
   inputs: Input[];
   /** Operands by name; `value` counts inputs. */
@@ -43,15 +69,20 @@ interface Spec {
 const elements = (shape: Shape): number => shape[0] * shape[1] * shape[2];
 
 /** Numbers between -1 and 1 without a pattern that a cache or predictor could like. */
-const noise = (count: number): Float32Array =>
-  Float32Array.from({ length: count }, (_, i) => (((i * 2654435761) >>> 8) % 2001) / 1000 - 1);
+export function noise(count: number): Float32Array {
+  const values = new Float32Array(count);
+  for (let i = 0; i < count; i += 1) values[i] = (((i * 2654435761) >>> 8) % 2001) / 1000 - 1;
+  return values;
+}
 
 function hostArray({ dtype, shape }: Input): HostArray {
   const values = noise(elements(shape));
   if (dtype === 'u8') return Uint8Array.from(values, (value) => Math.round((value + 1) * 127));
   if (dtype === 'f32') return values;
   const words = new Uint32Array(values.buffer);
-  return Uint16Array.from(words, (word) => word >>> 16);
+  const halves = new Uint16Array(words.length);
+  for (let i = 0; i < words.length; i += 1) halves[i] = words[i]! >>> 16;
+  return halves;
 }
 
 const whole = (value: number, shape: Shape): ViewDescription => ({
@@ -65,20 +96,23 @@ const whole = (value: number, shape: Shape): ViewDescription => ({
 function caseOf(spec: Spec): KernelCase {
   const inputValues = spec.inputs.map(({ dtype, shape }) => ({ kind: 'input' as const, dtype, shape }));
   const result = { dtype: spec.result.dtype, shape: spec.result.shape };
+  const weightShapes = Object.values(spec.weights ?? {});
   return {
     name: spec.name,
     operations: spec.operations,
     bytes: spec.bytes,
-    async prepare(device, repeats) {
-      const weights = await device.upload(
-        Object.values(spec.weights ?? {}).map(({ role, shape, dtype }) => ({
-          source: noise(elements(shape)).map((value) => value / 32),
-          dtype: 'f32',
-          shape,
-          role,
-          computeDtype: dtype,
-        })),
-      );
+    shape: spec.shape,
+    inputs: spec.inputs,
+    weightBytes: Math.max(0, ...weightShapes.map(({ shape, dtype }) => elements(shape) * (dtype === 'f32' ? 4 : 2))),
+    async prepare(device, repeats, copies = 1) {
+      const uploads = weightShapes.map(({ role, shape, dtype }) => ({
+        source: noise(elements(shape)).map((value) => value / 32),
+        dtype: 'f32' as const,
+        shape,
+        role,
+        computeDtype: dtype,
+      }));
+      const weights = await device.upload(Array.from({ length: copies }, () => uploads).flat());
       const first = inputValues.length;
       const plan: PlanDescription = {
         name: spec.name,
@@ -93,7 +127,9 @@ function caseOf(spec: Spec): KernelCase {
           op: spec.op,
           name: `repeat ${i}`,
           views: { ...spec.views, [spec.result.name]: whole(first + i, result.shape) },
-          weights: Object.fromEntries(Object.keys(spec.weights ?? {}).map((name, index) => [name, index])),
+          weights: Object.fromEntries(
+            Object.keys(spec.weights ?? {}).map((name, index) => [name, (i % copies) * weightShapes.length + index]),
+          ),
           attributes: spec.attributes ?? {},
         })),
         inputs: inputValues.map((_, i) => i),
@@ -101,19 +137,6 @@ function caseOf(spec: Spec): KernelCase {
       };
       return { plan, weights, inputs: spec.inputs.map(hostArray) };
     },
-    residents: () => ({
-      name: 'residents',
-      values: [...inputValues, ...inputValues.map((value) => ({ ...value, kind: 'output' as const }))],
-      ops: inputValues.map((value, i) => ({
-        op: 'copy',
-        name: `input ${i}`,
-        views: { x: whole(i, value.shape), y: whole(inputValues.length + i, value.shape) },
-        weights: {},
-        attributes: {},
-      })),
-      inputs: inputValues.map((_, i) => i),
-      outputs: inputValues.map((_, i) => inputValues.length + i),
-    }),
   };
 }
 
@@ -123,7 +146,7 @@ function linear(
   inner: number,
   out: number,
   dtype: ComputeDType,
-  kind: 'plain' | 'gelu' | 'residual',
+  kind: 'plain' | 'gelu' | 'quick_gelu' | 'residual',
 ) {
   const x: Input = { dtype, shape: [1, rows, inner] };
   const residual: Input = { dtype: 'f32', shape: [1, rows, out] };
@@ -131,6 +154,7 @@ function linear(
   return caseOf({
     name: `linear ${label}: ${rows} x ${inner} -> ${out}${kind === 'plain' ? '' : `, ${kind}`}`,
     operations: 2 * rows * inner * out,
+    shape: { kind: 'product', rows, inner, out },
     op: 'linear',
     inputs: adds ? [x, residual] : [x],
     views: { x: whole(0, x.shape), ...(adds && { residual: whole(1, residual.shape) }) },
@@ -138,7 +162,7 @@ function linear(
       weight: { role: 'matrix', shape: [1, out, inner], dtype },
       bias: { role: 'vector', shape: [1, 1, out], dtype: 'f32' },
     },
-    attributes: { activation: kind === 'gelu' ? 'gelu_erf' : 'none', alpha: 1 },
+    attributes: { activation: kind === 'gelu' ? 'gelu_erf' : kind === 'quick_gelu' ? kind : 'none', alpha: 1 },
     result: { name: 'y', dtype: adds ? 'f32' : dtype, shape: [1, rows, out] },
   });
 }
@@ -158,6 +182,7 @@ function attention(label: string, B: number, M: number, K: number, H: number, D:
   return caseOf({
     name: `concat_attention ${label}: ${B} x ${H} heads, ${M} x ${M + K} x ${D}`,
     operations: 4 * B * M * (M + K) * C,
+    shape: { kind: 'attention', batch: B, heads: H, queries: M, keys: M + K, width: D },
     op: 'concat_attention',
     inputs: K > 0 ? [tower, question] : [tower],
     views: {
@@ -184,6 +209,29 @@ function layerNorm(rows: number, C: number, dtype: ComputeDType) {
     attributes: { eps: 1e-5 },
     result: { name: 'y', dtype, shape: [1, rows, C] },
   });
+}
+
+/** What decides the operations of a tower's layer. */
+export interface LayerSize {
+  tokens: number;
+  width: number;
+  heads: number;
+  mlp: number;
+  questionTokens: number;
+}
+
+/** The operations of one fused layer for a batch of B. */
+export function layerCases(size: LayerSize, B: number, dtype: ComputeDType): KernelCase[] {
+  const { tokens: M, width: C, heads: H, mlp, questionTokens: K } = size;
+  const rows = B * M;
+  return [
+    linear(`qkv, batch ${B}`, rows, C, 3 * C, dtype, 'plain'),
+    linear(`out, batch ${B}`, rows, C, C, dtype, 'residual'),
+    linear(`fc1, batch ${B}`, rows, C, mlp, dtype, 'quick_gelu'),
+    linear(`fc2, batch ${B}`, rows, mlp, C, dtype, 'residual'),
+    attention(`batch ${B}`, B, M, K, H, C / H, dtype),
+    layerNorm(rows, C, dtype),
+  ];
 }
 
 export function kernelCases(dtype: ComputeDType): KernelCase[] {

@@ -4,13 +4,15 @@
  *
  *     node dist/bench/towers.js --tower vit-l-14-336 --dtype bf16 --rounds 7 [--threads 2] [--json out.json]
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { QAViT } from '../lib';
+import { quantile, spreadOf } from './support/quantiles';
+import { Resident } from './support/resident';
 
 const root = join(__dirname, '../..');
 const python = process.env.PYTHON ?? 'python3';
@@ -19,42 +21,6 @@ const peer = join(root, 'training/peers/towers.py');
 interface Answer {
   ms: number[];
   peakBytes: number;
-}
-
-const quantile = (values: readonly number[], q: number): number => {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? NaN;
-};
-
-/** A resident process that answers one JSON line a command. */
-class Contestant {
-  private readonly lines: AsyncIterator<string>;
-
-  constructor(
-    readonly name: string,
-    private readonly child: ReturnType<typeof spawn>,
-  ) {
-    this.lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
-  }
-
-  async ready(): Promise<void> {
-    await this.answer();
-  }
-
-  async run(count: number): Promise<Answer> {
-    this.child.stdin!.write(`run ${count}\n`);
-    return this.answer() as Promise<Answer>;
-  }
-
-  stop(): void {
-    this.child.stdin!.end();
-  }
-
-  private async answer(): Promise<unknown> {
-    const line = await this.lines.next();
-    if (line.done) throw new Error(`${this.name} ended early`);
-    return JSON.parse(line.value);
-  }
 }
 
 /** The qavit contestant's own process. */
@@ -82,26 +48,20 @@ async function compare(tower: string, dtype: 'f32' | 'bf16', threads: number, ro
     const made = spawnSync(python, [peer, 'make', directory, tower], { stdio: ['ignore', 'ignore', 'inherit'] });
     if (made.status !== 0)
       throw new Error(`${python} could not make the tower; set PYTHON to one with torch and transformers`);
-    const own = new Contestant(
-      'qavit',
-      spawn(process.execPath, [__filename, '--serve', directory, '--dtype', dtype, '--threads', String(threads)], {
-        stdio: ['pipe', 'pipe', 'inherit'],
-      }),
-    );
-    await own.ready();
-    const torch = new Contestant(
-      'pytorch',
-      spawn(python, [peer, 'serve', directory, dtype, String(threads)], { stdio: ['pipe', 'pipe', 'inherit'] }),
-    );
-    await torch.ready();
+    const serving = ['--serve', directory, '--dtype', dtype, '--threads', String(threads)];
+    const own = new Resident('qavit', process.execPath, [__filename, ...serving]);
+    await own.answer();
+    const torch = new Resident('pytorch', python, [peer, 'serve', directory, dtype, String(threads)]);
+    await torch.answer();
+    const run = (contestant: Resident, count: number): Promise<Answer> => contestant.ask(`run ${count}`);
     const times: Record<string, number[]> = { qavit: [], pytorch: [] };
     const ratios: number[] = [];
     let peaks: Record<string, number> = {};
-    await own.run(1);
-    await torch.run(1);
+    await run(own, 1);
+    await run(torch, 1);
     for (let round = 0; round < rounds; round++) {
-      const a = await own.run(3);
-      const b = await torch.run(3);
+      const a = await run(own, 3);
+      const b = await run(torch, 3);
       times.qavit!.push(...a.ms);
       times.pytorch!.push(...b.ms);
       ratios.push(quantile(b.ms, 0.5) / quantile(a.ms, 0.5));
@@ -118,12 +78,7 @@ async function compare(tower: string, dtype: 'f32' | 'bf16', threads: number, ro
       rounds,
       cpu: cpus()[0]?.model.trim(),
       node: process.version,
-      ms: Object.fromEntries(
-        Object.entries(times).map(([name, ms]) => [
-          name,
-          { p10: quantile(ms, 0.1), median: quantile(ms, 0.5), p90: quantile(ms, 0.9) },
-        ]),
-      ),
+      ms: Object.fromEntries(Object.entries(times).map(([name, ms]) => [name, spreadOf(ms)])),
       speedup: { min: Math.min(...ratios), median: quantile(ratios, 0.5), max: Math.max(...ratios) },
       weightMB: weightBytes / 1e6,
       peakMB: Object.fromEntries(Object.entries(peaks).map(([name, bytes]) => [name, bytes / 1e6])),

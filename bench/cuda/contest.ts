@@ -1,0 +1,117 @@
+/** One case, all contestants in turns. */
+import type { DeviceStatistics } from '../../lib/binding/native';
+import { type Spread, spreadOf } from '../support/quantiles';
+import { type Case, gflopOf, nameOf } from './cases';
+import type { Options, Peer } from './options';
+import type { OwnTower, Times } from './own-tower';
+import type { PeerProcess } from './peer-process';
+
+export interface Row {
+  /** Milliseconds. */
+  gpu: Spread;
+  call: Spread;
+  /** Pairs of picture and question a second, by the call. */
+  pairsPerSecond: number;
+  /** By the GPU's clock. */
+  tflops: number;
+}
+
+export interface ContestResult {
+  case: string;
+  pairs: number;
+  questionsPerImage: number;
+  gflop: number;
+  /** By contestant: everything on the GPU, and from and to host memory. */
+  contestants: Record<string, { device: Row; copies: Row }>;
+  /** TFLOP/s of the large product, around this case. */
+  ceiling: number[];
+  /** Seconds that compiling and warming up took. */
+  prepared: Record<string, number>;
+  /** How qavit's plans ran: all but the first few as graphs, or something is wrong. */
+  plans: Pick<DeviceStatistics, 'launched' | 'recorded' | 'replayed'>;
+  /** Why a contestant is missing. */
+  failed: Record<string, string>;
+}
+
+/** Long enough for clocks to rise and lazily loaded code to be there. */
+const WARM_SECONDS = 0.5;
+const CEILING_SAMPLES = 10;
+
+interface Contestant {
+  name: string;
+  run: (copies: boolean, count: number) => Promise<Times>;
+}
+
+export async function contest(
+  own: OwnTower,
+  torch: PeerProcess,
+  entry: Case,
+  { peers, samples, rounds }: Options,
+): Promise<ContestResult> {
+  const gflop = gflopOf(own.size, entry);
+  const result: ContestResult = {
+    case: nameOf(entry),
+    pairs: entry.pairs,
+    questionsPerImage: entry.perImage,
+    gflop,
+    contestants: {},
+    ceiling: [],
+    prepared: {},
+    plans: { launched: 0, recorded: 0, replayed: 0 },
+    failed: {},
+  };
+  const before = own.statistics;
+  const contestants: Contestant[] = [];
+  const enter = async (name: string, prepare: () => Promise<unknown>, run: Contestant['run']): Promise<void> => {
+    const start = performance.now();
+    try {
+      await prepare();
+      contestants.push({ name, run });
+      result.prepared[name] = (performance.now() - start) / 1e3;
+    } catch (error) {
+      result.failed[name] = (error as Error).message;
+    }
+  };
+  for (const peer of peers) {
+    await enter(peer, () => torch.prepare(peer, entry), bound(torch, peer, entry));
+  }
+  await enter(
+    'qavit',
+    () => own.warm(entry, WARM_SECONDS),
+    (copies, count) => own.run(entry, copies, count),
+  );
+  contestants.unshift(...contestants.splice(-1));
+
+  const times = new Map(contestants.map(({ name }) => [name, { device: none(), copies: none() }]));
+  const turn = Math.ceil(samples / rounds);
+  for (let round = 0; round < rounds; round += 1) {
+    result.ceiling.push(...(await torch.ceiling(Math.ceil(CEILING_SAMPLES / rounds))));
+    for (const place of ['device', 'copies'] as const) {
+      for (const { name, run } of contestants) {
+        const { gpu, call } = await run(place === 'copies', turn);
+        const all = times.get(name)![place];
+        all.gpu.push(...gpu);
+        all.call.push(...call);
+      }
+    }
+  }
+  for (const [name, { device, copies }] of times) {
+    result.contestants[name] = { device: rowOf(device, entry, gflop), copies: rowOf(copies, entry, gflop) };
+  }
+  const after = own.statistics;
+  for (const count of ['launched', 'recorded', 'replayed'] as const) result.plans[count] = after[count] - before[count];
+  await own.release(entry);
+  return result;
+}
+
+const none = (): Times => ({ gpu: [], call: [] });
+
+const bound =
+  (torch: PeerProcess, peer: Peer, entry: Case): Contestant['run'] =>
+  (copies, count) =>
+    torch.run(peer, entry, copies, count);
+
+function rowOf({ gpu, call }: Times, { pairs }: Case, gflop: number): Row {
+  const [onGpu, called] = [spreadOf(gpu), spreadOf(call)];
+  return { gpu: onGpu, call: called, pairsPerSecond: (pairs / called.median) * 1e3, tflops: gflop / onGpu.median };
+}

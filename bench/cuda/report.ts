@@ -1,0 +1,127 @@
+/** What a run found: lines as it goes, and one file of JSON that is written after every step. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Spread } from '../support/quantiles';
+import { spreadOf } from '../support/quantiles';
+import type { ContestResult } from './contest';
+import type { KernelResult } from './kernel-contest';
+import type { Options } from './options';
+import type { Errors, PeerInfo } from './peer-process';
+import { type Target, targetsOf } from './targets';
+
+const root = path.join(__dirname, '../../..');
+
+/** The first line of a command's output; what else is said where it does not run. */
+function lineOf(command: string, args: string[], otherwise: string): string {
+  try {
+    const output = execFileSync(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'ignore'], encoding: 'utf8' });
+    return output.split('\n')[0]?.trim() || otherwise;
+  } catch {
+    return otherwise;
+  }
+}
+
+const milliseconds = ({ p10, median, p90 }: Spread): string =>
+  `${median.toFixed(3)} ms (${p10.toFixed(3)}-${p90.toFixed(3)})`;
+
+export class Report {
+  private readonly machine: Record<string, unknown>;
+  private errors: Record<string, Errors> = {};
+  private readonly ceiling: number[] = [];
+  private readonly cases: ContestResult[] = [];
+  private readonly kernels: KernelResult[] = [];
+  private readonly left: string[] = [];
+
+  /** @param file undefined: nothing is written */
+  constructor(
+    gpu: string,
+    info: PeerInfo,
+    private readonly options: Options,
+    private readonly file: string | undefined,
+  ) {
+    const driver = ['--query-gpu=driver_version', '--format=csv,noheader'];
+    this.machine = {
+      gpu,
+      driver: lineOf('nvidia-smi', driver, 'unknown'),
+      commit: process.env.QAVIT_COMMIT || lineOf('git', ['rev-parse', 'HEAD'], 'unknown'),
+      node: process.version,
+      peers: info,
+      ...(info.standIn && { warning: 'A try of the harness, not a measurement: no GPU took part.' }),
+    };
+    console.log(JSON.stringify(this.machine, null, 2));
+  }
+
+  addErrors(errors: Record<string, Errors>): void {
+    this.errors = errors;
+    for (const [name, { relative, lowestCosine }] of Object.entries(errors)) {
+      const cosine = lowestCosine.toFixed(6);
+      console.log(`error against float64, ${name.padEnd(9)} ${relative.toExponential(3)}, lowest cosine ${cosine}`);
+    }
+    this.write();
+  }
+
+  addCase(result: ContestResult): void {
+    this.cases.push(result);
+    this.ceiling.push(...result.ceiling);
+    const ceiling = spreadOf(this.ceiling).median;
+    console.log(
+      `\n${result.case} (pairs x questions an image), ${result.gflop.toFixed(0)} GFLOP; ceiling ${ceiling.toFixed(0)} TFLOP/s`,
+    );
+    for (const [name, places] of Object.entries(result.contestants)) {
+      for (const [place, { gpu, call, pairsPerSecond, tflops }] of Object.entries(places)) {
+        const share = `${((tflops / ceiling) * 100).toFixed(1)}%`;
+        const speed = `${pairsPerSecond.toFixed(0).padStart(6)} pairs/s ${tflops.toFixed(1).padStart(6)} TFLOP/s ${share.padStart(6)}`;
+        console.log(
+          `  ${name.padEnd(9)} ${place.padEnd(7)} gpu ${milliseconds(gpu).padEnd(28)} call ${milliseconds(call).padEnd(28)} ${speed}`,
+        );
+      }
+    }
+    const { launched, recorded, replayed } = result.plans;
+    console.log(`  qavit's plans: ${launched} launched, ${recorded} recorded, ${replayed} replayed`);
+    for (const [name, why] of Object.entries(result.failed)) console.log(`  ${name.padEnd(9)} FAILED: ${why}`);
+    this.write();
+  }
+
+  addKernel(result: KernelResult): void {
+    this.kernels.push(result);
+    const peers = Object.entries(result.peers).map(([name, { median }]) => `${name} ${median.toFixed(4)}`);
+    const speed = `${result.rate.toFixed(0).padStart(5)} ${result.unit}`;
+    console.log(`  ${result.case.padEnd(56)} ${result.qavit.median.toFixed(4)} ms ${speed}   ${peers.join(', ')}`);
+    this.write();
+  }
+
+  /** A part or case that there was no time for. */
+  leave(what: string): void {
+    this.left.push(what);
+    console.log(`NOT RUN, the minutes are over: ${what}`);
+    this.write();
+  }
+
+  /** Says which targets were met. */
+  end(): void {
+    if (this.targets().length > 0) console.log('\nTargets (set for an H200)');
+    for (const { what, wanted, measured, met } of this.targets()) {
+      console.log(`  ${met ? 'met    ' : 'NOT MET'} ${what.padEnd(72)} ${measured.padStart(10)} ${wanted}`);
+    }
+    if (this.file) console.log(`\nWritten to ${path.relative(process.cwd(), this.file)}`);
+  }
+
+  private targets(): Target[] {
+    const { errors, cases, kernels, ceiling, options } = this;
+    const { config, dtype, tokens } = options;
+    if (this.machine.warning || config !== 'vit-l-14-336' || dtype !== 'bf16' || tokens !== 32) return [];
+    return targetsOf({ errors, cases, kernels, ceiling: spreadOf(ceiling).median });
+  }
+
+  private write(): void {
+    if (!this.file) return;
+    const { config, dtype, stream, tokens, samples, rounds, compile } = this.options;
+    const { errors, cases, kernels, left } = this;
+    const settings = { config, dtype, stream, integrationPoint: 'late', tokens, samples, rounds, compile };
+    const ceiling = spreadOf(this.ceiling);
+    const result = { ...this.machine, settings, ceiling, errors, targets: this.targets(), cases, kernels, left };
+    mkdirSync(path.dirname(this.file), { recursive: true });
+    writeFileSync(this.file, `${JSON.stringify(result, null, 2)}\n`);
+  }
+}

@@ -1,0 +1,125 @@
+"""PyTorch peer for bench/cuda, run from training/.
+
+python -m peers.cuda make DIR CONFIG PAIRS TOKENS    random weights, pictures and questions
+python -m peers.cuda serve DIR TOKENS DTYPE MODE     answers lines of JSON `{"do": ...}`; MODE is torch.compile's
+
+On a machine without a GPU it computes on the CPU, which tries the harness and measures nothing; `standIn` says so.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+import numpy
+import torch
+import transformers
+
+from .cuda_kernels import Kernels
+from .cuda_model import Case, Contestant, Inputs, errors, load, make
+from .timing import Clock
+
+DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
+WARM_SECONDS = 0.5
+
+
+class Server:
+    def __init__(self, directory: Path, tokens: int, dtype: str, mode: str):
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.dtype, self.mode = DTYPES[dtype], mode
+        self.clock = Clock(self.device)
+        self.model = load(directory)
+        width, image = self.model.question_width, self.model.config.image_size
+        self.inputs = Inputs(directory, image, tokens, width, self.device)
+        self.kernels = Kernels(self.device, self.dtype, self.clock)
+        self.contestants: dict[str, Contestant] = {}
+
+    def describe(self) -> dict:
+        on_gpu = self.device == "cuda"
+        return {
+            "standIn": not on_gpu,
+            "device": torch.cuda.get_device_name() if on_gpu else "CPU",
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        }
+
+    def contestant(self, name: str) -> Contestant:
+        if name not in self.contestants:
+            mode = {"eager": None, "compiled": self.mode, "float64": None}[name]
+            dtype = torch.float64 if name == "float64" else self.dtype
+            self.contestants[name] = Contestant(self.model, dtype, self.device, mode)
+        return self.contestants[name]
+
+    def prepare(self, peer: str, case: dict) -> dict:
+        """Compiles where that is asked for, and warms up."""
+        start = time.perf_counter()
+        for copies in (False, True):
+            self.clock.warm(self._work(peer, Case(**case), copies), WARM_SECONDS / 2)
+        return {"seconds": time.perf_counter() - start}
+
+    def run(self, peer: str, case: dict, copies: bool, count: int) -> dict:
+        work = self._work(peer, Case(**case), copies)
+        self.clock.warm(work, 0)  # whoever ran before left other things in the caches
+        times = [self.clock.time(work) for _ in range(count)]
+        return {"gpu": [gpu for gpu, _ in times], "call": [call for _, call in times]}
+
+    def ceiling(self, count: int) -> list[float]:
+        return self.kernels.ceiling(count)
+
+    def product(self, **shape: int) -> list[float]:
+        return self.kernels.product(**shape)
+
+    def attention(self, **shape: int) -> dict[str, list[float]]:
+        return self.kernels.attention(**shape)
+
+    def errors(self, case: dict, file: str, peers: list[str]) -> dict:
+        """Of the f32 tokens in `file`, and of the peers', against float64."""
+        case, found = Case(**case), {}
+        exact = self._tokens("float64", case)
+        own = torch.from_numpy(numpy.fromfile(file, numpy.float32)).view(exact.shape)
+        found["qavit"] = errors(own.to(self.device), exact)
+        for peer in peers:
+            found[peer] = errors(self._tokens(peer, case), exact)
+        del self.contestants["float64"]  # two gigabytes that nobody needs again
+        return found
+
+    def _tokens(self, peer: str, case: Case) -> torch.Tensor:
+        return self.contestant(peer).call(case)(*Inputs.of(case, self.inputs.device)).clone()
+
+    def _work(self, peer: str, case: Case, copies: bool):
+        contestant = self.contestant(peer)
+        if copies:
+            return contestant.with_copies(case, self.inputs.host)
+        call, inputs = contestant.call(case), Inputs.of(case, self.inputs.device)
+        return lambda: call(*inputs)
+
+
+def take_stdout() -> TextIO:
+    """Standard output for answers alone: what compilers print there goes to standard error from now on."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return answers
+
+
+@torch.no_grad()
+def serve(directory: str, tokens: str, dtype: str, mode: str) -> None:
+    answers = take_stdout()
+    server = Server(Path(directory), int(tokens), dtype, mode)
+    print(json.dumps(server.describe()), file=answers, flush=True)
+    for line in sys.stdin:
+        request = json.loads(line)
+        action = {"prepare", "run", "ceiling", "product", "attention", "errors"} & {request.pop("do")}
+        try:
+            answer = {"ok": getattr(server, action.pop())(**request)}
+        except Exception as error:  # out of memory, a shape that does not compile: that case is lost, not the run
+            answer = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "make":
+        make(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
+    else:
+        serve(*sys.argv[2:])
