@@ -5,8 +5,8 @@
 - constant: the same adapter, fed learned constant tokens in the question's place. What it gains over `plain` comes from
             more parameters in the tower; what `question` gains over it comes from the question.
 
-All start from one warm-up of projector and language model on the plain tower. It stands in for the pretraining that the
-paper's T5 brings along: this one starts from nothing and has to learn what the words mean.
+All start from one pretrained language model. Each first aligns what it trains in front of that model (`align.py`), then
+trains everything on questions and answers.
 """
 
 import math
@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from transformers import CLIPVisionModel
 
-from .align import align
+from .align import Alignment
 from .data import load_split
 from .evaluate import exact_match, held_out_questions
 from .features import TowerFeatures
@@ -35,37 +35,37 @@ def build_reader(settings: Settings) -> Reader:
     return Reader(make_projector(settings), build_language(settings)).to(device())
 
 
-def warm_up(settings: Settings, features: TowerFeatures) -> None:
-    """Projector and language model on the plain tower's features, saved for the arms."""
-    torch.manual_seed(0)
-    reader = build_reader(settings)
-    align(settings, features, reader)
-    groups = [{"params": list(reader.parameters()), "lr": settings.rate}]
-
-    def loss(batch: Batch) -> torch.Tensor:
-        return reader.loss(features.last(batch.pictures), batch.question, batch.mask, batch.answer)
-
-    train("warm-up", settings, groups, loss, settings.warm_up_steps, seed=1_000, fall=False)
-    torch.save(reader.state_dict(), settings.out / "warm-up.pt")
-
-
 def train_arm(arm: str, seed: int, settings: Settings, tower: CLIPVisionModel, features: TowerFeatures) -> None:
     torch.manual_seed(seed)
     reader = build_reader(settings)
-    reader.load_state_dict(torch.load(settings.out / "warm-up.pt", map_location=device()))
+    reader.language.load_state_dict(torch.load(settings.out / "language.pt", map_location=device()))
     visual = build_visual(arm, settings, tower)
-    groups = [{"params": list(reader.parameters()), "lr": settings.rate}]
-    gates, rest = visual.gates(), visual.trained()
-    if rest:
-        groups += [{"params": rest, "lr": settings.adapter_rate}, {"params": gates, "lr": settings.gate_rate}]
+    alignment = Alignment(settings, reader)
 
-    def loss(batch: Batch) -> torch.Tensor:
+    def align_loss(batch: Batch) -> torch.Tensor:
+        return alignment.loss(visual.from_features(features, batch, reader), batch)
+
+    def answer_loss(batch: Batch) -> torch.Tensor:
         tokens = visual.from_features(features, batch, reader)
         return reader.loss(tokens, batch.question, batch.mask, batch.answer)
 
-    train(f"{arm} {seed}", settings, groups, loss, settings.arm_steps, seed=2_000 + seed)
+    name = f"{arm} {seed}"
+    adapter = adapter_groups(settings, visual)
+    groups = [{"params": list(reader.projector.parameters()), "lr": settings.rate}, *adapter]
+    reader.language.requires_grad_(False)
+    train(f"{name} align", settings, groups, align_loss, settings.align_steps, seed=1_000 + seed)
+    reader.language.requires_grad_(True)
+    groups = [{"params": list(reader.parameters()), "lr": settings.rate}, *adapter]
+    train(f"{name} answer", settings, groups, answer_loss, settings.arm_steps, seed=2_000 + seed)
     torch.save({"reader": reader.state_dict(), "visual": visual.state()}, settings.out / f"arm-{arm}-{seed}.pt")
     score_arm(arm, seed, settings, reader, visual)
+
+
+def adapter_groups(settings: Settings, visual: Visual) -> list[dict]:
+    gates, rest = visual.gates(), visual.trained()
+    if not rest:
+        return []
+    return [{"params": rest, "lr": settings.adapter_rate}, {"params": gates, "lr": settings.gate_rate}]
 
 
 def load_arm(arm: str, seed: int, settings: Settings, tower: CLIPVisionModel) -> tuple[Reader, Visual]:
@@ -94,15 +94,14 @@ def score_arm(arm: str, seed: int, settings: Settings, reader: Reader, visual: V
     return scores
 
 
-def train(name: str, settings: Settings, groups: list[dict], loss_of, steps: int, seed: int, fall: bool = True) -> None:
-    """AdamW; rates rise over RISE steps, then stay or `fall` as a cosine. bfloat16 products, float32 weights."""
+def train(name: str, settings: Settings, groups: list[dict], loss_of, steps: int, seed: int) -> None:
+    """AdamW; rates rise over RISE steps, then fall as a cosine. bfloat16 products, float32 weights."""
     _, scenes = load_split("train", settings)
     batches = stream(scenes[: settings.question_pictures], build_tokenizer(), settings.batch, seed)
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.01)
 
     def rate(step: int) -> float:
-        later = 0.5 * (1 + math.cos(math.pi * step / steps)) if fall else 1.0
-        return min(1.0, (step + 1) / RISE) * later
+        return min(1.0, (step + 1) / RISE) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     parameters = [p for group in groups for p in group["params"]]

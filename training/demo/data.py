@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from .scenes import Scene, make_scene, render
+from .scenes import Scene, make_scene, render, rewritten
 from .settings import HELD_OUT_SEEDS, SCRATCH, TRAIN_SEEDS, Settings
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -29,16 +29,28 @@ def normalize(pixels: torch.Tensor) -> torch.Tensor:
 def load_split(split: str, settings: Settings) -> tuple[np.ndarray, list[Scene]]:
     """The pictures and scenes of 'train' or 'held_out'; renders them at the first call."""
     seeds, count = _seeds(split, settings)
-    path = SCRATCH / f"pictures-{split}-{count}-{settings.picture}.npy"
+    pictures = _rendered(f"{split}-{count}-{settings.picture}", [(seed, settings.picture, False) for seed in seeds])
+    return pictures, [make_scene(seed) for seed in seeds]
+
+
+def load_rewritten(settings: Settings) -> np.ndarray:
+    """The first training pictures once more, with other characters on the same objects."""
+    count = settings.rewritten_pictures
+    jobs = [(seed, settings.picture, True) for seed in TRAIN_SEEDS[:count]]
+    return _rendered(f"rewritten-{count}-{settings.picture}", jobs)
+
+
+def _rendered(name: str, jobs: list[tuple[int, int, bool]]) -> np.ndarray:
+    path = SCRATCH / f"pictures-{name}.npy"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        pictures = np.empty((count, settings.picture, settings.picture, 3), np.uint8)
+        pictures = np.empty((len(jobs), jobs[0][1], jobs[0][1], 3), np.uint8)
         with Pool(os.cpu_count()) as pool:
-            jobs = pool.imap(_picture, ((seed, settings.picture) for seed in seeds), chunksize=64)
-            for i, picture in enumerate(tqdm(jobs, f"render {split}", total=count, mininterval=5)):
+            drawn = pool.imap(_picture, jobs, chunksize=64)
+            for i, picture in enumerate(tqdm(drawn, f"render {name}", total=len(jobs), mininterval=5)):
                 pictures[i] = picture
         np.save(path, pictures)
-    return np.load(path, mmap_mode="r"), [make_scene(seed) for seed in seeds]
+    return np.load(path, mmap_mode="r")
 
 
 def _seeds(split: str, settings: Settings) -> tuple[range, int]:
@@ -51,6 +63,7 @@ def _seeds(split: str, settings: Settings) -> tuple[range, int]:
     return seeds[:count], count
 
 
-def _picture(job: tuple[int, int]) -> np.ndarray:
-    seed, side = job
-    return shrink(render(make_scene(seed)), side)
+def _picture(job: tuple[int, int, bool]) -> np.ndarray:
+    seed, side, other_characters = job
+    scene = make_scene(seed)
+    return shrink(render(rewritten(scene) if other_characters else scene), side)

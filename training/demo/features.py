@@ -11,7 +11,7 @@ from tqdm import tqdm
 from transformers import CLIPVisionModel
 
 from .data import load_split, normalize
-from .pretrain import features_folder, run_tower
+from .pretrain import embed, features_folder, run_layers
 from .settings import Settings, device
 
 CHUNK = 250
@@ -48,7 +48,9 @@ def _compute(settings: Settings, tower: CLIPVisionModel) -> None:
     files = [open_memmap(features_folder(settings) / f"{name}.npy", "w+", np.float16, shape) for name in NAMES]
     for start in tqdm(range(0, len(pictures), CHUNK), "tower features", mininterval=10):
         pixels = normalize(torch.from_numpy(np.array(pictures[start : start + CHUNK])).to(device()))
-        for file, hidden in zip(files, run_tower(tower, pixels, settings.layers // 2, whole=True), strict=True):
+        middle = run_layers(tower, embed(tower, pixels), 0, settings.layers // 2)
+        last = run_layers(tower, middle, settings.layers // 2, settings.layers)
+        for file, hidden in zip(files, (middle, last), strict=True):
             file[start : start + CHUNK] = hidden.half().cpu().numpy()
 
 

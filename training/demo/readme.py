@@ -13,6 +13,7 @@ def write_readme(settings: Settings) -> None:
     values = dict(vars(settings))
     values |= {
         "fused": ", ".join(str(n) for n in range(settings.layers // 2, settings.layers)),
+        "alignments": settings.align_steps * settings.batch,
         "questions": settings.arm_steps * settings.batch,
         "table": table(settings),
         "seed_table": seed_table(settings),

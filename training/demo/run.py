@@ -9,10 +9,11 @@ import os
 
 import torch
 
-from .arms import load_arm, score_arm, train_arm, warm_up
+from .arms import load_arm, score_arm, train_arm
 from .data import load_split
 from .export import check_size, export
 from .features import load_features, load_tower
+from .language_pretrain import pretrain_language
 from .pretrain import pretrain
 from .probe import probe
 from .readme import write_readme
@@ -21,7 +22,7 @@ from .samples import write_samples
 from .settings import QUICK, Settings
 from .verify import verify
 
-STAGES = ("render", "pretrain", "probe", "warm-up", "arms", "evaluate", "export", "verify", "report")
+STAGES = ("render", "pretrain", "probe", "language", "arms", "evaluate", "export", "verify", "report")
 SHIPPED = ("question", 0)  # the first seed, not the best one
 
 
@@ -49,8 +50,8 @@ def run_stage(stage: str, settings: Settings, arms: list[str], seeds: list[int])
         pretrain(settings)
     elif stage == "probe":
         probe(settings, load_tower(settings))
-    elif stage == "warm-up":
-        warm_up(settings, load_features(settings, load_tower(settings)))
+    elif stage == "language":
+        pretrain_language(settings)
     elif stage == "arms":
         tower = load_tower(settings)
         features = load_features(settings, tower)

@@ -6,7 +6,7 @@ was trained on.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -131,6 +131,16 @@ def _glyph(rng: np.random.Generator, text: str, held_out: bool) -> Glyph | None:
     if text not in DIGITS:
         return Glyph(text, -1, scale, angle)
     return Glyph(text, int(rng.choice(handwritten()[1][held_out, text])), scale, angle)
+
+
+def rewritten(scene: Scene) -> Scene:
+    """The same objects in the same places with other characters on them: what a caption says of both is the same."""
+    rng = np.random.default_rng((scene.seed, 2))
+    texts = _texts(rng, len(scene.things))
+    glyphs = [_glyph(rng, text, is_held_out(scene.seed)) for text in texts]
+    return replace(
+        scene, things=tuple(replace(thing, glyph=glyph) for thing, glyph in zip(scene.things, glyphs, strict=True))
+    )
 
 
 def render(scene: Scene, size: int = CANVAS, smooth: int = 1) -> Image.Image:

@@ -24,23 +24,26 @@ class Settings:
     patch: int = 8
     width: int = 128  # C
     heads: int = 4  # H, so D = 32
-    layers: int = 6  # L; 'late' fuses 3, 4 and 5
+    layers: int = 5  # L; 'late' fuses 2, 3 and 4
+    seeing_layers: int = 3  # of these, the ones that learn what each patch shows; those above learn captions
     language_width: int = 128  # E, and Dq: question features come from the language model's own encoder
     language_layers: int = 2
     train_pictures: int = 60_000
-    question_pictures: int = 32_000  # of these, the first ones, for warm-up and arms
+    rewritten_pictures: int = 30_000  # of these, the first ones, drawn again with other characters
+    question_pictures: int = 32_000  # of these, the first ones, for language model and arms
     held_out_pictures: int = 1_000
     pretrain_batch: int = 64
     pretrain_lower_steps: int = 5_000  # the lower half alone, on what each patch shows
-    pretrain_full_steps: int = 1_000  # the whole tower, adding the caption objective
+    pretrain_upper_steps: int = 1_200  # the upper half alone, on captions
     pretrain_rate: float = 1e-3
     batch: int = 64
-    align_steps: int = 1_000  # the projector alone
-    warm_up_steps: int = 2_500  # projector and language model on the plain tower; shared by all arms
-    arm_steps: int = 1_200
-    rate: float = 1e-3
-    adapter_rate: float = 1e-3
-    gate_rate: float = 5e-3
+    language_steps: int = 5_000  # the language model alone, on pictures in words
+    align_steps: int = 800  # projector and adapter, with the language model frozen
+    arm_steps: int = 1_000  # projector, adapter and language model, on answers
+    language_rate: float = 1e-3
+    rate: float = 5e-4
+    adapter_rate: float = 2e-3
+    gate_rate: float = 2e-2
     seeds: tuple[int, ...] = field(default=(0, 1, 2))
 
     @property
@@ -53,12 +56,13 @@ class Settings:
 QUICK = Settings(
     name="quick",  # a run of a few minutes that exercises every stage; its accuracy means nothing
     train_pictures=3_000,
+    rewritten_pictures=3_000,
     question_pictures=3_000,
     held_out_pictures=200,
     pretrain_lower_steps=100,
-    pretrain_full_steps=40,
+    pretrain_upper_steps=40,
+    language_steps=100,
     align_steps=50,
-    warm_up_steps=100,
     arm_steps=50,
     seeds=(0,),
 )
