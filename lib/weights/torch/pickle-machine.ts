@@ -8,6 +8,9 @@ const NAME = /^[\w.<>]{1,200}$/;
 /** Enough to see what a file holds besides tensors. */
 const MAX_SKIPPED = 1000;
 
+/** Python itself writes a tenth of that: its own recursion ends before. */
+const MAX_MARKS = 10_000;
+
 /**
  * The stack, memo and containers that a pickle's opcodes work on (the format is described in Python's `pickletools` module).
  *
@@ -44,6 +47,9 @@ export class PickleMachine {
   }
 
   mark(): void {
+    if (this.below.length === MAX_MARKS) {
+      throw this.bytes.error('ERR_UNSUPPORTED', `at most ${MAX_MARKS} marks on the stack`, 'more');
+    }
     this.below.push(this.stack);
     this.stack = [];
   }
@@ -100,7 +106,7 @@ export class PickleMachine {
       const key = items[i] as PickleValue;
       // Python would keep the last one; no dict that Python wrote holds two. Inert keys may stand for different ones.
       if (typeof key === 'string' && dict.entries.has(key)) this.bytes.reject('each key once', `${nameOf(key)} twice`);
-      dict.entries.set(key, items[i + 1] as PickleValue);
+      dict.set(key, items[i + 1] as PickleValue);
     }
   }
 

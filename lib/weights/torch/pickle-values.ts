@@ -24,8 +24,20 @@ export class PickleTuple {
 
 /** Keys that are containers count by identity: nothing here looks them up. */
 export class PickleDict {
-  readonly entries = new Map<PickleValue, PickleValue>();
+  /** Made with the first entry: an empty Map takes far more memory than the one byte that asks for a dict. */
+  private map: Map<PickleValue, PickleValue> | undefined;
+
+  get entries(): ReadonlyMap<PickleValue, PickleValue> {
+    return this.map ?? NOTHING;
+  }
+
+  set(key: PickleValue, value: PickleValue): void {
+    this.map ??= new Map();
+    this.map.set(key, value);
+  }
 }
+
+const NOTHING: ReadonlyMap<PickleValue, PickleValue> = new Map();
 
 /** Stands for a Python object that was not made. Calling it, filling it and setting its state do nothing. */
 export class Inert {

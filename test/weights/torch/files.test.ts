@@ -46,6 +46,8 @@ describe('files that PyTorch wrote', () => {
     const { file: opened, tensors } = openTorchFile(file('views.bin'));
     const named = (name: string) => tensors.find((tensor) => tensor.name === name)!;
     expect(named('rows').region().elements).to.equal(12);
+    // Their strides along the dimension of one element say nothing.
+    expect([named('one_row').region().elements, named('column_of_one').region().elements]).to.deep.equal([6, 1]);
     expectThrow(
       () => named('transposed').region(),
       'ERR_UNSUPPORTED',

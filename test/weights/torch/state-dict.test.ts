@@ -121,6 +121,13 @@ describe('state dicts in files of torch.save', () => {
     }
   });
 
+  it('have their numbers from their own storages', () => {
+    const key = (name: string) => tensor({ key: text(name), elements: 1, shape: [1], strides: [1] });
+    const data = Object.fromEntries([0, 1, 2].map((i) => [i, Buffer.from(Float32Array.of(i).buffer)]));
+    const pickle = dict(['a', key('2')], ['b', key('0')], ['c', key('1')], ['d', key('0')], ['e', key('2')]);
+    expect(open({ pickle, data }).tensors.map((stored) => stored.read()[0])).to.deep.equal([2, 0, 1, 0, 2]);
+  });
+
   it('hold views of any shape that the storage covers', () => {
     const read = (fields: Parameters<typeof tensor>[0]) => [...open(one(fields)).tensors[0]!.read()];
     expect(read({ shape: [3, 2], strides: [1, 3] })).to.deep.equal([1, 4, 2, 5, 3, 6]);
