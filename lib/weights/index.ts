@@ -1,10 +1,13 @@
 export { firstNonFinite } from './elements';
 export { addFingerprint, digest } from './fingerprint';
 export * from './folds';
+export { adaptedEmbedding, adaptedMatrix, type LoraConfig } from './lora';
 export { NamedTensors } from './named-tensors';
 export { ParameterStore } from './parameter-store';
 export type { StoredTensor } from './stored-tensor';
+export type { TensorFile, TensorSource } from './tensor-file';
 export { TensorFolder } from './tensor-folder';
+export { openTorchFile, type TorchFile, type TorchFileOptions } from './torch/torch-file';
 export {
   computed,
   type FoldContext,

@@ -1,6 +1,6 @@
 import { expectedButFound } from '../errors';
 import type { StoredTensor } from './stored-tensor';
-import type { TensorFolder } from './tensor-folder';
+import type { TensorSource } from './tensor-file';
 
 /**
  * The tensors of one part of a model, by the names its own class gives them, whatever prefix the file puts in front. Remembers
@@ -16,29 +16,29 @@ export class NamedTensors {
    * @param landmark a name that every file of this part holds: the prefix is what stands before it
    * @throws QAViTError ERR_FORMAT where it is missing, or there twice under different prefixes
    */
-  static behindPrefix(folder: TensorFolder, landmark: string): NamedTensors {
-    const prefixes = [...folder.all]
+  static behindPrefix(source: TensorSource, landmark: string): NamedTensors {
+    const prefixes = [...source.all]
       .filter(({ name }) => name === landmark || name.endsWith(`.${landmark}`))
       .map(({ name }) => name.slice(0, name.length - landmark.length));
     const [prefix, ...others] = prefixes;
-    if (prefix === undefined) throw expectedButFound('ERR_FORMAT', `tensor ${landmark}`, folder.path, 'none');
+    if (prefix === undefined) throw expectedButFound('ERR_FORMAT', `tensor ${landmark}`, source.path, 'none');
     if (others.length > 0) {
       const names = prefixes.map((p) => `${p}${landmark}`).join(' and ');
-      throw expectedButFound('ERR_FORMAT', `one tensor ${landmark}`, folder.path, names);
+      throw expectedButFound('ERR_FORMAT', `one tensor ${landmark}`, source.path, names);
     }
-    return NamedTensors.of(folder, [prefix]);
+    return NamedTensors.of(source, [prefix]);
   }
 
   /** Tensors whose names begin with one of `prefixes`, the first that fits; the prefix is dropped. */
-  static of(folder: TensorFolder, prefixes: readonly string[]): NamedTensors {
-    const named = new NamedTensors(folder.path);
-    for (const tensor of folder.all) {
+  static of(source: TensorSource, prefixes: readonly string[]): NamedTensors {
+    const named = new NamedTensors(source.path);
+    for (const tensor of source.all) {
       const prefix = prefixes.find((p) => tensor.name.startsWith(p));
       if (prefix === undefined) continue;
       const name = tensor.name.slice(prefix.length);
       const other = named.tensors.get(name);
       if (other)
-        throw expectedButFound('ERR_FORMAT', `one tensor ${name}`, folder.path, `${other.name} and ${tensor.name}`);
+        throw expectedButFound('ERR_FORMAT', `one tensor ${name}`, source.path, `${other.name} and ${tensor.name}`);
       named.tensors.set(name, tensor);
     }
     return named;
@@ -56,6 +56,10 @@ export class NamedTensors {
     if (!same) throw expectedButFound('ERR_SHAPE', what, tensor.where, `[${tensor.shape.join(', ')}]`);
     void tensor.dtype;
     return tensor;
+  }
+
+  has(name: string): boolean {
+    return this.tensors.has(name);
   }
 
   /** The shape the file gives a tensor; ERR_FORMAT where it is missing. */

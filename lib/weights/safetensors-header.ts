@@ -1,6 +1,7 @@
 import { type QAViTError, expected, expectedButFound } from '../errors';
 import { duplicateKey } from './duplicate-keys';
 import { isJsonObject } from '../json-file';
+import type { TensorEntry } from './tensor-file';
 
 /** Bits of one element, by the format's own names. */
 const ELEMENT_BITS: Readonly<Record<string, number>> = {
@@ -31,17 +32,6 @@ export const MAX_HEADER_BYTES = 100_000_000;
 
 /** Bytes before the header: its length. */
 export const PREFIX_BYTES = 8;
-
-/** One entry of the header, checked against the file. */
-export interface TensorEntry {
-  readonly name: string;
-  /** As the file spells it: F32, BF16, ... */
-  readonly dtype: string;
-  readonly shape: readonly number[];
-  /** Bytes from the start of the file. */
-  readonly offset: number;
-  readonly bytes: number;
-}
 
 /**
  * The length of the header, from a file's first 8 bytes.

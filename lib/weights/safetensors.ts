@@ -1,13 +1,7 @@
 import { loadAddon } from '../binding/load';
-import type { MappedFile } from '../binding/native';
 import { headerLength, parseHeader, PREFIX_BYTES } from './safetensors-header';
 import { StoredTensor } from './stored-tensor';
-
-/** The tensors of one file. */
-export interface TensorFile {
-  readonly file: MappedFile;
-  readonly tensors: readonly StoredTensor[];
-}
+import type { TensorFile } from './tensor-file';
 
 /**
  * Opens a .safetensors file and checks its header; no tensor is read yet. The caller closes `file`.
@@ -19,7 +13,7 @@ export function openSafetensors(path: string): TensorFile {
   try {
     const length = headerLength(file.read(0, Math.min(PREFIX_BYTES, file.size)), file.size, path);
     const entries = parseHeader(file.read(PREFIX_BYTES, length), file.size, path);
-    return { file, tensors: entries.map((entry) => new StoredTensor(file, entry)) };
+    return { file, tensors: entries.map((entry) => new StoredTensor(file, entry)), skipped: [] };
   } catch (error) {
     file.close();
     throw error;

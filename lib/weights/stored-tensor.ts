@@ -1,7 +1,8 @@
 import type { FileRegion, MappedFile } from '../binding/native';
 import { expectedButFound } from '../errors';
 import { BYTES, elementsOf, firstNonFinite, type StoredDType, toFloat32 } from './elements';
-import type { TensorEntry } from './safetensors-header';
+import { gatherStrided } from './strided';
+import type { TensorEntry } from './tensor-file';
 
 const DTYPES: Readonly<Record<string, StoredDType>> = { F32: 'f32', BF16: 'bf16', F16: 'f16' };
 
@@ -29,6 +30,11 @@ export class StoredTensor {
     return this.entry.bytes;
   }
 
+  /** Steps between elements; undefined where they stand one behind another in row-major order. */
+  get strides(): readonly number[] | undefined {
+    return this.entry.strides;
+  }
+
   /** @throws QAViTError ERR_DTYPE unless it holds floats of 16 or 32 bits */
   get dtype(): StoredDType {
     const dtype = DTYPES[this.entry.dtype];
@@ -42,20 +48,35 @@ export class StoredTensor {
   }
 
   /**
-   * All of it, widened to f32.
+   * All of it in row-major order, widened to f32.
    *
-   * @throws QAViTError ERR_FORMAT where a number is infinite or NaN
+   * @throws QAViTError ERR_FORMAT where a number is infinite or NaN; ERR_UNSUPPORTED for a view that repeats elements
    */
   read(): Float32Array {
-    const elements = elementsOf(this.file.read(this.offset, this.bytes), this.dtype);
+    const elements = this.elements();
     this.checkFinite(elements);
     return toFloat32(elements, this.dtype);
   }
 
-  /** For an upload that does not pass through JavaScript; native code looks at every number there. */
+  /** For an upload that does not pass through JavaScript; native code looks at every number there. Of tensors without strides. */
   region(scale?: number): FileRegion {
     const { file, offset, where: name } = this;
+    if (this.strides)
+      throw expectedButFound('ERR_UNSUPPORTED', 'a tensor without strides', name, `[${this.strides.join(', ')}]`);
     return { file, offset, elements: this.bytes / BYTES[this.dtype], scale, name };
+  }
+
+  private elements(): Float32Array | Uint16Array {
+    const { shape, strides, dtype } = this;
+    const stored = this.bytes / BYTES[dtype];
+    const wanted = shape.reduce((product, size) => product * size, 1);
+    // An expanded tensor may stand for any number of elements: made dense it could fill the memory.
+    if (wanted > stored) {
+      const found = `a view of ${stored} elements as [${shape.join(', ')}]; save it .contiguous()`;
+      throw expectedButFound('ERR_UNSUPPORTED', 'a tensor that repeats no element', this.where, found);
+    }
+    const elements = elementsOf(this.file.read(this.offset, this.bytes), dtype);
+    return strides ? gatherStrided(elements, shape, strides) : elements;
   }
 
   private checkFinite(elements: Float32Array | Uint16Array): void {

@@ -1,32 +1,64 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import type { MappedFile } from '../binding/native';
 import { expectedButFound } from '../errors';
 import { isJsonObject, readJsonObject } from '../json-file';
 import { openSafetensors } from './safetensors';
 import type { StoredTensor } from './stored-tensor';
+import type { TensorFile } from './tensor-file';
+import { openTorchFile } from './torch/torch-file';
 
-const SINGLE = 'model.safetensors';
-const INDEX = 'model.safetensors.index.json';
+/** How weights lie in a folder: one file, or shards beside an index that says which tensor is in which. */
+interface Storage {
+  readonly single: string;
+  readonly index: string;
+  /** How the name of a shard ends. */
+  readonly suffix: string;
+  readonly open: (path: string) => TensorFile;
+}
 
-/** The tensors of a model folder: one file, or shards and their index. */
+/** The first that is there: what is in several formats is the same model. */
+const STORAGES: readonly Storage[] = [
+  {
+    single: 'model.safetensors',
+    index: 'model.safetensors.index.json',
+    suffix: '.safetensors',
+    open: openSafetensors,
+  },
+  {
+    single: 'pytorch_model.bin',
+    index: 'pytorch_model.bin.index.json',
+    suffix: '.bin',
+    open: (path) => openTorchFile(path),
+  },
+];
+
+/** The tensors of a model folder: one file, or shards and their index; of safetensors or else of PyTorch. */
 export class TensorFolder {
   private constructor(
     readonly directory: string,
-    private readonly files: readonly MappedFile[],
+    private readonly files: readonly TensorFile[],
     private readonly tensors: ReadonlyMap<string, StoredTensor>,
   ) {}
 
   /**
-   * @throws QAViTError ERR_FORMAT, naming the file, where something is missing, damaged or contradicts the index
+   * @throws QAViTError ERR_FORMAT, naming the file, where something is missing, damaged or contradicts the index; ERR_UNSUPPORTED
+   *   for formats that openTorchFile() refuses
    */
   static async open(directory: string): Promise<TensorFolder> {
-    const single = path.join(directory, SINGLE);
-    const index = path.join(directory, INDEX);
-    if (existsSync(single)) return TensorFolder.read(directory, [SINGLE]);
-    if (!existsSync(index)) throw expectedButFound('ERR_FORMAT', `${SINGLE} or ${INDEX}`, directory, 'neither');
-    const shardOf = await readIndex(index);
-    const folder = TensorFolder.read(directory, [...new Set(shardOf.values())]);
+    for (const storage of STORAGES) {
+      if (existsSync(path.join(directory, storage.single)))
+        return TensorFolder.read(directory, storage, [storage.single]);
+      if (existsSync(path.join(directory, storage.index))) return TensorFolder.readShards(directory, storage);
+    }
+    const names = STORAGES.flatMap(({ single, index }) => [single, index]);
+    const what = `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
+    throw expectedButFound('ERR_FORMAT', what, directory, 'none of them');
+  }
+
+  private static async readShards(directory: string, storage: Storage): Promise<TensorFolder> {
+    const index = path.join(directory, storage.index);
+    const shardOf = await readIndex(index, storage.suffix);
+    const folder = TensorFolder.read(directory, storage, [...new Set(shardOf.values())]);
     for (const [name, shard] of shardOf) {
       const found = folder.tensors.get(name);
       if (found?.file.path === path.join(directory, shard)) continue;
@@ -37,14 +69,14 @@ export class TensorFolder {
     return folder;
   }
 
-  private static read(directory: string, names: readonly string[]): TensorFolder {
-    const files: MappedFile[] = [];
+  private static read(directory: string, storage: Storage, names: readonly string[]): TensorFolder {
+    const files: TensorFile[] = [];
     const tensors = new Map<string, StoredTensor>();
     const folder = new TensorFolder(directory, files, tensors);
     try {
       for (const name of names) {
-        const opened = openFile(path.join(directory, name));
-        files.push(opened.file);
+        const opened = openFile(path.join(directory, name), storage);
+        files.push(opened);
         for (const tensor of opened.tensors) {
           const other = tensors.get(tensor.name);
           if (other)
@@ -70,29 +102,34 @@ export class TensorFolder {
 
   /** What is looked for, and where, in messages. */
   get path(): string {
-    return this.files.length === 1 ? (this.files[0]?.path ?? this.directory) : this.directory;
+    return this.files.length === 1 ? (this.files[0]?.file.path ?? this.directory) : this.directory;
+  }
+
+  /** Python classes and functions that the files name; see TorchFile. */
+  get skipped(): readonly string[] {
+    return [...new Set(this.files.flatMap(({ skipped }) => skipped))];
   }
 
   close(): void {
-    for (const file of this.files) file.close();
+    for (const { file } of this.files) file.close();
   }
 }
 
-function openFile(file: string): ReturnType<typeof openSafetensors> {
+function openFile(file: string, storage: Storage): TensorFile {
   if (!existsSync(file)) throw expectedButFound('ERR_FORMAT', 'a file', file, 'nothing: it does not exist');
-  return openSafetensors(file);
+  return storage.open(file);
 }
 
 /** Tensor name -> shard. */
-async function readIndex(index: string): Promise<Map<string, string>> {
+async function readIndex(index: string, suffix: string): Promise<Map<string, string>> {
   const { weight_map: map } = await readJsonObject(index);
   if (!isJsonObject(map)) throw expectedButFound('ERR_FORMAT', 'an object "weight_map"', index, 'none');
   const shardOf = new Map<string, string>();
   for (const [name, shard] of Object.entries(map)) {
     // A shard lies beside its index: a name with a path in it would let a downloaded index read other files.
-    if (typeof shard !== 'string' || path.basename(shard) !== shard || !shard.endsWith('.safetensors')) {
+    if (typeof shard !== 'string' || path.basename(shard) !== shard || !shard.endsWith(suffix)) {
       const found = typeof shard === 'string' ? JSON.stringify(shard) : `a ${typeof shard}`;
-      throw expectedButFound('ERR_FORMAT', 'the name of a .safetensors file', `tensor ${name} in ${index}`, found);
+      throw expectedButFound('ERR_FORMAT', `the name of a ${suffix} file`, `tensor ${name} in ${index}`, found);
     }
     shardOf.set(name, shard);
   }

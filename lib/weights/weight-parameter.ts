@@ -30,13 +30,13 @@ export interface WeightParameter extends Parameter {
   produce(context: FoldContext): Promise<WeightData>;
 }
 
-/** A tensor as the file has it. Its numbers go from the file to the device without a copy in JavaScript. */
+/** A tensor as the file has it. Unless it has strides its numbers go from the file to the device without a copy in JavaScript. */
 export function stored(tensor: StoredTensor, role: WeightRole): WeightParameter {
   return {
     name: tensor.name,
     role,
     shape: tensor.shape,
-    produce: () => Promise.resolve({ source: [tensor.region()], dtype: tensor.dtype }),
+    produce: () => Promise.resolve(dataOf([tensor], [])),
   };
 }
 
@@ -50,26 +50,16 @@ export function stacked(
   tensors: readonly StoredTensor[],
   factors: readonly number[] = [],
 ): WeightParameter {
-  return {
-    name,
-    role,
-    shape,
-    produce() {
-      const dtypes = new Set(tensors.map(({ dtype }) => dtype));
-      const [dtype = 'f32'] = dtypes;
-      const data: WeightData =
-        dtypes.size === 1
-          ? { source: tensors.map((tensor, i) => tensor.region(factors[i])), dtype }
-          : {
-              source: stack(
-                tensors.map((tensor) => tensor.read()),
-                factors,
-              ),
-              dtype: 'f32',
-            };
-      return Promise.resolve(data);
-    },
-  };
+  return { name, role, shape, produce: () => Promise.resolve(dataOf(tensors, factors)) };
+}
+
+function dataOf(tensors: readonly StoredTensor[], factors: readonly number[]): WeightData {
+  const [dtype = 'f32', ...others] = new Set(tensors.map((tensor) => tensor.dtype));
+  if (others.length === 0 && !tensors.some((tensor) => tensor.strides)) {
+    return { source: tensors.map((tensor, i) => tensor.region(factors[i])), dtype };
+  }
+  const numbers = tensors.map((tensor) => tensor.read());
+  return { source: stack(numbers, factors), dtype: 'f32' };
 }
 
 /** A parameter computed from others, in f32 unless the numbers say what else they are. */

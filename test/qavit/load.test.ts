@@ -140,9 +140,9 @@ describe('QAViT.load', () => {
     for (const [file, message] of [
       ['tower/config.json', /tower\/config\.json .* does not exist/],
       ['tower/preprocessor_config.json', /tower\/preprocessor_config\.json .* does not exist/],
-      ['tower/model.safetensors', /model\.safetensors or .* for .*tower/],
+      ['tower/model.safetensors', /model\.safetensors, .* or .* for .*tower/],
       ['adapter/config.json', /adapter\/config\.json/],
-      ['adapter/model.safetensors', /model\.safetensors or .* for .*adapter/],
+      ['adapter/model.safetensors', /model\.safetensors, .* or .* for .*adapter/],
     ] as const) {
       const folders = write();
       renameSync(at('model', file), at('model', 'away'));

@@ -42,7 +42,7 @@ describe('tensor folders', () => {
     await expectRejection(
       TensorFolder.open(at('m')),
       'ERR_FORMAT',
-      /model\.safetensors or .*index\.json for .* neither/,
+      /model\.safetensors, .*index\.json, pytorch_model\.bin or .*index\.json for .* none of them/,
     );
     shards({ a: '1.safetensors', b: '3.safetensors' });
     await expectRejection(TensorFolder.open(at('m')), 'ERR_FORMAT', /3\.safetensors .* does not exist/);
