@@ -10,6 +10,7 @@ export {
   type FoldContext,
   gather,
   type Matrix,
+  quantizable,
   stacked,
   stored,
   type WeightParameter,
