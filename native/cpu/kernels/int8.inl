@@ -123,7 +123,11 @@ struct Int8Multiply {
 QAVIT_NOINLINE float count_registers(int64_t rounds) {
   I c[kTileRows][2];
   QAVIT_UNROLL
-  for (int i = 0; i < kTileRows; ++i) c[i][0] = c[i][1] = opaque(no_counts());
+  for (int i = 0; i < kTileRows; ++i) {
+    // Two values of which the compiler does not know that they are equal, else it would count once for both.
+    c[i][0] = opaque(no_counts());
+    c[i][1] = opaque(no_counts());
+  }
   for (int64_t round = 0; round < rounds; ++round) {
     const I x = opaque(no_counts()), column = opaque(no_counts());
     QAVIT_UNROLL
