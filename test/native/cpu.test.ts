@@ -52,9 +52,8 @@ describe('native: CPU backend', () => {
 
   const wanted = new Map<string, Promise<Float32Array>>();
   /** The reference's result, not rounded to bf16, computed once for all code paths. */
-  function expected(name: string, operation: CaseOperation, { input, weights, output, residual, inPlace }: RunOptions) {
-    const kept = residual ?? (inPlace ? output : undefined) ?? input;
-    const options: RunOptions = { input, weights, output: 'f32', residual: kept };
+  function expected(name: string, operation: CaseOperation, { input, weights, output, residual }: RunOptions) {
+    const options: RunOptions = { input, weights, output: 'f32', residual: residual ?? output ?? input };
     const key = `${name} ${JSON.stringify(options)}`;
     let result = wanted.get(key);
     if (!result) wanted.set(key, (result = runOperation(reference, operation, options)));
