@@ -123,20 +123,28 @@ struct Int8Multiply {
 QAVIT_NOINLINE float count_registers(int64_t rounds) {
   I c[kTileRows][2];
   QAVIT_UNROLL
-  for (int i = 0; i < kTileRows; ++i) {
-    // Two values of which the compiler does not know that they are equal, else it would count once for both.
-    c[i][0] = opaque(no_counts());
-    c[i][1] = opaque(no_counts());
-  }
+  for (int i = 0; i < kTileRows; ++i) c[i][0] = c[i][1] = no_counts();
+  // Three operands that differ: what the compiler takes for equal, it computes once.
+  const int32_t words[] = {0x01020304, 0x05060708, 0x090a0b0c};
+  I x = broadcast_count(words), left = broadcast_count(words + 1), right = broadcast_count(words + 2);
   for (int64_t round = 0; round < rounds; ++round) {
-    const I x = opaque(no_counts()), column = opaque(no_counts());
+    left = opaque(left);
+    right = opaque(right);
     QAVIT_UNROLL
     for (int i = 0; i < kTileRows; ++i) {
-      c[i][0] = Int8Product::madd(x, column, c[i][0]);
-      c[i][1] = Int8Product::madd(x, column, c[i][1]);
+      x = opaque(x);
+      c[i][0] = Int8Product::madd(x, left, c[i][0]);
+      c[i][1] = Int8Product::madd(x, right, c[i][1]);
     }
   }
+  // Through memory, as count_tile's: sums added up from the registers would be kept in both all along.
+  alignas(64) int32_t counts[kTileRows * kColumns];
+  QAVIT_UNROLL
+  for (int i = 0; i < kTileRows; ++i) {
+    store_counts(counts + i * kColumns, c[i][0]);
+    store_counts(counts + i * kColumns + kWidth, c[i][1]);
+  }
   F total = zero();
-  for (int i = 0; i < kTileRows; ++i) total = add(total, add(to_floats(c[i][0]), to_floats(c[i][1])));
+  for (int i = 0; i < kTileRows * kColumns; i += kWidth) total = add(total, to_floats(load_counts(counts + i)));
   return sum(total);
 }
