@@ -1,5 +1,13 @@
 /** The operations of CLIP towers, as plans that repeat one of them. */
-import type { Device, HostArray, OpDescription, PlanDescription, ViewDescription, Weight } from '../lib/binding/native';
+import type {
+  Device,
+  HostArray,
+  MatrixDType,
+  OpDescription,
+  PlanDescription,
+  ViewDescription,
+  Weight,
+} from '../lib/binding/native';
 
 export type ComputeDType = 'f32' | 'bf16';
 type Shape = [number, number, number];
@@ -49,7 +57,7 @@ interface Input {
 interface WeightShape {
   role: 'matrix' | 'vector' | 'table';
   shape: Shape;
-  dtype: ComputeDType;
+  dtype: MatrixDType;
 }
 
 interface Spec {
@@ -140,12 +148,18 @@ function caseOf(spec: Spec): KernelCase {
   };
 }
 
+/** What a linear map is measured in: its activations, and its matrix, which may be int8. */
+interface LinearDTypes {
+  dtype: ComputeDType;
+  matrix: MatrixDType;
+}
+
 function linear(
   label: string,
   rows: number,
   inner: number,
   out: number,
-  dtype: ComputeDType,
+  { dtype, matrix }: LinearDTypes,
   kind: 'plain' | 'gelu' | 'quick_gelu' | 'residual',
 ) {
   const x: Input = { dtype, shape: [1, rows, inner] };
@@ -159,7 +173,7 @@ function linear(
     inputs: adds ? [x, residual] : [x],
     views: { x: whole(0, x.shape), ...(adds && { residual: whole(1, residual.shape) }) },
     weights: {
-      weight: { role: 'matrix', shape: [1, out, inner], dtype },
+      weight: { role: 'matrix', shape: [1, out, inner], dtype: matrix },
       bias: { role: 'vector', shape: [1, 1, out], dtype: 'f32' },
     },
     attributes: { activation: kind === 'gelu' ? 'gelu_erf' : kind === 'quick_gelu' ? kind : 'none', alpha: 1 },
@@ -224,27 +238,39 @@ export interface LayerSize {
 export function layerCases(size: LayerSize, B: number, dtype: ComputeDType): KernelCase[] {
   const { tokens: M, width: C, heads: H, mlp, questionTokens: K } = size;
   const rows = B * M;
+  const dtypes = { dtype, matrix: dtype };
   return [
-    linear(`qkv, batch ${B}`, rows, C, 3 * C, dtype, 'plain'),
-    linear(`out, batch ${B}`, rows, C, C, dtype, 'residual'),
-    linear(`fc1, batch ${B}`, rows, C, mlp, dtype, 'quick_gelu'),
-    linear(`fc2, batch ${B}`, rows, mlp, C, dtype, 'residual'),
+    linear(`qkv, batch ${B}`, rows, C, 3 * C, dtypes, 'plain'),
+    linear(`out, batch ${B}`, rows, C, C, dtypes, 'residual'),
+    linear(`fc1, batch ${B}`, rows, C, mlp, dtypes, 'quick_gelu'),
+    linear(`fc2, batch ${B}`, rows, mlp, C, dtypes, 'residual'),
     attention(`batch ${B}`, B, M, K, H, C / H, dtype),
     layerNorm(rows, C, dtype),
   ];
 }
 
-export function kernelCases(dtype: ComputeDType): KernelCase[] {
+function linearCases(dtypes: LinearDTypes): KernelCase[] {
   return [
-    linear('L/14-336 qkv', 577, 1024, 3072, dtype, 'plain'),
-    linear('L/14-336 out', 577, 1024, 1024, dtype, 'residual'),
-    linear('L/14-336 fc1', 577, 1024, 4096, dtype, 'gelu'),
-    linear('L/14-336 fc2', 577, 4096, 1024, dtype, 'residual'),
-    linear('L/14-336 fc1, batch 8', 4616, 1024, 4096, dtype, 'gelu'),
-    linear('B/16 fc1', 197, 768, 3072, dtype, 'gelu'),
-    linear('B/32 qkv', 50, 768, 2304, dtype, 'plain'),
-    linear('question k, v', 32, 768, 2048, dtype, 'plain'),
-    linear('one row', 1, 1024, 4096, dtype, 'plain'),
+    linear('L/14-336 qkv', 577, 1024, 3072, dtypes, 'plain'),
+    linear('L/14-336 out', 577, 1024, 1024, dtypes, 'residual'),
+    linear('L/14-336 fc1', 577, 1024, 4096, dtypes, 'gelu'),
+    linear('L/14-336 fc2', 577, 4096, 1024, dtypes, 'residual'),
+    linear('L/14-336 fc1, batch 8', 4616, 1024, 4096, dtypes, 'gelu'),
+    linear('B/16 fc1', 197, 768, 3072, dtypes, 'gelu'),
+    linear('B/32 qkv', 50, 768, 2304, dtypes, 'plain'),
+    linear('question k, v', 32, 768, 2048, dtypes, 'plain'),
+    linear('one row', 1, 1024, 4096, dtypes, 'plain'),
+  ];
+}
+
+/**
+ * @param dtype of the products; int8 has linear maps alone
+ * @param float of the activations that meet int8: the device's fastest
+ */
+export function kernelCases(dtype: ComputeDType | 'int8', float: ComputeDType): KernelCase[] {
+  if (dtype === 'int8') return linearCases({ dtype: float, matrix: 'int8' });
+  return [
+    ...linearCases({ dtype, matrix: dtype }),
     attention('L/14-336', 1, 577, 32, 16, 64, dtype),
     attention('L/14-336, no question', 1, 577, 0, 16, 64, dtype),
     attention('L/14-336, batch 8', 8, 577, 32, 16, 64, dtype),

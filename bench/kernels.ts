@@ -2,7 +2,7 @@
  * The CPU kernels at the shapes of CLIP towers: best time, GFLOP/s and the share of what the same threads reach in registers, measured
  * in the same run.
  *
- *     node dist/bench/kernels.js [--isa avx512bf16] [--threads 2] [--dtype bf16] [--only linear] [--rounds 30] [--clock cpu] [--json out.json]
+ *     node dist/bench/kernels.js [--isa avx512bf16] [--threads 2] [--dtype bf16|f32|int8] [--only linear] [--rounds 30] [--clock cpu] [--json out.json]
  *
  * A plan repeats one operation until it takes some milliseconds, with its operands resident on the device, so that neither copies nor
  * the event loop are measured. The best round counts: what else runs on the machine can only add time. Where it always does, one
@@ -15,9 +15,11 @@ import { loadAddon } from '../lib/binding/load';
 import type { CpuIsa, Device } from '../lib/binding/native';
 import { kernelCases, type ComputeDType, type KernelCase } from './kernel-cases';
 
+type Measured = ComputeDType | 'int8';
+
 interface Result {
   case: string;
-  dtype: ComputeDType;
+  dtype: Measured;
   ms: number;
   /** 10^9 operations a second; 10^9 bytes where memory is the limit. */
   rate: number;
@@ -60,7 +62,7 @@ async function seconds(device: Device, entry: KernelCase, repeats: number, round
   return best / repeats;
 }
 
-async function measure(device: Device, entry: KernelCase, dtype: ComputeDType, peak: number): Promise<Result> {
+async function measure(device: Device, entry: KernelCase, dtype: Measured, peak: number): Promise<Result> {
   const once = await seconds(device, entry, 1, 3);
   const repeats = Math.max(1, Math.min(200, Math.round(planMilliseconds / (once * 1e3))));
   const best = await seconds(device, entry, repeats, Number(options.rounds));
@@ -83,12 +85,13 @@ async function main(): Promise<void> {
   const { isa, name } = device.info;
   const results: Result[] = [];
   const peaks: Record<string, number> = {};
-  for (const dtype of ['f32', 'bf16'] as const) {
+  const float = device.info.dtypes[0] as ComputeDType;
+  for (const dtype of ['f32', 'bf16', 'int8'] as const) {
     if (options.dtype !== undefined && options.dtype !== dtype) continue;
     const peak = addon.cpuPeak(isa as CpuIsa, dtype, device.info.threads);
     peaks[dtype] = peak;
     console.log(`\n${name}, ${isa}, ${device.info.threads} threads, ${dtype}: ${peak.toFixed(0)} GFLOP/s in registers`);
-    for (const entry of kernelCases(dtype).filter((candidate) => candidate.name.includes(options.only))) {
+    for (const entry of kernelCases(dtype, float).filter((candidate) => candidate.name.includes(options.only))) {
       const result = await measure(device, entry, dtype, peak);
       results.push(result);
       console.log(line(result));

@@ -6,9 +6,12 @@
 /** Element types as the addon spells them. f16 and bf16 travel as `Uint16Array`. */
 export type DType = 'f32' | 'bf16' | 'f16' | 'u8' | 'i32';
 
+/** What a device may keep a matrix in; int8 is native/core/int8.h's, never an array's. */
+export type MatrixDType = 'f32' | 'bf16' | 'f16' | 'int8';
+
 export type HostArray = Float32Array | Uint16Array | Uint8Array | Int32Array;
 
-export type CpuIsa = 'generic' | 'avx2' | 'avx512' | 'avx512bf16';
+export type CpuIsa = 'generic' | 'avx2' | 'avx512' | 'avx512vnni' | 'avx512bf16';
 
 export interface DeviceOptions {
   /** `reference` is the plain-loop specification, for tests. */
@@ -32,8 +35,8 @@ export interface DeviceInfo {
   /** '' where it means nothing. */
   isa: CpuIsa | '';
   threads: number;
-  /** What the device computes in, fastest first. */
-  dtypes: DType[];
+  /** What the device computes in: floats, fastest first, then int8 where there is one. */
+  dtypes: MatrixDType[];
   /** Which GPU; `cuda` only. */
   ordinal?: number;
 }
@@ -60,14 +63,14 @@ export interface WeightUpload {
   /** matrix [groups, out, in]; table [1, rows, cols]; vector [1, 1, n]. */
   shape: [number, number, number];
   role: WeightRole;
-  /** What a matrix or table is kept in. A vector is always f32. */
-  computeDtype: 'f32' | 'bf16' | 'f16';
+  /** What a matrix or table is kept in; int8 is for matrices of linear and gated_projection. A vector is always f32. */
+  computeDtype: MatrixDType;
 }
 
 /** Opaque handles. Their memory is counted by `DeviceMemory` and freed when they are collected or the device is closed. */
 export interface Weight {
   readonly role: WeightRole;
-  readonly dtype: DType;
+  readonly dtype: MatrixDType;
   readonly shape: [number, number, number];
   readonly bytes: number;
   /** Lets go of it now; plans that were compiled with it keep it for themselves. Using the handle afterwards is ERR_ARGUMENT. */
@@ -209,7 +212,7 @@ export interface NativeAddon {
    * GFLOP/s that `threads` threads reach together without touching memory, with the multiplication that matrix products of `dtype`
    * use on `isa`. Blocks for about half a second: for benchmarks.
    */
-  cpuPeak(isa: CpuIsa, dtype: 'f32' | 'bf16', threads: number): number;
+  cpuPeak(isa: CpuIsa, dtype: 'f32' | 'bf16' | 'int8', threads: number): number;
   /** The class native code throws: new ErrorClass(code, message). */
   setErrorClass(errorClass: new (code: string, message: string) => Error): void;
   /** Version of the addon; must equal package.json's. */

@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 /** What every command that computes takes. */
 export interface DeviceOptions {
   device?: string;
-  dtype?: 'auto' | 'f32' | 'bf16' | 'f16';
+  dtype?: 'auto' | 'f32' | 'bf16' | 'f16' | 'int8';
   threads?: number;
   json?: boolean;
   quiet?: boolean;
@@ -44,7 +44,9 @@ export function addDeviceOptions(command: Command): Command {
   return command
     .addOption(new Option('--device <name>', 'auto, cpu, cuda or cuda:N').argParser(device).default('auto'))
     .addOption(
-      new Option('--dtype <type>', 'what to compute in').choices(['auto', 'f32', 'bf16', 'f16']).default('auto'),
+      new Option('--dtype <type>', 'what to compute in')
+        .choices(['auto', 'f32', 'bf16', 'f16', 'int8'])
+        .default('auto'),
     )
     .option('--threads <n>', 'compute threads (default: one a core)', numberIn(1, 256, { whole: true }))
     .option('--json', 'print one JSON object a result')

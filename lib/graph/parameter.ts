@@ -10,6 +10,8 @@ export interface Parameter {
   readonly role: WeightRole;
   /** matrix [out, in] or [groups, out, in]; vector [n]; table [rows, columns]. */
   readonly shape: readonly number[];
+  /** A matrix that may be kept in int8 where a model is asked for it. */
+  readonly quantizable?: true;
 }
 
 /** y = x W^T + b */

@@ -6,6 +6,7 @@ import {
   type FoldContext,
   type NamedTensors,
   type PixelNormalization,
+  quantizable,
   stack,
   stacked,
   stored,
@@ -85,12 +86,14 @@ function encoderLayer(config: ClipVisionConfig, tensors: NamedTensors, i: number
     norm1: norm(tensors, `${at}.layer_norm1`, config),
     attention: {
       qkv: {
-        weight: stacked(
-          `${at}.self_attn.qkv.weight`,
-          'matrix',
-          [3 * width, width],
-          [q.weight, k.weight, v.weight],
-          factors,
+        weight: quantizable(
+          stacked(
+            `${at}.self_attn.qkv.weight`,
+            'matrix',
+            [3 * width, width],
+            [q.weight, k.weight, v.weight],
+            factors,
+          ),
         ),
         bias: stacked(`${at}.self_attn.qkv.bias`, 'vector', [3 * width], [q.bias, k.bias, v.bias], factors),
       },
@@ -127,7 +130,7 @@ function affine(tensors: NamedTensors, name: string, out: number, inputs: number
 }
 
 function parameters({ weight, bias }: StoredAffine): Affine {
-  return { weight: stored(weight, 'matrix'), bias: stored(bias, 'vector') };
+  return { weight: quantizable(stored(weight, 'matrix')), bias: stored(bias, 'vector') };
 }
 
 function norm(tensors: NamedTensors, name: string, { width, eps }: ClipVisionConfig): Norm {

@@ -2,7 +2,7 @@ import type { FoldedReader, LayeredReader, QuestionReader } from '../blocks/ques
 import type { Projector } from '../blocks/projector';
 import { expectedButFound } from '../errors';
 import type { GatedAffine } from '../graph';
-import { computed, type FoldContext, foldGate, foldNormAffine, gather, type Matrix, stack, stored } from '../weights';
+import { computed, type FoldContext, foldGate, foldNormAffine, gather, type Matrix, quantizable, stack, stored } from '../weights';
 import { type Adapter, type FusingTensors, QUESTION_NORM_EPS } from './adapter';
 import type { Tower, TowerLayer } from './tower';
 
@@ -79,8 +79,11 @@ function foldedGate({ layer, frozen: { frozen, attention }, tensors }: Slot): Ga
   const name = `layers.${layer}.gated_projection`;
   const { gate, gatedWeight, gatedBias } = tensors;
   return {
-    weight: computed(`${name}.weight`, 'matrix', attention.output.weight.shape, () =>
-      foldGate(frozen.readOutput().weight.data, gatedWeight.read(), gate),
+    // Quantised after folding: one rounding to int8, as there is one to bf16.
+    weight: quantizable(
+      computed(`${name}.weight`, 'matrix', attention.output.weight.shape, () =>
+        foldGate(frozen.readOutput().weight.data, gatedWeight.read(), gate),
+      ),
     ),
     bias: computed(`${name}.bias`, 'vector', gatedBias.shape, () =>
       foldGate(frozen.readOutput().bias, gatedBias.read(), gate),
@@ -90,7 +93,7 @@ function foldedGate({ layer, frozen: { frozen, attention }, tensors }: Slot): Ga
 
 function dualGate({ frozen: { attention }, tensors }: Slot): GatedAffine {
   const { gate, gatedWeight, gatedBias } = tensors;
-  const own = { weight: stored(gatedWeight, 'matrix'), bias: stored(gatedBias, 'vector') };
+  const own = { weight: quantizable(stored(gatedWeight, 'matrix')), bias: stored(gatedBias, 'vector') };
   return { ...attention.output, gate: { ...own, value: gate } };
 }
 

@@ -1,5 +1,5 @@
 import type { Device, DeviceTensor, HostArray, Plan } from '../binding/native';
-import { type ComputeDType, compile, type Graph, type GraphOptions, parametersOf } from '../graph';
+import { compile, type Graph, type GraphOptions, parametersOf } from '../graph';
 import type { VisionModel } from '../models/qavit';
 import {
   attendPlan,
@@ -14,6 +14,7 @@ import {
 import { ParameterStore } from '../weights';
 import { withAbortFlag } from '../calls/abort';
 import { PlanCache } from './plan-cache';
+import type { Precision } from './precision';
 
 /** Entries on the device (pictures [U, M, C] or questions [Q, K, Lf*2C]), and which of them each sample takes. */
 export interface Spread {
@@ -36,10 +37,10 @@ export class Engine {
   constructor(
     readonly device: Device,
     readonly model: VisionModel,
-    dtype: ComputeDType,
+    { dtype, float }: Precision,
   ) {
-    this.store = new ParameterStore(device, dtype);
-    this.options = { dtype, stream: 'f32' };
+    this.store = new ParameterStore(device, float, dtype);
+    this.options = { dtype: float, stream: 'f32' };
   }
 
   /** Makes the parameters of a question-aware encoding resident (of a plain one, where nothing is fused), so that no call waits. */

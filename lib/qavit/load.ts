@@ -1,13 +1,13 @@
 import { loadAddon } from '../binding/load';
 import type { Device } from '../binding/native';
 import { expected, QAViTError } from '../errors';
-import type { ComputeDType } from '../graph';
 import type { LanguageModel } from '../llm/language-model';
 import { digest } from '../weights';
 import { throwIfAborted } from '../calls/abort';
 import { Engine } from './engine';
 import { findModel } from './model-folders';
 import { openVision, type OpenVision, type VisionOptions } from './open-vision';
+import { choosePrecision, type Precision } from './precision';
 import { abortSignal, boolean, checkOptions, integer, matching, oneOf } from '../calls/options';
 import type { LoadOptions, ModelFolders } from './types';
 
@@ -16,7 +16,7 @@ export interface LoadedModel {
   readonly folders: ModelFolders;
   readonly vision: OpenVision;
   readonly engine: Engine;
-  readonly dtype: ComputeDType;
+  readonly dtype: Precision['dtype'];
   readonly padding: 'mask' | 'attend';
   readonly language?: LanguageModel;
   /** Stands for weights and settings in the keys of results. */
@@ -25,7 +25,7 @@ export interface LoadedModel {
 
 const RULES = {
   device: matching(/^(auto|cpu|reference|cuda(:\d{1,3})?)$/, 'auto, cpu, cuda or cuda:N'),
-  dtype: oneOf('auto', 'f32', 'bf16', 'f16'),
+  dtype: oneOf('auto', 'f32', 'bf16', 'f16', 'int8'),
   padding: oneOf('mask', 'attend'),
   threads: integer(1, 256),
   hiddenLayer: integer(-1e6, 1e6), // against the tower's layers once they are known
@@ -54,8 +54,9 @@ export async function loadModel(
   try {
     const device = openDevice(kind, threads);
     closing.push(() => device.close());
-    const dtype = chooseDType(device, rest.dtype ?? 'auto');
-    const engine = new Engine(device, vision.model, dtype);
+    const precision = choosePrecision(device, rest.dtype ?? 'auto');
+    const { dtype } = precision;
+    const engine = new Engine(device, vision.model, precision);
     await engine.prepare(signal);
     const language = folders.language === undefined ? undefined : await openLanguage(folders.language, vision, threads);
     if (language) closing.push(() => language.close());
@@ -85,13 +86,6 @@ function openDevice(name: NonNullable<LoadOptions['device']>, threads: number | 
     if (!(error instanceof QAViTError) || error.code !== 'ERR_UNSUPPORTED') throw error;
     return new addon.Device({ kind: 'cpu', threads });
   }
-}
-
-function chooseDType({ info }: Device, dtype: NonNullable<LoadOptions['dtype']>): ComputeDType {
-  const [fastest = 'f32'] = info.dtypes;
-  const chosen = dtype === 'auto' ? fastest : dtype;
-  if (info.dtypes.includes(chosen)) return chosen as ComputeDType;
-  throw expected('ERR_DTYPE', `one of ${info.dtypes.join(', ')}`, `dtype on the device ${info.kind}`, dtype);
 }
 
 async function openLanguage(folder: string, vision: OpenVision, threads: number | undefined): Promise<LanguageModel> {

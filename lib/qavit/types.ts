@@ -1,6 +1,5 @@
 /** The public types of the model API. Symbols: M visual tokens (class token included), K question tokens, N tokens handed over. */
-import type { CpuIsa, DeviceMemory } from '../binding/native';
-import type { ComputeDType } from '../graph';
+import type { CpuIsa, DeviceMemory, MatrixDType } from '../binding/native';
 import type { ImageInput } from '../image';
 import type {
   GenerateOptions,
@@ -25,8 +24,11 @@ export interface LoadOptions {
    * device or an error. `cuda` is `cuda:0`.
    */
   device?: 'auto' | 'cpu' | 'reference' | 'cuda' | `cuda:${number}`;
-  /** What matrices are computed in; `auto` (the default) is the fastest of the device. */
-  dtype?: 'auto' | ComputeDType;
+  /**
+   * What matrices are computed in; `auto` (the default) is the fastest float of the device. `int8` (CPU) keeps the tower's linear maps
+   * in a byte a weight and rounds what they are given to 8 bits, token by token: faster, smaller, less exact, and never chosen by itself.
+   */
+  dtype?: 'auto' | MatrixDType;
   /** Whether padded question tokens are hidden (`mask`, the default) or act as keys (`attend`, as in the published figures). */
   padding?: 'mask' | 'attend';
   /** Compute threads, 1..256. Default: the cores this process may use. */
@@ -121,7 +123,7 @@ export interface ModelInfo {
     /** Which of several GPUs; absent elsewhere. */
     ordinal?: number;
   };
-  dtype: ComputeDType;
+  dtype: MatrixDType;
   padding: 'mask' | 'attend';
   folders: ModelFolders;
   /** Side of the square pictures the tower takes, pixels. */

@@ -13,6 +13,7 @@ export {
   type FoldContext,
   gather,
   type Matrix,
+  quantizable,
   stacked,
   stored,
   type WeightParameter,

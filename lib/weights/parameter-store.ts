@@ -1,4 +1,4 @@
-import type { AbortFlag, Device, Weight } from '../binding/native';
+import type { AbortFlag, Device, MatrixDType, Weight } from '../binding/native';
 import { QAViTError, expectedButFound } from '../errors';
 import { type ComputeDType, paddedShape, type Parameter } from '../graph';
 import { multiplyOn } from './device-product';
@@ -15,9 +15,14 @@ export class ParameterStore {
   private last: Promise<unknown> = Promise.resolve();
   private readonly context: FoldContext;
 
+  /**
+   * @param dtype what matrices are kept in
+   * @param quantized what those are kept in that may be quantised
+   */
   constructor(
     private readonly device: Device,
     private readonly dtype: ComputeDType,
+    private readonly quantized: MatrixDType = dtype,
   ) {
     this.context = { dtype, multiply: multiplyOn(device) };
   }
@@ -62,14 +67,19 @@ export class ParameterStore {
       ...data,
       shape: paddedShape(parameter),
       role: parameter.role,
-      // Only matrices meet activations in the compute dtype; tables are added to the stream.
-      computeDtype: parameter.role === 'matrix' ? this.dtype : 'f32',
+      computeDtype: this.dtypeOf(parameter),
     }));
     const weights = await this.device.upload(items, abort);
     weights.forEach((weight, i) => {
       const parameter = batch[i]?.[0];
       if (parameter) this.resident.set(parameter, weight);
     });
+  }
+
+  /** Only matrices meet activations in the compute dtype; tables are added to the stream. */
+  private dtypeOf({ role, quantizable }: Parameter): MatrixDType {
+    if (role !== 'matrix') return 'f32';
+    return quantizable ? this.quantized : this.dtype;
   }
 }
 

@@ -80,6 +80,11 @@ export function computed(
   };
 }
 
+/** The same matrix, which a device may keep in int8. */
+export function quantizable(parameter: WeightParameter): WeightParameter {
+  return { ...parameter, quantizable: true };
+}
+
 /**
  * Equal parts one behind another, in the dtype the device will keep them in: of what is as large as several layers together, f32
  * copies exist one part at a time.

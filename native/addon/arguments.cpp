@@ -30,6 +30,8 @@ napi_typedarray_type array_type(DType dtype) {
       return napi_uint8_array;
     case DType::kI32:
       return napi_int32_array;
+    case DType::kInt8:
+      break;  // nothing outside a device is in int8
   }
   return napi_uint8_array;
 }
@@ -163,6 +165,11 @@ size_t read_choice(Napi::Value value, const std::string& where, std::initializer
 DType read_dtype(Napi::Value value, const std::string& where) {
   constexpr DType kAll[] = {DType::kF32, DType::kBF16, DType::kF16, DType::kU8, DType::kI32};
   return kAll[read_choice(value, where, {"f32", "bf16", "f16", "u8", "i32"})];
+}
+
+DType read_compute_dtype(Napi::Value value, const std::string& where) {
+  constexpr DType kAll[] = {DType::kF32, DType::kBF16, DType::kF16, DType::kU8, DType::kI32, DType::kInt8};
+  return kAll[read_choice(value, where, {"f32", "bf16", "f16", "u8", "i32", "int8"})];
 }
 
 Shape read_shape(Napi::Value value, const std::string& where) {

@@ -32,8 +32,9 @@ std::string read_string(Napi::Value value, const std::string& where);
 // One of `names`; its position.
 size_t read_choice(Napi::Value value, const std::string& where, std::initializer_list<const char*> names);
 
-DType read_dtype(Napi::Value value, const std::string& where);
-Shape read_shape(Napi::Value value, const std::string& where);  // three integers >= 1
+DType read_dtype(Napi::Value value, const std::string& where);          // of an array
+DType read_compute_dtype(Napi::Value value, const std::string& where);  // of a matrix, as a device keeps it
+Shape read_shape(Napi::Value value, const std::string& where);          // three integers >= 1
 
 // Refuses properties other than `names`: a misspelt one must not be ignored.
 void only_keys(Napi::Object object, const std::vector<std::string>& names, const std::string& where);

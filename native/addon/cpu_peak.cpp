@@ -12,9 +12,9 @@ namespace {
 Napi::Value cpu_peak(const Napi::CallbackInfo& info) {
   return guard(info.Env(), "cpuPeak", [&]() -> Napi::Value {
     const std::string isa = read_string(info[0], "isa of cpuPeak");
-    const DType dtype = read_dtype(info[1], "dtype of cpuPeak");
-    if (dtype != DType::kF32 && dtype != DType::kBF16) {
-      reject(ErrorCode::kDType, "f32 or bf16", "dtype of cpuPeak", dtype_name(dtype));
+    const DType dtype = read_compute_dtype(info[1], "dtype of cpuPeak");
+    if (dtype != DType::kF32 && dtype != DType::kBF16 && dtype != DType::kInt8) {
+      reject(ErrorCode::kDType, "f32, bf16 or int8", "dtype of cpuPeak", dtype_name(dtype));
     }
     const auto threads = static_cast<int>(read_integer(info[2], "threads of cpuPeak", 1, cpu::kMaxThreads));
     double gflops = 0;

@@ -30,8 +30,9 @@ cpu::CpuOptions read_cpu_options(const Napi::Object& options) {
   if (!absent(threads))
     cpu_options.threads = static_cast<int>(read_integer(threads, "threads of Device", 1, cpu::kMaxThreads));
   if (!absent(isa)) {
-    constexpr const char* kIsas[] = {"generic", "avx2", "avx512", "avx512bf16"};
-    cpu_options.isa = kIsas[read_choice(isa, "isa of Device", {"generic", "avx2", "avx512", "avx512bf16"})];
+    constexpr const char* kIsas[] = {"generic", "avx2", "avx512", "avx512vnni", "avx512bf16"};
+    cpu_options.isa =
+        kIsas[read_choice(isa, "isa of Device", {"generic", "avx2", "avx512", "avx512vnni", "avx512bf16"})];
   }
   return cpu_options;
 }

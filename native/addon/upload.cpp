@@ -92,7 +92,7 @@ Item read_item(const Backend& backend, Napi::Value value, const std::string& whe
   item.source.dtype = read_dtype(object.Get("dtype"), "dtype of " + where);
   item.source.shape = read_shape(object.Get("shape"), "shape of " + where);
   item.source.role = kRoles[read_choice(object.Get("role"), "role of " + where, {"matrix", "vector", "table"})];
-  item.source.compute_dtype = read_dtype(object.Get("computeDtype"), "computeDtype of " + where);
+  item.source.compute_dtype = read_compute_dtype(object.Get("computeDtype"), "computeDtype of " + where);
   check(validate(item.source, where));
   check_compute_dtype(backend, item);
 

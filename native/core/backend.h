@@ -19,9 +19,9 @@ namespace qavit {
 struct DeviceInfo {
   std::string kind;           // "cpu", "reference", "cuda"
   std::string name;           // processor or GPU name
-  std::string isa;            // "generic" | "avx2" | "avx512" | "avx512bf16"; "" elsewhere
+  std::string isa;            // "generic" | "avx2" | "avx512" | "avx512vnni" | "avx512bf16"; "" elsewhere
   int threads = 1;            // compute threads, the queue thread included
-  std::vector<DType> dtypes;  // dtypes this device computes in, fastest first
+  std::vector<DType> dtypes;  // dtypes this device computes in: floats, fastest first, then int8 where there is one
   int ordinal = -1;           // which of several GPUs; -1 elsewhere
 };
 

@@ -14,6 +14,8 @@ const char* dtype_name(DType dtype) {
       return "u8";
     case DType::kI32:
       return "i32";
+    case DType::kInt8:
+      return "int8";
   }
   return "";
 }

@@ -1,4 +1,5 @@
-// Element types. Computation is f32 or bf16 (f16 on GPUs); u8 holds pixels, i32 lengths and indices.
+// Element types. Computation is f32 or bf16 (f16 on GPUs); u8 holds pixels, i32 lengths and indices; int8 is a form
+// that matrices alone are kept in (int8.h).
 #pragma once
 
 #include <cstddef>
@@ -7,7 +8,7 @@
 
 namespace qavit {
 
-enum class DType : uint8_t { kF32, kBF16, kF16, kU8, kI32 };
+enum class DType : uint8_t { kF32, kBF16, kF16, kU8, kI32, kInt8 };
 
 constexpr size_t dtype_size(DType dtype) {
   switch (dtype) {
@@ -18,6 +19,7 @@ constexpr size_t dtype_size(DType dtype) {
     case DType::kF16:
       return 2;
     case DType::kU8:
+    case DType::kInt8:
       return 1;
   }
   return 0;

@@ -37,10 +37,10 @@ struct LayerNormParams {
 };
 
 // y = residual + alpha * activation(x W^T + bias). With groups > 1, W is block-diagonal: column block g of x meets
-// W[g].
+// W[g]. A weight in int8 meets rows of x (column blocks of rows, with groups) that are quantised for it: see int8.h.
 struct LinearParams {
   View x;                          // [B, rows, groups * in]
-  const Weight* weight = nullptr;  // matrix [groups, out, in]
+  const Weight* weight = nullptr;  // matrix [groups, out, in] in x's dtype or int8
   const Weight* bias = nullptr;    // vector [groups * out] or null
   Activation activation = Activation::kNone;
   float alpha = 1.0f;
@@ -81,9 +81,9 @@ struct QuestionAttentionParams {
 // one projection.
 struct GatedProjectionParams {
   View x;                               // [B, rows, C]
-  const Weight* weight = nullptr;       // matrix [1, C, C]: P, or the fold
+  const Weight* weight = nullptr;       // matrix [1, C, C] in x's dtype or int8: P, or the fold
   const Weight* bias = nullptr;         // vector [C] or null
-  const Weight* gate_weight = nullptr;  // matrix [1, C, C]: P_g; null = folded
+  const Weight* gate_weight = nullptr;  // matrix [1, C, C], dtype of weight: P_g; null = folded
   const Weight* gate_bias = nullptr;    // vector [C] or null
   float gate = 0.0f;                    // tanh(beta); ignored when folded
   View residual;                        // [B, rows, C] or absent; may be y itself

@@ -70,6 +70,11 @@ void Rules::dtype(const Weight* weight, const char* name, DType wanted) {
   }
 }
 
+void Rules::product_dtype(const Weight* weight, const char* name, DType x) {
+  if (weight->dtype == x || weight->dtype == DType::kInt8) return;
+  fail(ErrorCode::kDType, std::string(name) + " in " + dtype_name(x) + " or int8", dtype_name(weight->dtype));
+}
+
 void Rules::finite(float value, const char* name) {
   if (!std::isfinite(value)) fail(ErrorCode::kArgument, std::string("a finite ") + name, std::to_string(value));
 }

@@ -29,6 +29,7 @@ class Rules {
   void float_dtype(const View& view, const char* name);                     // f32, bf16 or f16; an absent view passes
   void dtype(const View& view, const char* name, DType wanted);             // an absent view passes
   void dtype(const Weight* weight, const char* name, DType wanted);         // an absent weight passes
+  void product_dtype(const Weight* weight, const char* name, DType x);      // x's, or int8
   void finite(float value, const char* name);
   // i32 [1, 1, count]; an absent view passes.
   void indices(const View& view, const char* name, int64_t count);

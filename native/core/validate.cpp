@@ -1,5 +1,6 @@
 #include "core/validate.h"
 
+#include "core/int8.h"
 #include "core/rules.h"
 #include "core/shape.h"
 #include "core/visit.h"
@@ -42,6 +43,7 @@ void check(const PatchEmbedParams& p, Rules& rules) {
   const int64_t tokens = patches + (p.has_class ? 1 : 0);
   const int64_t width = p.weight->shape[1];
   rules.shape(p.weight, "weight", {1, width, p.patch * p.patch * 3});
+  if (p.weight->dtype == DType::kInt8) rules.fail(ErrorCode::kDType, "weight in f32, bf16 or f16", "int8");
   rules.shape(p.table, "table", {1, tokens, width});
   rules.dtype(p.table, "table", DType::kF32);
   rules.shape(p.out, "out", {p.pixels.batch, tokens, width});
@@ -67,7 +69,7 @@ void check(const LinearParams& p, Rules& rules) {
     rules.shape(p.x, "x", {p.x.batch, p.x.rows, groups * in});
   }
   rules.float_dtype(p.x, "x");
-  rules.dtype(p.weight, "weight", p.x.dtype);
+  rules.product_dtype(p.weight, "weight", p.x.dtype);
   rules.shape(p.bias, "bias", {1, 1, groups * out});
   rules.finite(p.alpha, "alpha");
   const Shape result = {p.x.batch, p.x.rows, groups * out};
@@ -125,10 +127,10 @@ void check(const GatedProjectionParams& p, Rules& rules) {
   const int64_t width = p.x.cols;
   rules.float_dtype(p.x, "x");
   rules.shape(p.weight, "weight", {1, width, width});
-  rules.dtype(p.weight, "weight", p.x.dtype);
+  rules.product_dtype(p.weight, "weight", p.x.dtype);
   rules.shape(p.bias, "bias", {1, 1, width});
   rules.shape(p.gate_weight, "gate_weight", {1, width, width});
-  rules.dtype(p.gate_weight, "gate_weight", p.x.dtype);
+  rules.dtype(p.gate_weight, "gate_weight", p.weight->dtype);
   rules.shape(p.gate_bias, "gate_bias", {1, 1, width});
   if (p.gate_weight == nullptr && p.gate_bias != nullptr) {
     rules.fail(ErrorCode::kArgument, "gate_weight beside gate_bias", "gate_bias alone");
@@ -190,7 +192,12 @@ Status validate(const WeightSource& source, const std::string& where) {
     rules.fail(ErrorCode::kShape, "the shape [1, rows, cols] of a table", to_string(source.shape));
   }
   if (!is_float(source.dtype)) rules.fail(ErrorCode::kDType, "f32, bf16 or f16", dtype_name(source.dtype));
-  if (!is_float(source.compute_dtype)) {
+  if (source.compute_dtype == DType::kInt8 && source.role == WeightRole::kMatrix) {
+    if (cols > kMaxInt8Columns) {
+      rules.fail(ErrorCode::kUnsupported, "at most " + std::to_string(kMaxInt8Columns) + " columns in int8",
+                 to_string(source.shape));
+    }
+  } else if (!is_float(source.compute_dtype)) {
     rules.fail(ErrorCode::kDType, "f32, bf16 or f16 to compute in", dtype_name(source.compute_dtype));
   }
   return rules.status();

@@ -12,7 +12,8 @@
 namespace qavit {
 
 enum class WeightRole : uint8_t {
-  kMatrix,  // [groups, out, in]: the W of y = x W^T, packed; dtype f32, bf16 or (GPUs, reference) f16
+  kMatrix,  // [groups, out, in]: the W of y = x W^T, packed; dtype f32, bf16, (GPUs, reference) f16 or (CPU,
+            // reference) int8
   kVector,  // [n]: bias, layer-norm gain, ...; always f32
   kTable,   // [rows, cols]: read by row (position table f32, embedding table like a matrix)
 };
@@ -37,7 +38,8 @@ struct WeightSource {
   DType dtype = DType::kF32;  // f32, bf16 or f16
   std::array<int64_t, 3> shape{};
   WeightRole role = WeightRole::kVector;
-  DType compute_dtype = DType::kF32;  // what kMatrix and kTable are kept in; rounded once, to nearest even
+  // What kMatrix and kTable are kept in, rounded once, to nearest even. kMatrix alone may be int8: see int8.h.
+  DType compute_dtype = DType::kF32;
 };
 
 // Element i of a source, which may lie at any address.

@@ -36,9 +36,9 @@ class CpuBackend final : public Backend {
     info.isa = isa_name(isa_);
     info.threads = context_.pool.size();
     if (context_.kernels.bf16_attention) {
-      info.dtypes = {DType::kBF16, DType::kF32};
+      info.dtypes = {DType::kBF16, DType::kF32, DType::kInt8};
     } else {
-      info.dtypes = {DType::kF32, DType::kBF16};
+      info.dtypes = {DType::kF32, DType::kBF16, DType::kInt8};
     }
     return info;
   }

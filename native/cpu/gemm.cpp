@@ -40,7 +40,7 @@ class Product {
 
   Status run(const char* where) {
     const int64_t groups = w_.shape[0];
-    const size_t row_bytes = static_cast<size_t>(w_.units) * sizeof(float);
+    const size_t row_bytes = static_cast<size_t>(w_.row_floats) * sizeof(float);
     const int64_t rows_held = std::max<int64_t>(context_.kernels.rows, static_cast<int64_t>(kRoundBytes / row_bytes));
     const int64_t rows_a_round = ceil_div(g_.rows, ceil_div(g_.rows, rows_held));
     const int64_t groups_a_round = std::clamp<int64_t>(rows_held / g_.rows, 1, groups);
@@ -58,7 +58,7 @@ class Product {
 
  private:
   float* packed_group(const Round& round, int64_t group) const {
-    return context_.tiles.floats() + (group - round.group) * round.tiling.rows * w_.units;
+    return context_.tiles.floats() + (group - round.group) * round.tiling.rows * w_.row_floats;
   }
 
   template <typename F>
@@ -89,7 +89,7 @@ class Product {
   void pack(const Round& round, int64_t task) {
     const int64_t tile = task % round.tiling.tiles, group = round.group + task / round.tiling.tiles;
     const int64_t begin = round.tiling.begin(tile);
-    float* out = packed_group(round, group) + begin * w_.units;
+    float* out = packed_group(round, group) + begin * w_.row_floats;
     if (g_.patches.pixels.data != nullptr) {
       PatchTile t = g_.patches;
       t.first = round.first + begin;
@@ -112,6 +112,7 @@ class Product {
     b.gate_panels = g_.gate_weight != nullptr ? g_.gate_weight->group(group) : nullptr;
     b.panel_bytes = w_.panel_bytes;
     b.units = w_.units;
+    b.row_floats = w_.row_floats;
     b.columns = w_.shape[1];
     b.column_offset = group * w_.shape[1];
     b.dtype = w_.dtype;

@@ -52,6 +52,8 @@ std::vector<Isa> detect() {
       bit(extended.ebx, 16) && bit(extended.ebx, 17) && bit(extended.ebx, 30) && bit(extended.ebx, 31);  // F DQ BW VL
   if (!zmm || !avx512) return found;
   found.push_back(Isa::kAvx512);
+  if (!bit(extended.ecx, 11)) return found;  // AVX512_VNNI, which every processor with AVX512_BF16 has
+  found.push_back(Isa::kAvx512Vnni);
   if (bit(cpuid(7, 1).eax, 5)) found.push_back(Isa::kAvx512Bf16);
   return found;
 }
@@ -75,6 +77,8 @@ const char* isa_name(Isa isa) {
       return "avx2";
     case Isa::kAvx512:
       return "avx512";
+    case Isa::kAvx512Vnni:
+      return "avx512vnni";
     case Isa::kAvx512Bf16:
       return "avx512bf16";
   }
@@ -90,6 +94,7 @@ const KernelTable& kernels_of(Isa isa) {
 #if QAVIT_CPU_X86
   if (isa == Isa::kAvx2) return avx2_kernels();
   if (isa == Isa::kAvx512) return avx512_kernels();
+  if (isa == Isa::kAvx512Vnni) return avx512vnni_kernels();
   if (isa == Isa::kAvx512Bf16) return avx512bf16_kernels();
 #endif
   static_cast<void>(isa);

@@ -9,7 +9,7 @@
 
 namespace qavit::cpu {
 
-enum class Isa : uint8_t { kGeneric, kAvx2, kAvx512, kAvx512Bf16 };
+enum class Isa : uint8_t { kGeneric, kAvx2, kAvx512, kAvx512Vnni, kAvx512Bf16 };
 
 const char* isa_name(Isa isa);
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/dtype.h"
+#include "core/int8.h"
 #include "cpu/kernel_tables.h"
 #include "cpu/kernels.h"
 #include "cpu/simd/target.h"

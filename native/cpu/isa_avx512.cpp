@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/dtype.h"
+#include "core/int8.h"
 #include "cpu/kernel_tables.h"
 #include "cpu/kernels.h"
 #include "cpu/simd/target.h"
@@ -20,6 +21,7 @@
 QAVIT_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
 #define QAVIT_SIMD "cpu/simd/simd_avx512.h"
 #define QAVIT_BF16_PAIRS 0
+#define QAVIT_VNNI 0
 
 namespace qavit::cpu {
 namespace {

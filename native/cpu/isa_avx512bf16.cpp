@@ -1,10 +1,12 @@
-// The kernels compiled for AVX-512 with vdpbf16ps. See simd/target.h for why this file looks the way it does.
+// The kernels compiled for AVX-512 with vdpbf16ps and vpdpbusd. See simd/target.h for why this file looks the way it
+// does.
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <utility>
 
 #include "core/dtype.h"
+#include "core/int8.h"
 #include "cpu/kernel_tables.h"
 #include "cpu/kernels.h"
 #include "cpu/simd/target.h"
@@ -17,9 +19,10 @@
 #endif
 #include <immintrin.h>
 
-QAVIT_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,f16c")
+QAVIT_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2,fma,f16c")
 #define QAVIT_SIMD "cpu/simd/simd_avx512.h"
 #define QAVIT_BF16_PAIRS 1
+#define QAVIT_VNNI 1
 
 namespace qavit::cpu {
 namespace {

@@ -10,6 +10,7 @@ const KernelTable& generic_kernels();
 #if QAVIT_CPU_X86
 const KernelTable& avx2_kernels();
 const KernelTable& avx512_kernels();
+const KernelTable& avx512vnni_kernels();
 const KernelTable& avx512bf16_kernels();
 #endif
 

@@ -6,6 +6,10 @@
 // in 32 bits. A *panel* is a run of table.columns output columns, packed [units][columns] so that the micro-kernel
 // reads it straight through; the last one is padded with zeros. A *tile* is up to table.rows rows of the other operand,
 // packed [units][rows of the tile].
+//
+// In int8 (core/int8.h) a unit is four elements. A panel holds four bytes a unit and column, then [columns] f32 scales
+// and [columns] i32 sums of the bytes. A tile holds levels a + zero in [0, 255], as wide as the multiplier takes them:
+// table.int8_row_words 32-bit words a unit and row; then [rows] f32 scales and [rows] i32 zeros.
 #pragma once
 
 #include <cstddef>
@@ -55,7 +59,7 @@ struct Tiling {
 struct WeightPanel {
   const void* source = nullptr;  // row `first`
   DType source_dtype = DType::kF32;
-  DType dtype = DType::kF32;  // of the product: f32 or bf16
+  DType dtype = DType::kF32;  // of the product: f32 or bf16 (int8: int8_weight.h)
   int64_t in = 0;
   int valid = 0;
   void* out = nullptr;
@@ -87,7 +91,7 @@ struct PatchTile {
 // y = residual + alpha * activation(x W^T + bias) for tiles [tile_begin, tile_end) and panels [panel_begin, panel_end)
 // of one group. With gate_weight: the bracket is x W^T + bias + gate * (x Wg^T + gate_bias).
 struct GemmBlock {
-  const float* tiles = nullptr;  // packed tile t begins at tiles + tiling.begin(t) * units
+  const float* tiles = nullptr;  // packed tile t begins at tiles + tiling.begin(t) * row_floats
   Tiling tiling;
   int64_t tile_begin = 0;
   int64_t tile_end = 0;
@@ -98,6 +102,7 @@ struct GemmBlock {
   int64_t panel_begin = 0;
   int64_t panel_end = 0;
   int64_t units = 0;
+  int64_t row_floats = 0;            // a row takes in its tile
   int64_t columns = 0;               // of the group; the last panel may reach past it
   int64_t column_offset = 0;         // of the group in y, residual and bias
   DType dtype = DType::kF32;         // of the product
@@ -155,6 +160,7 @@ struct KernelTable {
   int bf16_per_unit = 1;        // bf16 elements in a unit
   size_t bf16_unit_bytes = 2;   // of one packed column
   bool bf16_attention = false;  // attention multiplies bf16; otherwise it widens to f32
+  int int8_row_words = 1;       // 1: bytes; 2: 16 bits, a weight's bytes in the order 0, 2, 1, 3; 4: 32 bits
 
   void (*pack_weight)(const WeightPanel&) = nullptr;
   void (*pack_rows)(const RowTile&) = nullptr;

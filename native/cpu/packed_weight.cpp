@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <new>
 
+#include "cpu/int8_weight.h"
+
 namespace qavit::cpu {
 
 namespace {
@@ -10,9 +12,11 @@ namespace {
 Status pack_matrix(Context& context, const WeightSource& source, PackedWeight* w) {
   const KernelTable& kernels = context.kernels;
   const auto [groups, out, in] = source.shape;
-  w->units = units_of(kernels, w->dtype, in);
+  const bool bf16 = w->dtype == DType::kBF16;
+  w->units = bf16 ? (in + kernels.bf16_per_unit - 1) / kernels.bf16_per_unit : in;
+  w->row_floats = w->units;
   w->panels = (out + kernels.columns - 1) / kernels.columns;
-  w->panel_bytes = static_cast<size_t>(w->units * kernels.columns) * unit_bytes(kernels, w->dtype);
+  w->panel_bytes = static_cast<size_t>(w->units * kernels.columns) * (bf16 ? kernels.bf16_unit_bytes : sizeof(float));
   w->bytes = static_cast<size_t>(groups * w->panels) * w->panel_bytes;
   QAVIT_RETURN_IF_ERROR(w->memory.reserve(w->bytes, "a weight"));
   const size_t source_row = static_cast<size_t>(in) * dtype_size(source.dtype);
@@ -58,18 +62,9 @@ Status copy_table(Context& context, const WeightSource& source, PackedWeight* w)
 
 }  // namespace
 
-int64_t units_of(const KernelTable& kernels, DType dtype, int64_t in) {
-  return dtype == DType::kBF16 ? (in + kernels.bf16_per_unit - 1) / kernels.bf16_per_unit : in;
-}
-
-size_t unit_bytes(const KernelTable& kernels, DType dtype) {
-  return dtype == DType::kBF16 ? kernels.bf16_unit_bytes : sizeof(float);
-}
-
 Status upload_weight(Context& context, const WeightSource& source, std::shared_ptr<Weight>* weight) {
-  if (source.role != WeightRole::kVector && source.compute_dtype != DType::kF32 &&
-      source.compute_dtype != DType::kBF16) {
-    return expected(ErrorCode::kDType, "f32 or bf16", "a weight on the CPU", dtype_name(source.compute_dtype));
+  if (source.role != WeightRole::kVector && source.compute_dtype == DType::kF16) {
+    return expected(ErrorCode::kDType, "f32, bf16 or int8", "a weight on the CPU", dtype_name(source.compute_dtype));
   }
   std::shared_ptr<PackedWeight> w(new (std::nothrow) PackedWeight);
   if (w == nullptr) return expected(ErrorCode::kOutOfMemory, "memory", "a weight", "none");
@@ -78,7 +73,8 @@ Status upload_weight(Context& context, const WeightSource& source, std::shared_p
   w->shape = source.shape;
   switch (source.role) {
     case WeightRole::kMatrix:
-      QAVIT_RETURN_IF_ERROR(pack_matrix(context, source, w.get()));
+      QAVIT_RETURN_IF_ERROR(w->dtype == DType::kInt8 ? pack_int8_matrix(context, source, w.get())
+                                                     : pack_matrix(context, source, w.get()));
       break;
     case WeightRole::kVector:
       QAVIT_RETURN_IF_ERROR(copy_vector(source, context.kernels.columns, w.get()));

@@ -1,6 +1,7 @@
 // PackedWeight: a parameter in the form the kernels read, and the upload that makes it.
 //
-//   kMatrix  panels [groups][panels][units][columns], see kernels.h; the last panel of a group is padded with zeros
+//   kMatrix  panels [groups][panels][units][columns], see kernels.h; the last panel of a group is padded with zeros. In
+//            int8 a panel ends in its columns' scales and sums
 //   kVector  f32, followed by zeros to a whole panel, so that kernels load whole vectors
 //   kTable   rows as they are, f32 or bf16
 #pragma once
@@ -15,6 +16,7 @@ namespace qavit::cpu {
 struct PackedWeight : Weight {
   AlignedMemory memory;
   int64_t units = 0;       // kMatrix: of one column
+  int64_t row_floats = 0;  // kMatrix: a row of the other operand takes in its tile
   int64_t panels = 0;      // kMatrix: of one group
   size_t panel_bytes = 0;  // kMatrix
 
@@ -30,10 +32,6 @@ inline const PackedWeight& packed(const Weight* weight) { return *static_cast<co
 inline const float* vector_of(const Weight* weight) {
   return weight == nullptr ? nullptr : packed(weight).memory.floats();
 }
-
-// Units of one column of a matrix product over `in` elements, and their size in a panel.
-int64_t units_of(const KernelTable& kernels, DType dtype, int64_t in);
-size_t unit_bytes(const KernelTable& kernels, DType dtype);
 
 Status upload_weight(Context& context, const WeightSource& source, std::shared_ptr<Weight>* weight);
 

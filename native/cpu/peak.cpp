@@ -26,9 +26,14 @@ double seconds_of(ThreadPool& pool, const KernelTable& kernels, DType dtype, int
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+// Elements of the inner dimension that one round of multiply_registers takes.
+int elements_of(const KernelTable& kernels, DType dtype) {
+  if (dtype == DType::kInt8) return 4 / kernels.int8_row_words;
+  return dtype == DType::kBF16 ? kernels.bf16_per_unit : 1;
+}
+
 double best_of_slices(ThreadPool& pool, const KernelTable& kernels, DType dtype) {
-  const int per_unit = dtype == DType::kBF16 ? kernels.bf16_per_unit : 1;
-  const double operations = 2.0 * kernels.rows * kernels.columns * per_unit * pool.size();  // of one round
+  const double operations = 2.0 * kernels.rows * kernels.columns * elements_of(kernels, dtype) * pool.size();
   constexpr int64_t kTrial = 20'000;
   const double trial = std::max(seconds_of(pool, kernels, dtype, kTrial), 1e-6);
   const auto rounds = static_cast<int64_t>(kTrial * kSliceSeconds / trial) + 1;

@@ -9,8 +9,8 @@
 namespace qavit::cpu {
 
 // 10^9 floating-point operations a second that `threads` threads reach together in registers, with the multiplication
-// that matrix products of `dtype` (f32, bf16) use on instruction set `isa`. Takes about half a second: the best of
-// many slices, since other processes can only slow it down.
+// that matrix products of `dtype` (f32, bf16, int8) use on instruction set `isa`. Takes about half a second: the best
+// of many slices, since other processes can only slow it down.
 Status measure_peak(const std::string& isa, DType dtype, int threads, double* gflops);
 
 }  // namespace qavit::cpu

@@ -19,6 +19,8 @@ inline double load(const View& view, int64_t b, int64_t r, int64_t c) {
       return view.row<const uint8_t>(b, r)[c];
     case DType::kI32:
       return view.row<const int32_t>(b, r)[c];
+    case DType::kInt8:
+      break;  // of matrices only
   }
   return 0;
 }
@@ -41,10 +43,11 @@ inline void store(const View& view, int64_t b, int64_t r, int64_t c, double valu
   }
 }
 
-// A weight as the reference keeps it: dense row-major f32, already rounded to the compute dtype.
+// A weight as the reference keeps it: dense row-major f32, already rounded to the compute dtype; in int8 the integers.
 class DenseWeight : public Weight {
  public:
   std::vector<float> values;
+  std::vector<float> scales;  // int8: of each [group, out]
 
   const float* row(int64_t group, int64_t r) const { return values.data() + (group * shape[1] + r) * shape[2]; }
 };

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/host_buffer.h"
+#include "core/int8.h"
 #include "core/shape.h"
 #include "reference/elements.h"
 #include "reference/operations.h"
@@ -15,6 +16,14 @@ float rounded_to(DType dtype, float value) {
   if (dtype == DType::kBF16) return bf16_to_f32(f32_to_bf16(value));
   if (dtype == DType::kF16) return f16_to_f32(f32_to_f16(value));
   return value;
+}
+
+void quantize(const WeightSource& source, DenseWeight* weight) {
+  const auto [groups, out, in] = source.shape;
+  for (int64_t channel = 0; channel < groups * out; ++channel) {
+    const auto append = [&](int64_t, int8_t level) { weight->values.push_back(level); };
+    weight->scales.push_back(quantize_channel(source, channel * in, in, append).scale);
+  }
 }
 
 struct Run {
@@ -31,7 +40,7 @@ struct Run {
 class ReferenceBackend : public Backend {
  public:
   DeviceInfo info() const override {
-    return {"reference", "reference", "", 1, {DType::kF32, DType::kBF16, DType::kF16}};
+    return {"reference", "reference", "", 1, {DType::kF32, DType::kBF16, DType::kF16, DType::kInt8}};
   }
 
   Status upload(const WeightSource& source, std::shared_ptr<Weight>* weight) override {
@@ -40,13 +49,15 @@ class ReferenceBackend : public Backend {
     auto made = std::make_shared<DenseWeight>();
     const int64_t elements = checked_elements(source.shape, DType::kF32).value_or(0);
     made->values.reserve(static_cast<size_t>(elements));
-    for (int64_t i = 0; i < elements; ++i) {
-      made->values.push_back(rounded_to(dtype, read_element(source, i)));
+    if (dtype == DType::kInt8) {
+      quantize(source, made.get());
+    } else {
+      for (int64_t i = 0; i < elements; ++i) made->values.push_back(rounded_to(dtype, read_element(source, i)));
     }
     made->role = source.role;
     made->dtype = dtype;
     made->shape = source.shape;
-    made->bytes = made->values.size() * sizeof(float);
+    made->bytes = (made->values.size() + made->scales.size()) * sizeof(float);
     *weight = std::move(made);
     return Status();
   }

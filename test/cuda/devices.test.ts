@@ -52,6 +52,20 @@ describe('CUDA: devices', () => {
     expectThrow(() => new addon.Device({ kind: 'cpu', ordinal: 0 }), 'ERR_ARGUMENT', /"ordinal"/);
   });
 
+  it('do not compute in int8, and say what they do compute in', async () => {
+    const message = /^Expected one of bf16, f16, f32 for .* but received "?int8"?/;
+    await expectRejection(
+      QAViT.load(writeRandomModel(at('model')), { device: 'cuda', dtype: 'int8' }),
+      'ERR_DTYPE',
+      message,
+    );
+    const device = openCuda();
+    const source = new Float32Array(4);
+    const item = { source, dtype: 'f32', shape: [1, 2, 2], role: 'matrix', computeDtype: 'int8' } as const;
+    await expectRejection(device.upload([{ ...item, shape: [1, 2, 2] }]), 'ERR_DTYPE', message);
+    await device.close();
+  });
+
   it("are what QAViT.load opens for 'cuda' and 'auto', and says so", async () => {
     const folders = writeRandomModel(at('model'));
     for (const device of ['cuda', 'cuda:0', 'auto'] as const) {

@@ -15,7 +15,9 @@ const addon = loadAddon();
 function dtypes({ op, result: { shape } }: CaseOperation): RunOptions[] {
   if (op === 'question_attention') return [{ input: 'f32' }, { input: 'bf16', output: 'f32' }];
   const large = shape[0] * shape[1] * shape[2] > 50_000;
-  return large ? [{ input: 'bf16' }] : [{ input: 'f32' }, { input: 'bf16' }];
+  const plain: RunOptions[] = large ? [{ input: 'bf16' }] : [{ input: 'f32' }, { input: 'bf16' }];
+  const quantizes = op === 'linear' || op === 'gated_projection';
+  return quantizes ? [...plain, { input: 'bf16', weights: 'int8' }] : plain;
 }
 
 const bitsOf = (values: Float32Array): Buffer => Buffer.from(values.buffer, values.byteOffset, values.byteLength);

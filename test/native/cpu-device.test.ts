@@ -29,7 +29,8 @@ describe('native: CPU devices', () => {
     expect([kind, isa]).to.deep.equal(['cpu', addon.cpuIsas()[0]]);
     expect(name).to.not.equal('');
     expect(threads).to.be.within(1, availableParallelism());
-    expect(dtypes).to.deep.equal(isa === 'avx512bf16' ? ['bf16', 'f32'] : ['f32', 'bf16']);
+    // int8 comes last: 'auto' takes the first.
+    expect(dtypes).to.deep.equal(isa === 'avx512bf16' ? ['bf16', 'f32', 'int8'] : ['f32', 'bf16', 'int8']);
     await device.close();
   });
 

@@ -18,17 +18,27 @@ const bf16Tolerance = 6e-3;
 /** Combinations of dtypes that an operation takes. Large cases, which are here for their tiling, take two. */
 function variants({ op, views, result }: CaseOperation): RunOptions[] {
   if (op === 'question_attention') return [{ input: 'f32' }, { input: 'bf16', output: 'f32' }];
+  const quantizes = op === 'linear' || op === 'gated_projection';
   const [batch, rows, columns] = result.shape;
-  if (batch * rows * columns > 50_000) return [{ input: 'f32' }, { input: 'bf16' }];
+  if (batch * rows * columns > 50_000) {
+    return [{ input: 'f32' }, { input: 'bf16' }, ...(quantizes ? [{ input: 'bf16', weights: 'int8' } as const] : [])];
+  }
   const plain: RunOptions[] = [
     { input: 'f32' },
     { input: 'f32', output: 'bf16' },
     { input: 'bf16' },
     { input: 'bf16', output: 'f32' },
   ];
-  if (!views.residual) return plain;
+  const quantized: RunOptions[] = [
+    { input: 'f32', weights: 'int8' },
+    { input: 'bf16', weights: 'int8' },
+    { input: 'bf16', weights: 'int8', output: 'f32' },
+  ];
+  const dense = quantizes ? [...plain, ...quantized] : plain;
+  if (!views.residual) return dense;
   return [
-    ...plain,
+    ...dense,
+    ...(quantizes ? [{ input: 'bf16', weights: 'int8', output: 'f32', inPlace: true } as const] : []),
     { input: 'f32', inPlace: true },
     { input: 'bf16', inPlace: true },
     { input: 'bf16', output: 'f32', inPlace: true },
@@ -42,8 +52,8 @@ describe('native: CPU backend', () => {
 
   const wanted = new Map<string, Promise<Float32Array>>();
   /** The reference's result, not rounded to bf16, computed once for all code paths. */
-  function expected(name: string, operation: CaseOperation, { input, output, residual, inPlace }: RunOptions) {
-    const options: RunOptions = { input, output: 'f32', residual: residual ?? (inPlace ? output : undefined) ?? input };
+  function expected(name: string, operation: CaseOperation, { input, weights, output, residual }: RunOptions) {
+    const options: RunOptions = { input, weights, output: 'f32', residual: residual ?? output ?? input };
     const key = `${name} ${JSON.stringify(options)}`;
     let result = wanted.get(key);
     if (!result) wanted.set(key, (result = runOperation(reference, operation, options)));
@@ -60,7 +70,9 @@ describe('native: CPU backend', () => {
 
       async function hold(name: string, operation: CaseOperation, options: RunOptions): Promise<void> {
         const actual = await runOperation(device, operation, options);
-        const exact = options.input === 'f32' && (options.output ?? 'f32') === 'f32';
+        // Integers are exact whatever the activations' dtype.
+        const exact =
+          (options.output ?? options.input) === 'f32' && (options.input === 'f32' || options.weights === 'int8');
         const error = relativeError(actual, await expected(name, operation, options));
         expect(error, JSON.stringify(options)).to.be.at.most(exact ? f32Tolerance : bf16Tolerance);
       }
@@ -74,6 +86,7 @@ describe('native: CPU backend', () => {
       for (const { name, operation } of extremeOperations()) {
         it(name, async () => {
           for (const input of ['f32', 'bf16'] as const) await hold(name, operation, { input, output: 'f32' });
+          if (operation.op === 'linear') await hold(name, operation, { input: 'f32', weights: 'int8' });
         });
       }
     });

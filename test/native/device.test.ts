@@ -40,7 +40,7 @@ describe('native: devices', () => {
       name: 'reference',
       isa: '',
       threads: 1,
-      dtypes: ['f32', 'bf16', 'f16'],
+      dtypes: ['f32', 'bf16', 'f16', 'int8'],
     });
     expect(Object.isFrozen(device.info)).to.equal(true);
     await device.close();

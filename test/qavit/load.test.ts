@@ -89,7 +89,7 @@ describe('QAViT.load', () => {
     await refuse({ pading: 'mask' }, /did you mean padding\?/);
     await refuse({ quux: 1 }, /one of device, dtype, .* for an option of QAViT\.load but received "quux"$/);
     await refuse({ device: 'gpu' }, /auto, cpu, cuda or cuda:N for option device/);
-    await refuse({ dtype: 'int8' }, /one of auto, f32, bf16, f16 for option dtype/);
+    await refuse({ dtype: 'int4' }, /one of auto, f32, bf16, f16, int8 for option dtype/);
     await refuse({ padding: 'zero' }, /one of mask, attend/);
     for (const threads of [0, 257, 1.5, '2', NaN])
       await refuse({ threads }, /integer from 1 to 256 for option threads/);

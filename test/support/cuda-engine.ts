@@ -5,6 +5,7 @@ import type { ComputeDType } from '../../lib/graph';
 import type { Output } from '../../lib/models/plans';
 import { Engine } from '../../lib/qavit/engine';
 import { openVision } from '../../lib/qavit/open-vision';
+import { choosePrecision } from '../../lib/qavit/precision';
 import { QuestionBlocks } from '../../lib/qavit/question-blocks';
 import type { ModelFolders } from '../../lib';
 
@@ -14,7 +15,7 @@ export interface OpenEngine extends Disposable {
 
 export async function openEngine(folders: ModelFolders, device: Device, dtype: ComputeDType): Promise<OpenEngine> {
   const vision = await openVision(folders, {});
-  return { engine: new Engine(device, vision.model, dtype), [Symbol.dispose]: () => vision.close() };
+  return { engine: new Engine(device, vision.model, choosePrecision(device, dtype)), [Symbol.dispose]: () => vision.close() };
 }
 
 const never = new AbortController().signal;

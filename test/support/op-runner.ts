@@ -3,11 +3,11 @@
  * every gap; the result is written into a block of NaN, so that an element left out, or written outside the view, is seen.
  */
 import { expect } from 'chai';
-import type { Device, HostArray, ViewDescription, Weight } from '../../lib/binding/native';
+import type { Device, HostArray, MatrixDType, ViewDescription, Weight } from '../../lib/binding/native';
 import type { CaseOp, CaseTable, Layout } from '../cases';
 import { fromBf16, toBf16 } from './bf16';
 import { fromF16, toF16 } from './f16';
-import { operationOf, type CaseOperation, type CaseView } from './case-operands';
+import { operationOf, type CaseOperation, type CaseView, type CaseWeight } from './case-operands';
 import { PlanWriter, type Shape } from './plan-writer';
 
 export type FloatDType = 'f32' | 'bf16' | 'f16';
@@ -15,6 +15,8 @@ export type FloatDType = 'f32' | 'bf16' | 'f16';
 export interface RunOptions {
   /** Of activations and of the weights they meet. Default f32. */
   input?: FloatDType;
+  /** What matrices are kept in. Default: `input`. */
+  weights?: 'int8';
   /** Default: `input`. */
   output?: FloatDType;
   /** Default: `output`. */
@@ -62,14 +64,23 @@ function decode(values: HostArray, dtype: FloatDType): Float32Array {
   return dtype === 'bf16' ? fromBf16(values) : fromF16(values);
 }
 
-function upload(device: Device, { weights }: CaseOperation, dtype: FloatDType): Promise<Weight[]> {
+function upload(
+  device: Device,
+  { weights }: CaseOperation,
+  dtype: FloatDType,
+  matrices: MatrixDType,
+): Promise<Weight[]> {
+  const computeDtype = ({ role, alwaysF32 }: CaseWeight): MatrixDType => {
+    if (alwaysF32) return 'f32';
+    return role === 'matrix' ? matrices : dtype;
+  };
   return device.upload(
-    Object.values(weights).map(({ shape, role, data, alwaysF32 }) => ({
-      source: data,
+    Object.values(weights).map((weight) => ({
+      source: weight.data,
       dtype: 'f32',
-      shape,
-      role,
-      computeDtype: alwaysF32 ? 'f32' : dtype,
+      shape: weight.shape,
+      role: weight.role,
+      computeDtype: computeDtype(weight),
     })),
   );
 }
@@ -107,7 +118,7 @@ export async function prepareOperation(
   plan.op(operation.op, views, Object.fromEntries(names.map((name, i) => [name, i])), operation.attributes);
   plan.op('copy', { x: space, y: plan.output([1, 1, total], output) });
 
-  const compiled = device.compile(plan.describe(), await upload(device, operation, input));
+  const compiled = device.compile(plan.describe(), await upload(device, operation, input, options.weights ?? input));
   return async () => {
     const [block] = (await device.run(compiled, inputs)) as HostArray[];
     return gather(decode(block!, output), result.shape, layout);

@@ -13,7 +13,7 @@ export interface Operand {
 export interface Parameter {
   shape: Shape;
   role?: WeightRole;
-  dtype?: 'f32' | 'bf16';
+  dtype?: 'f32' | 'bf16' | 'int8';
 }
 
 /** One operation as its rules see it. */
@@ -57,6 +57,12 @@ export const operations: { good: Operation; rules: Rule[] }[] = [
         'Expected weight [1, 12, 48]',
       ],
       ['two groups', { weights: { weight: { shape: [2, C, 48] } } }, 'ERR_SHAPE', 'Expected weight [1, 12, 48]'],
+      [
+        'weight in int8',
+        { weights: { weight: { shape: [1, C, 48], dtype: 'int8' } } },
+        'ERR_DTYPE',
+        'Expected weight in f32, bf16 or f16',
+      ],
       ['weight missing', { weights: { weight: undefined } }, 'ERR_ARGUMENT', 'Expected weight'],
       [
         'table too short',
@@ -128,7 +134,7 @@ export const operations: { good: Operation; rules: Rule[] }[] = [
         'another compute dtype',
         { weights: { weight: { shape: [2, 4, 6], dtype: 'bf16' } } },
         'ERR_DTYPE',
-        'Expected weight in f32',
+        'Expected weight in f32 or int8',
       ],
       [
         'a table as weight',
@@ -322,7 +328,19 @@ export const operations: { good: Operation; rules: Rule[] }[] = [
         'a weight in bf16',
         { weights: { weight: { shape: [1, C, C], dtype: 'bf16' } } },
         'ERR_DTYPE',
-        'Expected weight in f32',
+        'Expected weight in f32 or int8',
+      ],
+      [
+        'a gate_weight in f32 beside a weight in int8',
+        { weights: { weight: { shape: [1, C, C], dtype: 'int8' } } },
+        'ERR_DTYPE',
+        'Expected gate_weight in int8',
+      ],
+      [
+        'a gate_weight in int8 beside a weight in f32',
+        { weights: { gate_weight: { shape: [1, C, C], dtype: 'int8' } } },
+        'ERR_DTYPE',
+        'Expected gate_weight in f32',
       ],
       [
         'a bias of another width',

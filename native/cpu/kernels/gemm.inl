@@ -1,4 +1,5 @@
-// y = residual + alpha * activation(x W^T + bias), for packed x (tiles) and packed W (panels).
+// y = residual + alpha * activation(x W^T + bias), for packed x (tiles) and packed W (panels). The product in int8 is
+// in int8.inl; finishing a tile is the same for all.
 //
 // The micro-kernel keeps a tile of kTileRows x kColumns sums in registers and walks the inner dimension once: per unit
 // two column vectors are loaded, one element of each row is broadcast, and each broadcast feeds two multiply-adds. Sums
@@ -145,7 +146,15 @@ QAVIT_INLINE FinishTile finish_of(Activation activation) {
   return finish_tile<Activation::kNone>;
 }
 
+// sums[rows][kColumns] = tile * panel in f32 or bf16.
 template <typename Product>
+struct FloatMultiply {
+  static QAVIT_INLINE void tile(const GemmBlock& g, int height, const float* tile, const char* panel, float* sums) {
+    TileKernels<Product, Heights>::kByHeight[height - 1](g.units, tile, panel, sums);
+  }
+};
+
+template <typename Multiply>
 QAVIT_INLINE void gemm_block_as(const GemmBlock& g) {
   alignas(64) float sums[kTileRows * kColumns];
   alignas(64) float gated[kTileRows * kColumns];
@@ -156,21 +165,16 @@ QAVIT_INLINE void gemm_block_as(const GemmBlock& g) {
     for (int64_t t = g.tile_begin; t < g.tile_end; ++t) {
       const int64_t row = g.tiling.begin(t);
       const int height = g.tiling.height(t);
-      const MultiplyTile multiply_tile_of = TileKernels<Product, Heights>::kByHeight[height - 1];
-      const float* tile = g.tiles + row * g.units;
+      const float* tile = g.tiles + row * g.row_floats;
       prefetch_tile(g, height, g.first_row + row, column, valid);
-      multiply_tile_of(g.units, tile, g.panels + static_cast<size_t>(panel) * g.panel_bytes, sums);
+      Multiply::tile(g, height, tile, g.panels + static_cast<size_t>(panel) * g.panel_bytes, sums);
       if (g.gate_panels != nullptr) {
-        multiply_tile_of(g.units, tile, g.gate_panels + static_cast<size_t>(panel) * g.panel_bytes, gated);
+        Multiply::tile(g, height, tile, g.gate_panels + static_cast<size_t>(panel) * g.panel_bytes, gated);
         add_gated(g, height, column, gated, sums);
       }
       finish(g, height, g.first_row + row, column, valid, sums);
     }
   }
-}
-
-void gemm_block(const GemmBlock& g) {
-  g.dtype == DType::kBF16 ? gemm_block_as<Bf16Product>(g) : gemm_block_as<F32Product>(g);
 }
 
 template <typename Product>
@@ -192,9 +196,4 @@ QAVIT_NOINLINE float multiply_registers_as(int64_t rounds) {
   F total = zero();
   for (int i = 0; i < kTileRows; ++i) total = add(total, add(c[i][0], c[i][1]));
   return sum(total);
-}
-
-float multiply_registers(DType product, int64_t rounds) {
-  return product == DType::kBF16 ? multiply_registers_as<Bf16Product>(rounds)
-                                 : multiply_registers_as<F32Product>(rounds);
 }

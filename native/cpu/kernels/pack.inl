@@ -11,6 +11,16 @@ QAVIT_INLINE int64_t units_of(int64_t elements) {
   return (elements + Product::kPerUnit - 1) / Product::kPerUnit;
 }
 
+// out[u * stride + i] = unit u of v[i] for i < width and the `units` units that are left, at most kWidth of them.
+QAVIT_INLINE void store_units(const F (&v)[kWidth], int width, int64_t units, float* out, int stride) {
+  if (units >= kWidth) return store_transposed(v, width, out, stride);
+  float last[kWidth * kWidth];
+  store_transposed(v, kWidth, last, kWidth);
+  for (int u = 0; u < units; ++u) {
+    for (int i = 0; i < width; ++i) out[u * stride + i] = last[u * kWidth + i];
+  }
+}
+
 // Dense or strided rows.
 template <typename Source>
 struct PlainRows {
@@ -32,15 +42,7 @@ QAVIT_INLINE void pack_transposed(const Rows& rows, int valid, int width, int64_
     const int64_t element = u * Product::kPerUnit;
     const int n = at_most(elements - element, kChunk);
     for (int i = 0; i < valid; ++i) v[i] = Product::units(rows.chunk(i, element, n, assembled), n);
-    if (units - u >= kWidth) {
-      store_transposed(v, width, out + u * stride, stride);
-    } else {
-      float last[kWidth * kWidth];
-      store_transposed(v, kWidth, last, kWidth);
-      for (int64_t tail = 0; tail < units - u; ++tail) {
-        for (int i = 0; i < width; ++i) out[(u + tail) * stride + i] = last[tail * kWidth + i];
-      }
-    }
+    store_units(v, width, units - u, out + u * stride, stride);
   }
 }
 
@@ -100,10 +102,6 @@ QAVIT_NOINLINE void pack_rows_as(const RowTile& t) {
 template <typename Product>
 QAVIT_INLINE void pack_rows_from(const RowTile& t) {
   t.x.dtype == DType::kBF16 ? pack_rows_as<Product, uint16_t>(t) : pack_rows_as<Product, float>(t);
-}
-
-void pack_rows(const RowTile& t) {
-  t.dtype == DType::kBF16 ? pack_rows_from<Bf16Product>(t) : pack_rows_from<F32Product>(t);
 }
 
 // Patches of an image: `line` consecutive bytes on each of P image rows.

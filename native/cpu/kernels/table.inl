@@ -7,6 +7,8 @@
 #include "cpu/kernels/vector_math.inl"
 #include "cpu/kernels/pack.inl"
 #include "cpu/kernels/gemm.inl"
+#include "cpu/kernels/int8.inl"
+#include "cpu/kernels/by_dtype.inl"
 #include "cpu/kernels/attention.inl"
 #include "cpu/kernels/layer_norm.inl"
 #include "cpu/kernels/convert.inl"
@@ -19,6 +21,7 @@ constexpr KernelTable kTable = {
     .bf16_per_unit = Bf16Product::kPerUnit,
     .bf16_unit_bytes = sizeof(Bf16Product::Element),
     .bf16_attention = Bf16Product::kPerUnit == 2,
+    .int8_row_words = Int8Product::kRowWords,
     .pack_weight = pack_weight,
     .pack_rows = pack_rows,
     .pack_patches = pack_patches,

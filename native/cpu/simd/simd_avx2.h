@@ -115,3 +115,36 @@ QAVIT_INLINE void store_transposed(const F* rows, int n, float* out, int stride)
 }
 
 #include "cpu/simd/products.inl"
+
+using I = __m256i;
+
+QAVIT_INLINE I no_counts() { return _mm256_setzero_si256(); }
+QAVIT_INLINE I load_counts(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+QAVIT_INLINE void store_counts(int32_t* p, I a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a); }
+QAVIT_INLINE I broadcast_count(const void* p) {
+  int32_t word;
+  std::memcpy(&word, p, sizeof word);
+  return _mm256_set1_epi32(word);
+}
+QAVIT_INLINE F to_floats(I a) { return _mm256_cvtepi32_ps(a); }
+QAVIT_INLINE I subtract_product(I c, I a, I b) { return _mm256_sub_epi32(c, _mm256_mullo_epi32(a, b)); }
+QAVIT_INLINE I opaque(I a) {
+  __asm__("" : "+x"(a));
+  return a;
+}
+
+// vpmaddwd: pairs of 16 bits, which is wide enough for levels and bytes; vpmaddubsw would saturate.
+struct Int8Product {
+  static constexpr int kRowWords = 2;
+  static QAVIT_INLINE I row(const float* word) { return broadcast_count(word); }
+  static QAVIT_INLINE I column(const int8_t* unit, int word) {
+    const I bytes = load_counts(unit);
+    return _mm256_srai_epi16(word == 0 ? _mm256_slli_epi16(bytes, 8) : bytes, 8);
+  }
+  static QAVIT_INLINE I madd(I row, I column, I c) { return _mm256_add_epi32(c, _mm256_madd_epi16(row, column)); }
+  static QAVIT_INLINE F pack(const F (&levels)[2]) {
+    const I low = _mm256_cvtps_epi32(levels[0]), high = _mm256_cvtps_epi32(levels[1]);
+    // packus works within halves: 0 2 1 3 in quarters.
+    return _mm256_castsi256_ps(_mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xd8));
+  }
+};

@@ -1,5 +1,6 @@
-// Sixteen floats: AVX-512 F, BW, DQ, VL, and BF16 where QAVIT_BF16_PAIRS is 1. Included inside a target region and an
-// anonymous namespace; see target.h. The three simd/ headers offer the same names, which the kernels are written in:
+// Sixteen floats: AVX-512 F, BW, DQ, VL, BF16 where QAVIT_BF16_PAIRS is 1, VNNI where QAVIT_VNNI is. Included inside a
+// target region and an anonymous namespace; see target.h. The three simd/ headers offer the same names, which the
+// kernels are written in:
 //
 //   F             a vector of kWidth floats                     M        a lane mask
 //   load, store   whole vectors; *_n touch the first n elements only (0 < n <= kWidth) and read the rest as 0
@@ -13,6 +14,11 @@
 //     units       kWidth units (n elements are read) of a row of the source type, as packed into the row operand; exact
 //     or rounded
 //                 to nearest even where the product is bf16
+//   I             kWidth 32-bit counts; subtract_product is c - a * b
+//   Int8Product   the product in int8, see int8.inl and kernels.h
+//     kRowWords   32-bit words that a unit of four elements takes in a packed row
+//     row         a word of the row, for all columns      column   what a word meets in kWidth columns of a unit
+//     madd        c + the products of a word              pack     kWidth words of levels (integers in [0, 255])
 #pragma once
 
 using F = __m512;
@@ -149,3 +155,51 @@ struct Bf16Product {
   }
 };
 #endif
+
+using I = __m512i;
+
+QAVIT_INLINE I no_counts() { return _mm512_setzero_si512(); }
+QAVIT_INLINE I load_counts(const void* p) { return _mm512_loadu_si512(p); }
+QAVIT_INLINE void store_counts(int32_t* p, I a) { _mm512_storeu_si512(p, a); }
+QAVIT_INLINE I broadcast_count(const void* p) {
+  int32_t word;
+  std::memcpy(&word, p, sizeof word);
+  return _mm512_set1_epi32(word);
+}
+QAVIT_INLINE F to_floats(I a) { return _mm512_cvtepi32_ps(a); }
+QAVIT_INLINE I subtract_product(I c, I a, I b) { return _mm512_sub_epi32(c, _mm512_mullo_epi32(a, b)); }
+QAVIT_INLINE I opaque(I a) {
+  __asm__("" : "+v"(a));
+  return a;
+}
+
+struct Int8Product {
+  static QAVIT_INLINE I row(const float* word) { return broadcast_count(word); }
+#if QAVIT_VNNI
+  // vpdpbusd: four unsigned bytes times four signed ones, added to 32 bits.
+  static constexpr int kRowWords = 1;
+  static QAVIT_INLINE I column(const int8_t* unit, int /*word*/) { return load_counts(unit); }
+  static QAVIT_INLINE I madd(I row, I column, I c) { return _mm512_dpbusd_epi32(c, row, column); }
+  static QAVIT_INLINE F pack(const F (&levels)[4]) {
+    __m128i bytes[4];
+    QAVIT_UNROLL
+    for (int i = 0; i < 4; ++i) bytes[i] = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(levels[i]));
+    const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(bytes[0]), bytes[1], 1);
+    const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(bytes[2]), bytes[3], 1);
+    return _mm512_castsi512_ps(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
+  }
+#else
+  // vpmaddwd: pairs of 16 bits, which is wide enough for levels and bytes; vpmaddubsw would saturate.
+  static constexpr int kRowWords = 2;
+  static QAVIT_INLINE I column(const int8_t* unit, int word) {
+    const I bytes = load_counts(unit);
+    return _mm512_srai_epi16(word == 0 ? _mm512_slli_epi16(bytes, 8) : bytes, 8);
+  }
+  static QAVIT_INLINE I madd(I row, I column, I c) { return _mm512_add_epi32(c, _mm512_madd_epi16(row, column)); }
+  static QAVIT_INLINE F pack(const F (&levels)[2]) {
+    const __m256i low = _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(levels[0]));
+    const __m256i high = _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(levels[1]));
+    return _mm512_castsi512_ps(_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
+  }
+#endif
+};

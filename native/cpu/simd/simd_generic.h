@@ -109,9 +109,6 @@ QAVIT_INLINE F max(F a, F b) { return select(less(b, a), a, b); }
 QAVIT_INLINE F min(F a, F b) { return select(less(a, b), a, b); }
 QAVIT_INLINE F abs(F a) { return floats_of(bits_of(a) & 0x7fffffffu); }
 
-// Adding 1.5 * 2^23 leaves the nearest integer in the low bits of the sum; for |a| < 2^22, which is all the kernels ask
-// for.
-QAVIT_INLINE F round(F a) { return sub(add(a, set1(12582912.0f)), set1(12582912.0f)); }
 QAVIT_INLINE F scale_exp2(F p, F n) {
   // n + 256 is positive, so that the halves need no arithmetic shift; 0x4b400000 is the bit pattern of 1.5 * 2^23.
   const U shifted = bits_of(add(n, set1(12582912.0f))) - (0x4b400000u - 256u);
@@ -128,6 +125,9 @@ QAVIT_INLINE F opaque(F a) {
 #endif
   return a;
 }
+// Adding 1.5 * 2^23 leaves the nearest integer in the low bits of the sum; for |a| < 2^22, which is all the kernels ask
+// for. Opaque, lest the addition be fused with a product before it, which would then not be rounded to f32 first.
+QAVIT_INLINE F round(F a) { return sub(add(opaque(a), set1(12582912.0f)), set1(12582912.0f)); }
 QAVIT_INLINE float sum(F a) { return (a[0] + a[2]) + (a[1] + a[3]); }
 QAVIT_INLINE float largest(F a) {
   const float x = a[0] > a[2] ? a[0] : a[2], y = a[1] > a[3] ? a[1] : a[3];
@@ -194,3 +194,58 @@ QAVIT_INLINE void store_transposed(const F* rows, int n, float* out, int stride)
 }
 
 #include "cpu/simd/products.inl"
+
+struct I {
+  int32_t lane[kWidth];
+};
+
+template <typename Op>
+QAVIT_INLINE I counts_of(Op op) {
+  I a;
+  for (int i = 0; i < kWidth; ++i) a.lane[i] = op(i);
+  return a;
+}
+QAVIT_INLINE I no_counts() { return I{}; }
+QAVIT_INLINE I load_counts(const void* p) {
+  I a;
+  std::memcpy(&a, p, sizeof a);
+  return a;
+}
+QAVIT_INLINE void store_counts(int32_t* p, I a) { std::memcpy(p, &a, sizeof a); }
+QAVIT_INLINE I broadcast_count(const void* p) {
+  int32_t word;
+  std::memcpy(&word, p, sizeof word);
+  return counts_of([word](int) { return word; });
+}
+QAVIT_INLINE F to_floats(I a) {
+  float lanes[kWidth];
+  for (int i = 0; i < kWidth; ++i) lanes[i] = static_cast<float>(a.lane[i]);
+  return load(lanes);
+}
+QAVIT_INLINE I subtract_product(I c, I a, I b) {
+  return counts_of([&](int i) { return c.lane[i] - a.lane[i] * b.lane[i]; });
+}
+QAVIT_INLINE I opaque(I a) {
+#if defined(__GNUC__)
+  __asm__("" : "+m"(a));
+#endif
+  return a;
+}
+
+// One element a word, multiplied as 32 bits: what every compiler knows how to vectorise.
+struct Int8Product {
+  static constexpr int kRowWords = 4;
+  static QAVIT_INLINE I row(const float* word) { return broadcast_count(word); }
+  static QAVIT_INLINE I column(const int8_t* unit, int word) {
+    return counts_of([=](int i) { return static_cast<int32_t>(unit[4 * i + word]); });
+  }
+  static QAVIT_INLINE I madd(I row, I column, I c) {
+    return counts_of([&](int i) { return c.lane[i] + row.lane[i] * column.lane[i]; });
+  }
+  static QAVIT_INLINE F pack(const F (&levels)[1]) {
+    const I words = counts_of([&](int i) { return static_cast<int32_t>(levels[0][i]); });
+    float bits[kWidth];
+    std::memcpy(bits, &words, sizeof bits);
+    return load(bits);
+  }
+};
