@@ -55,17 +55,23 @@ size_t host_memory_limit() {
   return limit;
 }
 
-Status allocate_host_buffer(size_t bytes, std::shared_ptr<Buffer>* buffer) {
+Status check_host_memory(size_t bytes, const std::string& where) {
   // Small blocks skip the look at the limits, which reads files.
   constexpr size_t kSurelyThere = size_t{64} << 20;
-  const std::string wanted = std::to_string(bytes) + " bytes";
-  if (bytes > kSurelyThere && bytes > host_memory_limit()) {
-    return expected(ErrorCode::kOutOfMemory, wanted, "working memory",
-                    "a limit of " + std::to_string(host_memory_limit()));
-  }
+  if (bytes <= kSurelyThere) return Status();
+  const size_t limit = host_memory_limit();
+  if (bytes <= limit) return Status();
+  return expected(ErrorCode::kOutOfMemory, std::to_string(bytes) + " bytes", where,
+                  "a limit of " + std::to_string(limit));
+}
+
+Status allocate_host_buffer(size_t bytes, std::shared_ptr<Buffer>* buffer) {
+  QAVIT_RETURN_IF_ERROR(check_host_memory(bytes, "working memory"));
   auto made = std::make_shared<HostBuffer>(bytes > 0 ? bytes : 1);
-  if (made->data == nullptr)
-    return expected(ErrorCode::kOutOfMemory, wanted, "working memory", "none from the allocator");
+  if (made->data == nullptr) {
+    return expected(ErrorCode::kOutOfMemory, std::to_string(bytes) + " bytes", "working memory",
+                    "none from the allocator");
+  }
   *buffer = std::move(made);
   return Status();
 }

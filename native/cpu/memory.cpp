@@ -1,24 +1,69 @@
 #include "cpu/memory.h"
 
+#include <cstdint>
 #include <new>
 #include <utility>
 
 #include "core/arena.h"
 #include "core/host_buffer.h"
 
-#if defined(__linux__)
+// AddressSanitizer sees only what comes from the allocator.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define QAVIT_ADDRESS_SANITIZER
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define QAVIT_ADDRESS_SANITIZER
+#endif
+
+#if defined(__linux__) && !defined(QAVIT_ADDRESS_SANITIZER)
+#define QAVIT_HUGE_PAGES
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 
 namespace qavit::cpu {
 
 namespace {
 
-// Blocks this large are aligned to a huge page and offered to the kernel as such: packed weights are streamed once per
-// forward pass, and 4 KiB pages would spend an address translation every 64 cache lines.
+#ifdef QAVIT_HUGE_PAGES
+
+// Blocks this large come from the kernel itself, aligned to a huge page and offered to it as such: packed weights are
+// streamed once per forward pass, and a tile of a product touches rows a small page and more apart, so that 4 KiB pages
+// would spend an address translation a row. The allocator's memory will not do: most of it was touched before, and
+// pages that were handed out small stay small.
 constexpr size_t kHugePage = size_t{2} << 20;
 
-size_t alignment_of(size_t bytes) { return bytes >= 2 * kHugePage ? kHugePage : kAlignment; }
+bool is_large(size_t bytes) { return bytes >= kHugePage; }
+
+// What is behind the last whole huge page is left to small ones, so that a block takes no more than its bytes.
+size_t mapped_bytes(size_t bytes) {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return (bytes + page - 1) / page * page;
+}
+
+void* take_large(size_t bytes) {
+  if (bytes > SIZE_MAX / 2) return nullptr;
+  const size_t wanted = mapped_bytes(bytes);
+  void* const start = mmap(nullptr, wanted + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (start == MAP_FAILED) return nullptr;
+  const size_t before = (kHugePage - reinterpret_cast<uintptr_t>(start) % kHugePage) % kHugePage;
+  char* const block = static_cast<char*>(start) + before;
+  if (before > 0) munmap(start, before);
+  munmap(block + wanted, kHugePage - before);
+  madvise(block, wanted, MADV_HUGEPAGE);  // a hint: failure is no matter
+  return block;
+}
+
+void give_large(void* data, size_t bytes) { munmap(data, mapped_bytes(bytes)); }
+
+#else
+
+bool is_large(size_t) { return false; }
+void* take_large(size_t) { return nullptr; }
+void give_large(void*, size_t) {}
+
+#endif
 
 }  // namespace
 
@@ -32,7 +77,9 @@ AlignedMemory& AlignedMemory::operator=(AlignedMemory&& other) noexcept {
 }
 
 void AlignedMemory::release() {
-  if (data_ != nullptr) ::operator delete(data_, std::align_val_t{alignment_of(bytes_)});
+  if (data_ != nullptr) {
+    is_large(bytes_) ? give_large(data_, bytes_) : ::operator delete(data_, std::align_val_t{kAlignment});
+  }
   data_ = nullptr;
   bytes_ = 0;
 }
@@ -40,14 +87,11 @@ void AlignedMemory::release() {
 Status AlignedMemory::reserve(size_t bytes, const std::string& where) {
   if (bytes <= bytes_) return Status();
   release();
-  const size_t alignment = alignment_of(bytes);
-  data_ = ::operator new(bytes, std::align_val_t{alignment}, std::nothrow);
+  QAVIT_RETURN_IF_ERROR(check_host_memory(bytes, where));
+  data_ = is_large(bytes) ? take_large(bytes) : ::operator new(bytes, std::align_val_t{kAlignment}, std::nothrow);
   if (data_ == nullptr)
     return expected(ErrorCode::kOutOfMemory, std::to_string(bytes) + " bytes of memory", where, "none");
   bytes_ = bytes;
-#if defined(__linux__)
-  if (alignment == kHugePage) madvise(data_, bytes, MADV_HUGEPAGE);  // a hint: failure is no matter
-#endif
   return Status();
 }
 
