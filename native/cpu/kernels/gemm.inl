@@ -92,9 +92,9 @@ QAVIT_NOINLINE void add_gated(const GemmBlock& g, int height, int64_t column, co
   }
 }
 
-template <Activation activation>
-QAVIT_NOINLINE void finish_tile(const GemmBlock& g, int height, int64_t row, int64_t column, int valid,
-                                const float* sums) {
+template <Activation activation, bool coarse>
+QAVIT_INLINE void finish_rows(const GemmBlock& g, int height, int64_t row, int64_t column, int valid,
+                              const float* sums) {
   const F alpha = set1(g.alpha);
   const int64_t place = g.column_offset + column;
   for (int i = 0; i < height; ++i) {
@@ -104,7 +104,7 @@ QAVIT_NOINLINE void finish_tile(const GemmBlock& g, int height, int64_t row, int
       const int n = valid - v;
       F x = load(sums + i * kColumns + v);
       if (g.bias != nullptr) x = add(x, load(g.bias + place + v));
-      x = Activate<activation>::of(x);
+      x = Activate<activation>::template of<coarse>(x);
       x = residual == nullptr
               ? mul(alpha, x)
               : fma(alpha, x,
@@ -112,6 +112,13 @@ QAVIT_NOINLINE void finish_tile(const GemmBlock& g, int height, int64_t row, int
       store_as(y + v * static_cast<int64_t>(dtype_size(g.y.dtype)), g.y.dtype, x, n);
     }
   }
+}
+
+template <Activation activation>
+QAVIT_NOINLINE void finish_tile(const GemmBlock& g, int height, int64_t row, int64_t column, int valid,
+                                const float* sums) {
+  g.y.dtype == DType::kBF16 ? finish_rows<activation, true>(g, height, row, column, valid, sums)
+                            : finish_rows<activation, false>(g, height, row, column, valid, sums);
 }
 
 // Asks for the lines that finish_tile will touch while the multiplication runs: rows of y lie a row stride apart, so

@@ -22,8 +22,16 @@ QAVIT_INLINE F select(M m, F yes, F no) { return _mm256_blendv_ps(no, yes, m); }
 QAVIT_INLINE F round(F a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 
 // In two factors, because 2^n alone leaves the exponent's range before the product does.
-QAVIT_INLINE F scale_exp2(F p, F n) {
-  const __m256i exponent = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(exponent, 1), bias = _mm256_set1_epi32(127);
+QAVIT_INLINE F floor(F a) { return _mm256_floor_ps(a); }
+QAVIT_INLINE F exponent_range(F t) { return min(set1(160.0f), max(set1(-160.0f), t)); }
+QAVIT_INLINE F fraction(F t) { return sub(t, floor(t)); }
+template <bool coarse>
+QAVIT_INLINE F quotient(F a, F b) {
+  return div(a, b);
+}
+QAVIT_INLINE F scale_exp2(F p, F t) {
+  const __m256i exponent = _mm256_cvtps_epi32(floor(t)), half = _mm256_srai_epi32(exponent, 1),
+                bias = _mm256_set1_epi32(127);
   const __m256i one = _mm256_slli_epi32(_mm256_add_epi32(half, bias), 23);
   const __m256i two = _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(exponent, half), bias), 23);
   return mul(mul(p, _mm256_castsi256_ps(one)), _mm256_castsi256_ps(two));

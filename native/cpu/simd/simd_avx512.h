@@ -5,7 +5,9 @@
 //   F             a vector of kWidth floats                     M        a lane mask
 //   load, store   whole vectors; *_n touch the first n elements only (0 < n <= kWidth) and read the rest as 0
 //   max, min      the second operand where either one is NaN, as the x86 instructions do: max(bound, x) keeps a NaN x
-//   scale_exp2    p * 2^n for integral n in [-160, 160]; overflows to infinity, underflows to zero
+//   exponent_range  the nearest number that fraction and scale_exp2 take
+//   fraction      t - floor(t), in [0, 1]           scale_exp2   p * 2^floor(t); overflows to infinity, underflows to 0
+//   quotient      a / b; `coarse`: to a relative error of at most 2^-14, where an instruction gives that
 //   opaque        a value the compiler knows nothing about
 //   F32Product    operand formats of a matrix product in f32; Bf16Product: the same in bf16. Both have
 //     kPerUnit    elements of the inner dimension per unit: 1, or 2 where one instruction multiplies pairs
@@ -39,7 +41,14 @@ QAVIT_INLINE F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
 QAVIT_INLINE M less(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
 QAVIT_INLINE F select(M m, F yes, F no) { return _mm512_mask_mov_ps(no, m, yes); }
 QAVIT_INLINE F round(F a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-QAVIT_INLINE F scale_exp2(F p, F n) { return _mm512_scalef_ps(p, n); }
+QAVIT_INLINE F floor(F a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+QAVIT_INLINE F exponent_range(F t) { return t; }  // infinities have the fraction 0
+QAVIT_INLINE F fraction(F t) { return _mm512_reduce_ps(t, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+QAVIT_INLINE F scale_exp2(F p, F t) { return _mm512_scalef_ps(p, t); }
+template <bool coarse>
+QAVIT_INLINE F quotient(F a, F b) {
+  return coarse ? mul(a, _mm512_rcp14_ps(b)) : div(a, b);
+}
 QAVIT_INLINE F opaque(F a) {
   __asm__("" : "+v"(a));
   return a;

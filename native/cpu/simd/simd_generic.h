@@ -109,14 +109,6 @@ QAVIT_INLINE F max(F a, F b) { return select(less(b, a), a, b); }
 QAVIT_INLINE F min(F a, F b) { return select(less(a, b), a, b); }
 QAVIT_INLINE F abs(F a) { return floats_of(bits_of(a) & 0x7fffffffu); }
 
-QAVIT_INLINE F scale_exp2(F p, F n) {
-  // n + 256 is positive, so that the halves need no arithmetic shift; 0x4b400000 is the bit pattern of 1.5 * 2^23.
-  const U shifted = bits_of(add(n, set1(12582912.0f))) - (0x4b400000u - 256u);
-  const U half = shifted >> 1;
-  const F one = floats_of((half - 1u) << 23);  // 2^(half - 128): exponent field half - 128 + 127
-  const F two = floats_of((shifted - half - 1u) << 23);
-  return mul(mul(p, one), two);
-}
 QAVIT_INLINE F opaque(F a) {
 #if defined(__GNUC__) && defined(__x86_64__)
   __asm__("" : "+x"(a));
@@ -128,6 +120,25 @@ QAVIT_INLINE F opaque(F a) {
 // Adding 1.5 * 2^23 leaves the nearest integer in the low bits of the sum; for |a| < 2^22, which is all the kernels ask
 // for. Opaque, lest the addition be fused with a product before it, which would then not be rounded to f32 first.
 QAVIT_INLINE F round(F a) { return sub(add(opaque(a), set1(12582912.0f)), set1(12582912.0f)); }
+QAVIT_INLINE F floor(F a) {  // |a| < 2^22, as round
+  const F n = round(a);
+  return select(less(a, n), sub(n, set1(1.0f)), n);
+}
+QAVIT_INLINE F exponent_range(F t) { return min(set1(160.0f), max(set1(-160.0f), t)); }
+QAVIT_INLINE F fraction(F t) { return sub(t, floor(t)); }
+template <bool coarse>
+QAVIT_INLINE F quotient(F a, F b) {
+  return div(a, b);
+}
+QAVIT_INLINE F scale_exp2(F p, F t) {
+  // floor(t) + 256 is positive, so that the halves need no arithmetic shift; 0x4b400000 is the bit pattern of 1.5 *
+  // 2^23.
+  const U shifted = bits_of(add(floor(t), set1(12582912.0f))) - (0x4b400000u - 256u);
+  const U half = shifted >> 1;
+  const F one = floats_of((half - 1u) << 23);  // 2^(half - 128): exponent field half - 128 + 127
+  const F two = floats_of((shifted - half - 1u) << 23);
+  return mul(mul(p, one), two);
+}
 QAVIT_INLINE float sum(F a) { return (a[0] + a[2]) + (a[1] + a[3]); }
 QAVIT_INLINE float largest(F a) {
   const float x = a[0] > a[2] ? a[0] : a[2], y = a[1] > a[3] ? a[1] : a[3];
