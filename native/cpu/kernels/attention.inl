@@ -6,9 +6,9 @@
 //
 // Why not the one-pass form that rescales its sums: it exists to avoid a score matrix in memory, and here a tile's
 // scores never leave the cache, while rescaling would cost a multiplication per output element and key panel.
-// 16 heads of 577 x 609 x 64 take 15.2 ms in f32 and 8.3 ms in bf16 on one Zen 4 thread (80% and 74% of the
-// register-only peak); what is missing is the exponentials, about 11 instructions for 16 of them in bf16, and the
-// packing, 3%.
+// 16 heads of 577 x 609 x 64 take 15.2 ms in f32 and 8.2 ms in bf16 on one Zen 4 thread (80% and 74% of the
+// register-only peak). Of the bf16 time the multiplications take 69%, the exponentials and what surrounds the scores
+// 22%, packing keys, values and queries 9%, which is mostly waiting for their rows (docs/kernels/cpu.md).
 //
 // Keys are padded to whole vectors with zeros; their scores are overwritten with -inf, so their weights are exactly 0
 // against values that are 0. A row whose scores contain NaN or +inf, or are all -inf, becomes NaN, as the formula has
@@ -21,11 +21,23 @@ QAVIT_INLINE int64_t padded_keys(int64_t count) { return (count + kWidth - 1) / 
 // Columns in the panel that starts at `begin` of `count`: a remainder that fits one vector is packed as one.
 QAVIT_INLINE int panel_width(int64_t begin, int64_t count) { return count - begin <= kWidth ? kWidth : kColumns; }
 
+// Asks for rows that are packed next: they lie a row of q, k and v apart, which no hardware prefetcher follows.
+QAVIT_INLINE void prefetch_rows(const HeadRows& rows, int64_t head_width, int64_t begin, int64_t end) {
+  const int64_t size = static_cast<int64_t>(dtype_size(rows.dtype));
+  if (end > rows.count) end = rows.count;
+  for (int64_t row = begin; row < end; ++row) {
+    prefetch_line(static_cast<const char*>(rows.data) + row * rows.stride * size,
+                  static_cast<size_t>(head_width * size));
+  }
+}
+
 template <typename Product, typename Source>
 QAVIT_NOINLINE void pack_keys_as(const HeadRows& keys, int64_t head_width, float* out) {
   const int64_t units = units_of<Product>(head_width);
+  prefetch_rows(keys, head_width, 0, kColumns);
   for (int64_t begin = 0; begin < keys.count; begin += kColumns) {
     const int width = panel_width(begin, keys.count);
+    prefetch_rows(keys, head_width, begin + kColumns, begin + 2 * kColumns);
     for (int column = 0; column < width; column += kWidth) {
       const int valid = at_most(keys.count - begin - column, kWidth);
       PlainRows<Source> rows;
@@ -190,6 +202,7 @@ QAVIT_NOINLINE void attend_tile(const AttentionBlock& a, int64_t row) {
   F top[rows];
   float inverse[rows];
   pack_queries<Product, rows>(a, row, queries);
+  prefetch_rows(a.queries, a.width, row + rows, row + 2 * rows);
   score_tile<Product, rows>(a, queries, top);
   const int64_t keys = padded_keys(a.segments[0].count) + padded_keys(a.segments[1].count);
   for (int i = 0; i < rows; ++i) {
