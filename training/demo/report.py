@@ -12,6 +12,7 @@ ARMS = {
     "question": "(b) QA-ViT",
     "constant": "(c) constants instead of the question",
 }
+ASKED = {"count": "how many of something there are", "anything": "a question of any family"}
 ROWS = [*FAMILIES, "all families"]
 
 
@@ -57,12 +58,21 @@ def seed_table(settings: Settings) -> str:
 
 def probe_table(settings: Settings) -> str:
     """Markdown: what a linear probe reads off patches that show a character, by hidden state."""
-    rows = json.loads((settings.out / "probe.json").read_text())
-    names = list(rows[0])
-    lines = [f"| {' | '.join(names)} |", "|---" + "|---:" * (len(names) - 1) + "|"]
+    return _probe_rows(settings, "probe", {"hidden state": str})
+
+
+def arms_probe_table(settings: Settings) -> str:
+    """Markdown: the same of what the arms hand over, by what they are asked."""
+    return _probe_rows(settings, "probe-arms", {"arm": ARMS.__getitem__, "asked": ASKED.__getitem__})
+
+
+def _probe_rows(settings: Settings, file: str, labels: dict) -> str:
+    rows = json.loads((settings.out / f"{file}.json").read_text())
+    numbers = [name for name in rows[0] if name not in labels]
+    lines = [f"| {' | '.join([*labels, *numbers])} |", "|---" * len(labels) + "|---:" * len(numbers) + "|"]
     for row in rows:
-        cells = [f"{row[name]:.1f}" for name in names[1:]]
-        lines.append(f"| {row[names[0]]} | {' | '.join(cells)} |")
+        cells = [*(label(row[name]) for name, label in labels.items()), *(f"{row[name]:.1f}" for name in numbers)]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -15,14 +15,14 @@ from .export import check_size, export
 from .features import load_features, load_tower
 from .language_pretrain import pretrain_language
 from .pretrain import pretrain
-from .probe import probe
+from .probe import probe, probe_arms
 from .readme import write_readme
 from .report import ARMS, table
 from .samples import write_samples
 from .settings import QUICK, Settings
 from .verify import verify
 
-STAGES = ("render", "pretrain", "probe", "language", "arms", "evaluate", "export", "verify", "report")
+STAGES = ("render", "pretrain", "probe", "language", "arms", "evaluate", "probe-arms", "export", "verify", "report")
 SHIPPED = ("question", 0)  # the first seed, not the best one
 
 
@@ -60,6 +60,9 @@ def run_stage(stage: str, settings: Settings, arms: list[str], seeds: list[int])
     elif stage == "evaluate":
         for arm, seed in runs:
             score_arm(arm, seed, settings, *load_arm(arm, seed, settings, load_tower(settings)))
+    elif stage == "probe-arms":
+        tower = load_tower(settings)
+        probe_arms(settings, {arm: load_arm(arm, SHIPPED[1], settings, tower) for arm in arms})
     elif stage in ("export", "verify"):
         tower = load_tower(settings)
         reader, visual = load_arm(*SHIPPED, settings, tower)
