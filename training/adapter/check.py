@@ -73,6 +73,7 @@ def write_tower(spec: TowerSpec, directory: Path) -> None:
 
 def main() -> None:
     random.seed(0)
+    torch.manual_seed(0)
     torch.set_num_threads(1)  # at this size threads wait for each other more than they work
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
