@@ -60,9 +60,10 @@ export function pixelEmbedding(
       const scope = g.scope('embeddings');
       const x = patchEmbed(scope, bytes, embedding, { patch, hasClass });
       if (rows.length === 0) return x;
-      const before = x.sliceRows(0, 1, '1');
-      const between = rows.map((row, i) => constantRow(scope.scope('registers').scope(i), before, { row, zeros }));
-      return concatRows(scope.scope('tokens'), [before, ...between, x.sliceRows(1, x.rows.size)], 'M');
+      const like = x.sliceRows(0, 1, '1');
+      const between = rows.map((row, i) => constantRow(scope.scope('registers').scope(i), like, { row, zeros }));
+      const before = hasClass ? [like] : [];
+      return concatRows(scope.scope('tokens'), [...before, ...between, x.sliceRows(first, x.rows.size)], 'M');
     },
   };
 }

@@ -32,7 +32,7 @@ export function transformerTower(
   { image, folds }: TowerOptions,
 ): Tower {
   const { family, width, heads, patch, registers, eps, names } = architecture;
-  const { tokens, embed } = pixelEmbedding(architecture, tensors, pixels, image);
+  const embedding = pixelEmbedding(architecture, tensors, pixels, image);
   const preNorm = names.preNorm === undefined ? undefined : takeNorm(tensors, names.preNorm, width, eps);
   const layers = Array.from({ length: architecture.layers }, (_, i) => encoderLayer(architecture, tensors, i, folds));
   tensors.expectNoOthers(names.notNeeded);
@@ -43,12 +43,12 @@ export function transformerTower(
     image,
     trainedImage: architecture.image,
     patch,
-    tokens,
+    tokens: embedding.tokens,
     hasClass: names.classToken !== undefined,
     registers,
     layers,
     embed(g: Graph, bytes: Tensor): Tensor {
-      const x = embed(g, bytes);
+      const x = embedding.embed(g, bytes);
       return preNorm ? layerNorm(g.scope('pre_norm'), x, preNorm, { dtype: g.options.stream }) : x;
     },
   };

@@ -91,7 +91,7 @@ def main() -> None:
             write_tower(TowerSpec(48, 3, 4, 96, SIDE, 8, kind=kind, **fields), tower)
             losses = train_adapter(folder, tower, data, FEW_STEPS)
             assert losses[-1] < losses[0] - 0.2, f"the loss on {kind} went from {losses[0]:.3f} to {losses[-1]:.3f}"
-            check_folder(folder, tower, 0.001)
+            check_folder(folder, tower, 0)  # they start at exactly that
     print(f"adapter: the loss fell from {first:.2f} to {last:.2f}; all checks passed")
 
 
