@@ -8,8 +8,10 @@ import { describeTower, type TowerArchitecture } from '../models/towers';
 import { transformerTower } from '../models/transformer-tower';
 import { NamedTensors, type TensorFolder } from '../weights';
 
-/** Squares of 4096 pixels in patches of 14 are 85,000 tokens: beyond any tower, and a table still fits in memory. */
+/** Squares of 4096 pixels in patches of 14 are 85,000 tokens, beyond any use of a tower. */
 export const MAX_IMAGE_SIZE = 4096;
+/** 1 GiB: twice what those tokens have in the widest tower. Interpolating as many takes seconds. */
+const MAX_TABLE = 2 ** 28;
 
 export interface TowerOptions {
   /** Side of the pictures; unless given, the tower's own. */
@@ -27,7 +29,7 @@ export interface OpenTower {
 /**
  * @param open opens a folder's tensors
  * @throws QAViTError ERR_FORMAT, ERR_SHAPE, ERR_DTYPE or ERR_UNSUPPORTED, naming file and field or tensor; ERR_ARGUMENT for a size of
- *   pictures without a single patch
+ *   pictures without a single patch, ERR_UNSUPPORTED for one with too many
  */
 export async function openTower(
   directory: string,
@@ -42,10 +44,19 @@ export async function openTower(
     throw expectedButFound('ERR_ARGUMENT', `at least ${patch}, a patch,`, 'option imageSize', String(imageSize));
   }
   const side = imageSize ?? sideOf(architecture, prepared, `image_size ${image} of ${file}`);
+  expectPossible(architecture, side, file);
   const preprocessor = imageSize === undefined ? prepared.config : atSize(prepared.config, imageSize);
   const tensors = NamedTensors.behindPrefix(await open(directory), architecture.names.kernels);
   const tower = transformerTower(architecture, tensors, normalization(preprocessor), { image: side, folds });
   return { tower, preprocessor };
+}
+
+/** Tiny patches in a large picture are more tokens than any array holds. */
+function expectPossible({ patch, width }: TowerArchitecture, side: number, file: string): void {
+  const patches = Math.floor(side / patch) ** 2;
+  if (patches * width <= MAX_TABLE) return;
+  const found = `${patches} of width ${width} (${side} pixels in patches of ${patch})`;
+  throw expectedButFound('ERR_UNSUPPORTED', `patches with at most ${MAX_TABLE} numbers in all`, file, found);
 }
 
 interface Prepared {

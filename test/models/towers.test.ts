@@ -80,6 +80,12 @@ describe('towers', () => {
       for (const size of [0, -1, 1.5, 4097, NaN]) await refuse(size, /integer from 1 to 4096 for option imageSize/);
     });
 
+    it('and refuse one with more patches than any array holds', async () => {
+      const config = { hidden_size: 2048, num_attention_heads: 16, patch_size: 1 };
+      const loading = QAViT.load(changed('siglip', { config: { vision_config: config } }), { ...CPU, imageSize: 4096 });
+      await expectRejection(loading, 'ERR_UNSUPPORTED', /at most 268435456 numbers .* 16777216 of width 2048/);
+    });
+
     it('and say so in the keys of their results', async () => {
       const picture = { data: new Uint8Array(16 * 16 * 3), width: 16, height: 16, channels: 3 } as const;
       const keys = new Set<string>();
