@@ -11,7 +11,18 @@ const root = join(__dirname, '..');
 const python = process.env.PYTHON || 'python3';
 const [flags, named] = [[], []];
 for (const argument of process.argv.slice(2)) (argument.startsWith('-') ? flags : named).push(argument);
-const towers = named.length > 0 ? named : ['vit-b-32', 'vit-l-14-336'];
+// Two whole towers, and of every other family two layers in real widths.
+const TOWERS = [
+  'vit-b-32',
+  'vit-l-14-336',
+  'clip-h-14-laion',
+  'siglip-so400m-14-384',
+  'vit-l-16-google',
+  'dinov2-l-14',
+  'dinov2-l-14-registers',
+  'eva-g-14-blip2',
+];
+const towers = named.length > 0 ? named : TOWERS;
 
 /** Ends the process where a step fails. */
 function run(command, args, options = {}) {

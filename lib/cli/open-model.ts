@@ -40,8 +40,8 @@ export async function openModel(options: ModelOptions, status: Status, signal: A
   status.show(`loading ${nameOf(options)}`);
   // Loaded only now, so that --help and usage errors do not wait for the addon and the libraries.
   const { QAViT } = await import('../index.js');
-  const { device, dtype, padding, threads } = options;
-  const loaded = await QAViT.load(model, { device, dtype, padding, threads, signal } as LoadOptions);
+  const { device, dtype, padding, imageSize, threads } = options;
+  const loaded = await QAViT.load(model, { device, dtype, padding, imageSize, threads, signal } as LoadOptions);
   status.clear();
   return loaded;
 }

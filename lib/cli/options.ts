@@ -16,6 +16,7 @@ export interface ModelOptions extends DeviceOptions {
   adapter?: string;
   language?: string;
   padding?: 'mask' | 'attend';
+  imageSize?: number;
 }
 
 /** What `ask` and `demo` give to the language model. */
@@ -63,6 +64,11 @@ export function addModelOptions(command: Command): Command {
       new Option('--padding <how>', 'padded question tokens: mask hides them, attend repeats the published figures')
         .choices(['mask', 'attend'])
         .default('mask'),
+    )
+    .option(
+      '--image-size <pixels>',
+      "side of the pictures, other than the tower's own (positions are interpolated)",
+      numberIn(1, 4096, { whole: true }),
     );
   return addDeviceOptions(command);
 }

@@ -1,7 +1,7 @@
 export { compile, describePlan, parametersOf } from './compile';
 export { type ComputeDType, Graph, type GraphOptions } from './graph';
 export { concatAttention, type QuestionKeys } from './operations/concat-attention';
-export { concatColumns, copy } from './operations/copy';
+export { concatColumns, concatRows, copy } from './operations/copy';
 export { type GatedAffine, gatedProjection } from './operations/gated-projection';
 export { gatherRows } from './operations/gather-rows';
 export { layerNorm } from './operations/layer-norm';

@@ -9,6 +9,7 @@ import { openImage, type ImageInput, type RawImage } from './source';
 
 export type { ImageInput, RawImage } from './source';
 export type { ImageLimits } from './limits';
+export { atSize, preparedSize } from './at-size';
 export {
   normalization,
   parsePreprocessorConfig,

@@ -7,6 +7,7 @@ import { project } from '../blocks/projector';
 import { readQuestion } from '../blocks/question-reader';
 import { copy, type Graph, type Tensor } from '../graph';
 import type { VisionModel } from './qavit';
+import { tokensBeforePatches } from './tower';
 
 /** The first layer that may not be computed before the question is known. */
 export function firstFused({ fused, stop }: VisionModel): number {
@@ -60,8 +61,8 @@ export function finish(g: Graph, model: VisionModel, stream: Tensor, heard?: Hea
  * @returns f32 [B, N, E], or [B, N, C] with 'tower'
  */
 export function handOver(g: Graph, model: VisionModel, stream: Tensor, output: 'projected' | 'tower'): Tensor {
-  const dropClass = model.hasClass && !model.keepClass;
-  const tokens = dropClass ? stream.sliceRows(1, stream.rows.size, 'N') : stream;
+  const dropped = model.keepClass ? 0 : tokensBeforePatches(model);
+  const tokens = dropped > 0 ? stream.sliceRows(dropped, stream.rows.size, 'N') : stream;
   if (output === 'tower' || !model.projector) return copy(g.scope('output'), tokens, { dtype: 'f32' });
   return project(g.scope('translation_mlp'), tokens, model.projector);
 }

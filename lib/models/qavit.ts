@@ -2,7 +2,19 @@ import type { FoldedReader, LayeredReader, QuestionReader } from '../blocks/ques
 import type { Projector } from '../blocks/projector';
 import { expectedButFound } from '../errors';
 import type { GatedAffine } from '../graph';
-import { computed, type FoldContext, foldGate, foldNormAffine, gather, type Matrix, quantizable, stack, stored } from '../weights';
+import {
+  computed,
+  type FoldContext,
+  foldGate,
+  foldNormAffine,
+  gather,
+  type Matrix,
+  quantizable,
+  scaleRows,
+  stack,
+  stored,
+  type StoredTensor,
+} from '../weights';
 import { type Adapter, type FusingTensors, QUESTION_NORM_EPS } from './adapter';
 import type { Tower, TowerLayer } from './tower';
 
@@ -82,19 +94,25 @@ function foldedGate({ layer, frozen: { frozen, attention }, tensors }: Slot): Ga
     // Quantised after folding: one rounding to int8, as there is one to bf16.
     weight: quantizable(
       computed(`${name}.weight`, 'matrix', attention.output.weight.shape, () =>
-        foldGate(frozen.readOutput().weight.data, gatedWeight.read(), gate),
+        scaled(frozen, foldGate(frozen.readOutput().weight.data, gatedWeight.read(), gate)),
       ),
     ),
     bias: computed(`${name}.bias`, 'vector', gatedBias.shape, () =>
-      foldGate(frozen.readOutput().bias, gatedBias.read(), gate),
+      scaled(frozen, foldGate(frozen.readOutput().bias, gatedBias.read(), gate)),
     ),
   };
 }
 
-function dualGate({ frozen: { attention }, tensors }: Slot): GatedAffine {
+function dualGate({ frozen: { frozen, attention }, tensors }: Slot): GatedAffine {
   const { gate, gatedWeight, gatedBias } = tensors;
-  const own = { weight: quantizable(stored(gatedWeight, 'matrix')), bias: stored(gatedBias, 'vector') };
-  return { ...attention.output, gate: { ...own, value: gate } };
+  const own = (tensor: StoredTensor, role: 'matrix' | 'vector') =>
+    frozen.readOutputScale ? computed(tensor.name, role, tensor.shape, () => scaled(frozen, tensor.read())) : stored(tensor, role);
+  return { ...attention.output, gate: { weight: quantizable(own(gatedWeight, 'matrix')), bias: own(gatedBias, 'vector'), value: gate } };
+}
+
+/** The gate comes before LayerScale, which multiplies the whole branch. */
+function scaled({ readOutputScale }: TowerLayer['frozen'], numbers: Float32Array): Float32Array {
+  return readOutputScale ? scaleRows(numbers, readOutputScale()) : numbers;
 }
 
 function foldedReader({ width }: Tower, { config: { questionWidth } }: Adapter, slots: readonly Slot[]): FoldedReader {

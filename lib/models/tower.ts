@@ -15,6 +15,8 @@ export interface TowerLayer extends EncoderLayer {
     readKeyValue(): AffineNumbers;
     /** P, [C, C]. */
     readOutput(): AffineNumbers;
+    /** LayerScale of the attention branch, [C]: what multiplies P, and with it whatever is added to P. Absent without one. */
+    readOutputScale?: () => Float32Array;
   };
 }
 
@@ -23,19 +25,30 @@ export interface TowerLayer extends EncoderLayer {
  * architecture means describing it.
  */
 export interface Tower {
+  /** For people: `SigLIP`. */
+  readonly family: string;
   /** C */
   readonly width: number;
   /** H */
   readonly heads: number;
   /** Side of the square pictures it takes, pixels. */
   readonly image: number;
+  /** Side of those that its position table was made for; where it is another, the table is interpolated. */
+  readonly trainedImage: number;
   /** P, side of a patch, pixels. */
   readonly patch: number;
-  /** M, the class token included. */
+  /** M, class token and registers included. */
   readonly tokens: number;
   readonly hasClass: boolean;
+  /** Register tokens, between class token and patches. */
+  readonly registers: number;
   /** All layers, lowest first. */
   readonly layers: readonly TowerLayer[];
   /** Pixels u8 [B, image, image*3] -> the residual stream before layer 0, [B, M, C]. */
   embed(g: Graph, pixels: Tensor): Tensor;
+}
+
+/** Tokens that stand before the patches: the class token and the registers. */
+export function tokensBeforePatches({ hasClass, registers }: Pick<Tower, 'hasClass' | 'registers'>): number {
+  return (hasClass ? 1 : 0) + registers;
 }

@@ -2,6 +2,7 @@ import type { DeviceTensor } from '../binding/native';
 import { QAViTError } from '../errors';
 import type { ImageInput, PreprocessorConfig } from '../image';
 import type { Output } from '../models/plans';
+import { tokensBeforePatches } from '../models/tower';
 import { digest } from '../weights';
 import { throwIfAborted } from '../calls/abort';
 import type { Engine } from './engine';
@@ -209,7 +210,7 @@ class Batch {
 
 /** N */
 export function handedOver({ model }: Engine): number {
-  return model.hasClass && !model.keepClass ? model.tokens - 1 : model.tokens;
+  return model.keepClass ? model.tokens : model.tokens - tokensBeforePatches(model);
 }
 
 function joined(pictures: readonly Picture[]): Uint8Array {

@@ -6,6 +6,7 @@ import { digest } from '../weights';
 import { throwIfAborted } from '../calls/abort';
 import { Engine } from './engine';
 import { findModel } from './model-folders';
+import { MAX_IMAGE_SIZE } from './open-tower';
 import { openVision, type OpenVision, type VisionOptions } from './open-vision';
 import { choosePrecision, type Precision } from './precision';
 import { abortSignal, boolean, checkOptions, integer, matching, oneOf } from '../calls/options';
@@ -30,6 +31,7 @@ const RULES = {
   threads: integer(1, 256),
   hiddenLayer: integer(-1e6, 1e6), // against the tower's layers once they are known
   keepClass: boolean,
+  imageSize: integer(1, MAX_IMAGE_SIZE),
   signal: abortSignal,
 };
 
@@ -48,7 +50,8 @@ export async function loadModel(
   } = checkOptions(options, RULES, 'QAViT.load');
   throwIfAborted(signal, 'QAViT.load');
   const folders = await findModel(model);
-  const opening: VisionOptions = { hiddenLayer: rest.hiddenLayer, keepClass: rest.keepClass, folds };
+  const { hiddenLayer, keepClass, imageSize } = rest;
+  const opening: VisionOptions = { hiddenLayer, keepClass, imageSize, folds };
   const vision = await openVision(folders, opening);
   const closing: (() => Promise<void> | void)[] = [() => vision.close()];
   try {
@@ -61,7 +64,8 @@ export async function loadModel(
     const language = folders.language === undefined ? undefined : await openLanguage(folders.language, vision, threads);
     if (language) closing.push(() => language.close());
     throwIfAborted(signal, 'QAViT.load');
-    const settings = JSON.stringify([dtype, padding, vision.model.stop, vision.model.keepClass]);
+    const { stop, image } = vision.model;
+    const settings = JSON.stringify([dtype, padding, stop, vision.model.keepClass, image]);
     return { folders, vision, engine, dtype, padding, language, fingerprint: digest([vision.fingerprint, settings]) };
   } catch (error) {
     for (const close of closing) await close();

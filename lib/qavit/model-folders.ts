@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { expected, expectedButFound } from '../errors';
-import { isClipConfig } from '../models/clip-config';
+import { isTowerConfig, TOWER_MODEL_TYPES } from '../models/towers';
 import { type JsonObject, readJsonObject } from '../json-file';
 import { nearest } from '../calls/nearest';
 import { isPlainObject } from '../calls/options';
@@ -61,9 +61,10 @@ function isFolder(name: string): boolean {
 async function inFolder(folder: string): Promise<ModelFolders> {
   const config = path.join(folder, 'config.json');
   const json = await readJsonObject(config);
-  if (isClipConfig(json)) return { tower: folder };
+  if (isTowerConfig(json)) return { tower: folder };
   if (json.model_type !== 'qavit') {
-    throw expected('ERR_UNSUPPORTED', 'qavit, clip or clip_vision_model', `model_type of ${config}`, json.model_type);
+    const what = `qavit or a tower: ${TOWER_MODEL_TYPES.join(', ')}`;
+    throw expected('ERR_UNSUPPORTED', what, `model_type of ${config}`, json.model_type);
   }
   const tower = partOf(json, 'tower', folder);
   if (tower === undefined) throw expected('ERR_FORMAT', 'the name of a folder', `tower in ${config}`, undefined);

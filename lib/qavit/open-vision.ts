@@ -1,23 +1,19 @@
-import { existsSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { expectedButFound } from '../errors';
-import { normalization, parsePreprocessorConfig, type PreprocessorConfig } from '../image';
+import type { PreprocessorConfig } from '../image';
 import { openAdapter } from '../models/adapter';
 import { parseAdapterConfig, type QuestionConfig } from '../models/adapter-config';
-import { CLIP_LANDMARK, clipTower } from '../models/clip';
-import { parseClipConfig } from '../models/clip-config';
 import { fuse, plain, type VisionModel } from '../models/qavit';
 import type { Tower } from '../models/tower';
-import { isJsonObject, readJsonObject } from '../json-file';
-import { addFingerprint, NamedTensors, TensorFolder } from '../weights';
+import { readJsonObject } from '../json-file';
+import { addFingerprint, TensorFolder } from '../weights';
+import { openTower, type TowerOptions } from './open-tower';
 import type { ModelFolders } from './types';
 
-export interface VisionOptions {
+export interface VisionOptions extends TowerOptions {
   readonly hiddenLayer?: number;
   readonly keepClass?: boolean;
-  /** False keeps every published operation apart, for tests of the folds. */
-  readonly folds?: boolean;
 }
 
 /** A vision model described, its files open. */
@@ -48,8 +44,7 @@ export async function openVision(folders: ModelFolders, options: VisionOptions):
     return folder;
   };
   try {
-    const preprocessor = await readPreprocessor(folders.tower);
-    const tower = await openTower(folders.tower, preprocessor, options, open);
+    const { tower, preprocessor } = await openTower(folders.tower, options, open);
     const parts =
       folders.adapter === undefined
         ? { model: plain(tower, taken(tower, options)) }
@@ -64,28 +59,6 @@ export async function openVision(folders: ModelFolders, options: VisionOptions):
 }
 
 type Open = (directory: string) => Promise<TensorFolder>;
-
-async function openTower(
-  directory: string,
-  preprocessor: PreprocessorConfig,
-  options: VisionOptions,
-  open: Open,
-): Promise<Tower> {
-  const file = path.join(directory, 'config.json');
-  const config = parseClipConfig(await readJsonObject(file), file);
-  const { crop } = preprocessor;
-  if (crop && (crop.width !== config.image || crop.height !== config.image)) {
-    const where = `crop_size of ${preprocessorFile(directory)}`;
-    throw expectedButFound(
-      'ERR_FORMAT',
-      `image_size ${config.image} of ${file}`,
-      where,
-      `${crop.width} x ${crop.height}`,
-    );
-  }
-  const tensors = NamedTensors.behindPrefix(await open(directory), CLIP_LANDMARK);
-  return clipTower(config, tensors, normalization(preprocessor), { folds: options.folds ?? true });
-}
 
 async function openFused(tower: Tower, directory: string, options: VisionOptions, open: Open) {
   const file = path.join(directory, 'config.json');
@@ -114,18 +87,4 @@ function given({ layers }: Tower, { hiddenLayer, keepClass }: VisionOptions) {
     );
   }
   return { ...(hiddenLayer === undefined ? {} : { hiddenLayer }), ...(keepClass === undefined ? {} : { keepClass }) };
-}
-
-function preprocessorFile(directory: string): string {
-  return path.join(directory, 'preprocessor_config.json');
-}
-
-/** preprocessor_config.json, or the image half of processor_config.json, where newer exports put it. */
-async function readPreprocessor(directory: string): Promise<PreprocessorConfig> {
-  const own = preprocessorFile(directory);
-  const joint = path.join(directory, 'processor_config.json');
-  if (existsSync(own) || !existsSync(joint)) return parsePreprocessorConfig(await readJsonObject(own), own);
-  const { image_processor: image } = await readJsonObject(joint);
-  if (!isJsonObject(image)) throw expectedButFound('ERR_FORMAT', 'an object "image_processor"', joint, 'none');
-  return parsePreprocessorConfig(image, joint);
 }

@@ -10,7 +10,7 @@ import type {
 
 /** Where a model's parts lie. */
 export interface ModelFolders {
-  /** Vision tower: an unchanged Hugging Face CLIP folder. */
+  /** Vision tower: an unchanged Hugging Face folder; docs/models.md lists which. */
   tower: string;
   /** QA-ViT adapter; without one the tower answers alone and takes no questions. */
   adapter?: string;
@@ -35,8 +35,14 @@ export interface LoadOptions {
   threads?: number;
   /** Which state to take from the tower, as in transformers' hidden_states (-1 the last); overrides the adapter's. */
   hiddenLayer?: number;
-  /** Whether the class token is handed over; overrides the adapter's. */
+  /** Whether the class token, and registers where there are some, are handed over; overrides the adapter's. */
   keepClass?: boolean;
+  /**
+   * Side of the square pictures the tower takes, pixels, 1..4096; unless given, what the folder says. For another size than the tower was
+   * trained on its position table is interpolated, as transformers' interpolate_pos_encoding does, and preprocessor_config.json's
+   * resize and crop are scaled to it.
+   */
+  imageSize?: number;
   signal?: AbortSignal;
 }
 
@@ -104,9 +110,9 @@ export interface LayerMap {
 /** What a question does inside the tower. */
 export interface AttentionMaps {
   layers: LayerMap[];
-  /** ||with question - plain|| / ||plain|| of each visual token's feature (L2), M numbers; the class token is the first. */
+  /** ||with question - plain|| / ||plain|| of each visual token's feature (L2), M numbers; class token and registers come first. */
   difference: Float32Array;
-  /** Patches of a picture; M = rows * columns, and one more with a class token. */
+  /** Patches of a picture; M = rows * columns, and the class token and registers before them. */
   grid: { rows: number; columns: number };
   hasClass: boolean;
   picture: Picture;
@@ -126,11 +132,17 @@ export interface ModelInfo {
   dtype: MatrixDType;
   padding: 'mask' | 'attend';
   folders: ModelFolders;
+  /** Which kind of tower: `CLIP`, `SigLIP`, ... */
+  family: string;
   /** Side of the square pictures the tower takes, pixels. */
   image: number;
+  /** Side of those that its position table was made for, pixels; for another `image` the table is interpolated. */
+  trainedImage: number;
   /** Side of a patch, pixels. */
   patch: number;
   hasClass: boolean;
+  /** Register tokens, between class token and patches. */
+  registers: number;
   /** Visual tokens in the tower. */
   M: number;
   /** Visual tokens handed over. */

@@ -13,17 +13,12 @@ export interface Range {
   high: number;
 }
 
-/** The patches of per-token values: a class token, which stands before the patches and has no place in the picture, is left out. */
+/** The patches of per-token values: class token and registers, which stand before them and have no place in the picture, are left out. */
 export function patchGrid(tokens: ArrayLike<number>, rows: number, columns: number): PatchGrid {
   const patches = rows * columns;
   const before = tokens.length - patches;
-  if (before !== 0 && before !== 1) {
-    throw expected(
-      'ERR_SHAPE',
-      `${patches} or ${patches + 1} values`,
-      `a grid of ${rows} x ${columns} patches`,
-      tokens.length,
-    );
+  if (before < 0) {
+    throw expected('ERR_SHAPE', `at least ${patches} values`, `a grid of ${rows} x ${columns} patches`, tokens.length);
   }
   return { values: Float32Array.from({ length: patches }, (_, i) => tokens[before + i] ?? 0), rows, columns };
 }

@@ -90,6 +90,16 @@ export function foldGate(frozen: Float32Array, gated: Float32Array, gate: number
 }
 
 /**
+ * LayerScale, a factor for each output of a linear map, folded into the map: s * (W x + b) = (s W) x + s b.
+ *
+ * @param rows weight [out, in] or bias [out]; scale [out]
+ */
+export function scaleRows(rows: Float32Array, scale: Float32Array): Float32Array {
+  const columns = rows.length / scale.length;
+  return rows.map((value, i) => value * scale[Math.floor(i / columns)]!);
+}
+
+/**
  * The affine part of a layer norm, folded into the linear map W behind it: W (gamma * n + beta) = (W gamma) n + W beta.
  *
  * @param weight [out, in]; gamma, beta [in]

@@ -4,6 +4,7 @@ export * from './folds';
 export { adaptedEmbedding, adaptedMatrix, type LoraConfig } from './lora';
 export { NamedTensors } from './named-tensors';
 export { ParameterStore } from './parameter-store';
+export { type GridFilter, resizeGrid } from './resize-grid';
 export type { StoredTensor } from './stored-tensor';
 export type { TensorFile, TensorSource } from './tensor-file';
 export { TensorFolder } from './tensor-folder';

@@ -47,6 +47,23 @@ export class StoredTensor {
     return `tensor ${this.name} of ${this.file.path}`;
   }
 
+  /** Rows [start, end) of the first dimension, as a tensor of its own. */
+  sliceRows(start: number, end: number): StoredTensor {
+    const { name, entry, strides, shape } = this;
+    const inner = shape.slice(1);
+    const steps = strides ?? shape.map((_, d) => shape.slice(d + 1).reduce((product, size) => product * size, 1));
+    const sliced = [end - start, ...inner];
+    const last = sliced.reduce((sum, size, d) => sum + (size - 1) * (steps[d] ?? 0), 0);
+    const size = BYTES[this.dtype];
+    return new StoredTensor(this.file, {
+      ...entry,
+      name: `${name}[${start}:${end}]`,
+      shape: sliced,
+      offset: entry.offset + start * (steps[0] ?? 0) * size,
+      bytes: (last + 1) * size,
+    });
+  }
+
   /**
    * All of it in row-major order, widened to f32.
    *

@@ -190,6 +190,30 @@ describe('cli commands', () => {
     });
   });
 
+  describe('info on towers', () => {
+    const tower = (name: string): string => fixture('towers', name, 'tower');
+
+    it('names the family, what stands before the patches, and an interpolated table', async () => {
+      const { stdout } = await runCli(['info', tower('dinov2-registers')]);
+      expect(stdout)
+        .to.match(/^tower +.*dinov2-registers\/tower \(DINOv2 with registers\)$/m)
+        .and.match(/^picture +16 × 16 pixels in patches of 4; positions interpolated from 6 × 6 patches$/m)
+        .and.match(/^tokens +M = 20 with the class token and 3 registers, N = 20 handed over$/m);
+      const siglip = await runCli(['info', '--tower', tower('siglip'), '--dtype', 'f32']);
+      expect(siglip.stdout)
+        .to.match(/^picture +19 × 19 pixels in patches of 6$/m)
+        .and.match(/^tokens +M = 9, N = 9 handed over$/m);
+    });
+
+    it('takes another size of pictures', async () => {
+      const args = ['info', '--tower', tower('siglip'), '--image-size', '26'];
+      expect(await jsonOf<object>(args)).to.include({ family: 'SigLIP', image: 26, trainedImage: 19, M: 16 });
+      const { code, stderr } = await runCli([...args.slice(0, -1), '0']);
+      expect(code).to.equal(2);
+      expect(stderr).to.match(/a whole number from 1 to 4096/);
+    });
+  });
+
   describe('demo', () => {
     it('answers every question of its sample as the PyTorch model does, and draws them', async () => {
       interface Demo {

@@ -7,11 +7,11 @@ import { relativeError } from '../support/compare';
 import { openCuda } from '../support/cuda';
 import { encodeBatch, openEngine } from '../support/cuda-engine';
 import { encodeCase, questionsOf } from '../support/encode-case';
-import { type TowerCase, type TowerFixture, towerFixtures } from '../support/towers';
+import { loadingOf, type TowerCase, type TowerFixture, towerFixtures } from '../support/towers';
 
 function load(fixture: TowerFixture, entry: TowerCase, device: 'cpu' | 'cuda', dtype: 'f32' | 'bf16' | 'f16') {
-  const folders = { tower: fixture.tower, ...(entry.adapter === null ? {} : { adapter: entry.adapter }) };
-  return QAViT.load(folders, { device, dtype, padding: entry.padding });
+  const { folders, options } = loadingOf(fixture, entry);
+  return QAViT.load(folders, { device, dtype, ...options });
 }
 
 /** The last of `runs` results, which is held to the others. */
@@ -22,8 +22,8 @@ async function encodeOn(
   dtype: 'bf16' | 'f16',
   runs = 1,
 ): Promise<Float32Array> {
-  const folders = { tower: fixture.tower, ...(entry.adapter === null ? {} : { adapter: entry.adapter }) };
-  using opened = await openEngine(folders, device, dtype);
+  const { folders, options } = loadingOf(fixture, entry);
+  using opened = await openEngine(folders, device, dtype, options);
   const encode = (): Promise<Float32Array> =>
     encodeBatch(opened.engine, entry.pixels.data, questionsOf(entry), entry.padding);
   const first = await encode();

@@ -1,6 +1,8 @@
+import { expect } from 'chai';
 import {
   concatAttention,
   concatColumns,
+  concatRows,
   copy,
   dim,
   gatedProjection,
@@ -138,6 +140,11 @@ describe('graph operations', () => {
     expectThrow(() => concatColumns(g, [], 'C'), 'ERR_ARGUMENT', /nothing/);
     const rows = g.input('f32', [B, K, C]);
     expectThrow(() => concatColumns(g, [x, rows], '2C'), 'ERR_SHAPE', /x \[B=2, M=577, C=1024\]/);
+    expectThrow(() => concatRows(g, [], 'M'), 'ERR_ARGUMENT', /nothing/);
+    expectThrow(() => concatRows(g, [x, g.input('f32', [B, M, K])], 'M'), 'ERR_SHAPE', /x \[B=2, M=577, C=1024\]/);
+    expectThrow(() => concatRows(g, [g.input('i32', [B, one, C])], 'M'), 'ERR_DTYPE', /x in f32 or bf16 or f16/);
+    const taller = concatRows(g, [x.sliceRows(0, 1), rows, x], 'M');
+    expect(taller.shape.map(({ name, size }) => `${name}=${size}`)).to.deep.equal(['B=2', 'M=608', 'C=1024']);
   });
 
   it('checks slices and broadcasts', () => {

@@ -1,51 +1,6 @@
 import { expect } from 'chai';
 import { integrationLayers, parseAdapterConfig } from '../../lib/models/adapter-config';
-import { parseClipConfig } from '../../lib/models/clip-config';
 import { expectThrow } from '../support/expect-error';
-
-describe('CLIP config.json', () => {
-  const parse = (json: Record<string, unknown>) => parseClipConfig(json, 'config.json');
-
-  it('takes the defaults of CLIPVisionConfig', () => {
-    const wanted = {
-      width: 768,
-      mlpWidth: 3072,
-      layers: 12,
-      heads: 12,
-      image: 224,
-      patch: 32,
-      activation: 'quick_gelu',
-      eps: 1e-5,
-    };
-    expect(parse({ model_type: 'clip_vision_model' })).to.deep.equal(wanted);
-    expect(parse({ model_type: 'clip' })).to.deep.equal(wanted);
-  });
-
-  it('reads the vision half of a CLIPModel', () => {
-    const vision = { hidden_size: 88, num_attention_heads: 1, hidden_act: 'gelu_pytorch_tanh', layer_norm_eps: 1e-6 };
-    const config = parse({ model_type: 'clip', hidden_size: 5, vision_config: vision, text_config: {} });
-    expect(config).to.include({ width: 88, heads: 1, activation: 'gelu_tanh', eps: 1e-6 });
-  });
-
-  it('refuses other architectures and activations', () => {
-    expectThrow(() => parse({ model_type: 'bert' }), 'ERR_UNSUPPORTED', /clip or clip_vision_model for model_type of config\.json/);
-    expectThrow(() => parse({}), 'ERR_UNSUPPORTED');
-    for (const hidden_act of ['mish', 'constructor', 5]) {
-      expectThrow(() => parse({ model_type: 'clip_vision_model', hidden_act }), 'ERR_UNSUPPORTED', /hidden_act of config\.json/);
-    }
-    expectThrow(() => parse({ model_type: 'clip_vision_model', num_channels: 4 }), 'ERR_UNSUPPORTED', /3 for num_channels/);
-  });
-
-  it('refuses values that make no sense', () => {
-    for (const value of [0, -1, 1.5, '768', null, 2 ** 60].filter((v) => v !== null)) {
-      expectThrow(() => parse({ model_type: 'clip_vision_model', hidden_size: value }), 'ERR_FORMAT', /hidden_size/);
-    }
-    expectThrow(() => parse({ model_type: 'clip_vision_model', num_attention_heads: 7 }), 'ERR_FORMAT', /a multiple of/);
-    expectThrow(() => parse({ model_type: 'clip_vision_model', patch_size: 225 }), 'ERR_FORMAT', /at most image_size/);
-    expectThrow(() => parse({ model_type: 'clip_vision_model', layer_norm_eps: 0 }), 'ERR_FORMAT', /layer_norm_eps/);
-    expectThrow(() => parse({ model_type: 'clip', vision_config: 5 }), 'ERR_FORMAT', /vision_config/);
-  });
-});
 
 describe('adapter config.json', () => {
   const parse = (json: Record<string, unknown>, layers = 6) =>

@@ -9,7 +9,7 @@ import { features, noise } from '../support/pictures';
 import { writeRandomModel } from '../support/random-model';
 import { temporaryFolder } from '../support/temporary';
 import { tokenCosines } from '../support/token-cosines';
-import { towerFixtures } from '../support/towers';
+import { loadingOf, towerFixtures } from '../support/towers';
 
 describe('dtype int8', () => {
   const at = temporaryFolder();
@@ -79,8 +79,8 @@ describe('dtype int8', () => {
       if (device === 'cpu') process.env.QAVIT_CPU = path;
       for (const fixture of fixtures) {
         for (const entry of fixture.cases) {
-          const folders = { tower: fixture.tower, ...(entry.adapter === null ? {} : { adapter: entry.adapter }) };
-          await using model = await QAViT.load(folders, { device, dtype: 'int8', padding: entry.padding });
+          const { folders, options } = loadingOf(fixture, entry);
+          await using model = await QAViT.load(folders, { device, dtype: 'int8', ...options });
           const tokens = await encodeCase(model, entry, 'tower');
           const { lowest } = tokenCosines(tokens, entry.tower.data, entry.tower.shape[2]!);
           expect(lowest, `${fixture.name}: ${entry.name}`).to.be.within(0.999, 0.999999);

@@ -119,7 +119,11 @@ describe('QAViT.load', () => {
       writeJson(at('model', 'config.json'), config);
       await expectRejection(QAViT.load(at('model')), code, message);
     };
-    await refuse({ model_type: 'llava' }, 'ERR_UNSUPPORTED', /qavit, clip or clip_vision_model for model_type/);
+    await refuse(
+      { model_type: 'llava' },
+      'ERR_UNSUPPORTED',
+      /qavit or a tower: clip, clip_vision_model, siglip, .* for model_type/,
+    );
     await refuse({ model_type: 'qavit' }, 'ERR_FORMAT', /tower in .*config\.json/);
     for (const tower of ['nowhere', '..', '../..', '/tmp', '.', '', 5]) {
       await refuse(

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { QAViT } from '../../lib';
 import { relativeError } from './compare';
 import { encodeCase } from './encode-case';
-import type { TowerCase, TowerFixture } from './towers';
+import { loadingOf, type TowerCase, type TowerFixture } from './towers';
 
 /** Relative Frobenius errors against float64. */
 const F32_ERROR = 1e-5;
@@ -19,8 +19,8 @@ export async function checkTowerCase(
   device: 'cpu' | 'reference' | 'cuda',
   dtype: 'f32' | 'bf16' | 'f16',
 ): Promise<void> {
-  const folders = { tower: fixture.tower, ...(entry.adapter === null ? {} : { adapter: entry.adapter }) };
-  await using model = await QAViT.load(folders, { device, dtype, padding: entry.padding });
+  const { folders, options } = loadingOf(fixture, entry);
+  await using model = await QAViT.load(folders, { device, dtype, ...options });
   for (const output of ['tower', 'projected'] as const) {
     const wanted = entry[output];
     if (!wanted) continue;

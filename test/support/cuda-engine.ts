@@ -4,7 +4,7 @@ import type { QuestionFeatures } from '../../lib';
 import type { ComputeDType } from '../../lib/graph';
 import type { Output } from '../../lib/models/plans';
 import { Engine } from '../../lib/qavit/engine';
-import { openVision } from '../../lib/qavit/open-vision';
+import { openVision, type VisionOptions } from '../../lib/qavit/open-vision';
 import { choosePrecision } from '../../lib/qavit/precision';
 import { QuestionBlocks } from '../../lib/qavit/question-blocks';
 import type { ModelFolders } from '../../lib';
@@ -13,9 +13,17 @@ export interface OpenEngine extends Disposable {
   readonly engine: Engine;
 }
 
-export async function openEngine(folders: ModelFolders, device: Device, dtype: ComputeDType): Promise<OpenEngine> {
-  const vision = await openVision(folders, {});
-  return { engine: new Engine(device, vision.model, choosePrecision(device, dtype)), [Symbol.dispose]: () => vision.close() };
+export async function openEngine(
+  folders: ModelFolders,
+  device: Device,
+  dtype: ComputeDType,
+  { imageSize, hiddenLayer, keepClass }: VisionOptions = {},
+): Promise<OpenEngine> {
+  const vision = await openVision(folders, { imageSize, hiddenLayer, keepClass });
+  return {
+    engine: new Engine(device, vision.model, choosePrecision(device, dtype)),
+    [Symbol.dispose]: () => vision.close(),
+  };
 }
 
 const never = new AbortController().signal;

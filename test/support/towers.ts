@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
+import type { LoadOptions, ModelFolders } from '../../lib';
 import { fixture } from './paths';
 import { readSafetensors, type StoredTensor } from './safetensors';
 
@@ -10,6 +11,8 @@ export interface TowerCase {
   /** Absolute; null for the plain tower. */
   adapter: string | null;
   padding: 'mask' | 'attend';
+  /** What the case asks for when the model is loaded, beyond its padding. */
+  options?: Pick<LoadOptions, 'imageSize' | 'hiddenLayer' | 'keepClass'>;
   /** u8 [B, S, S, 3]: prepared, not normalised. */
   pixels: StoredTensor<Uint8Array>;
   /** Real tokens of each sample's question; null where there is none. */
@@ -34,22 +37,30 @@ export interface TowerFixture {
 export function readTowerFixture(folder: string): TowerFixture {
   const file = JSON.parse(readFileSync(path.join(folder, 'cases.json'), 'utf8')) as {
     tower: string;
-    cases: Pick<TowerCase, 'name' | 'adapter' | 'padding' | 'lengths' | 'bf16'>[];
+    cases: Pick<TowerCase, 'name' | 'adapter' | 'padding' | 'options' | 'lengths' | 'bf16'>[];
   };
   const tensors = readSafetensors(path.join(folder, 'expected.safetensors'));
   const floats = (name: string) => tensors.get(name) as StoredTensor<Float32Array> | undefined;
   const cases = file.cases.map((entry) => {
     const tower = floats(`${entry.name}/tower`)!;
+    const { imageSize } = entry.options ?? {};
+    const pixels = tensors.get(imageSize === undefined ? 'pixels' : `pixels-${imageSize}`) as StoredTensor<Uint8Array>;
     return {
       ...entry,
       adapter: entry.adapter && path.join(folder, entry.adapter),
-      pixels: firstPictures(tensors.get('pixels') as StoredTensor<Uint8Array>, tower.shape[0]!),
+      pixels: firstPictures(pixels, tower.shape[0]!),
       question: floats(`${entry.name}/question`),
       tower,
       projected: floats(`${entry.name}/projected`),
     };
   });
   return { name: path.basename(folder), tower: path.join(folder, file.tower), cases };
+}
+
+/** What QAViT.load is given for a case. */
+export function loadingOf({ tower }: TowerFixture, { adapter, padding, options }: TowerCase) {
+  const folders: ModelFolders = { tower, ...(adapter === null ? {} : { adapter }) };
+  return { folders, options: { padding, ...options } satisfies LoadOptions };
 }
 
 /** The committed ones. */

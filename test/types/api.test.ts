@@ -24,7 +24,7 @@ export async function accepted(model: QAViT, signal: AbortSignal): Promise<void>
   for await (const text of model.ask(seen, 'what?', { maxNewTokens: 5, temperature: 0, seed: 1, signal })) text.trim();
   await using other = await QAViT.load(
     { tower: 'a', adapter: 'b', language: 'c' },
-    { device: 'cuda:1', dtype: 'bf16' },
+    { device: 'cuda:1', dtype: 'bf16', imageSize: 384 },
   );
   other.info.gates.map((gate) => gate.toFixed(2));
 }

@@ -33,11 +33,12 @@ describe('view/patch-grid', () => {
   it('leaves the class token out', () => {
     expect(Array.from(patchGrid([9, 1, 2, 3, 4, 5, 6], 2, 3).values)).to.deep.equal([1, 2, 3, 4, 5, 6]);
     expect(Array.from(patchGrid([1, 2, 3, 4, 5, 6], 3, 2).values)).to.deep.equal([1, 2, 3, 4, 5, 6]);
+    expect(Array.from(patchGrid([9, 8, 7, 1, 2], 1, 2).values)).to.deep.equal([1, 2]);
   });
 
   it('rejects values that are no such grid', () => {
     expect(() => patchGrid([1, 2, 3, 4], 2, 3))
-      .to.throw(QAViTError, 'Expected 6 or 7 values for a grid of 2 x 3 patches but received 4')
+      .to.throw(QAViTError, 'Expected at least 6 values for a grid of 2 x 3 patches but received 4')
       .with.property('code', 'ERR_SHAPE');
   });
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { roundToBfloat16 } from '../../lib/weights/elements';
-import { exactScale, foldGate, foldNormAffine, foldPixels, stack } from '../../lib/weights/folds';
+import { exactScale, foldGate, foldNormAffine, foldPixels, scaleRows, stack } from '../../lib/weights/folds';
 import { relativeError } from '../support/compare';
 import { floats, random } from '../support/random';
 
@@ -83,6 +83,19 @@ describe('folds', () => {
     const plain = affine(p, a, width);
     const wanted = affine(pg, a, width).map((value, i) => plain[i]! + gate * value);
     expect(relativeError(affine(foldGate(p, pg, gate), a, width), wanted)).to.be.below(1e-6);
+  });
+
+  it('of LayerScale equal scaling what the map gives', () => {
+    const [rows, columns] = [5, 3];
+    const [w, bias, scale, x] = [
+      floats(next, rows * columns),
+      floats(next, rows),
+      floats(next, rows),
+      floats(next, columns),
+    ];
+    const wanted = affine(w, x, rows, bias).map((value, r) => value * scale[r]!);
+    const folded = affine(scaleRows(w, scale), x, rows, scaleRows(bias, scale));
+    expect(relativeError(folded, wanted)).to.be.below(1e-6);
   });
 
   it("of a norm's affine part equal applying it first", () => {

@@ -1,1 +1,1 @@
-"""Trains a QA-ViT adapter for your own CLIP tower and T5-class language model; see training/README.md."""
+"""Trains a QA-ViT adapter for your own vision tower and T5-class language model; see training/README.md."""

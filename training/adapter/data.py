@@ -9,8 +9,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
-from transformers import PreTrainedTokenizerBase
-from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers import BaseImageProcessor, PreTrainedTokenizerBase
 
 from qavit_torch.questions import normalize_question
 
@@ -66,7 +65,7 @@ def _sample(line: str, file: Path, where: str) -> Sample:
 class Samples(Dataset):
     """Draws one of a sample's answers each time it is asked."""
 
-    def __init__(self, samples: list[Sample], processor: CLIPImageProcessorPil):
+    def __init__(self, samples: list[Sample], processor: BaseImageProcessor):
         self.samples, self.processor = samples, processor
 
     def __len__(self) -> int:

@@ -5,18 +5,19 @@ The tower stays frozen. Projector, question path, gates and gated projections tr
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, CLIPVisionModel, PreTrainedModel, logging
-from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedModel, logging
 
-from qavit_torch import INTEGRATION_POINTS, QuestionAwareVisionTower, build_projector, save_adapter
+from qavit_torch import INTEGRATION_POINTS, QuestionAwareVisionTower, build_projector, save_adapter, tower_class
 
 from .answerer import Answerer
 from .data import Reading, Samples, collate, loader, read_samples
 from .loop import exact_match, parameter_groups, train
+from .pictures import load_processor
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -24,7 +25,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         prog="python -m adapter.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     folders = parser.add_argument_group("folders and files")
-    folders.add_argument("--tower", type=Path, required=True, help="Hugging Face folder of a CLIP tower")
+    folders.add_argument("--tower", type=Path, required=True, help="Hugging Face folder of a vision tower")
     folders.add_argument("--language", type=Path, required=True, help="Hugging Face folder of a T5-class model")
     folders.add_argument(
         "--data", type=Path, required=True, help='JSONL: {"image": path, "question": .., "answer": ..}'
@@ -62,7 +63,7 @@ def layer_list(text: str) -> list[int]:
 
 def build(options: argparse.Namespace) -> Answerer:
     """The model to train, frozen where it does not."""
-    tower = load_whole(CLIPVisionModel, options.tower)
+    tower = load_tower(options.tower)
     language = load_whole(AutoModelForSeq2SeqLM, options.language)
     width = language.config.hidden_size
     fused = QuestionAwareVisionTower(
@@ -79,13 +80,27 @@ def build(options: argparse.Namespace) -> Answerer:
     return Answerer(fused, language, reading, options.vision_feature_layer, not options.drop_cls).to(options.device)
 
 
-def load_whole(kind: type, folder: Path) -> PreTrainedModel:
-    """transformers would fill what a folder lacks with random numbers."""
+def load_tower(folder: Path) -> PreTrainedModel:
+    model_type = json.loads(config_file(folder).read_text()).get("model_type")
+    # transformers finds the vision half of the other whole models by itself.
+    names = {"key_mapping": {r"^vision_model\.": ""}} if model_type == "blip-2" else {}
+    return load_whole(tower_class(model_type), folder, **names)
+
+
+def config_file(folder: Path) -> Path:
     if not (folder / "config.json").is_file():
         raise ValueError(f"Expected a Hugging Face folder with a config.json but received {folder}")
-    model, report = kind.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
-    if report["missing_keys"]:
-        raise ValueError(f"Expected all weights in {folder} but {sorted(report['missing_keys'])[0]} is missing")
+    return folder / "config.json"
+
+
+def load_whole(kind: type, folder: Path, **options: object) -> PreTrainedModel:
+    """transformers would fill what a folder lacks with random numbers."""
+    config_file(folder)
+    model, report = kind.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, **options)
+    # A ViT classifier has no pooler, which comes after the hidden states.
+    missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
+    if missing:
+        raise ValueError(f"Expected all weights in {folder} but {missing[0]} is missing")
     return model
 
 
@@ -105,7 +120,7 @@ def save(model: Answerer, options: argparse.Namespace) -> None:
 def run(options: argparse.Namespace) -> list[float]:
     torch.manual_seed(options.seed)
     model, tokenizer = build(options), AutoTokenizer.from_pretrained(options.language)
-    processor = CLIPImageProcessorPil.from_pretrained(options.tower)
+    processor = load_processor(options.tower)
     join, device = collate(tokenizer, model.reading), torch.device(options.device)
 
     def batches(file: Path, shuffle: bool) -> torch.utils.data.DataLoader:

@@ -3,6 +3,7 @@
 from .adapter_folder import load_adapter, read_adapter_config, save_adapter
 from .fusing import QuestionAwareVisionTower, QuestionFusing, build_projector
 from .layers import INTEGRATION_POINTS, integration_layers
+from .towers import tower_class
 
 __all__ = [
     "INTEGRATION_POINTS",
@@ -13,4 +14,5 @@ __all__ = [
     "load_adapter",
     "read_adapter_config",
     "save_adapter",
+    "tower_class",
 ]

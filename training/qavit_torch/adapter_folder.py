@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import CLIPVisionModel
+from transformers import PreTrainedModel
 
 from .fusing import QuestionAwareVisionTower, build_projector
 
@@ -46,7 +46,7 @@ def read_adapter_config(directory: str | Path) -> dict:
     return {"vision_feature_layer": -1, "keep_cls": True} | config
 
 
-def load_adapter(directory: str | Path, tower: CLIPVisionModel) -> QuestionAwareVisionTower:
+def load_adapter(directory: str | Path, tower: PreTrainedModel) -> QuestionAwareVisionTower:
     """The fused tower that an adapter folder describes. `read_adapter_config` has what `forward` takes beyond it."""
     config = read_adapter_config(directory)
     tensors = load_file(Path(directory) / "model.safetensors")

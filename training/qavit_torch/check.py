@@ -1,24 +1,31 @@
-"""`python -m qavit_torch.check`: the reference against transformers' own tower and the paper's formulas, literally."""
+"""`python -m qavit_torch.check`: the reference against transformers' own towers and the paper's formulas, literally."""
 
 import tempfile
 
 import torch
 from torch import nn
-from transformers import CLIPVisionConfig, CLIPVisionModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
-from . import QuestionAwareVisionTower, build_projector, load_adapter, save_adapter
-
-CONFIG = CLIPVisionConfig(
-    hidden_size=64, intermediate_size=160, num_hidden_layers=4, num_attention_heads=4, patch_size=8, image_size=32
-)
+from . import QuestionAwareVisionTower, build_projector, load_adapter, save_adapter, tower_class
+from .tiny import tiny_configs
+from .towers import Map, see
 
 
-def check_plain(model: QuestionAwareVisionTower, tower: CLIPVisionModel, pixels: torch.Tensor) -> None:
+def check_plain(model: QuestionAwareVisionTower, tower: PreTrainedModel, pixels: torch.Tensor) -> None:
     states = tower(pixels, output_hidden_states=True).hidden_states
     for hidden_layer in (-1, -2, 0, 3):
         tokens, _ = model(pixels, hidden_layer=hidden_layer)
         assert_equal(tokens, states[hidden_layer], "the plain path left the tower")
-    assert_equal(model(pixels, keep_cls=False)[0], states[-1][:, 1:], "the class token was not the one dropped")
+    patches = (pixels.shape[-1] // tower.config.patch_size) ** 2
+    assert_equal(model(pixels, keep_cls=False)[0], states[-1][:, -patches:], "not the patches alone were kept")
+
+
+def check_other_size(model: QuestionAwareVisionTower, tower: PreTrainedModel) -> None:
+    pixels = torch.randn(2, 3, 43, 43).double()
+    # DINOv2 interpolates without being asked.
+    asked = {} if tower.config.model_type.startswith("dinov2") else {"interpolate_pos_encoding": True}
+    states = tower(pixels, output_hidden_states=True, **asked).hidden_states
+    assert_equal(model(pixels)[0], states[-1], "a picture of another size left the tower")
 
 
 def check_empty(model: QuestionAwareVisionTower, pixels: torch.Tensor, question: torch.Tensor) -> None:
@@ -41,19 +48,19 @@ def check_padding(model: QuestionAwareVisionTower, pixels: torch.Tensor, questio
 def check_fused_layer(model: QuestionAwareVisionTower, hidden: torch.Tensor, question: torch.Tensor) -> None:
     """One layer as the paper writes it: self-attention over [question ; visual] with every query, then the slice."""
     index = model.fused_layers[0]
-    layer, fusing = model.tower.encoder.layers[index], model.fusing[str(index)]
-    attention, count = layer.self_attn, question.shape[1]
-    rows = torch.cat([fusing.instruct_dim_reduce(question), layer.layer_norm1(hidden)], 1)
+    layer, fusing = see(model.tower).layers[index], model.fusing[str(index)]
+    count = question.shape[1]
+    rows = torch.cat([fusing.instruct_dim_reduce(question), layer.norm1(hidden)], 1)
 
-    def heads(linear: nn.Linear) -> torch.Tensor:
-        return linear(rows).reshape(*rows.shape[:2], 4, 16).permute(0, 2, 1, 3)
+    def heads(project: Map) -> torch.Tensor:
+        return project(rows).reshape(*rows.shape[:2], 4, 16).permute(0, 2, 1, 3)
 
-    scores = heads(attention.q_proj) @ heads(attention.k_proj).mT / 16**0.5
-    mixed = (scores.softmax(-1) @ heads(attention.v_proj)).permute(0, 2, 1, 3).reshape(rows.shape)[:, count:]
-    projected = attention.out_proj(mixed)
+    scores = heads(layer.q) @ heads(layer.k).mT / 16**0.5
+    mixed = (scores.softmax(-1) @ heads(layer.v)).permute(0, 2, 1, 3).reshape(rows.shape)[:, count:]
+    projected = layer.out(mixed)
     projected = projected + fusing.instruction_proj_gate.tanh() * fusing.instruction_out_proj(mixed)
-    after = hidden + projected
-    expected = after + layer.mlp(layer.layer_norm2(after))
+    after = hidden + layer.scale1(projected)
+    expected = after + layer.scale2(layer.mlp(layer.norm2(after)))
     assert_equal(model.run_layers(hidden, index, index + 1, question), expected, "the fused layer is not the paper's")
 
 
@@ -69,13 +76,20 @@ def assert_equal(actual: torch.Tensor, expected: torch.Tensor, otherwise: str) -
     assert actual.shape == expected.shape and (actual - expected).abs().max() < 1e-12, otherwise
 
 
-@torch.no_grad()
-def main() -> None:
-    torch.manual_seed(0)
-    tower = CLIPVisionModel(CONFIG).double().eval()
+def random_tower(config: PreTrainedConfig) -> PreTrainedModel:
+    """Far from the initial weights, which leave scales at 1 and much else at or near 0."""
+    tower = tower_class(config.model_type)(config).double().eval()
+    for parameter in tower.parameters():
+        nn.init.normal_(parameter, mean=1.0 if parameter.dim() == 1 else 0.0, std=0.2)
+    return tower
+
+
+def check(config: PreTrainedConfig) -> None:
+    tower = random_tower(config)
     model = QuestionAwareVisionTower(tower, 48, integration_point="late", projector=build_projector(64, 40, 2)).double()
     pixels, question = torch.randn(3, 3, 32, 32).double(), torch.randn(3, 5, 48).double()
     check_plain(model, tower, pixels)
+    check_other_size(model, tower)
     plain, fused = model(pixels)[0], model(pixels, question)[0]
     assert (fused - plain).abs().max() > 1e-3, "the question changed nothing at gate 0, though its keys take part"
     for fusing in model.fusing.values():
@@ -86,6 +100,16 @@ def main() -> None:
     check_fused_layer(model, torch.randn(3, 17, 64).double(), question)
     # Stored in f32, so that the values must be f32 before.
     check_folder(model.float().double(), pixels, question)
+
+
+@torch.no_grad()
+def main() -> None:
+    torch.manual_seed(0)
+    for kind, config in tiny_configs().items():
+        try:
+            check(config)
+        except AssertionError as error:
+            raise AssertionError(f"{kind}: {error}") from error
     print("qavit_torch: all checks passed")
 
 

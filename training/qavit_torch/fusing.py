@@ -1,4 +1,4 @@
-"""QA-ViT's fusing on any transformers CLIPVisionModel, in plain PyTorch.
+"""QA-ViT's fusing on any vision tower of towers.py, in plain PyTorch.
 
 Source: Ganz et al., "Question Aware Vision Transformer for Multimodal Reasoning", CVPR 2024, arXiv 2402.05472,
 section 3. Written to be read: it is the specification that the native code is held to, and what adapters
@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
-from transformers import CLIPVisionModel
+from transformers import PreTrainedModel
 
 from .layers import integration_layers
+from .towers import Layer, see
 
 
 class QuestionFusing(nn.Module):
@@ -45,7 +46,7 @@ def build_projector(width: int, language_width: int, layers: int, activation: st
 
 
 class QuestionAwareVisionTower(nn.Module):
-    """A frozen CLIP tower whose chosen layers also attend to the question.
+    """A frozen tower whose chosen layers also attend to the question.
 
     `layers` (explicit) or `integration_point` (a name of `integration_layers`) says which. `projector` maps C to E;
     None hands over the tower's tokens alone.
@@ -53,7 +54,7 @@ class QuestionAwareVisionTower(nn.Module):
 
     def __init__(
         self,
-        tower: CLIPVisionModel,
+        tower: PreTrainedModel,
         question_width: int,
         *,
         integration_point: str | None = None,
@@ -68,10 +69,8 @@ class QuestionAwareVisionTower(nn.Module):
         self.integration_point = (integration_point or "late") if layers is None else None
         which = self.integration_point if layers is None else layers
         self.fused_layers = integration_layers(which, self.config.num_hidden_layers)
-        encoder = self.tower.encoder.layers
-        self.fusing = nn.ModuleDict(
-            {str(i): QuestionFusing(question_width, encoder[i].self_attn.out_proj) for i in self.fused_layers}
-        )
+        layers = see(self.tower).layers
+        self.fusing = nn.ModuleDict({str(i): QuestionFusing(question_width, layers[i].out) for i in self.fused_layers})
         self.translation_mlp = projector
 
     def adapter_parameters(self) -> list[nn.Parameter]:
@@ -81,7 +80,7 @@ class QuestionAwareVisionTower(nn.Module):
 
     def embed(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """[B, 3, S, S] normalised pixels -> the residual stream before layer 0, [B, M, C]."""
-        return self.tower.pre_layrnorm(self.tower.embeddings(pixel_values))
+        return see(self.tower).embed(pixel_values)
 
     def run_layers(
         self,
@@ -107,8 +106,10 @@ class QuestionAwareVisionTower(nn.Module):
             keep = question_mask.bool()
             if padding == "attend":
                 keep = keep.any(1, keepdim=True).expand_as(keep)
+        layers = see(self.tower).layers
         for index in range(start, stop):
-            hidden = self._layer(hidden, index, question, keep)
+            fusing = self.fusing[str(index)] if str(index) in self.fusing and question is not None else None
+            hidden = self._layer(hidden, layers[index], fusing, question, keep)
         return hidden
 
     def forward(
@@ -124,28 +125,31 @@ class QuestionAwareVisionTower(nn.Module):
         """Tower tokens [B, N, C] and projected tokens [B, N, E] (None without a projector).
 
         `hidden_layer` counts as in transformers' hidden_states: 0 is the input of layer 0, -1 the output of the last
-        layer. No post_layernorm. Layers above it are not computed.
+        layer. No final norm. Layers above it are not computed. Without `keep_cls` registers are dropped too.
         """
         states = self.config.num_hidden_layers + 1
         if not -states <= hidden_layer < states:
             raise ValueError(f"Expected a hidden layer in {-states}..{states - 1} but received {hidden_layer}")
         stop = hidden_layer % states
         hidden = self.run_layers(self.embed(pixel_values), 0, stop, question, question_mask, padding)
-        tokens = hidden if keep_cls else hidden[:, 1:]
+        tokens = hidden if keep_cls else hidden[:, see(self.tower).before_patches :]
         return tokens, None if self.translation_mlp is None else self.translation_mlp(tokens)
 
     def _layer(
-        self, hidden: torch.Tensor, index: int, question: torch.Tensor | None, keep: torch.Tensor | None
+        self,
+        hidden: torch.Tensor,
+        layer: Layer,
+        fusing: QuestionFusing | None,
+        question: torch.Tensor | None,
+        keep: torch.Tensor | None,
     ) -> torch.Tensor:
-        layer = self.tower.encoder.layers[index]
-        fusing = self.fusing[str(index)] if str(index) in self.fusing and question is not None else None
-        normed = layer.layer_norm1(hidden)
-        hidden = hidden + self._attention(layer.self_attn, normed, fusing, question, keep)
-        return hidden + layer.mlp(layer.layer_norm2(hidden))
+        # LayerScale multiplies the gated sum, as it does the frozen projection.
+        hidden = hidden + layer.scale1(self._attention(layer, layer.norm1(hidden), fusing, question, keep))
+        return hidden + layer.scale2(layer.mlp(layer.norm2(hidden)))
 
     def _attention(
         self,
-        attention: nn.Module,
+        layer: Layer,
         x: torch.Tensor,
         fusing: QuestionFusing | None,
         question: torch.Tensor | None,
@@ -158,16 +162,16 @@ class QuestionAwareVisionTower(nn.Module):
 
         rows, visible = x, None
         if fusing is not None:
-            # The question's rows do not go through layer_norm1, and only visual rows ask: what a question row would
+            # The question's rows do not go through norm1, and only visual rows ask: what a question row would
             # receive is never used.
             rows = torch.cat([fusing.instruct_dim_reduce(question), x], 1)
             if keep is not None:
                 visible = torch.cat([keep, keep.new_ones(x.shape[:2])], 1)[:, None, None]
-        q, k, v = split(attention.q_proj(x)), split(attention.k_proj(rows)), split(attention.v_proj(rows))
+        q, k, v = split(layer.q(x)), split(layer.k(rows)), split(layer.v(rows))
         # softmax(q k^T / sqrt(D)) v over K + M keys.
         attended = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=visible)
         attended = attended.transpose(1, 2).flatten(2)
-        out = attention.out_proj(attended)
+        out = layer.out(attended)
         if fusing is None:
             return out
         gated = torch.tanh(fusing.instruction_proj_gate) * fusing.instruction_out_proj(attended)

@@ -22,6 +22,19 @@ function missingForAsk({ fusedLayers, language }: ModelInfo): string[] {
   ];
 }
 
+/** `336 × 336 pixels in patches of 14`, and where the position table is another's, from what it is interpolated. */
+function pictureText({ image, trainedImage, patch }: ModelInfo): string {
+  const [grid, trained] = [image, trainedImage].map((side) => Math.floor(side / patch));
+  const table = grid === trained ? '' : `; positions interpolated from ${trained} × ${trained} patches`;
+  return `${image} × ${image} pixels in patches of ${patch}${table}`;
+}
+
+/** `M = 261 with the class token and 4 registers, N = 256 handed over` */
+function tokensText({ M, N, hasClass, registers }: ModelInfo): string {
+  const before = [...(hasClass ? ['the class token'] : []), ...(registers > 0 ? [`${registers} registers`] : [])];
+  return `M = ${M}${before.length > 0 ? ` with ${before.join(' and ')}` : ''}, N = ${N} handed over`;
+}
+
 /** `cpu, AMD EPYC, avx512, 8 threads`; `cuda:0, NVIDIA H200`. */
 function deviceText({ kind, name, isa, threads, ordinal }: ModelInfo['device']): string {
   if (ordinal !== undefined) return `${kind}:${ordinal}, ${name}`;
@@ -34,14 +47,14 @@ function described(name: string, info: ModelInfo): [string, string][] {
   const missing = missingForAsk(info);
   return [
     ['model', name],
-    ['tower', folders.tower],
+    ['tower', `${folders.tower} (${info.family})`],
     ['adapter', folders.adapter ?? 'none'],
     ['language', language ? `${language.path} (${language.kind})` : 'none'],
     ['device', deviceText(device)],
     ['dtype', info.dtype],
     ['padding', info.padding],
-    ['picture', `${info.image} × ${info.image} pixels in patches of ${info.patch}`],
-    ['tokens', `M = ${info.M}${info.hasClass ? ' with the class token' : ''}, N = ${info.N} handed over`],
+    ['picture', pictureText(info)],
+    ['tokens', tokensText(info)],
     ['width', `C = ${info.C}, H = ${info.H} heads, L = ${info.L} layers${computed}`],
     ['question', info.Dq === null ? 'not taken' : `Dq = ${info.Dq}`],
     ['projector', info.E === null ? 'none' : `E = ${info.E}`],

@@ -33,3 +33,26 @@ export function concatColumns(g: Graph, parts: readonly Tensor[], as: string): T
   }
   return all;
 }
+
+/**
+ * Tensors one below the other.
+ *
+ * @param parts [B, each its own, C], at least one
+ * @param as name of the result's rows
+ * @returns [B, sum of the rows, C] in the dtype of the first
+ */
+export function concatRows(g: Graph, parts: readonly Tensor[], as: string): Tensor {
+  const [first] = parts;
+  if (!first) throw g.wrongArgument('copy', 'something to put one below the other', 'nothing');
+  const rows = parts.reduce((sum, part) => sum + part.rows.size, 0);
+  const all = g.allocate(first.dtype, [first.batch, dim(as, rows), first.columns]);
+  let start = 0;
+  for (const part of parts) {
+    g.expectDType('copy', 'x', part, ...FLOATS);
+    g.expectShape('copy', 'x', part, [first.batch, part.rows, first.columns]);
+    const y = all.sliceRows(start, start + part.rows.size);
+    g.record('copy', { x: part, y }, {}, {});
+    start += part.rows.size;
+  }
+  return all;
+}

@@ -56,6 +56,30 @@ describe('files that PyTorch wrote', () => {
     opened.close();
   });
 
+  it('give out rows of dense and of strided tensors', () => {
+    let strided = 0;
+    for (const [name, tensors] of Object.entries(expected)) {
+      const opened = openTorchFile(file(name));
+      for (const tensor of opened.tensors) {
+        const { shape, values } = tensors[tensor.name]!;
+        const [rows = 0] = shape;
+        if (!values || rows < 2 || tensor.name === 'expanded') continue;
+        const row = values.length / rows;
+        const [first, rest] = [tensor.sliceRows(0, 1), tensor.sliceRows(1, rows)];
+        expect([first.shape, rest.shape]).to.deep.equal([
+          [1, ...shape.slice(1)],
+          [rows - 1, ...shape.slice(1)],
+        ]);
+        expect([...first.read(), ...rest.read()], tensor.name).to.deep.equal(values.map(Math.fround));
+        expect(rest.read()).to.have.length(values.length - row);
+        expect(rest.name).to.equal(`${tensor.name}[1:${rows}]`);
+        if (tensor.strides) strided += 1;
+      }
+      opened.file.close();
+    }
+    expect(strided).to.be.above(0);
+  });
+
   it('refuse an expanded view, whose dense form could be of any size', () => {
     const { file: opened, tensors } = openTorchFile(file('views.bin'));
     const expanded = tensors.find(({ name }) => name === 'expanded')!;

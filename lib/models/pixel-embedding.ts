@@ -1,0 +1,95 @@
+import { constantRow } from '../blocks/constant-row';
+import { concatRows, type Graph, type Parameter, patchEmbed, type Tensor } from '../graph';
+import {
+  computed,
+  type FoldContext,
+  foldPixels,
+  type NamedTensors,
+  type PixelNormalization,
+  resizeGrid,
+} from '../weights';
+import type { TowerArchitecture } from './towers';
+
+/** How pixels become the tower's first tokens. */
+export interface PixelEmbedding {
+  /** M */
+  readonly tokens: number;
+  /** Pixels u8 [B, image, image*3] -> [B, M, C]: class token, registers, patches. */
+  embed(g: Graph, pixels: Tensor): Tensor;
+}
+
+/**
+ * Patch kernels, class token, registers and the position table, for pictures of `image` x `image` pixels. The table is interpolated
+ * where the architecture's own pictures have another number of patches.
+ */
+export function pixelEmbedding(
+  architecture: TowerArchitecture,
+  tensors: NamedTensors,
+  pixels: PixelNormalization,
+  image: number,
+): PixelEmbedding {
+  const { width, patch, registers, interpolation, names } = architecture;
+  const hasClass = names.classToken !== undefined;
+  const first = hasClass ? 1 : 0;
+  const [from, to] = [Math.floor(architecture.image / patch), Math.floor(image / patch)];
+  const kernels = tensors.take(names.kernels, [width, 3, patch, patch]);
+  const bias = names.kernelBias === undefined ? undefined : tensors.take(names.kernelBias, [width]);
+  const classToken = names.classToken === undefined ? undefined : takeTable(tensors, names.classToken, [width]);
+  const stored = takeTable(tensors, names.positions, [first + from ** 2, width]);
+  const fold = ({ dtype }: FoldContext) => {
+    const positions = resizePositions(stored.read(), { width, first, from, to }, interpolation);
+    const embedding = {
+      kernels: kernels.read(),
+      bias: bias?.read(),
+      classToken: classToken?.read(),
+      positions,
+      width,
+      patch,
+    };
+    return foldPixels(embedding, pixels, dtype);
+  };
+  const embedding = {
+    weight: computed(kernels.name, 'matrix', [width, patch * patch * 3], (context) => fold(context).weight),
+    table: computed(stored.name, 'table', [first + to ** 2, width], (context) => fold(context).table),
+  };
+  const rows = names.registers === undefined ? [] : registerRows(tensors, names.registers, registers, width);
+  const zeros = computed('zeros', 'vector', [width], () => new Float32Array(width));
+  return {
+    tokens: first + registers + to ** 2,
+    embed(g, bytes) {
+      const scope = g.scope('embeddings');
+      const x = patchEmbed(scope, bytes, embedding, { patch, hasClass });
+      if (rows.length === 0) return x;
+      const like = x.sliceRows(0, 1, '1');
+      const between = rows.map((row, i) => constantRow(scope.scope('registers').scope(i), like, { row, zeros }));
+      const before = hasClass ? [like] : [];
+      return concatRows(scope.scope('tokens'), [...before, ...between, x.sliceRows(first, x.rows.size)], 'M');
+    },
+  };
+}
+
+/** Some classes put dimensions of 1 in front of a table. */
+function takeTable(tensors: NamedTensors, name: string, shape: readonly number[]) {
+  const ones = Math.max(0, tensors.shapeOf(name).length - shape.length);
+  return tensors.take(name, [...Array<number>(ones).fill(1), ...shape]);
+}
+
+/** The class token's own position stays as it is. */
+function resizePositions(
+  table: Float32Array,
+  { width, first, from, to }: { width: number; first: number; from: number; to: number },
+  filter: TowerArchitecture['interpolation'],
+): Float32Array {
+  if (from === to) return table;
+  const positions = new Float32Array((first + to ** 2) * width);
+  positions.set(table.subarray(0, first * width));
+  positions.set(resizeGrid(table.subarray(first * width), from, to, filter), first * width);
+  return positions;
+}
+
+function registerRows(tensors: NamedTensors, name: string, count: number, width: number): Parameter[] {
+  const all = tensors.take(name, [1, count, width]);
+  return Array.from({ length: count }, (_, i) =>
+    computed(`${name}[${i}]`, 'vector', [width], () => all.read().slice(i * width, (i + 1) * width)),
+  );
+}

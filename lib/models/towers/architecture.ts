@@ -1,0 +1,84 @@
+import type { ActivationName } from '../../binding/native';
+import type { JsonObject } from '../../json-file';
+import type { GridFilter } from '../../weights';
+
+/** The sizes of a vision transformer. */
+export interface TowerShape {
+  /** C */
+  readonly width: number;
+  /** Width of the MLP's hidden layer. */
+  readonly mlpWidth: number;
+  /** L */
+  readonly layers: number;
+  /** H */
+  readonly heads: number;
+  /** Side of the pictures that the position table was made for, pixels. */
+  readonly image: number;
+  /** P, pixels. */
+  readonly patch: number;
+  readonly activation: ActivationName;
+  /** Of every layer norm. */
+  readonly eps: number;
+}
+
+/** A pre-LN vision transformer as a record: all that transformerTower() needs to build it from a file's tensors. */
+export interface TowerArchitecture extends TowerShape {
+  /** For people: `SigLIP`. */
+  readonly family: string;
+  /** Whether queries, keys and values have a bias. */
+  readonly qkvBias: boolean;
+  /** Register tokens between the class token and the patches. */
+  readonly registers: number;
+  /** What transformers' interpolate_pos_encoding resizes this family's position table with. */
+  readonly interpolation: GridFilter;
+  /**
+   * Whether its pictures come in the size that preprocessor_config.json asks for, whatever the position table was made for. The
+   * others refuse such a contradiction unless a size is asked for.
+   */
+  readonly anySize: boolean;
+  readonly names: TowerNames;
+}
+
+/** Tensor names, behind whatever prefix a file puts in front. Where a part has no name the architecture has no such part. */
+export interface TowerNames {
+  /** Convolution kernels; what a file has in front of this name is its prefix. */
+  readonly kernels: string;
+  readonly kernelBias?: string;
+  readonly classToken?: string;
+  readonly registers?: string;
+  readonly positions: string;
+  /** The norm between embeddings and layer 0. */
+  readonly preNorm?: string;
+  /** Layer i is at `${layers}.${i}`. */
+  readonly layers: string;
+  readonly layer: LayerNames;
+  /** What files hold beyond the hidden states' way: the final norm, pooling heads, buffers. */
+  readonly notNeeded: RegExp;
+}
+
+export interface LayerNames {
+  readonly norm1: string;
+  /** One joint map [3C, C], or three. */
+  readonly qkv: string | readonly [q: string, k: string, v: string];
+  readonly output: string;
+  /** LayerScale of the attention branch, [C]. */
+  readonly outputScale?: string;
+  readonly norm2: string;
+  readonly fc1: string;
+  readonly fc2: string;
+  /** LayerScale of the MLP branch, [C]. */
+  readonly fc2Scale?: string;
+}
+
+/** How config.json files of one kind of tower are read. */
+export interface TowerFamily {
+  /** model_type of a config.json that describes such a tower alone. */
+  readonly modelType: string;
+  /** model_types of models with such a tower, described by their vision_config. */
+  readonly wholes: readonly string[];
+  /**
+   * @param config the fields of the tower
+   * @throws QAViTError ERR_UNSUPPORTED for a variant that cannot be built, ERR_FORMAT for a field that makes no sense
+   */
+  describe(config: JsonObject, path: string): TowerArchitecture;
+}

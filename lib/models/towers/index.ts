@@ -1,0 +1,51 @@
+/** The towers there are. To add one, describe it in a file beside this one and list it here. */
+import { expected, expectedButFound } from '../../errors';
+import { isJsonObject, type JsonObject } from '../../json-file';
+import type { TowerArchitecture, TowerFamily } from './architecture';
+import { BLIP2 } from './blip2';
+import { CLIP } from './clip';
+import { DINOV2, DINOV2_WITH_REGISTERS } from './dinov2';
+import { SIGLIP } from './siglip';
+import { VIT } from './vit';
+
+export type { TowerArchitecture } from './architecture';
+
+const FAMILIES: readonly TowerFamily[] = [CLIP, SIGLIP, VIT, DINOV2, DINOV2_WITH_REGISTERS, BLIP2];
+
+/** Every model_type whose tower can be built. */
+export const TOWER_MODEL_TYPES = FAMILIES.flatMap(({ modelType, wholes }) => [...wholes, modelType]);
+
+/** Whether a config.json describes a tower, or a model with one. */
+export function isTowerConfig({ model_type: type }: JsonObject): boolean {
+  return TOWER_MODEL_TYPES.some((known) => known === type);
+}
+
+/**
+ * Reads the config.json of a vision tower, or the vision half of a whole model's.
+ *
+ * @throws QAViTError ERR_UNSUPPORTED for another architecture, ERR_FORMAT for a field that makes no sense
+ */
+export function describeTower(json: JsonObject, path: string): TowerArchitecture {
+  const type = json.model_type;
+  const family = FAMILIES.find(({ modelType, wholes }) => modelType === type || wholes.some((whole) => whole === type));
+  if (!family) throw unknown(type, path);
+  if (type === family.modelType) return family.describe(json, path);
+  // Files of before 2023 hold the whole of it twice, and where they differ the copy counts.
+  const key = isPresent(json.vision_config_dict) ? 'vision_config_dict' : 'vision_config';
+  const nested = json[key] ?? {};
+  if (!isJsonObject(nested)) throw expected('ERR_FORMAT', 'an object', `${key} of ${path}`, nested);
+  return family.describe(nested, path);
+}
+
+function unknown(type: unknown, path: string) {
+  const where = `model_type of ${path}`;
+  if (type === 'siglip2' || type === 'siglip2_vision_model') {
+    const what = 'siglip, as SigLIP 2 in a fixed resolution is called,';
+    return expectedButFound('ERR_UNSUPPORTED', what, where, `"${type}" (NaFlex)`);
+  }
+  return expected('ERR_UNSUPPORTED', `one of ${TOWER_MODEL_TYPES.join(', ')}`, where, type);
+}
+
+function isPresent(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}

@@ -1,0 +1,90 @@
+import type { ActivationName } from '../../binding/native';
+import { expected, expectedButFound } from '../../errors';
+import type { JsonObject } from '../../json-file';
+import { flag, positiveInteger, positiveNumber } from '../config-values';
+import type { TowerShape } from './architecture';
+
+/** transformers' names. */
+const ACTIVATIONS: Readonly<Record<string, ActivationName>> = {
+  quick_gelu: 'quick_gelu',
+  gelu: 'gelu_erf',
+  gelu_python: 'gelu_erf',
+  gelu_new: 'gelu_tanh',
+  gelu_fast: 'gelu_tanh',
+  gelu_pytorch_tanh: 'gelu_tanh',
+  relu: 'relu',
+  silu: 'silu',
+  swish: 'silu',
+  tanh: 'tanh',
+};
+
+/** The fields of a vision config; a file leaves out what equals its class's default. Every error names field and file. */
+export class TowerFields {
+  constructor(
+    private readonly json: JsonObject,
+    private readonly path: string,
+    private readonly defaults: JsonObject,
+  ) {}
+
+  where(name: string): string {
+    return `${name} of ${this.path}`;
+  }
+
+  integer(name: string): number {
+    return positiveInteger(this.value(name), this.where(name));
+  }
+
+  number(name: string): number {
+    return positiveNumber(this.value(name), this.where(name));
+  }
+
+  flag(name: string): boolean {
+    return flag(this.value(name), this.where(name));
+  }
+
+  /** What every family spells alike. */
+  shape(mlpWidth = this.integer('intermediate_size')): TowerShape {
+    const shape = {
+      width: this.integer('hidden_size'),
+      mlpWidth,
+      layers: this.integer('num_hidden_layers'),
+      heads: this.integer('num_attention_heads'),
+      image: this.side('image_size'),
+      patch: this.side('patch_size'),
+      activation: this.activation('hidden_act'),
+      eps: this.number('layer_norm_eps'),
+    };
+    if (shape.width % shape.heads !== 0) {
+      const found = `${shape.width} with num_attention_heads ${shape.heads}`;
+      throw expectedButFound('ERR_FORMAT', 'a multiple of num_attention_heads', this.where('hidden_size'), found);
+    }
+    if (shape.patch > shape.image) {
+      throw expected('ERR_FORMAT', `at most image_size ${shape.image}`, this.where('patch_size'), shape.patch);
+    }
+    const channels = this.value('num_channels') ?? 3;
+    if (channels !== 3) throw expected('ERR_UNSUPPORTED', '3', this.where('num_channels'), channels);
+    return shape;
+  }
+
+  /** A square: one number, or two that are equal. */
+  private side(name: string): number {
+    const value = this.value(name);
+    if (!Array.isArray(value)) return this.integer(name);
+    const sides = value.map((side: unknown) => positiveInteger(side, this.where(name)));
+    const [height, width] = sides;
+    if (sides.length === 2 && height !== undefined && height === width) return height;
+    throw expected('ERR_UNSUPPORTED', 'a square', this.where(name), value);
+  }
+
+  private activation(name: string): ActivationName {
+    const value = this.value(name);
+    const found = typeof value === 'string' && Object.hasOwn(ACTIVATIONS, value) ? ACTIVATIONS[value] : undefined;
+    if (found) return found;
+    throw expected('ERR_UNSUPPORTED', `one of ${Object.keys(ACTIVATIONS).join(', ')}`, this.where(name), value);
+  }
+
+  /** Null means absent, as in transformers. */
+  private value(name: string): unknown {
+    return this.json[name] ?? this.defaults[name];
+  }
+}

@@ -1,0 +1,93 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { expectedButFound } from '../errors';
+import { atSize, normalization, parsePreprocessorConfig, preparedSize, type PreprocessorConfig } from '../image';
+import { isJsonObject, readJsonObject } from '../json-file';
+import type { Tower } from '../models/tower';
+import { describeTower, type TowerArchitecture } from '../models/towers';
+import { transformerTower } from '../models/transformer-tower';
+import { NamedTensors, type TensorFolder } from '../weights';
+
+/** Squares of 4096 pixels in patches of 14 are 85,000 tokens, beyond any use of a tower. */
+export const MAX_IMAGE_SIZE = 4096;
+/** 1 GiB: twice what those tokens have in the widest tower. Interpolating as many takes seconds. */
+const MAX_TABLE = 2 ** 28;
+
+export interface TowerOptions {
+  /** Side of the pictures; unless given, the tower's own. */
+  readonly imageSize?: number;
+  /** False keeps every published operation apart, for tests of the folds. */
+  readonly folds?: boolean;
+}
+
+/** A tower described, and how its pictures are prepared. */
+export interface OpenTower {
+  readonly tower: Tower;
+  readonly preprocessor: PreprocessorConfig;
+}
+
+/**
+ * @param open opens a folder's tensors
+ * @throws QAViTError ERR_FORMAT, ERR_SHAPE, ERR_DTYPE or ERR_UNSUPPORTED, naming file and field or tensor; ERR_ARGUMENT for a size of
+ *   pictures without a single patch, ERR_UNSUPPORTED for one with too many
+ */
+export async function openTower(
+  directory: string,
+  { imageSize, folds = true }: TowerOptions,
+  open: (directory: string) => Promise<TensorFolder>,
+): Promise<OpenTower> {
+  const file = path.join(directory, 'config.json');
+  const prepared = await readPreprocessor(directory);
+  const architecture = describeTower(await readJsonObject(file), file);
+  const { image, patch } = architecture;
+  if (imageSize !== undefined && imageSize < patch) {
+    throw expectedButFound('ERR_ARGUMENT', `at least ${patch}, a patch,`, 'option imageSize', String(imageSize));
+  }
+  const side = imageSize ?? sideOf(architecture, prepared, `image_size ${image} of ${file}`);
+  expectPossible(architecture, side, file);
+  const preprocessor = imageSize === undefined ? prepared.config : atSize(prepared.config, imageSize);
+  const tensors = NamedTensors.behindPrefix(await open(directory), architecture.names.kernels);
+  const tower = transformerTower(architecture, tensors, normalization(preprocessor), { image: side, folds });
+  return { tower, preprocessor };
+}
+
+/** Tiny patches in a large picture are more tokens than any array holds. */
+function expectPossible({ patch, width }: TowerArchitecture, side: number, file: string): void {
+  const patches = Math.floor(side / patch) ** 2;
+  if (patches * width <= MAX_TABLE) return;
+  const found = `${patches} of width ${width} (${side} pixels in patches of ${patch})`;
+  throw expectedButFound('ERR_UNSUPPORTED', `patches with at most ${MAX_TABLE} numbers in all`, file, found);
+}
+
+interface Prepared {
+  readonly config: PreprocessorConfig;
+  /** For messages. */
+  readonly file: string;
+}
+
+/** The size that preprocessor_config.json asks for, where it says one; it must be the tower's unless that takes any. */
+function sideOf({ image, patch, anySize }: TowerArchitecture, { config, file }: Prepared, own: string): number {
+  const size = preparedSize(config);
+  if (!size) return image;
+  const where = `${config.crop ? 'crop_size' : 'size'} of ${file}`;
+  const found = `${size.width} x ${size.height}`;
+  const square = size.width === size.height;
+  if (anySize) {
+    if (square && size.width >= patch && size.width <= MAX_IMAGE_SIZE) return size.width;
+    throw expectedButFound('ERR_FORMAT', `a square of ${patch} to ${MAX_IMAGE_SIZE} pixels`, where, found);
+  }
+  if (square && size.width === image) return image;
+  throw expectedButFound('ERR_FORMAT', `${own} (or option imageSize)`, where, found);
+}
+
+/** preprocessor_config.json, or the image half of processor_config.json, where newer exports put it. */
+async function readPreprocessor(directory: string): Promise<Prepared> {
+  const own = path.join(directory, 'preprocessor_config.json');
+  const joint = path.join(directory, 'processor_config.json');
+  if (existsSync(own) || !existsSync(joint)) {
+    return { config: parsePreprocessorConfig(await readJsonObject(own), own), file: own };
+  }
+  const { image_processor: image } = await readJsonObject(joint);
+  if (!isJsonObject(image)) throw expectedButFound('ERR_FORMAT', 'an object "image_processor"', joint, 'none');
+  return { config: parsePreprocessorConfig(image, joint), file: joint };
+}

@@ -1,0 +1,35 @@
+import { expect } from 'chai';
+import { atSize, parsePreprocessorConfig, preparedSize } from '../../lib/image';
+
+const parse = (json: Record<string, unknown>) => parsePreprocessorConfig(json, 'preprocessor_config.json');
+
+describe('the size of prepared pictures', () => {
+  const dinov2 = parse({ image_processor_type: 'BitImageProcessor', size: { shortest_edge: 256 }, crop_size: 224 });
+  const siglip = parse({ image_processor_type: 'SiglipImageProcessor', size: { height: 384, width: 384 } });
+
+  it('is the crop, else the square that is resized to', () => {
+    expect(preparedSize(dinov2)).to.deep.equal({ width: 224, height: 224 });
+    expect(preparedSize(siglip)).to.deep.equal({ width: 384, height: 384 });
+    expect(preparedSize(parse({ do_center_crop: false }))).to.equal(undefined);
+    expect(preparedSize(parse({ do_resize: false, do_center_crop: false }))).to.equal(undefined);
+  });
+
+  it('grows with the part of the picture that is seen', () => {
+    expect(atSize(dinov2, 518)).to.deep.equal({
+      ...dinov2,
+      resize: { rule: { kind: 'shortest-edge', shortest: 592 }, filter: 'bicubic' },
+      crop: { width: 518, height: 518 },
+    });
+    const deit = parse({ image_processor_type: 'DeiTImageProcessor' });
+    expect(atSize(deit, 112).resize?.rule).to.deep.equal({ kind: 'exact', width: 128, height: 128 });
+    const bounded = parse({ size: { shortest_edge: 300, longest_edge: 600 }, crop_size: 200 });
+    expect(atSize(bounded, 100).resize?.rule).to.deep.equal({ kind: 'shortest-edge', shortest: 150, longest: 300 });
+  });
+
+  it('is what is asked for where nothing is cropped', () => {
+    expect(atSize(siglip, 512).resize?.rule).to.deep.equal({ kind: 'exact', width: 512, height: 512 });
+    const uncropped = parse({ size: { shortest_edge: 300 }, do_center_crop: false });
+    expect(atSize(uncropped, 64).resize?.rule).to.deep.equal({ kind: 'shortest-edge', shortest: 64 });
+    expect(atSize(parse({ do_resize: false, do_center_crop: false }), 64)).to.include({ resize: null, crop: null });
+  });
+});

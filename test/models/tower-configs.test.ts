@@ -1,0 +1,91 @@
+import { expect } from 'chai';
+import { describeTower, isTowerConfig, TOWER_MODEL_TYPES } from '../../lib/models/towers';
+import { expectThrow } from '../support/expect-error';
+
+const describeJson = (json: Record<string, unknown>) => describeTower(json, 'config.json');
+
+describe('config.json of towers', () => {
+  it("takes the defaults of each family's class", () => {
+    const base = { width: 768, mlpWidth: 3072, layers: 12, heads: 12, image: 224 };
+    const wanted: Record<string, object> = {
+      clip_vision_model: { ...base, patch: 32, activation: 'quick_gelu', eps: 1e-5 },
+      siglip_vision_model: { ...base, patch: 16, activation: 'gelu_tanh', eps: 1e-6 },
+      vit: { ...base, patch: 16, activation: 'gelu_erf', eps: 1e-12, qkvBias: true },
+      dinov2: { ...base, patch: 14, activation: 'gelu_erf', eps: 1e-6, registers: 0, anySize: true },
+      dinov2_with_registers: { ...base, patch: 14, registers: 4, interpolation: 'bicubic-antialiased' },
+      blip_2_vision_model: { width: 1408, mlpWidth: 6144, layers: 39, heads: 16, patch: 14, activation: 'gelu_erf' },
+    };
+    for (const [model_type, fields] of Object.entries(wanted)) {
+      expect(describeJson({ model_type }), model_type).to.deep.include(fields);
+    }
+    for (const [model_type, half] of [
+      ['clip', 'clip_vision_model'],
+      ['siglip', 'siglip_vision_model'],
+      ['blip-2', 'blip_2_vision_model'],
+    ] as const) {
+      expect(describeJson({ model_type })).to.deep.equal(describeJson({ model_type: half }));
+    }
+  });
+
+  it('reads the vision half of a whole model, and of two copies the one that counts', () => {
+    const vision = { hidden_size: 88, num_attention_heads: 1, hidden_act: 'gelu_pytorch_tanh', layer_norm_eps: 1e-6 };
+    const whole = { model_type: 'clip', hidden_size: 5, vision_config: vision, text_config: {} };
+    expect(describeJson(whole)).to.include({ width: 88, heads: 1, activation: 'gelu_tanh', eps: 1e-6 });
+    const twice = { ...whole, vision_config_dict: { hidden_size: 64, num_attention_heads: 2 } };
+    expect(describeJson(twice)).to.include({ width: 64, heads: 2, activation: 'quick_gelu' });
+    expect(describeJson({ ...whole, vision_config_dict: null })).to.include({ width: 88 });
+  });
+
+  it("computes the width of DINOv2's MLP", () => {
+    expect(describeJson({ model_type: 'dinov2', hidden_size: 24, mlp_ratio: 2.5 })).to.include({ mlpWidth: 60 });
+  });
+
+  it('reads squares in both spellings', () => {
+    expect(describeJson({ model_type: 'vit', image_size: [384, 384] })).to.include({ image: 384 });
+    expectThrow(() => describeJson({ model_type: 'vit', image_size: [384, 224] }), 'ERR_UNSUPPORTED', /a square/);
+    expectThrow(() => describeJson({ model_type: 'vit', image_size: [384, '384'] }), 'ERR_FORMAT', /image_size/);
+    expectThrow(() => describeJson({ model_type: 'vit', image_size: [] }), 'ERR_UNSUPPORTED', /a square/);
+  });
+
+  it('refuses other architectures, and variants that cannot be built', () => {
+    const refuse = (json: Record<string, unknown>, message: RegExp) =>
+      expectThrow(() => describeJson(json), 'ERR_UNSUPPORTED', message);
+    refuse({ model_type: 'bert' }, /one of clip, clip_vision_model, siglip, .* for model_type of config\.json.*"bert"/);
+    refuse({}, /model_type of config\.json but received undefined/);
+    refuse({ model_type: 'siglip2' }, /siglip, .*fixed resolution.* for model_type .* "siglip2" \(NaFlex\)/);
+    for (const model_type of ['dinov2', 'dinov2_with_registers']) {
+      refuse({ model_type, use_swiglu_ffn: true }, /false for use_swiglu_ffn of config\.json .* SwiGLU/);
+    }
+    expect(isTowerConfig({ model_type: 'siglip2' })).to.equal(false);
+    expect(TOWER_MODEL_TYPES.every((model_type) => isTowerConfig({ model_type }))).to.equal(true);
+  });
+
+  for (const model_type of TOWER_MODEL_TYPES) {
+    it(`refuses values that make no sense for ${model_type}`, () => {
+      const whole = ['clip', 'siglip', 'blip-2'].includes(model_type);
+      const parse = (fields: Record<string, unknown>) =>
+        describeJson(whole ? { model_type, vision_config: fields } : { model_type, ...fields });
+      for (const hidden_size of [0, -1, 1.5, '768', 2 ** 60]) {
+        expectThrow(() => parse({ hidden_size }), 'ERR_FORMAT', /hidden_size of config\.json/);
+      }
+      expectThrow(() => parse({ num_attention_heads: 7 }), 'ERR_FORMAT', /a multiple of num_attention_heads/);
+      expectThrow(() => parse({ patch_size: 225 }), 'ERR_FORMAT', /at most image_size 224/);
+      expectThrow(() => parse({ layer_norm_eps: 0 }), 'ERR_FORMAT', /layer_norm_eps/);
+      expectThrow(() => parse({ num_channels: 4 }), 'ERR_UNSUPPORTED', /3 for num_channels/);
+      for (const hidden_act of ['mish', 'constructor', 5]) {
+        expectThrow(() => parse({ hidden_act }), 'ERR_UNSUPPORTED', /hidden_act of config\.json/);
+      }
+      if (whole) expectThrow(() => describeJson({ model_type, vision_config: 5 }), 'ERR_FORMAT', /vision_config/);
+    });
+  }
+
+  it('refuses flags and ratios that are none', () => {
+    for (const model_type of ['vit', 'dinov2', 'blip_2_vision_model']) {
+      expectThrow(() => describeJson({ model_type, qkv_bias: 1 }), 'ERR_FORMAT', /true or false for qkv_bias/);
+    }
+    expectThrow(() => describeJson({ model_type: 'dinov2', mlp_ratio: -4 }), 'ERR_FORMAT', /mlp_ratio/);
+    expectThrow(() => describeJson({ model_type: 'dinov2', use_swiglu_ffn: 'no' }), 'ERR_FORMAT', /use_swiglu_ffn/);
+    const registers = { model_type: 'dinov2_with_registers', num_register_tokens: 0.5 };
+    expectThrow(() => describeJson(registers), 'ERR_FORMAT', /num_register_tokens/);
+  });
+});

@@ -1,0 +1,172 @@
+import { expect } from 'chai';
+import { QAViT } from '../../lib';
+import { loadModel } from '../../lib/qavit/load';
+import { patchGrid } from '../../lib/view/patch-grid';
+import { changedTower, tensorsOf, type TowerChange } from '../support/changed-tower';
+import { relativeError } from '../support/compare';
+import { encodeBatch } from '../support/cuda-engine';
+import { itemsOf, questionsOf } from '../support/encode-case';
+import { expectRejection } from '../support/expect-error';
+import { fixture } from '../support/paths';
+import { f32 } from '../support/safetensors-writer';
+import { temporaryFolder } from '../support/temporary';
+import { loadingOf, readTowerFixture } from '../support/towers';
+
+const CPU = { device: 'cpu', dtype: 'f32' } as const;
+
+/** A committed tower of each family, alone in its folder; what is beside the hidden states' way; one of its matrices. */
+const FAMILIES = {
+  'siglip-vision': { beside: /^(head|post_layernorm)\./, matrix: 'encoder.layers.1.self_attn.k_proj.weight' },
+  'vit-without-qkv-bias': { beside: /^(pooler|layernorm)\./, matrix: 'encoder.layer.1.attention.attention.key.weight' },
+  dinov2: { beside: /^layernorm\.|mask_token$/, matrix: 'encoder.layer.1.attention.output.dense.weight' },
+  'dinov2-registers': { beside: /^layernorm\.|mask_token$/, matrix: 'encoder.layer.0.mlp.fc2.weight' },
+  'blip2-vision': { beside: /^post_layernorm\./, matrix: 'encoder.layers.0.self_attn.qkv.weight' },
+} as const;
+
+describe('towers', () => {
+  const at = temporaryFolder();
+  const tower = (name: string) => fixture('towers', name, 'tower');
+  const changed = (name: string, change: TowerChange) => changedTower(name, at('tower'), change);
+
+  describe('say what they are', () => {
+    const families = {
+      laion: { family: 'CLIP', image: 18, M: 10, N: 9, C: 16, hasClass: true, registers: 0 },
+      siglip: { family: 'SigLIP', image: 19, patch: 6, M: 9, N: 9, hasClass: false, registers: 0 },
+      vit: { family: 'ViT', image: 16, M: 17, N: 16, L: 3, hasClass: true },
+      dinov2: { family: 'DINOv2', image: 16, trainedImage: 28, M: 17, N: 16 },
+      'dinov2-registers': { family: 'DINOv2 with registers', image: 16, trainedImage: 24, registers: 3, M: 20, N: 16 },
+      blip2: { family: 'EVA ViT-g (BLIP-2)', image: 12, M: 10, N: 9, H: 1 },
+    } as const;
+    for (const [name, wanted] of Object.entries(families)) {
+      it(wanted.family, async () => {
+        // By the folder's own name, and without what stands before the patches.
+        await using model = await QAViT.load(tower(name), { ...CPU, keepClass: false });
+        expect(model.info).to.include(wanted);
+      });
+    }
+  });
+
+  describe('take another size of pictures', () => {
+    it('that is asked for', async () => {
+      await using model = await QAViT.load(tower('siglip'), { ...CPU, imageSize: 32 });
+      expect(model.info).to.include({ image: 32, trainedImage: 19, M: 25 });
+      const picture = { data: new Uint8Array(50 * 40 * 3).fill(7), width: 50, height: 40, channels: 3 } as const;
+      using seen = await model.look(picture);
+      expect(seen.picture).to.include({ width: 32, height: 32 });
+    });
+
+    it('that the preprocessor makes, where the family takes any', async () => {
+      const preprocessor = { size: { shortest_edge: 16 }, crop_size: { height: 12, width: 12 } };
+      await using model = await QAViT.load(changed('dinov2', { preprocessor }), CPU);
+      expect(model.info).to.include({ image: 12, trainedImage: 28, M: 10 });
+      const large = { preprocessor: { crop_size: { height: 4100, width: 4100 } } };
+      await expectRejection(QAViT.load(changed('dinov2', large), CPU), 'ERR_FORMAT', /a square of 4 to 4096 pixels/);
+      const oblong = { preprocessor: { crop_size: { height: 12, width: 16 } } };
+      await expectRejection(QAViT.load(changed('dinov2', oblong), CPU), 'ERR_FORMAT', /a square .* 16 x 12/);
+    });
+
+    it('and refuse one that the preprocessor makes and nobody asked for', async () => {
+      const folder = changed('vit', { preprocessor: { size: { height: 24, width: 24 } } });
+      const message = /image_size 16 of .*\(or option imageSize\) for size of .*preprocessor_config\.json .* 24 x 24/;
+      await expectRejection(QAViT.load(folder, CPU), 'ERR_FORMAT', message);
+      await using model = await QAViT.load(folder, { ...CPU, imageSize: 24 });
+      expect(model.info).to.include({ image: 24, trainedImage: 16, M: 37 });
+    });
+
+    it('and refuse one without a patch', async () => {
+      const refuse = (imageSize: number, message: RegExp) =>
+        expectRejection(QAViT.load(tower('siglip'), { ...CPU, imageSize }), 'ERR_ARGUMENT', message);
+      await refuse(5, /at least 6, a patch, for option imageSize but received 5/);
+      for (const size of [0, -1, 1.5, 4097, NaN]) await refuse(size, /integer from 1 to 4096 for option imageSize/);
+    });
+
+    it('and refuse one with more patches than any array holds', async () => {
+      const config = { hidden_size: 2048, num_attention_heads: 16, patch_size: 1 };
+      const loading = QAViT.load(changed('siglip', { config: { vision_config: config } }), { ...CPU, imageSize: 4096 });
+      await expectRejection(loading, 'ERR_UNSUPPORTED', /at most 268435456 numbers .* 16777216 of width 2048/);
+    });
+
+    it('and say so in the keys of their results', async () => {
+      const picture = { data: new Uint8Array(16 * 16 * 3), width: 16, height: 16, channels: 3 } as const;
+      const keys = new Set<string>();
+      for (const imageSize of [undefined, 16, 20]) {
+        await using model = await QAViT.load(tower('vit'), { ...CPU, imageSize });
+        keys.add((await model.encode(picture, null)).key);
+      }
+      expect(keys.size).to.equal(2);
+    });
+  });
+
+  it('put the gate before LayerScale, folded or not', async () => {
+    const dinov2 = readTowerFixture(fixture('towers', 'dinov2'));
+    const entry = dinov2.cases.find(({ name }) => name === 'adapter, K = 7')!;
+    const { folders, options } = loadingOf(dinov2, entry);
+    for (const device of ['reference', 'cpu'] as const) {
+      const { engine } = await loadModel(folders, { ...options, device, dtype: 'f32' }, false);
+      const tokens = await encodeBatch(engine, entry.pixels.data, questionsOf(entry));
+      expect(relativeError(tokens, entry.tower.data), device).to.be.below(1e-5);
+      await engine.device.close();
+    }
+  });
+
+  it('show where a question looks beside registers', async () => {
+    const registers = readTowerFixture(fixture('towers', 'dinov2-registers'));
+    const entry = registers.cases.find(({ name }) => name === 'adapter, K = 7')!;
+    const { folders, options } = loadingOf(registers, entry);
+    await using model = await QAViT.load(folders, { ...options, ...CPU });
+    const [item] = itemsOf(entry);
+    const { difference, grid, layers } = await model.attend(item!.image, item!.question);
+    expect(difference).to.have.length(20);
+    expect(layers.map(({ attention }) => attention.shape)).to.deep.equal([
+      [20, 7],
+      [20, 7],
+    ]);
+    const { values } = patchGrid(difference, grid.rows, grid.columns);
+    expect([...values]).to.deep.equal([...difference.slice(4)]);
+  });
+
+  for (const [name, { beside, matrix }] of Object.entries(FAMILIES)) {
+    describe(`refuse a damaged ${name}`, () => {
+      const load = (change: TowerChange) => QAViT.load({ tower: changed(name, change) }, CPU);
+
+      it('without one of its tensors, and miss none of the others', async () => {
+        const names = Object.keys(tensorsOf(name));
+        for (const missing of names.filter((each) => !beside.test(each))) {
+          const drop: TowerChange = { tensors: (all) => delete all[missing] };
+          const message = new RegExp(`tensor ${missing.replaceAll('.', '\\.')}.* for .*model\\.safetensors .* none`);
+          await expectRejection(load(drop), 'ERR_FORMAT', message);
+        }
+        const spare = names.filter((each) => beside.test(each));
+        expect(spare).not.to.have.length(0);
+        await using model = await load({ tensors: (all) => spare.forEach((each) => delete all[each]) });
+        expect(model.info.M).to.be.above(1);
+      });
+
+      it('with a tensor of another shape, of integers, of no finite number, or one too many', async () => {
+        const replace = (bytes: (all: ReturnType<typeof tensorsOf>) => void) => load({ tensors: bytes });
+        const short = f32([3, 2], new Float32Array(6));
+        await expectRejection(
+          replace((all) => (all[matrix] = short)),
+          'ERR_SHAPE',
+          /for tensor .* \[3, 2\]/,
+        );
+        const integers = (all: ReturnType<typeof tensorsOf>) =>
+          (all[matrix] = { ...all[matrix]!, dtype: 'I32' }) as unknown as void;
+        await expectRejection(replace(integers), 'ERR_DTYPE', /F32, F16 or BF16 for tensor/);
+        const poison = (all: ReturnType<typeof tensorsOf>) => {
+          const { bytes } = all[matrix]!;
+          new DataView(bytes.buffer, bytes.byteOffset).setFloat32(8, NaN, true);
+        };
+        await expectRejection(replace(poison), 'ERR_FORMAT', /finite numbers for tensor .* NaN at element 2/);
+        const more = (all: ReturnType<typeof tensorsOf>) => void (all['encoder.more.weight'] = short);
+        await expectRejection(replace(more), 'ERR_FORMAT', /config\.json describes .* also encoder\.more\.weight/);
+      });
+
+      it('whose config.json describes another', async () => {
+        await expectRejection(load({ config: { num_hidden_layers: 4 } }), 'ERR_FORMAT', /tensor encoder\.layers?\./);
+        await expectRejection(load({ config: { hidden_size: 48 } }), 'ERR_SHAPE', /\[48, 3, \d, \d\] for tensor/);
+        await expectRejection(load({ config: { patch_size: 3 } }), 'ERR_SHAPE', /\[\d+, 3, 3, 3\] for tensor/);
+      });
+    });
+  }
+});

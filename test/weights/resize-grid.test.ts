@@ -1,0 +1,58 @@
+import { expect } from 'chai';
+import { resizeGrid } from '../../lib/weights';
+import { relativeError } from '../support/compare';
+
+describe('resizing a grid', () => {
+  const grid = [-5, 1, 2, 4, 2, 0, 4, -2, 1, 2, -2, -5, 3, -4, -5, -5];
+
+  /** torch.nn.functional.interpolate(grid, size, mode='bicubic', align_corners=False, antialias) in float64. */
+  const wanted = {
+    bicubic: {
+      3: [
+        -3.316400892, 1.981481481, 3.103437929, 1.896990741, 1.940429688, -3.268663194, 1.890474966, -4.397135417,
+        -5.02501286,
+      ],
+      6: [
+        -6.188753858, -2.329752604, 1.72728588, 1.602575231, 3.242947049, 4.75472608, -1.555447049, -0.8515625,
+        0.967737269, 3.323929398, 2.7265625, 1.083224826, 2.613859954, 1.080005787, 0.668781882, 3.436759206,
+        0.493489583, -3.499650367, 0.993778935, 1.940827546, 1.941388835, -0.052572284, -3.045572917, -5.006064333,
+        2.142252604, 0.8515625, -1.493778935, -3.537471065, -4.9765625, -5.387044271, 3.841531636, -0.604275174,
+        -5.299418885, -5.310462481, -5.199544271, -4.977394387,
+      ],
+    },
+    'bicubic-antialiased': {
+      3: [
+        -2.386821945, 1.878790868, 2.851352837, 1.552435953, 1.330440675, -2.503383177, 1.375380297, -3.653000802,
+        -5.156611806,
+      ],
+      6: [
+        -5.889889197, -2.436532508, 1.51084308, 1.701145224, 3.253095975, 4.560941828, -1.78250774, -0.847750865,
+        0.900326797, 3.083333333, 2.435986159, 1.225232198, 2.393762183, 1.129221133, 0.58935078, 3.37782386,
+        0.366285403, -3.112055312, 1.019249513, 1.747412854, 1.813009045, -0.477135845, -3.188180828, -4.946972466,
+        2.20123839, 0.730103806, -1.568491285, -3.558142702, -4.764705882, -5.257739938, 3.626731302, -0.363003096,
+        -4.929184942, -5.199287281, -5.140092879, -4.987015235,
+      ],
+    },
+  } as const;
+
+  for (const filter of ['bicubic', 'bicubic-antialiased'] as const) {
+    for (const to of [3, 6] as const) {
+      it(`from 4 x 4 to ${to} x ${to} is PyTorch's, ${filter}`, () => {
+        expect(relativeError(resizeGrid(Float32Array.from(grid), 4, to, filter), wanted[filter][to])).to.be.below(1e-7);
+        // Columns do not mix.
+        const pairs = Float32Array.from(grid.flatMap((value) => [value, -2 * value]));
+        const both = wanted[filter][to].flatMap((value) => [value, -2 * value]);
+        expect(relativeError(resizeGrid(pairs, 4, to, filter), both)).to.be.below(1e-7);
+      });
+    }
+
+    it(`keeps a grid of the same size, ${filter}`, () => {
+      expect([...resizeGrid(Float32Array.from(grid), 4, 4, filter)]).to.deep.equal(grid);
+    });
+
+    it(`spreads a single value, and makes one of many, ${filter}`, () => {
+      expect([...resizeGrid(Float32Array.of(3, -7), 1, 2, filter)]).to.deep.equal([3, -7, 3, -7, 3, -7, 3, -7]);
+      expect(resizeGrid(Float32Array.from(grid), 4, 1, filter)).to.have.length(1);
+    });
+  }
+});

@@ -1,0 +1,30 @@
+"""The image processors of transformers in the form that resamples with Pillow, bit for bit as qavit does."""
+
+import json
+from pathlib import Path
+
+from transformers import BaseImageProcessor
+from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
+from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
+
+PROCESSORS = {
+    "BitImageProcessor": BitImageProcessorPil,
+    "BlipImageProcessor": BlipImageProcessorPil,
+    "CLIPImageProcessor": CLIPImageProcessorPil,
+    "SiglipImageProcessor": SiglipImageProcessorPil,
+    "ViTImageProcessor": ViTImageProcessorPil,
+}
+
+
+def load_processor(folder: Path) -> BaseImageProcessor:
+    """What preprocessor_config.json names; CLIP's where it names nothing, as in qavit."""
+    config = json.loads((folder / "preprocessor_config.json").read_text())
+    name = config.get("image_processor_type") or config.get("feature_extractor_type") or "CLIPImageProcessor"
+    # 'Fast' names the library that does the work, 'FeatureExtractor' is the class name before 2023.
+    kind = name.removesuffix("Fast").removesuffix("Pil").replace("FeatureExtractor", "ImageProcessor")
+    if kind not in PROCESSORS:
+        raise ValueError(f"Expected one of {', '.join(PROCESSORS)} in {folder} but received {name}")
+    return PROCESSORS[kind].from_pretrained(folder)

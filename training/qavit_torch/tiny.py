@@ -1,0 +1,26 @@
+"""One tiny config of every kind of tower, for checks."""
+
+from transformers import (
+    Blip2VisionConfig,
+    CLIPVisionConfig,
+    Dinov2Config,
+    Dinov2WithRegistersConfig,
+    PreTrainedConfig,
+    SiglipVisionConfig,
+    ViTConfig,
+)
+
+SIZE = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "patch_size": 8, "image_size": 32}
+
+
+def tiny_configs() -> dict[str, PreTrainedConfig]:
+    """By model_type."""
+    configs = [
+        CLIPVisionConfig(intermediate_size=160, **SIZE),
+        SiglipVisionConfig(intermediate_size=160, **SIZE),
+        ViTConfig(intermediate_size=160, qkv_bias=False, **SIZE),
+        Dinov2Config(mlp_ratio=2, **SIZE),
+        Dinov2WithRegistersConfig(mlp_ratio=2, num_register_tokens=3, **SIZE),
+        Blip2VisionConfig(intermediate_size=160, **SIZE),
+    ]
+    return {config.model_type: config for config in configs}

@@ -1,0 +1,135 @@
+"""The towers of transformers, seen alike: a residual stream, and layers with norms, projections and an MLP.
+
+Shapes: B batch, M visual tokens, C tower width, S side of a picture in pixels.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import (
+    Blip2VisionModel,
+    CLIPVisionModel,
+    Dinov2Model,
+    Dinov2WithRegistersModel,
+    PreTrainedModel,
+    SiglipVisionModel,
+    ViTModel,
+)
+
+Map = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """x + scale1(out(attention(norm1(x)))), then x + scale2(mlp(norm2(x)))."""
+
+    norm1: nn.Module
+    q: Map
+    k: Map
+    v: Map
+    out: nn.Linear
+    scale1: nn.Module  # LayerScale, or identity
+    norm2: nn.Module
+    mlp: nn.Module
+    scale2: nn.Module
+
+
+@dataclass(frozen=True)
+class Tower:
+    embed: Map  # [B, 3, S, S] normalised pixels -> the residual stream before layer 0, [B, M, C]
+    layers: list[Layer]
+    before_patches: int  # class token and registers
+
+
+def third(linear: nn.Linear, which: int) -> Map:
+    """Queries (0), keys (1) or values (2) of a joint projection."""
+
+    def project(x: torch.Tensor) -> torch.Tensor:
+        bias = None if linear.bias is None else linear.bias.chunk(3)[which]
+        return nn.functional.linear(x, linear.weight.chunk(3)[which], bias)
+
+    return project
+
+
+def clip_layer(layer: nn.Module) -> Layer:
+    attention, same = layer.self_attn, nn.Identity()
+    qkv = attention.q_proj, attention.k_proj, attention.v_proj
+    return Layer(layer.layer_norm1, *qkv, attention.out_proj, same, layer.layer_norm2, layer.mlp, same)
+
+
+def clip(tower: CLIPVisionModel) -> Tower:
+    def embed(pixels: torch.Tensor) -> torch.Tensor:
+        return tower.pre_layrnorm(tower.embeddings(pixels, interpolate_pos_encoding=True))
+
+    return Tower(embed, [clip_layer(layer) for layer in tower.encoder.layers], 1)
+
+
+def siglip(tower: SiglipVisionModel) -> Tower:
+    return Tower(any_size(tower), [clip_layer(layer) for layer in tower.encoder.layers], 0)
+
+
+def vit(tower: ViTModel) -> Tower:
+    def describe(layer: nn.Module) -> Layer:
+        attention, same = layer.attention, nn.Identity()
+        qkv = attention.q_proj, attention.k_proj, attention.v_proj
+        return Layer(layer.layernorm_before, *qkv, attention.o_proj, same, layer.layernorm_after, layer.mlp, same)
+
+    return Tower(any_size(tower), [describe(layer) for layer in tower.layers], 1)
+
+
+def dinov2(tower: Dinov2Model | Dinov2WithRegistersModel) -> Tower:
+    def describe(layer: nn.Module) -> Layer:
+        attention, scales = layer.attention.attention, (layer.layer_scale1, layer.layer_scale2)
+        qkv, out = (attention.query, attention.key, attention.value), layer.attention.output.dense
+        return Layer(layer.norm1, *qkv, out, scales[0], layer.norm2, layer.mlp, scales[1])
+
+    before = 1 + getattr(tower.config, "num_register_tokens", 0)
+    return Tower(tower.embeddings, [describe(layer) for layer in tower.encoder.layer], before)
+
+
+def blip2(tower: Blip2VisionModel) -> Tower:
+    def describe(layer: nn.Module) -> Layer:
+        attention, same = layer.self_attn, nn.Identity()
+        qkv = (third(attention.qkv, i) for i in range(3))
+        return Layer(layer.layer_norm1, *qkv, attention.projection, same, layer.layer_norm2, layer.mlp, same)
+
+    return Tower(any_size(tower), [describe(layer) for layer in tower.encoder.layers], 1)
+
+
+def any_size(tower: PreTrainedModel) -> Map:
+    """Pictures of another size than the tower's own get an interpolated position table."""
+    return lambda pixels: tower.embeddings(pixels, interpolate_pos_encoding=True)
+
+
+# model_type of a vision model's config.json -> its class, and how it is seen.
+TOWERS: dict[str, tuple[type[PreTrainedModel], Callable[[PreTrainedModel], Tower]]] = {
+    "clip_vision_model": (CLIPVisionModel, clip),
+    "siglip_vision_model": (SiglipVisionModel, siglip),
+    "vit": (ViTModel, vit),
+    "dinov2": (Dinov2Model, dinov2),
+    "dinov2_with_registers": (Dinov2WithRegistersModel, dinov2),
+    "blip_2_vision_model": (Blip2VisionModel, blip2),
+}
+
+# Models with such a tower -> its model_type.
+WHOLES = {"clip": "clip_vision_model", "siglip": "siglip_vision_model", "blip-2": "blip_2_vision_model"}
+
+
+def tower_class(model_type: str) -> type[PreTrainedModel]:
+    """What loads the tower of a folder whose config.json says `model_type`."""
+    own = WHOLES.get(model_type, model_type)
+    if own not in TOWERS:
+        raise ValueError(f"Expected a model_type of {', '.join([*TOWERS, *WHOLES])} but received {model_type!r}")
+    return TOWERS[own][0]
+
+
+def see(tower: PreTrainedModel) -> Tower:
+    """The parts of a vision model of transformers."""
+    kind = tower.config.model_type
+    if kind not in TOWERS:
+        raise ValueError(f"Expected a tower of {', '.join(TOWERS)} but received {kind!r}")
+    if getattr(tower.config, "use_swiglu_ffn", False):
+        raise ValueError("Expected use_swiglu_ffn false but received true: qavit has no SwiGLU MLP")
+    return TOWERS[kind][1](tower)
