@@ -15,7 +15,10 @@ export interface OpenEngine extends Disposable {
 
 export async function openEngine(folders: ModelFolders, device: Device, dtype: ComputeDType): Promise<OpenEngine> {
   const vision = await openVision(folders, {});
-  return { engine: new Engine(device, vision.model, choosePrecision(device, dtype)), [Symbol.dispose]: () => vision.close() };
+  return {
+    engine: new Engine(device, vision.model, choosePrecision(device, dtype)),
+    [Symbol.dispose]: () => vision.close(),
+  };
 }
 
 const never = new AbortController().signal;

@@ -33,3 +33,26 @@ export function concatColumns(g: Graph, parts: readonly Tensor[], as: string): T
   }
   return all;
 }
+
+/**
+ * Tensors one behind another.
+ *
+ * @param parts [B, each its own, C], at least one
+ * @param as name of the result's rows
+ * @returns [B, sum of the rows, C] in the stream's dtype; the part itself where it is the only one
+ */
+export function concatRows(g: Graph, parts: readonly Tensor[], as: string): Tensor {
+  const [first] = parts;
+  if (!first) throw g.wrongArgument('copy', 'something to put one behind another', 'nothing');
+  if (parts.length === 1) return first;
+  const rows = parts.reduce((sum, part) => sum + part.rows.size, 0);
+  const all = g.allocate(g.options.stream, [first.batch, dim(as, rows), first.columns]);
+  let start = 0;
+  for (const x of parts) {
+    const y = all.sliceRows(start, start + x.rows.size);
+    g.expectShape('copy', 'x', x, y.shape);
+    g.record('copy', { x, y }, {}, {});
+    start += x.rows.size;
+  }
+  return all;
+}

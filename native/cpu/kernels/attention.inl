@@ -127,6 +127,26 @@ QAVIT_INLINE void score_tile(const AttentionBlock& a, const float* queries, F* t
   }
 }
 
+// The bias of each row and key, added to the scores of a tile; the maxima are taken anew. A pass of its own: it costs a
+// third of what the exponentials do, and attention without a bias stays what it is.
+template <int rows>
+QAVIT_NOINLINE void add_bias(const AttentionBlock& a, int64_t row, F* top) {
+  const F nothing = set1(-kInfinity), hidden = set1(-3e38f);
+  const int64_t keys = padded_keys(a.segments[1].count);
+  for (int i = 0; i < rows; ++i) {
+    float* scores = a.scores + i * a.score_stride;
+    const float* bias = a.bias - (row + i);
+    top[i] = nothing;
+    for (int64_t j = 0; j < keys; j += kWidth) {
+      const F b = load(bias + j);
+      // Not by addition: the score of a hidden key may be infinite or NaN.
+      const F s = select(less(b, hidden), nothing, add(load(scores + j), b));
+      store(scores + j, s);
+      top[i] = max(top[i], s);
+    }
+  }
+}
+
 // Scores (in units of ln 2) to weights 2^(s - max), in place (as bf16 from the row's start where `narrow`). Returns 1 /
 // their sum.
 template <bool narrow>
@@ -191,6 +211,7 @@ QAVIT_NOINLINE void attend_tile(const AttentionBlock& a, int64_t row) {
   float inverse[rows];
   pack_queries<Product, rows>(a, row, queries);
   score_tile<Product, rows>(a, queries, top);
+  if (a.bias != nullptr) add_bias<rows>(a, row, top);
   const int64_t keys = padded_keys(a.segments[0].count) + padded_keys(a.segments[1].count);
   for (int i = 0; i < rows; ++i) {
     inverse[i] = weigh_row<Product::kPerUnit == 2>(a.scores + i * a.score_stride, keys, largest(top[i]));
