@@ -10,6 +10,7 @@ export { TensorFolder } from './tensor-folder';
 export { openTorchFile, type TorchFile, type TorchFileOptions } from './torch/torch-file';
 export {
   computed,
+  embedding,
   type FoldContext,
   gather,
   type Matrix,

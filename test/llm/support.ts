@@ -5,7 +5,7 @@ import { fixture } from '../support/paths';
 
 /** Every form of folder that the fixtures have. */
 export const FORMS = ['t5-tiny', 't5-tiny-pair', 'llama-tiny', 'llama-tiny-half'] as const;
-export type Form = (typeof FORMS)[number];
+export type Form = (typeof FORMS)[number] | 't5-plain' | 't5-gated' | 't5-tied';
 
 /** E of all of them. */
 export const WIDTH = 32;

@@ -10,8 +10,15 @@ import { floats, integer, random } from '../support/random';
 const addon = loadAddon();
 const [B, N, C] = [2, 9, 19];
 
+interface AppendOptions {
+  rows?: number;
+  from?: number;
+  width?: number;
+  dtype?: 'f32' | 'bf16';
+}
+
 /** A plan that appends `rows` rows to columns [from, from + C) of a state [B, N, width], and reads all of it back. */
-function appendPlan({ rows = 2, from = 0, width = C, dtype = 'f32' as 'f32' | 'bf16' } = {}) {
+function appendPlan({ rows = 2, from = 0, width = C, dtype = 'f32' }: AppendOptions = {}) {
   const plan = new PlanWriter('append');
   const x = plan.input([B, rows, C]);
   const position = plan.input([1, 1, B], 'i32');

@@ -39,14 +39,20 @@ export function concatColumns(g: Graph, parts: readonly Tensor[], as: string): T
  *
  * @param parts [B, each its own, C], at least one
  * @param as name of the result's rows
- * @returns [B, sum of the rows, C] in the stream's dtype; the part itself where it is the only one
+ * @param dtype of the result; the stream's unless given
+ * @returns [B, sum of the rows, C]; the part itself where it is the only one
  */
-export function concatRows(g: Graph, parts: readonly Tensor[], as: string): Tensor {
+export function concatRows(
+  g: Graph,
+  parts: readonly Tensor[],
+  as: string,
+  dtype: ComputeDType = g.options.stream,
+): Tensor {
   const [first] = parts;
   if (!first) throw g.wrongArgument('copy', 'something to put one behind another', 'nothing');
   if (parts.length === 1) return first;
   const rows = parts.reduce((sum, part) => sum + part.rows.size, 0);
-  const all = g.allocate(g.options.stream, [first.batch, dim(as, rows), first.columns]);
+  const all = g.allocate(dtype, [first.batch, dim(as, rows), first.columns]);
   let start = 0;
   for (const x of parts) {
     const y = all.sliceRows(start, start + x.rows.size);
