@@ -2,6 +2,7 @@ export { firstNonFinite } from './elements';
 export { addFingerprint, digest } from './fingerprint';
 export * from './folds';
 export { adaptedEmbedding, adaptedMatrix, type LoraConfig } from './lora';
+export { computedTensor, copied, type OutgoingTensor, writeSafetensors } from './safetensors-writer';
 export { NamedTensors } from './named-tensors';
 export { ParameterStore } from './parameter-store';
 export type { StoredTensor } from './stored-tensor';

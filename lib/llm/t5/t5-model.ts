@@ -2,7 +2,7 @@ import type { T5DecoderLayer } from '../../blocks/t5/decoder-layer';
 import type { SelfAttention, T5EncoderLayer } from '../../blocks/t5/encoder-layer';
 import type { FeedForward } from '../../blocks/t5/feed-forward';
 import type { Affine, Parameter, RmsNorm } from '../../graph';
-import { computed, embedding, NamedTensors, stacked, stored, type TensorFolder } from '../../weights';
+import { computed, embedding, NamedTensors, stacked, stored, type TensorSource } from '../../weights';
 import type { T5Config } from './config';
 import { biasByDistance } from './relative-bias';
 
@@ -34,8 +34,8 @@ const NOT_NEEDED =
   /^((encoder|decoder)\.embed_tokens\.weight|decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight)$/;
 
 /** @throws QAViTError ERR_FORMAT, ERR_SHAPE or ERR_DTYPE, naming the tensor, where they do not fit the configuration */
-export function openT5(config: T5Config, folder: TensorFolder): T5Model {
-  const tensors = NamedTensors.of(folder, ['']);
+export function openT5(config: T5Config, source: TensorSource, prefixes: readonly string[] = ['']): T5Model {
+  const tensors = NamedTensors.of(source, prefixes);
   const { width, vocabularySize } = config;
   const table = (name: string) => tensors.take(name, [vocabularySize, width]);
   const shared = table('shared.weight');
