@@ -71,6 +71,6 @@ export function copyFolder(form: Form, to: string, changes: Record<string, objec
 }
 
 /** A T5 that has no reason to stop: no end tokens, and positions without end. */
-export function copyEndless(to: string): string {
-  return copyFolder('t5-tiny', to, { 'generation_config.json': { eos_token_id: [] } });
+export function copyEndless(to: string, form: Form = 't5-tiny'): string {
+  return copyFolder(form, to, { 'generation_config.json': { eos_token_id: [] } });
 }
