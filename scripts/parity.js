@@ -1,7 +1,7 @@
 'use strict';
 // `npm run test:parity [-- --if-available] [-- vit-b-32 ...]`: makes random towers of real sizes with PyTorch and holds the whole
-// forward pass to its results. Needs a Python with torch, transformers and safetensors (training/requirements.txt); PYTHON chooses
-// one. With --if-available, a machine without it passes.
+// forward pass to its results, and a random T5 of a real size to its answers. Needs a Python with torch, transformers and
+// safetensors (training/requirements.txt); PYTHON chooses one. With --if-available, a machine without it passes.
 const { spawnSync } = require('node:child_process');
 const { mkdtempSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
@@ -11,8 +11,8 @@ const root = join(__dirname, '..');
 const python = process.env.PYTHON || 'python3';
 const [flags, named] = [[], []];
 for (const argument of process.argv.slice(2)) (argument.startsWith('-') ? flags : named).push(argument);
-// Two whole towers, and of every other family two layers in real widths.
-const TOWERS = [
+// Two whole towers, of every other family two layers in real widths, and a language model.
+const MODELS = [
   'vit-b-32',
   'vit-l-14-336',
   'clip-h-14-laion',
@@ -21,8 +21,9 @@ const TOWERS = [
   'dinov2-l-14',
   'dinov2-l-14-registers',
   'eva-g-14-blip2',
+  'flan-t5-base',
 ];
-const towers = named.length > 0 ? named : TOWERS;
+const models = named.length > 0 ? named : MODELS;
 
 /** Ends the process where a step fails. */
 function run(command, args, options = {}) {
@@ -45,13 +46,13 @@ if (spawnSync(python, ['-c', modules], { stdio: 'ignore' }).status !== 0) {
 run(process.execPath, [join(__dirname, 'setup.js')]);
 const folder = mkdtempSync(join(tmpdir(), 'qavit-parity-'));
 try {
-  for (const tower of towers) {
-    console.error(`[qavit] making a random ${tower} and its results with PyTorch`);
-    run(python, ['-m', 'fixtures.parity', '--out', folder, '--config', tower], { cwd: join(root, 'training') });
+  for (const model of models) {
+    console.error(`[qavit] making a random ${model} and its results with PyTorch`);
+    run(python, ['-m', 'fixtures.parity', '--out', folder, '--config', model], { cwd: join(root, 'training') });
   }
   const mocha = join(root, 'node_modules', 'mocha', 'bin', 'mocha.js');
   // Ten minutes: a real size in f32 on a slow machine; a hang still ends.
-  const args = [mocha, '--no-config', '--timeout', '600000', join('dist', 'test', 'parity', 'real-sizes.js')];
+  const args = [mocha, '--no-config', '--timeout', '600000', join('dist', 'test', 'parity', '*.js')];
   run(process.execPath, args, { env: { ...process.env, QAVIT_PARITY: folder } });
 } catch {
   process.exitCode = 1;

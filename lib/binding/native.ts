@@ -107,11 +107,15 @@ export interface OpDescription {
   op:
     | 'patch_embed'
     | 'layer_norm'
+    | 'rms_norm'
     | 'linear'
     | 'concat_attention'
+    | 'attention'
     | 'question_attention'
     | 'gated_projection'
+    | 'gated_activation'
     | 'gather_rows'
+    | 'append_rows'
     | 'copy';
   /** Where, for messages: 'layers.3.mlp.fc1'. */
   name: string;
@@ -123,9 +127,14 @@ export interface OpDescription {
 
 export interface PlanDescription {
   name: string;
-  values: readonly { kind: 'input' | 'output' | 'intermediate'; dtype: DType; shape: [number, number, number] }[];
+  values: readonly {
+    /** A state is given like an input, as a DeviceTensor that is no other input, and operations change it. */
+    kind: 'input' | 'output' | 'intermediate' | 'state';
+    dtype: DType;
+    shape: [number, number, number];
+  }[];
   ops: readonly OpDescription[];
-  /** Indices into values; the order of run()'s inputs and results. */
+  /** Indices into values, states among the inputs; the order of run()'s inputs and results. */
   inputs: readonly number[];
   outputs: readonly number[];
 }

@@ -31,6 +31,17 @@ export async function existingFolder(what: string, given: string): Promise<strin
   );
 }
 
+/** A file that exists. */
+export async function existingFile(what: string, given: string): Promise<string> {
+  const stats = await stat(given).catch(() => undefined);
+  if (!stats) throw await notFound(what, given);
+  if (!stats.isDirectory()) return given;
+  throw new CliError(
+    `Expected ${what} but received ${JSON.stringify(given)}, which is a folder`,
+    `looked for a file at ${path.resolve(given)}`,
+  );
+}
+
 async function standardInput(signal: AbortSignal): Promise<Buffer> {
   if (process.stdin.isTTY) {
     throw new CliError(

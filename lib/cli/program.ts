@@ -3,6 +3,7 @@ import path from 'node:path';
 import { Command } from 'commander';
 import { addAsk } from './commands/ask';
 import { addAttend } from './commands/attend';
+import { addConvert } from './commands/convert';
 import { addDemo } from './commands/demo';
 import { addEncode } from './commands/encode';
 import { addInfo } from './commands/info';
@@ -42,7 +43,7 @@ export function createProgram(signal: AbortSignal): Command {
     .configureOutput({ outputError: (text, write) => write(rephrase(text)) })
     .exitOverride()
     .addHelpText('after', AFTER_HELP);
-  for (const add of [addAsk, addEncode, addAttend, addInfo, addDemo]) {
+  for (const add of [addAsk, addEncode, addAttend, addInfo, addConvert, addDemo]) {
     const command = add(program, signal);
     command.showHelpAfterError(`hint: qavit ${command.name()} --help lists arguments, options and examples.`);
   }

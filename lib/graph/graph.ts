@@ -1,4 +1,4 @@
-import type { ActivationName, DType, OpDescription } from '../binding/native';
+import type { ActivationName, DType, OpDescription, PlanDescription } from '../binding/native';
 import { expectedButFound, type QAViTError } from '../errors';
 import type { Parameter } from './parameter';
 import { type Dim, formatShape, sameShape, type Shape } from './shape';
@@ -14,7 +14,7 @@ export interface GraphOptions {
   readonly stream: ComputeDType;
 }
 
-export type ValueKind = 'input' | 'output' | 'intermediate';
+export type ValueKind = PlanDescription['values'][number]['kind'];
 
 export interface Value {
   kind: ValueKind;
@@ -66,6 +66,13 @@ export class Graph {
   /** An array given at each run; run() takes them in the order of these calls. */
   input(dtype: DType, shape: Shape): Tensor {
     const tensor = this.allocate(dtype, shape, 'input');
+    this.recording.inputs.push(tensor.value);
+    return tensor;
+  }
+
+  /** A tensor on the device given at each run, which operations change; run() takes it among the inputs, in the order of the calls. */
+  state(dtype: DType, shape: Shape): Tensor {
+    const tensor = this.allocate(dtype, shape, 'state');
     this.recording.inputs.push(tensor.value);
     return tensor;
   }

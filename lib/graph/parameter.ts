@@ -12,6 +12,8 @@ export interface Parameter {
   readonly shape: readonly number[];
   /** A matrix that may be kept in int8 where a model is asked for it. */
   readonly quantizable?: true;
+  /** A table that may be kept in the compute dtype; others are kept in f32. */
+  readonly narrow?: true;
 }
 
 /** y = x W^T + b */

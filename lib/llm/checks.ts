@@ -87,7 +87,11 @@ export function checkEncodeOptions(options: { signal?: AbortSignal }): void {
 /** @throws QAViTError ERR_ARGUMENT */
 export function checkLoad(dir: string, options: LoadLanguageModelOptions): void {
   if (typeof dir !== 'string' || dir === '') throw expected('ERR_ARGUMENT', 'a path', 'the language model', dir);
-  checkOptions<LoadLanguageModelOptions>(options, { threads: integer(1, 256) }, 'loadLanguageModel');
+  checkOptions<LoadLanguageModelOptions>(
+    options,
+    { threads: integer(1, 256), dtype: oneOf('auto', 'f32', 'bf16') },
+    'loadLanguageModel',
+  );
 }
 
 function questionText(question: string, how: NonNullable<GenerateOptions['question']>): QuestionText {

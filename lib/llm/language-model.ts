@@ -1,5 +1,8 @@
 import type { QuestionNormalization } from '../text/normalize-question';
+import { checkLoad } from './checks';
 import { OnnxLanguageModel } from './onnx/onnx-language-model';
+import { isT5Folder } from './t5/t5-folder';
+import { T5LanguageModel } from './t5/t5-language-model';
 
 /** What a tower hands to a language model: N rows of E numbers. */
 export interface VisualTokens {
@@ -88,16 +91,25 @@ export interface LanguageModel {
 export interface LoadLanguageModelOptions {
   /** Threads of one computation; as many as the process may use unless told. */
   threads?: number;
+  /** What a T5 is computed in that qavit runs itself; `auto`, the default, is the fastest. ONNX files say it themselves. */
+  dtype?: 'auto' | 'f32' | 'bf16';
 }
 
 /**
- * Opens a folder in the form that Hugging Face's exporters write: `config.json`, `tokenizer.json`, `generation_config.json` if there
- * is one, `embed_tokens.onnx`, `encoder_model.onnx` for encoder-decoders, and either `decoder_model_merged.onnx` or
- * `decoder_model.onnx` with `decoder_with_past_model.onnx`.
+ * Opens a language model's folder, of one of two kinds:
+ *
+ * - a T5 or mT5 as Hugging Face publishes it: `config.json`, `tokenizer.json`, and its weights in safetensors or `pytorch_model.bin`.
+ *   qavit computes it itself, on the CPU;
+ * - ONNX files in the form that Hugging Face's exporters write, of any language model: `config.json`, `tokenizer.json`,
+ *   `embed_tokens.onnx`, `encoder_model.onnx` for encoder-decoders, and either `decoder_model_merged.onnx` or `decoder_model.onnx`
+ *   with `decoder_with_past_model.onnx`. A folder with ONNX files is this, a T5's too.
+ *
+ * Either may have a `generation_config.json`.
  *
  * @throws QAViTError ERR_ARGUMENT (no such folder), ERR_FORMAT (a file is missing, damaged, or has other inputs than expected),
  *   ERR_UNSUPPORTED (a model that needs more than visual tokens and text; onnxruntime-node is not installed), ERR_OUT_OF_MEMORY
  */
 export async function loadLanguageModel(dir: string, options: LoadLanguageModelOptions = {}): Promise<LanguageModel> {
-  return OnnxLanguageModel.load(dir, options);
+  checkLoad(dir, options);
+  return (await isT5Folder(dir)) ? T5LanguageModel.load(dir, options) : OnnxLanguageModel.load(dir, options);
 }

@@ -1,5 +1,5 @@
 import type { Projector } from '../blocks/projector';
-import { NamedTensors, stored, type StoredTensor, type TensorFolder } from '../weights';
+import { NamedTensors, stored, type StoredTensor, type TensorSource } from '../weights';
 import type { AdapterConfig } from './adapter-config';
 
 /** What an adapter adds to one fused layer, as stored. */
@@ -50,8 +50,8 @@ export const QUESTION_NORM_EPS = 1e-5;
  * @param width C of the tower
  * @throws QAViTError ERR_FORMAT or ERR_SHAPE, naming the tensor, where they do not fit configuration and tower
  */
-export function openAdapter(config: AdapterConfig, folder: TensorFolder, width: number): Adapter {
-  const tensors = NamedTensors.of(folder, PREFIXES);
+export function openAdapter(config: AdapterConfig, source: TensorSource, width: number): Adapter {
+  const tensors = NamedTensors.of(source, PREFIXES);
   const fusing = new Map(config.layers.map((layer) => [layer, fusingTensors(tensors, layer, width, config.questionWidth)]));
   const languageWidth = config.projector && tensors.shapeOf('translation_mlp.layers.0.weight')[0];
   const projector = languageWidth === undefined ? undefined : openProjector(config, tensors, width, languageWidth);

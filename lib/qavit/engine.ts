@@ -1,5 +1,5 @@
 import type { Device, DeviceTensor, HostArray, Plan } from '../binding/native';
-import { compile, type Graph, type GraphOptions, parametersOf } from '../graph';
+import { compile, type Graph, type GraphOptions, parametersOf, PlanCache } from '../graph';
 import type { VisionModel } from '../models/qavit';
 import {
   attendPlan,
@@ -13,7 +13,6 @@ import {
 } from '../models/plans';
 import { ParameterStore } from '../weights';
 import { withAbortFlag } from '../calls/abort';
-import { PlanCache } from './plan-cache';
 import type { Precision } from './precision';
 
 /** Entries on the device (pictures [U, M, C] or questions [Q, K, Lf*2C]), and which of them each sample takes. */

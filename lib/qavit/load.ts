@@ -1,7 +1,7 @@
 import { loadAddon } from '../binding/load';
 import type { Device } from '../binding/native';
 import { expected, QAViTError } from '../errors';
-import type { LanguageModel } from '../llm/language-model';
+import type { LanguageModel, LoadLanguageModelOptions } from '../llm/language-model';
 import { digest } from '../weights';
 import { throwIfAborted } from '../calls/abort';
 import { Engine } from './engine';
@@ -61,7 +61,10 @@ export async function loadModel(
     const { dtype } = precision;
     const engine = new Engine(device, vision.model, precision);
     await engine.prepare(signal);
-    const language = folders.language === undefined ? undefined : await openLanguage(folders.language, vision, threads);
+    const language =
+      folders.language === undefined
+        ? undefined
+        : await openLanguage(folders.language, vision, { threads, dtype: languageDType(device, precision) });
     if (language) closing.push(() => language.close());
     throwIfAborted(signal, 'QAViT.load');
     const { stop, image } = vision.model;
@@ -92,10 +95,19 @@ function openDevice(name: NonNullable<LoadOptions['device']>, threads: number | 
   }
 }
 
-async function openLanguage(folder: string, vision: OpenVision, threads: number | undefined): Promise<LanguageModel> {
+/** A language model that is computed here is computed on the CPU: as the tower is, where that is there too. */
+function languageDType({ info }: Device, { float }: Precision): LoadLanguageModelOptions['dtype'] {
+  return info.kind === 'cuda' || float === 'f16' ? 'auto' : float;
+}
+
+async function openLanguage(
+  folder: string,
+  vision: OpenVision,
+  options: LoadLanguageModelOptions,
+): Promise<LanguageModel> {
   // Loaded when needed: its runtime is large, and models without it must not depend on it.
   const { loadLanguageModel } = await import('../llm/language-model.js');
-  const language = await loadLanguageModel(folder, { threads });
+  const language = await loadLanguageModel(folder, options);
   const { width, questionWidth } = language.info;
   const { languageWidth = vision.model.width, model } = vision;
   try {

@@ -2,6 +2,7 @@ export { firstNonFinite } from './elements';
 export { addFingerprint, digest } from './fingerprint';
 export * from './folds';
 export { adaptedEmbedding, adaptedMatrix, type LoraConfig } from './lora';
+export { computedTensor, copied, type OutgoingTensor, writeSafetensors } from './safetensors-writer';
 export { NamedTensors } from './named-tensors';
 export { ParameterStore } from './parameter-store';
 export { type GridFilter, resizeGrid } from './resize-grid';
@@ -11,6 +12,7 @@ export { TensorFolder } from './tensor-folder';
 export { openTorchFile, type TorchFile, type TorchFileOptions } from './torch/torch-file';
 export {
   computed,
+  embedding,
   type FoldContext,
   gather,
   type Matrix,

@@ -76,8 +76,9 @@ export class ParameterStore {
     });
   }
 
-  /** Only matrices meet activations in the compute dtype; tables are added to the stream. */
-  private dtypeOf({ role, quantizable }: Parameter): MatrixDType {
+  /** Only matrices meet activations in the compute dtype; tables are added to the stream, and embeddings are too large for f32. */
+  private dtypeOf({ role, quantizable, narrow }: Parameter): MatrixDType {
+    if (narrow) return this.dtype;
     if (role !== 'matrix') return 'f32';
     return quantizable ? this.quantized : this.dtype;
   }

@@ -80,6 +80,11 @@ export function computed(
   };
 }
 
+/** An embedding table [V, C], which a device keeps in the compute dtype. */
+export function embedding(tensor: StoredTensor): WeightParameter {
+  return { ...stored(tensor, 'table'), narrow: true };
+}
+
 /** The same matrix, which a device may keep in int8. */
 export function quantizable(parameter: WeightParameter): WeightParameter {
   return { ...parameter, quantizable: true };

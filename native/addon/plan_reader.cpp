@@ -30,23 +30,32 @@ void read_attribute(Napi::Value value, const std::string& where, Activation* att
 }
 
 OpParams empty_params(Napi::Value name, const std::string& where) {
-  switch (read_choice(name, where,
-                      {"patch_embed", "layer_norm", "linear", "concat_attention", "question_attention",
-                       "gated_projection", "gather_rows", "copy"})) {
+  switch (read_choice(
+      name, where,
+      {"patch_embed", "layer_norm", "rms_norm", "linear", "concat_attention", "attention", "question_attention",
+       "gated_projection", "gated_activation", "gather_rows", "append_rows", "copy"})) {
     case 0:
       return PatchEmbedParams{};
     case 1:
       return LayerNormParams{};
     case 2:
-      return LinearParams{};
+      return RmsNormParams{};
     case 3:
-      return ConcatAttentionParams{};
+      return LinearParams{};
     case 4:
-      return QuestionAttentionParams{};
+      return ConcatAttentionParams{};
     case 5:
-      return GatedProjectionParams{};
+      return AttentionParams{};
     case 6:
+      return QuestionAttentionParams{};
+    case 7:
+      return GatedProjectionParams{};
+    case 8:
+      return GatedActivationParams{};
+    case 9:
       return GatherRowsParams{};
+    case 10:
+      return AppendRowsParams{};
     default:
       return CopyParams{};
   }
@@ -80,11 +89,12 @@ class PlanReader {
   std::string plan() const { return "plan " + plan_.name; }
 
   void read_value(Napi::Value value, const std::string& where) {
-    constexpr ValueKind kKinds[] = {ValueKind::kInput, ValueKind::kOutput, ValueKind::kIntermediate};
+    constexpr ValueKind kKinds[] = {ValueKind::kInput, ValueKind::kOutput, ValueKind::kIntermediate, ValueKind::kState};
     const Napi::Object object = read_object(value, where);
     only_keys(object, {"kind", "dtype", "shape"}, where);
     PlanValue read;
-    read.kind = kKinds[read_choice(object.Get("kind"), "kind of " + where, {"input", "output", "intermediate"})];
+    read.kind =
+        kKinds[read_choice(object.Get("kind"), "kind of " + where, {"input", "output", "intermediate", "state"})];
     read.dtype = read_dtype(object.Get("dtype"), "dtype of " + where);
     const Shape shape = read_shape(object.Get("shape"), "shape of " + where);
     read.batch = shape[0];

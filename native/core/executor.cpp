@@ -37,6 +37,7 @@ class Staging {
 Status Executor::run(const Plan& plan, const std::vector<PlanInput>& inputs, std::vector<PlanOutput>* outputs,
                      const AbortToken& abort) {
   const PlanDescription& description = plan.description();
+  QAVIT_RETURN_IF_ERROR(check_states(plan, inputs));
   QAVIT_RETURN_IF_ERROR(check_indices(plan, inputs));
 
   Staging staging(plan.arena_bytes());
@@ -74,6 +75,21 @@ Status Executor::run(const Plan& plan, const std::vector<PlanInput>& inputs, std
   for (size_t i = 0; i < outputs->size(); ++i) {
     PlanOutput& output = (*outputs)[i];
     if (output.host != nullptr) QAVIT_RETURN_IF_ERROR(backend_->copy_out(output_data[i], output.host, output_bytes(i)));
+  }
+  return Status();
+}
+
+Status Executor::check_states(const Plan& plan, const std::vector<PlanInput>& inputs) {
+  const PlanDescription& description = plan.description();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (description.values[static_cast<size_t>(description.inputs[i])].kind != ValueKind::kState) continue;
+    const std::string where = "state " + std::to_string(i) + " of plan " + description.name;
+    if (!inputs[i].device) return expected(ErrorCode::kArgument, "a tensor on the device", where, "an array");
+    for (size_t other = 0; other < inputs.size(); ++other) {
+      if (other == i || inputs[other].device != inputs[i].device) continue;
+      return expected(ErrorCode::kArgument, "a tensor of its own", where,
+                      "the one that is input " + std::to_string(other));
+    }
   }
   return Status();
 }

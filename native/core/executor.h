@@ -22,7 +22,8 @@ struct MemoryCounters {
   std::atomic<size_t> arena_bytes{0};
 };
 
-// A plan input: dense host bytes, or a buffer already on the device.
+// A plan input: dense host bytes, or a buffer already on the device. A state is always the latter, and no other input
+// of the run.
 struct PlanInput {
   std::vector<uint8_t> host;
   std::shared_ptr<Buffer> device;  // null = host
@@ -53,6 +54,7 @@ class Executor {
   void release();
 
  private:
+  static Status check_states(const Plan& plan, const std::vector<PlanInput>& inputs);
   Status check_indices(const Plan& plan, const std::vector<PlanInput>& inputs) const;
   Status reserve(size_t bytes);
 

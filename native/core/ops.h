@@ -36,6 +36,14 @@ struct LayerNormParams {
   View y;  // [B, rows, C]
 };
 
+// y = x / sqrt(mean(x^2) + eps) * gamma over the last dimension: a layer norm that neither centres nor shifts.
+struct RmsNormParams {
+  View x;                         // [B, rows, C]
+  const Weight* gamma = nullptr;  // vector [C] or null (1)
+  float eps = 1e-6f;
+  View y;  // [B, rows, C]
+};
+
 // y = residual + alpha * activation(x W^T + bias). With groups > 1, W is block-diagonal: column block g of x meets
 // W[g]. A weight in int8 meets rows of x (column blocks of rows, with groups) that are quantised for it: see int8.h.
 struct LinearParams {
@@ -61,6 +69,23 @@ struct ConcatAttentionParams {
   View question_lengths;  // i32 [1, 1, B], 0 <= length <= K; absent = all K rows are keys
   int64_t heads = 0;      // H; H*D = q.cols
   float scale = 1.0f;
+  View out;  // [B, M, H*D]
+};
+
+// softmax(q k^T * scale + bias) v per head, over the first lengths[b] keys: a transformer's own attention, of an
+// encoder, over a cache or across. Query row i stands at position i among the keys; with `causal` the queries are the
+// last M of the keys that count, row i at lengths[b] - M + i, and no row sees a key behind its own position. The bias
+// depends on the distance alone, and is one value beyond R on either side: key j is to row i at position p what column
+// clamp(j - p, -R, R) + R says.
+struct AttentionParams {
+  View q;                        // [B, M, H*D]
+  View k;                        // [B, N, H*D]
+  View v;                        // [B, N, H*D]
+  View lengths;                  // i32 [1, 1, B], 1 (causal: M) <= length <= N; absent = all N
+  const Weight* bias = nullptr;  // table f32 [H, 2R + 1] or null (0)
+  int64_t heads = 0;             // H; H*D = q.cols
+  float scale = 1.0f;
+  bool causal = false;
   View out;  // [B, M, H*D]
 };
 
@@ -100,14 +125,30 @@ struct GatherRowsParams {
   View out;                       // [B, rows, C]
 };
 
+// y[:, j] = activation(x[:, j]) * x[:, C + j]: the gate and the value of a gated MLP, as one projection made them.
+struct GatedActivationParams {
+  View x;                                     // [B, rows, 2C]
+  Activation activation = Activation::kSilu;  // any
+  View y;                                     // [B, rows, C]
+};
+
+// cache[b, position[b] + r, :] = x[b, r, :]; all other rows stay. The one operation that changes a value which outlives
+// the plan (ValueKind::kState).
+struct AppendRowsParams {
+  View x;         // [B, rows, C]
+  View position;  // i32 [1, 1, B], 0 <= position <= N - rows
+  View cache;     // [B, N, C], of a state; its dtype may be another
+};
+
 // y = x, converting the dtype and dropping strides.
 struct CopyParams {
   View x;  // [B, rows, C]
   View y;  // [B, rows, C]
 };
 
-using OpParams = std::variant<PatchEmbedParams, LayerNormParams, LinearParams, ConcatAttentionParams,
-                              QuestionAttentionParams, GatedProjectionParams, GatherRowsParams, CopyParams>;
+using OpParams = std::variant<PatchEmbedParams, LayerNormParams, RmsNormParams, LinearParams, ConcatAttentionParams,
+                              AttentionParams, QuestionAttentionParams, GatedProjectionParams, GatedActivationParams,
+                              GatherRowsParams, AppendRowsParams, CopyParams>;
 
 // "patch_embed", "linear", ...: the name used in every layer and message.
 const char* op_name(const OpParams& params);

@@ -16,7 +16,12 @@ namespace qavit {
 
 using ValueId = int32_t;
 
-enum class ValueKind : uint8_t { kInput, kOutput, kIntermediate };
+enum class ValueKind : uint8_t {
+  kInput,
+  kOutput,
+  kIntermediate,
+  kState,  // given like an input, and changed: a buffer on the device that belongs to the caller
+};
 
 // A dense activation [batch, rows, cols].
 struct PlanValue {
@@ -47,7 +52,7 @@ struct PlanDescription {
   std::string name;
   std::vector<PlanValue> values;
   std::vector<PlanOp> ops;
-  std::vector<ValueId> inputs;  // order of the addresses given to bind()
+  std::vector<ValueId> inputs;  // inputs and states, in the order of the addresses given to bind()
   std::vector<ValueId> outputs;
   std::vector<std::shared_ptr<Weight>> weights;  // keeps what params point to alive
 };

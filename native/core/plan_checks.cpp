@@ -23,6 +23,8 @@ const char* kind_name(ValueKind kind) {
       return "an output";
     case ValueKind::kIntermediate:
       return "an intermediate";
+    case ValueKind::kState:
+      return "a state";
   }
   return "";
 }
@@ -42,8 +44,10 @@ class PlanChecker {
     facts_.first_use.assign(description_.values.size(), -1);
     facts_.last_use.assign(description_.values.size(), -1);
     input_position_.assign(description_.values.size(), -1);
-    QAVIT_RETURN_IF_ERROR(check_ends(description_.inputs, ValueKind::kInput));
-    QAVIT_RETURN_IF_ERROR(check_ends(description_.outputs, ValueKind::kOutput));
+    const auto given = [](ValueKind kind) { return kind == ValueKind::kInput || kind == ValueKind::kState; };
+    const auto returned = [](ValueKind kind) { return kind == ValueKind::kOutput; };
+    QAVIT_RETURN_IF_ERROR(check_ends(description_.inputs, "an input", "the inputs of ", given));
+    QAVIT_RETURN_IF_ERROR(check_ends(description_.outputs, "an output", "the outputs of ", returned));
     for (size_t i = 0; i < description_.inputs.size(); ++i) {
       input_position_[static_cast<size_t>(description_.inputs[i])] = static_cast<int64_t>(i);
     }
@@ -74,24 +78,25 @@ class PlanChecker {
     return Status();
   }
 
-  // The list names every value of its kind exactly once.
-  Status check_ends(const std::vector<ValueId>& ids, ValueKind kind) const {
+  // The list names every value of its kinds exactly once.
+  template <typename Belongs>
+  Status check_ends(const std::vector<ValueId>& ids, const char* name, const char* list, Belongs&& belongs) const {
     std::vector<bool> listed(description_.values.size(), false);
-    const std::string where = (kind == ValueKind::kInput ? "the inputs of " : "the outputs of ") + plan();
+    const std::string where = list + plan();
     for (const ValueId id : ids) {
       if (id < 0 || static_cast<size_t>(id) >= description_.values.size()) {
         return expected(ErrorCode::kArgument, "the number of a value", where, std::to_string(id));
       }
       const PlanValue& value = description_.values[static_cast<size_t>(id)];
-      if (value.kind != kind || listed[static_cast<size_t>(id)]) {
+      if (!belongs(value.kind) || listed[static_cast<size_t>(id)]) {
         return expected(
-            ErrorCode::kArgument, std::string(kind_name(kind)) + " listed once", where,
-            "value " + std::to_string(id) + ", " + (value.kind != kind ? kind_name(value.kind) : "listed twice"));
+            ErrorCode::kArgument, std::string(name) + " listed once", where,
+            "value " + std::to_string(id) + ", " + (belongs(value.kind) ? "listed twice" : kind_name(value.kind)));
       }
       listed[static_cast<size_t>(id)] = true;
     }
     for (size_t i = 0; i < listed.size(); ++i) {
-      if (description_.values[i].kind == kind && !listed[i]) {
+      if (belongs(description_.values[i].kind) && !listed[i]) {
         return expected(ErrorCode::kArgument, "every value of its kind", where,
                         "a list without value " + std::to_string(i));
       }
@@ -155,7 +160,8 @@ class PlanChecker {
                           "views that overlap");
         }
       }
-      QAVIT_RETURN_IF_ERROR(check_write(*s.view, s.name, s.operand, where));
+      QAVIT_RETURN_IF_ERROR(s.access == Access::kUpdate ? check_update(s.name, s.operand, where)
+                                                        : check_write(*s.view, s.name, s.operand, where));
     }
     return Status();
   }
@@ -182,16 +188,19 @@ class PlanChecker {
 
   Status check_read(const View& view, const char* name, const PlanOperand& operand, const std::string& where) const {
     const auto id = static_cast<size_t>(operand.value);
-    if (description_.values[id].kind == ValueKind::kInput || written_[id].covers(view, operand.offset)) return Status();
+    const ValueKind kind = description_.values[id].kind;
+    const bool given = kind == ValueKind::kInput || kind == ValueKind::kState;
+    if (given || written_[id].covers(view, operand.offset)) return Status();
     return expected(ErrorCode::kArgument, std::string(name) + " written by an earlier operation", where,
                     "value " + std::to_string(id) + ", which is not (wholly) written yet");
   }
 
   Status check_write(const View& view, const char* name, const PlanOperand& operand, const std::string& where) {
     const auto id = static_cast<size_t>(operand.value);
-    if (description_.values[id].kind == ValueKind::kInput) {
+    const ValueKind kind = description_.values[id].kind;
+    if (kind == ValueKind::kInput || kind == ValueKind::kState) {
       return expected(ErrorCode::kArgument, std::string("a writable value behind ") + name, where,
-                      "value " + std::to_string(id) + ", an input");
+                      "value " + std::to_string(id) + ", " + kind_name(kind));
     }
     if (view.row_stride != view.cols && view.rows > WrittenRegion::kMaxRuns / view.batch) {
       return expected(ErrorCode::kUnsupported,
@@ -200,6 +209,13 @@ class PlanChecker {
     }
     written_[id].add(view, operand.offset);
     return Status();
+  }
+
+  Status check_update(const char* name, const PlanOperand& operand, const std::string& where) const {
+    const ValueKind kind = description_.values[static_cast<size_t>(operand.value)].kind;
+    if (kind == ValueKind::kState) return Status();
+    return expected(ErrorCode::kArgument, std::string("a state behind ") + name, where,
+                    "value " + std::to_string(operand.value) + ", " + kind_name(kind));
   }
 
   Status check_outputs_written() const {
@@ -213,30 +229,36 @@ class PlanChecker {
     return Status();
   }
 
-  Status note_index_rule(const PlanOp& op, const char* name, size_t position, const View& view, int64_t high,
-                         const std::string& where) {
+  Status note_index_rule(const PlanOp& op, const char* name, size_t position, const View& view, int64_t low,
+                         int64_t high, const std::string& where) {
     if (!view.present()) return Status();
     const PlanOperand& operand = op.operands[position];
     const int64_t input = input_position_[static_cast<size_t>(operand.value)];
-    if (input < 0) {
-      return expected(ErrorCode::kArgument, std::string("an input of the plan as ") + name, where,
-                      kind_name(description_.values[static_cast<size_t>(operand.value)].kind));
+    const ValueKind kind = description_.values[static_cast<size_t>(operand.value)].kind;
+    if (kind != ValueKind::kInput) {
+      return expected(ErrorCode::kArgument, std::string("an input of the plan as ") + name, where, kind_name(kind));
     }
     facts_.index_rules.push_back(
-        {static_cast<size_t>(input), operand.offset, view.cols, 0, high, std::string(name) + " of " + where});
+        {static_cast<size_t>(input), operand.offset, view.cols, low, high, std::string(name) + " of " + where});
     return Status();
   }
 
   // Positions are those of for_each_view.
   Status note_index_rules(const ConcatAttentionParams& p, const PlanOp& op, const std::string& where) {
-    return note_index_rule(op, "question_lengths", 5, p.question_lengths, p.question_k.rows, where);
+    return note_index_rule(op, "question_lengths", 5, p.question_lengths, 0, p.question_k.rows, where);
+  }
+  Status note_index_rules(const AttentionParams& p, const PlanOp& op, const std::string& where) {
+    return note_index_rule(op, "lengths", 3, p.lengths, p.causal ? p.q.rows : 1, p.k.rows, where);
   }
   Status note_index_rules(const QuestionAttentionParams& p, const PlanOp& op, const std::string& where) {
-    return note_index_rule(op, "question_lengths", 3, p.question_lengths, p.question_k.rows, where);
+    return note_index_rule(op, "question_lengths", 3, p.question_lengths, 0, p.question_k.rows, where);
   }
   Status note_index_rules(const GatherRowsParams& p, const PlanOp& op, const std::string& where) {
-    return note_index_rule(op, "index", 1, p.index, (p.table != nullptr ? p.table->shape[1] : p.source.batch) - 1,
-                           where);
+    const int64_t entries = p.table != nullptr ? p.table->shape[1] : p.source.batch;
+    return note_index_rule(op, "index", 1, p.index, 0, entries - 1, where);
+  }
+  Status note_index_rules(const AppendRowsParams& p, const PlanOp& op, const std::string& where) {
+    return note_index_rule(op, "position", 1, p.position, 0, p.cache.rows - p.x.rows, where);
   }
   template <typename Params>
   Status note_index_rules(const Params&, const PlanOp&, const std::string&) {

@@ -60,6 +60,15 @@ void check(const LayerNormParams& p, Rules& rules) {
   rules.float_dtype(p.y, "y");
 }
 
+void check(const RmsNormParams& p, Rules& rules) {
+  rules.float_dtype(p.x, "x");
+  rules.shape(p.gamma, "gamma", {1, 1, p.x.cols});
+  rules.finite(p.eps, "eps");
+  if (p.eps <= 0) rules.fail(ErrorCode::kArgument, "eps > 0", std::to_string(p.eps));
+  rules.shape(p.y, "y", shape_of(p.x));
+  rules.float_dtype(p.y, "y");
+}
+
 void check(const LinearParams& p, Rules& rules) {
   const auto [groups, out, in] = p.weight->shape;  // groups * out and groups * in are bounded by the weight's elements
   // Said of the weight where possible: its shape is what a user brings, x follows from the graph.
@@ -110,6 +119,30 @@ void check(const ConcatAttentionParams& p, Rules& rules) {
   rules.float_dtype(p.out, "out");
 }
 
+void check(const AttentionParams& p, Rules& rules) {
+  check_heads(p.q, p.heads, rules);
+  rules.finite(p.scale, "scale");
+  rules.float_dtype(p.q, "q");
+  rules.shape(p.k, "k", {p.q.batch, p.k.rows, p.q.cols});
+  rules.dtype(p.k, "k", p.q.dtype);
+  rules.shape(p.v, "v", shape_of(p.k));
+  rules.dtype(p.v, "v", p.q.dtype);
+  rules.indices(p.lengths, "lengths", p.q.batch);
+  if (p.causal && p.k.rows < p.q.rows) {
+    rules.fail(ErrorCode::kShape, "k of at least " + std::to_string(p.q.rows) + " rows, as many as q has,",
+               to_string(shape_of(p.k)));
+  }
+  if (p.bias != nullptr) {
+    rules.shape(p.bias, "bias", {1, p.heads, p.bias->shape[2]});
+    rules.dtype(p.bias, "bias", DType::kF32);
+    if (p.bias->shape[2] % 2 == 0) {
+      rules.fail(ErrorCode::kShape, "bias of 2R + 1 columns", to_string(p.bias->shape));
+    }
+  }
+  rules.shape(p.out, "out", shape_of(p.q));
+  rules.float_dtype(p.out, "out");
+}
+
 void check(const QuestionAttentionParams& p, Rules& rules) {
   check_heads(p.q, p.heads, rules);
   rules.finite(p.scale, "scale");
@@ -142,6 +175,13 @@ void check(const GatedProjectionParams& p, Rules& rules) {
   rules.float_dtype(p.residual, "residual");
 }
 
+void check(const GatedActivationParams& p, Rules& rules) {
+  rules.float_dtype(p.x, "x");
+  if (p.x.cols % 2 != 0) rules.fail(ErrorCode::kShape, "x of 2C columns", to_string(shape_of(p.x)));
+  rules.shape(p.y, "y", {p.x.batch, p.x.rows, p.x.cols / 2});
+  rules.float_dtype(p.y, "y");
+}
+
 void check(const GatherRowsParams& p, Rules& rules) {
   if ((p.table != nullptr) == p.source.present()) {
     return rules.fail(ErrorCode::kArgument, "either table or source", p.table != nullptr ? "both" : "neither");
@@ -155,6 +195,17 @@ void check(const GatherRowsParams& p, Rules& rules) {
     rules.shape(p.out, "out", {p.out.batch, p.source.rows, p.source.cols});
   }
   rules.float_dtype(p.out, "out");
+}
+
+void check(const AppendRowsParams& p, Rules& rules) {
+  rules.float_dtype(p.x, "x");
+  rules.float_dtype(p.cache, "cache");
+  rules.indices(p.position, "position", p.x.batch);
+  rules.shape(p.cache, "cache", {p.x.batch, p.cache.rows, p.x.cols});
+  if (p.cache.rows < p.x.rows) {
+    rules.fail(ErrorCode::kShape, "cache of at least " + std::to_string(p.x.rows) + " rows",
+               to_string(shape_of(p.cache)));
+  }
 }
 
 void check(const CopyParams& p, Rules& rules) {

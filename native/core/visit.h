@@ -6,7 +6,11 @@
 
 namespace qavit {
 
-enum class Access : uint8_t { kRead, kWrite };
+enum class Access : uint8_t {
+  kRead,
+  kWrite,
+  kUpdate,  // some rows of a state are written, the others stay
+};
 
 // f(View&, const char* name, Access, bool required)
 template <typename F>
@@ -16,6 +20,11 @@ void for_each_view(PatchEmbedParams& p, F&& f) {
 }
 template <typename F>
 void for_each_view(LayerNormParams& p, F&& f) {
+  f(p.x, "x", Access::kRead, true);
+  f(p.y, "y", Access::kWrite, true);
+}
+template <typename F>
+void for_each_view(RmsNormParams& p, F&& f) {
   f(p.x, "x", Access::kRead, true);
   f(p.y, "y", Access::kWrite, true);
 }
@@ -36,6 +45,14 @@ void for_each_view(ConcatAttentionParams& p, F&& f) {
   f(p.out, "out", Access::kWrite, true);
 }
 template <typename F>
+void for_each_view(AttentionParams& p, F&& f) {
+  f(p.q, "q", Access::kRead, true);
+  f(p.k, "k", Access::kRead, true);
+  f(p.v, "v", Access::kRead, true);
+  f(p.lengths, "lengths", Access::kRead, false);
+  f(p.out, "out", Access::kWrite, true);
+}
+template <typename F>
 void for_each_view(QuestionAttentionParams& p, F&& f) {
   f(p.q, "q", Access::kRead, true);
   f(p.k, "k", Access::kRead, true);
@@ -50,10 +67,21 @@ void for_each_view(GatedProjectionParams& p, F&& f) {
   f(p.y, "y", Access::kWrite, true);
 }
 template <typename F>
+void for_each_view(GatedActivationParams& p, F&& f) {
+  f(p.x, "x", Access::kRead, true);
+  f(p.y, "y", Access::kWrite, true);
+}
+template <typename F>
 void for_each_view(GatherRowsParams& p, F&& f) {
   f(p.source, "source", Access::kRead, false);
   f(p.index, "index", Access::kRead, true);
   f(p.out, "out", Access::kWrite, true);
+}
+template <typename F>
+void for_each_view(AppendRowsParams& p, F&& f) {
+  f(p.x, "x", Access::kRead, true);
+  f(p.position, "position", Access::kRead, true);
+  f(p.cache, "cache", Access::kUpdate, true);
 }
 template <typename F>
 void for_each_view(CopyParams& p, F&& f) {
@@ -73,6 +101,10 @@ void for_each_weight(LayerNormParams& p, F&& f) {
   f(p.beta, "beta", WeightRole::kVector, false);
 }
 template <typename F>
+void for_each_weight(RmsNormParams& p, F&& f) {
+  f(p.gamma, "gamma", WeightRole::kVector, false);
+}
+template <typename F>
 void for_each_weight(LinearParams& p, F&& f) {
   f(p.weight, "weight", WeightRole::kMatrix, true);
   f(p.bias, "bias", WeightRole::kVector, false);
@@ -89,9 +121,17 @@ void for_each_weight(GatherRowsParams& p, F&& f) {
   f(p.table, "table", WeightRole::kTable, false);
 }
 template <typename F>
+void for_each_weight(AttentionParams& p, F&& f) {
+  f(p.bias, "bias", WeightRole::kTable, false);
+}
+template <typename F>
 void for_each_weight(ConcatAttentionParams&, F&&) {}
 template <typename F>
 void for_each_weight(QuestionAttentionParams&, F&&) {}
+template <typename F>
+void for_each_weight(GatedActivationParams&, F&&) {}
+template <typename F>
+void for_each_weight(AppendRowsParams&, F&&) {}
 template <typename F>
 void for_each_weight(CopyParams&, F&&) {}
 
@@ -106,6 +146,10 @@ void for_each_attribute(LayerNormParams& p, F&& f) {
   f(p.eps, "eps");
 }
 template <typename F>
+void for_each_attribute(RmsNormParams& p, F&& f) {
+  f(p.eps, "eps");
+}
+template <typename F>
 void for_each_attribute(LinearParams& p, F&& f) {
   f(p.activation, "activation");
   f(p.alpha, "alpha");
@@ -114,6 +158,12 @@ template <typename F>
 void for_each_attribute(ConcatAttentionParams& p, F&& f) {
   f(p.heads, "heads");
   f(p.scale, "scale");
+}
+template <typename F>
+void for_each_attribute(AttentionParams& p, F&& f) {
+  f(p.heads, "heads");
+  f(p.scale, "scale");
+  f(p.causal, "causal");
 }
 template <typename F>
 void for_each_attribute(QuestionAttentionParams& p, F&& f) {
@@ -125,7 +175,13 @@ void for_each_attribute(GatedProjectionParams& p, F&& f) {
   f(p.gate, "gate");
 }
 template <typename F>
+void for_each_attribute(GatedActivationParams& p, F&& f) {
+  f(p.activation, "activation");
+}
+template <typename F>
 void for_each_attribute(GatherRowsParams&, F&&) {}
+template <typename F>
+void for_each_attribute(AppendRowsParams&, F&&) {}
 template <typename F>
 void for_each_attribute(CopyParams&, F&&) {}
 

@@ -12,7 +12,18 @@ constexpr int64_t kTasksPerThread = 4;
 // task.
 constexpr int64_t kRowsWorthPacking = 56;
 
+constexpr float kLog2e = 1.44269504f;
+
 }  // namespace
+
+void RelativeBias::expand(int64_t head, int64_t first, int64_t count, float* out) const {
+  const int64_t farthest = columns / 2;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t distance = first + i, column = std::clamp(distance, -farthest, farthest) + farthest;
+    const float bias = table == nullptr ? 0.0f : table[head * columns + column] * kLog2e;
+    out[i] = causal && distance > 0 ? -kInfinity : bias;
+  }
+}
 
 AttentionTasks::AttentionTasks(Context& context, const Operands& operands)
     : context_(context), o_(operands), width_(operands.q.cols / operands.heads) {
@@ -37,9 +48,15 @@ int64_t AttentionTasks::question_count(int64_t batch) const {
   return o_.question_lengths.present() ? o_.question_lengths.row<int32_t>(0, 0)[batch] : o_.question_k.rows;
 }
 
+int64_t AttentionTasks::key_count(int64_t batch) const {
+  return o_.lengths.present() ? o_.lengths.row<int32_t>(0, 0)[batch] : o_.k.rows;
+}
+
 Status AttentionTasks::prepare(const char* where) {
   for (PackedHeads& packed : context_.packed_heads) packed = PackedHeads{};
-  const int64_t floats = 2 * (picture_floats_ + question_floats_) + context_.kernels.rows * score_stride_;
+  // A bias runs over the distances of all rows of a task from all keys.
+  const int64_t bias_floats = o_.bias != nullptr ? o_.q.rows + padded(o_.k.rows) : 0;
+  const int64_t floats = 2 * (picture_floats_ + question_floats_) + context_.kernels.rows * score_stride_ + bias_floats;
   return context_.reserve_scratch(static_cast<size_t>(floats) * sizeof(float), where);
 }
 
@@ -68,7 +85,7 @@ HeadRows AttentionTasks::rows_of(const View& view, const Task& task, int64_t cou
 AttentionBlock AttentionTasks::block_of(const Task& task, int thread) {
   float* scratch = context_.scratch[static_cast<size_t>(thread)].floats();
   PackedHeads& packed = context_.packed_heads[static_cast<size_t>(thread)];
-  const int64_t questions = question_count(task.batch);
+  const int64_t questions = question_count(task.batch), keys = key_count(task.batch);
   const auto pack = [&](const View& keys, const View& values, int64_t count, float* out, int64_t floats) {
     context_.kernels.pack_keys(rows_of(keys, task, count), width_, product_, out);
     if (values.present()) context_.kernels.pack_values(rows_of(values, task, count), width_, product_, out + floats);
@@ -76,7 +93,7 @@ AttentionBlock AttentionTasks::block_of(const Task& task, int thread) {
 
   const int64_t picture = task.head * o_.q.batch + task.batch;
   if (packed.picture != picture) {
-    pack(o_.k, o_.v, o_.k.rows, scratch, picture_floats_);
+    pack(o_.k, o_.v, keys, scratch, picture_floats_);
     packed.picture = picture;
   }
   float* question_scratch = scratch + 2 * picture_floats_;
@@ -93,7 +110,7 @@ AttentionBlock AttentionTasks::block_of(const Task& task, int thread) {
 
   AttentionBlock block;
   block.segments[0] = {question_scratch, question_scratch + question_floats_, questions};
-  block.segments[1] = {scratch, scratch + picture_floats_, o_.k.rows};
+  block.segments[1] = {scratch, scratch + picture_floats_, keys};
   block.queries = rows_of(o_.q, task, task.rows);
   block.queries.data = static_cast<const char*>(block.queries.data) +
                        task.first * o_.q.row_stride * static_cast<int64_t>(dtype_size(o_.q.dtype));
@@ -102,6 +119,13 @@ AttentionBlock AttentionTasks::block_of(const Task& task, int thread) {
   block.dtype = product_;
   block.scores = question_scratch + 2 * question_floats_;
   block.score_stride = score_stride_;
+  if (o_.bias != nullptr) {
+    // Row r of the task stands at `position` + r: its distances to the keys end up in front of those of row r - 1.
+    const int64_t position = (o_.bias->causal ? keys - o_.q.rows : 0) + task.first;
+    float* bias = block.scores + context_.kernels.rows * score_stride_;
+    o_.bias->expand(task.head, 1 - position - task.rows, task.rows + padded(keys), bias);
+    block.bias = bias + task.rows - 1;
+  }
   return block;
 }
 

@@ -1,12 +1,22 @@
-// AttentionTasks: what concat_attention and question_attention share. A task is a run of query rows of one head of one
-// batch entry; the thread that takes it packs that head's keys (and values) into its own scratch, unless its previous
-// task already did.
+// AttentionTasks: what concat_attention, question_attention and attention share. A task is a run of query rows of one
+// head of one batch entry; the thread that takes it packs that head's keys (and values) into its own scratch, unless
+// its previous task already did.
 #pragma once
 
 #include "core/ops.h"
 #include "cpu/context.h"
 
 namespace qavit::cpu {
+
+// What attention adds to a score, by the distance of a key from its query.
+struct RelativeBias {
+  const float* table = nullptr;  // [H, 2R + 1]; null: zeros
+  int64_t columns = 0;           // 2R + 1
+  bool causal = false;           // keys behind their query are hidden
+
+  // out[i] = the bias of head `head` at distance first + i, in units of ln 2 (-inf: hidden), for i < count.
+  void expand(int64_t head, int64_t first, int64_t count, float* out) const;
+};
 
 class AttentionTasks {
  public:
@@ -15,6 +25,9 @@ class AttentionTasks {
     View question_k, question_v, question_lengths;
     int64_t heads = 0;
     float scale = 1.0f;
+    // Of attention only, which has no question.
+    View lengths;                        // of k and v
+    const RelativeBias* bias = nullptr;  // null: none, and every key is visible
   };
   struct Task {
     int64_t batch = 0;
@@ -43,6 +56,7 @@ class AttentionTasks {
  private:
   HeadRows rows_of(const View& view, const Task& task, int64_t count) const;
   int64_t question_count(int64_t batch) const;
+  int64_t key_count(int64_t batch) const;
   int64_t padded(int64_t n) const;
 
   Context& context_;

@@ -4,7 +4,8 @@
 namespace qavit::cpu {
 
 Status run(Context& context, const ConcatAttentionParams& p) {
-  AttentionTasks tasks(context, {p.q, p.k, p.v, p.question_k, p.question_v, p.question_lengths, p.heads, p.scale});
+  AttentionTasks tasks(context,
+                       {p.q, p.k, p.v, p.question_k, p.question_v, p.question_lengths, p.heads, p.scale, {}, nullptr});
   QAVIT_RETURN_IF_ERROR(tasks.prepare("concat_attention"));
   const RowSpan out = span_of(p.out);
   context.pool.parallel_for(p.heads * p.q.batch * tasks.blocks(), [&](int64_t index, int thread) {

@@ -134,15 +134,18 @@ struct AttentionBlock {
   HeadRows queries;
   int64_t width = 0;  // D
   float scale = 1.0f;
-  DType dtype = DType::kF32;  // of the products: bf16 only where the table says bf16_attention
-  float* scores = nullptr;    // scratch: table.rows rows of score_stride floats
+  const float* bias = nullptr;  // bias[j - r] is added to the score of query row r and key j of segment 1, in units of
+                                // ln 2; -inf hides the key. Null: zero. With it segment 0 is absent
+  DType dtype = DType::kF32;    // of the products: bf16 only where the table says bf16_attention
+  float* scores = nullptr;      // scratch: table.rows rows of score_stride floats
   int64_t score_stride = 0;
   void* out = nullptr;
   DType out_dtype = DType::kF32;
   int64_t out_stride = 0;
 };
 
-struct LayerNormRows {
+// layer_norm and rms_norm; the latter has no beta.
+struct NormRows {
   const RowSpan* x = nullptr;
   const RowSpan* y = nullptr;
   const float* gamma = nullptr;  // null: ones
@@ -151,6 +154,29 @@ struct LayerNormRows {
   int64_t width = 0;
   int64_t begin = 0;  // rows
   int64_t end = 0;
+};
+
+// y[:, j] = activation(x[:, j]) * x[:, width + j] for rows [begin, end).
+struct GatedRows {
+  RowSpan x;
+  RowSpan y;
+  Activation activation = Activation::kNone;
+  int64_t width = 0;
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
+// Softmax attention of one query row of one head over keys and values as they lie in memory.
+struct AttentionRow {
+  const void* query = nullptr;
+  HeadRows keys;
+  HeadRows values;    // as many, in the same dtype, which is the query's too
+  int64_t width = 0;  // D
+  float scale = 1.0f;
+  const float* bias = nullptr;  // of each key, in units of ln 2, padded to whole vectors; null: zero
+  float* scores = nullptr;      // scratch: the keys, padded to whole vectors
+  void* out = nullptr;
+  DType out_dtype = DType::kF32;
 };
 
 struct KernelTable {
@@ -172,10 +198,13 @@ struct KernelTable {
   void (*pack_keys)(const HeadRows&, int64_t head_width, DType product, float* out) = nullptr;
   void (*pack_values)(const HeadRows&, int64_t head_width, DType product, float* out) = nullptr;
   void (*attend)(const AttentionBlock&) = nullptr;
+  void (*attend_row)(const AttentionRow&) = nullptr;
   // Adds weight * softmax probability of each key of segment 0 to out[query][key]; segment values are not read.
   void (*question_weights)(const AttentionBlock&, float weight) = nullptr;
 
-  void (*layer_norm)(const LayerNormRows&) = nullptr;
+  void (*layer_norm)(const NormRows&) = nullptr;
+  void (*rms_norm)(const NormRows&) = nullptr;
+  void (*gated_activation)(const GatedRows&) = nullptr;
   // Multiplies and adds in registers only, as often as `rounds` micro-kernel steps of the tallest tile would; what a
   // processor could do if memory were free. Returns a number that depends on all of it.
   float (*multiply_registers)(DType product, int64_t rounds) = nullptr;

@@ -1,5 +1,5 @@
-// The operations of core/ops.h on the CPU: each has a file of its name (gather_rows and copy share rows.cpp). Params
-// passed validate() and supports(); views have their data.
+// The operations of core/ops.h on the CPU: each has a file of its name (layer_norm and rms_norm share one; gather_rows,
+// append_rows and copy share rows.cpp). Params passed validate() and supports(); views have their data.
 #pragma once
 
 #include "core/ops.h"
@@ -10,11 +10,15 @@ namespace qavit::cpu {
 
 Status run(Context& context, const PatchEmbedParams& params);
 Status run(Context& context, const LayerNormParams& params);
+Status run(Context& context, const RmsNormParams& params);
 Status run(Context& context, const LinearParams& params);
 Status run(Context& context, const ConcatAttentionParams& params);
+Status run(Context& context, const AttentionParams& params);
 Status run(Context& context, const QuestionAttentionParams& params);
 Status run(Context& context, const GatedProjectionParams& params);
+Status run(Context& context, const GatedActivationParams& params);
 Status run(Context& context, const GatherRowsParams& params);
+Status run(Context& context, const AppendRowsParams& params);
 Status run(Context& context, const CopyParams& params);
 
 }  // namespace qavit::cpu

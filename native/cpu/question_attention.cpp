@@ -9,7 +9,8 @@
 namespace qavit::cpu {
 
 Status run(Context& context, const QuestionAttentionParams& p) {
-  AttentionTasks tasks(context, {p.q, p.k, View{}, p.question_k, View{}, p.question_lengths, p.heads, p.scale});
+  AttentionTasks tasks(context,
+                       {p.q, p.k, View{}, p.question_k, View{}, p.question_lengths, p.heads, p.scale, {}, nullptr});
   QAVIT_RETURN_IF_ERROR(tasks.prepare("question_attention"));
   const RowSpan out = span_of(p.out);
   const int64_t blocks = std::min<int64_t>(context.pool.size(), p.q.rows);

@@ -1,4 +1,4 @@
-// gather_rows and copy: rows moved, converted between f32 and bf16 where the dtypes differ.
+// gather_rows, append_rows and copy: rows moved, converted between f32 and bf16 where the dtypes differ.
 #include "cpu/operations.h"
 #include "cpu/packed_weight.h"
 
@@ -32,6 +32,20 @@ Status run(Context& context, const GatherRowsParams& p) {
   } else {
     copy_rows(context, span_of(p.source), p.out,
               [&](int64_t r) { return int64_t{index[r / p.out.rows]} * p.source.rows + r % p.out.rows; });
+  }
+  return Status();
+}
+
+Status run(Context& context, const AppendRowsParams& p) {
+  const auto* position = p.position.row<int32_t>(0, 0);
+  for (int64_t b = 0; b < p.x.batch; ++b) {
+    View x = p.x, rows = p.cache;
+    x.batch = rows.batch = 1;
+    x.data = p.x.row<char>(0, 0) + b * p.x.batch_stride * static_cast<int64_t>(dtype_size(p.x.dtype));
+    const int64_t first = b * p.cache.batch_stride + position[b] * p.cache.row_stride;
+    rows.data = p.cache.row<char>(0, 0) + first * static_cast<int64_t>(dtype_size(p.cache.dtype));
+    rows.rows = p.x.rows;
+    copy_rows(context, span_of(x), rows, [](int64_t r) { return r; });
   }
   return Status();
 }

@@ -8,3 +8,4 @@
 #include "cuda/patch_embed/patch_embed.h"
 #include "cuda/question_attention/question_attention.h"
 #include "cuda/rows/rows.h"
+#include "cuda/unsupported.h"

@@ -29,11 +29,15 @@ void quantize(const WeightSource& source, DenseWeight* weight) {
 struct Run {
   void operator()(const PatchEmbedParams& p) const { patch_embed(p); }
   void operator()(const LayerNormParams& p) const { layer_norm(p); }
+  void operator()(const RmsNormParams& p) const { rms_norm(p); }
   void operator()(const LinearParams& p) const { linear(p); }
   void operator()(const ConcatAttentionParams& p) const { concat_attention(p); }
+  void operator()(const AttentionParams& p) const { attention(p); }
   void operator()(const QuestionAttentionParams& p) const { question_attention(p); }
   void operator()(const GatedProjectionParams& p) const { gated_projection(p); }
+  void operator()(const GatedActivationParams& p) const { gated_activation(p); }
   void operator()(const GatherRowsParams& p) const { gather_rows(p); }
+  void operator()(const AppendRowsParams& p) const { append_rows(p); }
   void operator()(const CopyParams& p) const { copy(p); }
 };
 

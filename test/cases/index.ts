@@ -52,6 +52,18 @@ export interface LayerNormCase extends Case {
   shift?: number;
 }
 
+export interface RmsNormCase extends Case {
+  B: number;
+  rows: number;
+  C: number;
+  gamma?: true;
+  /** Default 1e-6. */
+  eps?: number;
+  /** x is drawn from [-gain, gain) + shift. Defaults 1 and 0. */
+  gain?: number;
+  shift?: number;
+}
+
 export interface LinearCase extends Case {
   B: number;
   rows: number;
@@ -86,6 +98,31 @@ export interface ConcatAttentionCase extends Case {
   scale?: number;
 }
 
+export interface AttentionCase extends Case {
+  B: number;
+  M: number;
+  N: number;
+  H: number;
+  D: number;
+  /** A bias for distances -R..R. Default: none. */
+  R?: number;
+  /** One for each sample. Default: N everywhere. */
+  lengths?: number[];
+  causal?: true;
+  /** Default 1, as T5 has it. */
+  scale?: number;
+}
+
+export interface GatedActivationCase extends Case {
+  B: number;
+  rows: number;
+  /** Of the result. */
+  C: number;
+  activation: ActivationName;
+  /** x is drawn from [-gain, gain). Default 1. */
+  gain?: number;
+}
+
 export interface GatedProjectionCase extends Case {
   B: number;
   rows: number;
@@ -109,9 +146,12 @@ export interface GatherRowsCase extends Case {
 export interface CaseTable {
   patch_embed: PatchEmbedCase;
   layer_norm: LayerNormCase;
+  rms_norm: RmsNormCase;
   linear: LinearCase;
   concat_attention: ConcatAttentionCase;
+  attention: AttentionCase;
   gated_projection: GatedProjectionCase;
+  gated_activation: GatedActivationCase;
   gather_rows: GatherRowsCase;
 }
 
@@ -120,9 +160,12 @@ export type CaseOp = keyof CaseTable;
 export const CASE_OPS: readonly CaseOp[] = [
   'patch_embed',
   'layer_norm',
+  'rms_norm',
   'linear',
   'concat_attention',
+  'attention',
   'gated_projection',
+  'gated_activation',
   'gather_rows',
 ];
 

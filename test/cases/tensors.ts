@@ -1,11 +1,14 @@
 /** The operands of each case, dense and row-major; the same tensors as training/fixtures/tensors.py, bit for bit. */
 import type {
+  AttentionCase,
   ConcatAttentionCase,
+  GatedActivationCase,
   GatedProjectionCase,
   GatherRowsCase,
   LayerNormCase,
   LinearCase,
   PatchEmbedCase,
+  RmsNormCase,
 } from './index';
 import { bytes, floats, indices, weights } from './random';
 
@@ -49,6 +52,16 @@ export function layerNormTensors(c: LayerNormCase) {
   };
 }
 
+export function rmsNormTensors(c: RmsNormCase) {
+  return {
+    /** [B, rows, C] */
+    x: floats(c.seed, 'x', c.B * c.rows * c.C, c),
+    /** [C] */
+    gamma: c.gamma && floats(c.seed, 'gamma', c.C),
+    eps: c.eps ?? 1e-6,
+  };
+}
+
 export function linearTensors(c: LinearCase) {
   const groups = c.groups ?? 1;
   return {
@@ -82,6 +95,31 @@ export function concatAttentionTensors(c: ConcatAttentionCase) {
     /** [B] */
     question_lengths: c.lengths && Int32Array.from(c.lengths),
     scale: c.scale ?? c.D ** -0.5,
+  };
+}
+
+export function attentionTensors(c: AttentionCase) {
+  const width = c.H * c.D;
+  return {
+    /** [B, M, H * D]; small enough that a scale of 1 does not leave a single key. */
+    q: weights(c.seed, 'q', c.B * c.M * width, c.D),
+    /** [B, N, H * D] */
+    k: floats(c.seed, 'k', c.B * c.N * width),
+    v: floats(c.seed, 'v', c.B * c.N * width),
+    /** [H, 2R + 1] */
+    bias: c.R === undefined ? undefined : floats(c.seed, 'bias', c.H * (2 * c.R + 1), { gain: 2 }),
+    /** [B] */
+    lengths: c.lengths && Int32Array.from(c.lengths),
+    scale: c.scale ?? 1,
+    causal: c.causal ?? false,
+  };
+}
+
+export function gatedActivationTensors(c: GatedActivationCase) {
+  return {
+    /** [B, rows, 2C] */
+    x: floats(c.seed, 'x', c.B * c.rows * 2 * c.C, { gain: c.gain }),
+    activation: c.activation,
   };
 }
 

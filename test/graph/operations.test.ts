@@ -1,10 +1,14 @@
 import { expect } from 'chai';
 import {
+  appendRows,
+  attention,
   concatAttention,
   concatColumns,
   concatRows,
   copy,
   dim,
+  embedRows,
+  gatedActivation,
   gatedProjection,
   gatherRows,
   Graph,
@@ -13,6 +17,7 @@ import {
   type Parameter,
   patchEmbed,
   questionAttention,
+  rmsNorm,
   type Tensor,
 } from '../../lib/graph';
 import { expectThrow } from '../support/expect-error';
@@ -142,7 +147,8 @@ describe('graph operations', () => {
     expectThrow(() => concatColumns(g, [x, rows], '2C'), 'ERR_SHAPE', /x \[B=2, M=577, C=1024\]/);
     expectThrow(() => concatRows(g, [], 'M'), 'ERR_ARGUMENT', /nothing/);
     expectThrow(() => concatRows(g, [x, g.input('f32', [B, M, K])], 'M'), 'ERR_SHAPE', /x \[B=2, M=577, C=1024\]/);
-    expectThrow(() => concatRows(g, [g.input('i32', [B, one, C])], 'M'), 'ERR_DTYPE', /x in f32 or bf16 or f16/);
+    expectThrow(() => concatRows(g, [x, g.input('i32', [B, one, C])], 'M'), 'ERR_DTYPE', /x in f32 or bf16 or f16/);
+    expect(concatRows(g, [rows], 'M')).to.equal(rows);
     const taller = concatRows(g, [x.sliceRows(0, 1), rows, x], 'M');
     expect(taller.shape.map(({ name, size }) => `${name}=${size}`)).to.deep.equal(['B=2', 'M=608', 'C=1024']);
   });
@@ -176,5 +182,50 @@ describe('graph operations', () => {
     expectThrow(() => g.output(y.sliceRows(1, 577)), 'ERR_ARGUMENT', /a slice/);
     g.output(y);
     expectThrow(() => g.output(y), 'ERR_ARGUMENT', /an output/);
+  });
+
+  it('checks every argument of rms_norm, gated_activation and attention', () => {
+    expectThrow(() => rmsNorm(g, x, { gamma: vector(7), eps: 1 }), 'ERR_SHAPE', /gamma \[C=1024\] for rms_norm/);
+    expectThrow(() => rmsNorm(g, x, { eps: 0 }), 'ERR_ARGUMENT', /eps > 0 for rms_norm but received 0/);
+    const odd = g.input('f32', [B, M, dim('2F', 33)]);
+    expectThrow(() => gatedActivation(g, odd, 'silu'), 'ERR_ARGUMENT', /x of 2F columns .*2F=33\]/);
+    const narrow = g.input('bf16', [B, M, C]);
+    expectThrow(() => gatedActivation(g, narrow, 'silu'), 'ERR_DTYPE', /x in f32 for gated_activation/);
+
+    const [q, k] = [x, g.input('f32', [B, K, C])];
+    const given = { q, k, v: k };
+    const options = { heads: 16, scale: 1 };
+    const asked =
+      (more: object, operands = given) =>
+      () =>
+        attention(g, operands, { ...options, ...more });
+    expectThrow(asked({ heads: 7 }), 'ERR_ARGUMENT', /heads that divide/);
+    expectThrow(asked({ scale: NaN }), 'ERR_ARGUMENT', /a finite scale/);
+    expectThrow(asked({ causal: true }), 'ERR_SHAPE', /k \[B=2, M=577, C=1024\] for attention .*K=30/);
+    expectThrow(asked({ bias: table(16, 4) }), 'ERR_ARGUMENT', /bias of 2R \+ 1 columns .*\[16, 4\]/);
+    expectThrow(
+      asked({ bias: table(15, 5) }),
+      'ERR_SHAPE',
+      /bias \[H=16, 2R\+1=5\] for attention but received \[15, 5\]/,
+    );
+    expectThrow(asked({ lengths: g.input('i32', [one, one, one]) }), 'ERR_SHAPE', /lengths \[1=1, 1=1, B=2\]/);
+    expectThrow(asked({ lengths: g.input('f32', [one, one, B]) }), 'ERR_DTYPE', /lengths in i32/);
+    expectThrow(asked({}, { ...given, v: q }), 'ERR_SHAPE', /v \[B=2, K=30, C=1024\]/);
+    expectThrow(asked({}, { ...given, k: narrow }), 'ERR_DTYPE', /k in f32/);
+    expect(attention(g, given, { ...options, bias: table(16, 5) }).shape).to.deep.equal(q.shape);
+  });
+
+  it('checks what is appended, embedded and put one behind another', () => {
+    const cache = g.state('f32', [B, dim('N', 32), C]);
+    const rows = g.input('f32', [B, dim('R', 1), C]);
+    const position = g.input('i32', [one, one, B]);
+    const width = g.input('f32', [B, dim('R', 1), dim('C', 8)]);
+    expectThrow(() => appendRows(g, cache, width, position), 'ERR_SHAPE', /cache \[B=2, N=32, C=8\]/);
+    expectThrow(() => appendRows(g, cache, rows, rows), 'ERR_DTYPE', /position in i32/);
+    expectThrow(() => appendRows(g, cache, x, position), 'ERR_ARGUMENT', /a cache that the rows fit in .* 32/);
+    appendRows(g, cache, rows, position);
+    expectThrow(() => embedRows(g, table(9, 8), rows), 'ERR_DTYPE', /index in i32/);
+    const embedded = embedRows(g, table(9, 8), g.input('i32', [one, one, dim('K', 3)]));
+    expect(embedded.shape.map(({ size }) => size)).to.deep.equal([1, 3, 8]);
   });
 });

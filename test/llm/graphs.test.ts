@@ -6,7 +6,7 @@ import { DecoderOnly } from '../../lib/llm/onnx/decoder-only';
 import { Embedding } from '../../lib/llm/onnx/embedding';
 import { EncoderDecoder } from '../../lib/llm/onnx/encoder-decoder';
 import { OnnxRuntime } from '../../lib/llm/onnx/onnx-runtime';
-import { joinRows } from '../../lib/llm/onnx/prompt';
+import { joinRows } from '../../lib/llm/onnx/join-rows';
 import { makeSampler } from '../../lib/llm/sampler';
 import { TextTokenizer } from '../../lib/text/tokenizer';
 import { folderOf, FORMS, readExpected, visualOf, WIDTH, type ExpectedAnswer, type Form } from './support';

@@ -5,7 +5,7 @@ import { fixture } from '../support/paths';
 
 /** Every form of folder that the fixtures have. */
 export const FORMS = ['t5-tiny', 't5-tiny-pair', 'llama-tiny', 'llama-tiny-half'] as const;
-export type Form = (typeof FORMS)[number];
+export type Form = (typeof FORMS)[number] | 't5-plain' | 't5-gated' | 't5-tied';
 
 /** E of all of them. */
 export const WIDTH = 32;
@@ -71,6 +71,6 @@ export function copyFolder(form: Form, to: string, changes: Record<string, objec
 }
 
 /** A T5 that has no reason to stop: no end tokens, and positions without end. */
-export function copyEndless(to: string): string {
-  return copyFolder('t5-tiny', to, { 'generation_config.json': { eos_token_id: [] } });
+export function copyEndless(to: string, form: Form = 't5-tiny'): string {
+  return copyFolder(form, to, { 'generation_config.json': { eos_token_id: [] } });
 }

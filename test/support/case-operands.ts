@@ -88,6 +88,16 @@ const builders: { [Op in CaseOp]: (c: CaseTable[Op]) => Omit<CaseOperation, 'op'
       result: { name: 'y', shape },
     };
   },
+  rms_norm: (c) => {
+    const { x, gamma, eps } = tensors.rmsNormTensors(c);
+    const shape: Shape = [c.B, c.rows, c.C];
+    return {
+      views: { x: { shape, data: x } },
+      weights: present({ gamma: gamma && vector(gamma) }),
+      attributes: { eps },
+      result: { name: 'y', shape },
+    };
+  },
   linear: (c) => {
     const { x, weight, bias, residual, groups, activation, alpha } = tensors.linearTensors(c);
     const result: Shape = [c.B, c.rows, groups * c.out];
@@ -114,6 +124,33 @@ const builders: { [Op in CaseOp]: (c: CaseTable[Op]) => Omit<CaseOperation, 'op'
       weights: {},
       attributes,
       result: { name: 'out', shape: [c.B, c.M, c.H * c.D] },
+    };
+  },
+  attention: (c) => {
+    const { q, k, v, bias, lengths, scale, causal } = tensors.attentionTensors(c);
+    const keys: Shape = [c.B, c.N, c.H * c.D];
+    const result: Shape = [c.B, c.M, c.H * c.D];
+    return {
+      views: present<CaseView>({
+        q: { shape: result, data: q },
+        k: { shape: keys, data: k },
+        v: { shape: keys, data: v },
+        lengths: lengths && { shape: [1, 1, c.B], data: lengths },
+      }),
+      weights: present<CaseWeight>({
+        bias: bias && { shape: [1, c.H, bias.length / c.H], role: 'table', data: bias, alwaysF32: true },
+      }),
+      attributes: { heads: c.H, scale, causal },
+      result: { name: 'out', shape: result },
+    };
+  },
+  gated_activation: (c) => {
+    const { x, activation } = tensors.gatedActivationTensors(c);
+    return {
+      views: { x: { shape: [c.B, c.rows, 2 * c.C], data: x } },
+      weights: {},
+      attributes: { activation },
+      result: { name: 'y', shape: [c.B, c.rows, c.C] },
     };
   },
   gated_projection: (c) => {

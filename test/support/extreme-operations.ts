@@ -44,6 +44,24 @@ export function extremeOperations(): { name: string; operation: CaseOperation }[
     result: { name: 'y', shape: [1, rows, C] },
   });
 
+  add('rms_norm', {
+    op: 'rms_norm',
+    views: { x: { shape: [1, rows, C], data: x.map((value) => (Math.abs(value) < 1e15 ? value : Math.sign(value))) } },
+    weights: {},
+    attributes: { eps: 1e-6 },
+    result: { name: 'y', shape: [1, rows, C] },
+  });
+  for (const activation of activations) {
+    const gates = Float32Array.from({ length: 2 * n }, (_, i) => (i < n ? extremes[i]! : 1));
+    add(`gated_activation ${activation}`, {
+      op: 'gated_activation',
+      views: { x: { shape: [1, 1, 2 * n], data: gates } },
+      weights: {},
+      attributes: { activation },
+      result: { name: 'y', shape: [1, 1, n] },
+    });
+  }
+
   const D = 16;
   const special = [Infinity, -Infinity, NaN, 1e4, -1e4];
   for (const operand of ['q', 'k', 'v', 'question_k', 'question_v']) {
@@ -70,6 +88,28 @@ export function extremeOperations(): { name: string; operation: CaseOperation }[
       attributes: { heads: 1, scale: D ** -0.5 },
       result: { name: 'out', shape: [1, 33, D] },
     });
+  }
+  for (const operand of ['q', 'k', 'v']) {
+    for (const queries of [33, 1]) {
+      const tensor = (name: string, count: number) =>
+        Float32Array.from({ length: count * D }, (_, i) =>
+          name === operand && i % (5 * D + 3) === 0
+            ? special[Math.floor(i / (5 * D + 3)) % 5]!
+            : ((i * 7) % 13) / 13 - 0.4,
+        );
+      const view = (name: string, count: number) => ({
+        shape: [1, count, D] as [number, number, number],
+        data: tensor(name, count),
+      });
+      const bias = Float32Array.from({ length: 9 }, (_, i) => i - 4);
+      add(`attention of ${queries}, ${operand}`, {
+        op: 'attention',
+        views: { q: view('q', queries), k: view('k', 37), v: view('v', 37) },
+        weights: { bias: { shape: [1, 1, 9], role: 'table', data: bias, alwaysF32: true } },
+        attributes: { heads: 1, scale: 1, causal: false },
+        result: { name: 'out', shape: [1, queries, D] },
+      });
+    }
   }
   return made;
 }

@@ -121,6 +121,98 @@ export const operations: { good: Operation; rules: Rule[] }[] = [
   },
   {
     good: {
+      op: 'rms_norm',
+      views: { x: { shape: [B, M, C] }, y: { shape: [B, M, C] } },
+      weights: { gamma: { shape: [1, 1, C], role: 'vector' } },
+      attributes: { eps: 1e-6 },
+    },
+    rules: [
+      [
+        'x of integers',
+        { views: { x: { shape: [B, M, C], dtype: 'i32' } } },
+        'ERR_DTYPE',
+        'Expected x in f32, bf16 or f16',
+      ],
+      ['y of another shape', { views: { y: { shape: [B, M, 8] } } }, 'ERR_SHAPE', 'Expected y [2, 5, 12]'],
+      ['y of bytes', { views: { y: { shape: [B, M, C], dtype: 'u8' } } }, 'ERR_DTYPE', 'Expected y in f32'],
+      [
+        'gamma of another width',
+        { weights: { gamma: { shape: [1, 1, 11], role: 'vector' } } },
+        'ERR_SHAPE',
+        'Expected gamma [1, 1, 12]',
+      ],
+      ['eps of 0', { attributes: { eps: 0 } }, 'ERR_ARGUMENT', 'Expected eps > 0'],
+    ],
+  },
+  {
+    good: {
+      op: 'attention',
+      views: {
+        q: { shape: [B, M, C] },
+        k: { shape: [B, 7, C] },
+        v: { shape: [B, 7, C] },
+        lengths: { shape: [1, 1, B], dtype: 'i32' },
+        out: { shape: [B, M, C] },
+      },
+      weights: { bias: { shape: [1, H, 5], role: 'table' } },
+      attributes: { heads: H, scale: 1, causal: true },
+    },
+    rules: [
+      ['no heads', { attributes: { heads: 0 } }, 'ERR_ARGUMENT', 'Expected heads that divide the width 12'],
+      ['k of another width', { views: { k: { shape: [B, 7, 8] } } }, 'ERR_SHAPE', 'Expected k [2, 7, 12]'],
+      ['k in bf16', { views: { k: { shape: [B, 7, C], dtype: 'bf16' } } }, 'ERR_DTYPE', 'Expected k in f32'],
+      ['v shorter than k', { views: { v: { shape: [B, 6, C] } } }, 'ERR_SHAPE', 'Expected v [2, 7, 12]'],
+      ['v in bf16', { views: { v: { shape: [B, 7, C], dtype: 'bf16' } } }, 'ERR_DTYPE', 'Expected v in f32'],
+      [
+        'lengths of another batch',
+        { views: { lengths: { shape: [1, 1, 3], dtype: 'i32' } } },
+        'ERR_SHAPE',
+        'Expected lengths [1, 1, 2]',
+      ],
+      ['lengths that are floats', { views: { lengths: { shape: [1, 1, B] } } }, 'ERR_DTYPE', 'Expected lengths in i32'],
+      [
+        'causal queries that are more than the keys',
+        { views: { k: { shape: [B, 4, C] }, v: { shape: [B, 4, C] } } },
+        'ERR_SHAPE',
+        'Expected k of at least 5 rows, as many as q has,',
+      ],
+      [
+        'a bias of other heads',
+        { weights: { bias: { shape: [1, 3, 5], role: 'table' } } },
+        'ERR_SHAPE',
+        'Expected bias [1, 4, 5]',
+      ],
+      [
+        'a bias without a middle',
+        { weights: { bias: { shape: [1, H, 4], role: 'table' } } },
+        'ERR_SHAPE',
+        'Expected bias of 2R \\+ 1 columns',
+      ],
+      [
+        'a bias in bf16',
+        { weights: { bias: { shape: [1, H, 5], role: 'table', dtype: 'bf16' } } },
+        'ERR_DTYPE',
+        'Expected bias in f32',
+      ],
+      ['out of another shape', { views: { out: { shape: [B, 7, C] } } }, 'ERR_SHAPE', 'Expected out [2, 5, 12]'],
+      ['q of bytes', { views: { q: { shape: [B, M, C], dtype: 'u8' } } }, 'ERR_DTYPE', 'Expected q in f32'],
+    ],
+  },
+  {
+    good: {
+      op: 'gated_activation',
+      views: { x: { shape: [B, M, 2 * C] }, y: { shape: [B, M, C] } },
+      attributes: { activation: 'silu' },
+    },
+    rules: [
+      ['x without halves', { views: { x: { shape: [B, M, 25] } } }, 'ERR_SHAPE', 'Expected x of 2C columns'],
+      ['y of another width', { views: { y: { shape: [B, M, 11] } } }, 'ERR_SHAPE', 'Expected y [2, 5, 12]'],
+      ['x of bytes', { views: { x: { shape: [B, M, 24], dtype: 'u8' } } }, 'ERR_DTYPE', 'Expected x in f32'],
+      ['y of integers', { views: { y: { shape: [B, M, C], dtype: 'i32' } } }, 'ERR_DTYPE', 'Expected y in f32'],
+    ],
+  },
+  {
+    good: {
       op: 'linear',
       views: { x: { shape: [B, M, 2 * 6] }, residual: { shape: [B, M, 2 * 4] }, y: { shape: [B, M, 2 * 4] } },
       weights: { weight: { shape: [2, 4, 6] }, bias: { shape: [1, 1, 8], role: 'vector' } },

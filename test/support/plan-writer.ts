@@ -3,7 +3,7 @@ import type { DType, OpDescription, PlanDescription, ViewDescription } from '../
 export type Shape = [number, number, number];
 
 interface ValueDescription {
-  kind: 'input' | 'output' | 'intermediate';
+  kind: PlanDescription['values'][number]['kind'];
   dtype: DType;
   shape: Shape;
 }
@@ -16,6 +16,7 @@ export class PlanWriter {
   constructor(readonly name = 'test') {}
 
   input = (shape: Shape, dtype: DType = 'f32'): number => this.value('input', shape, dtype);
+  state = (shape: Shape, dtype: DType = 'f32'): number => this.value('state', shape, dtype);
   output = (shape: Shape, dtype: DType = 'f32'): number => this.value('output', shape, dtype);
   intermediate = (shape: Shape, dtype: DType = 'f32'): number => this.value('intermediate', shape, dtype);
 
@@ -53,8 +54,9 @@ export class PlanWriter {
   }
 
   describe(): PlanDescription {
-    const of = (kind: string): number[] => this.values.flatMap((value, i) => (value.kind === kind ? [i] : []));
-    return { name: this.name, values: this.values, ops: this.ops, inputs: of('input'), outputs: of('output') };
+    const of = (...kinds: string[]): number[] =>
+      this.values.flatMap((value, i) => (kinds.includes(value.kind) ? [i] : []));
+    return { name: this.name, values: this.values, ops: this.ops, inputs: of('input', 'state'), outputs: of('output') };
   }
 
   private value(kind: ValueDescription['kind'], shape: Shape, dtype: DType): number {

@@ -10,8 +10,8 @@ export function workOf({ op, views, weights, result }: CaseOperation): number {
   const outputs = product(...result.shape);
   if (op === 'linear' || op === 'patch_embed') return outputs * weights.weight!.shape[2];
   if (op === 'gated_projection') return 2 * outputs * result.shape[2];
-  if (op !== 'concat_attention' && op !== 'question_attention') return outputs * PER_ELEMENT;
+  if (!['concat_attention', 'question_attention', 'attention'].includes(op)) return outputs * PER_ELEMENT;
   const [batch, queries, width] = views.q!.shape;
   const keys = views.k!.shape[1] + (views.question_k?.shape[1] ?? 0);
-  return product(batch, queries, width, keys) * (op === 'concat_attention' ? 2 : 1);
+  return product(batch, queries, width, keys) * (op === 'question_attention' ? 1 : 2);
 }

@@ -35,24 +35,30 @@ export function concatColumns(g: Graph, parts: readonly Tensor[], as: string): T
 }
 
 /**
- * Tensors one below the other.
+ * Tensors one below another.
  *
  * @param parts [B, each its own, C], at least one
  * @param as name of the result's rows
- * @returns [B, sum of the rows, C] in the dtype of the first
+ * @param dtype of the result; the stream's unless given
+ * @returns [B, sum of the rows, C]; the part itself where it is the only one
  */
-export function concatRows(g: Graph, parts: readonly Tensor[], as: string): Tensor {
+export function concatRows(
+  g: Graph,
+  parts: readonly Tensor[],
+  as: string,
+  dtype: ComputeDType = g.options.stream,
+): Tensor {
   const [first] = parts;
-  if (!first) throw g.wrongArgument('copy', 'something to put one below the other', 'nothing');
+  if (!first) throw g.wrongArgument('copy', 'something to put one below another', 'nothing');
+  if (parts.length === 1) return first;
   const rows = parts.reduce((sum, part) => sum + part.rows.size, 0);
-  const all = g.allocate(first.dtype, [first.batch, dim(as, rows), first.columns]);
+  const all = g.allocate(dtype, [first.batch, dim(as, rows), first.columns]);
   let start = 0;
-  for (const part of parts) {
-    g.expectDType('copy', 'x', part, ...FLOATS);
-    g.expectShape('copy', 'x', part, [first.batch, part.rows, first.columns]);
-    const y = all.sliceRows(start, start + part.rows.size);
-    g.record('copy', { x: part, y }, {}, {});
-    start += part.rows.size;
+  for (const x of parts) {
+    g.expectDType('copy', 'x', x, ...FLOATS);
+    g.expectShape('copy', 'x', x, [first.batch, x.rows, first.columns]);
+    g.record('copy', { x, y: all.sliceRows(start, start + x.rows.size) }, {}, {});
+    start += x.rows.size;
   }
   return all;
 }

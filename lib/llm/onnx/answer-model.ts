@@ -1,11 +1,10 @@
+import type { NextLogits } from '../answer';
+
 /** Rows of E numbers, one behind the other. */
 export interface Rows {
   data: Float32Array;
   count: number;
 }
-
-/** Says one answer: given the token said last (none at first), the logits [vocabulary] of the next, for the caller to change. */
-export type NextLogits = (said: number | undefined) => Promise<Float32Array>;
 
 /** A language model's graphs behind the embedding table. */
 export interface AnswerModel {

@@ -1,4 +1,5 @@
-import type { AnswerModel, NextLogits, Rows } from './answer-model';
+import type { NextLogits } from '../answer';
+import type { AnswerModel, Rows } from './answer-model';
 import { Decoder } from './decoder';
 import type { Embedding } from './embedding';
 import type { OnnxRuntime } from './onnx-runtime';

@@ -2,20 +2,20 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import { expected, expectedButFound } from '../../errors';
-import { TextStream } from '../../text/text-stream';
 import { TextTokenizer } from '../../text/tokenizer';
+import { sayAnswer } from '../answer';
 import type { GenerateSettings, QuestionText } from '../checks';
 import { JsonFields } from '../json-fields';
 import type { LanguageModelInfo, QuestionEncoding, QuestionFeatures } from '../language-model';
 import { languageFields, readModelConfig, type ModelConfig } from '../model-config';
-import { makeSampler } from '../sampler';
+import { buildPrompt } from '../prompt';
 import { TokenRules } from '../token-rules';
 import type { AnswerModel, Rows } from './answer-model';
 import { DecoderOnly } from './decoder-only';
 import { Embedding } from './embedding';
 import { EncoderDecoder } from './encoder-decoder';
 import { OnnxRuntime } from './onnx-runtime';
-import { buildPrompt, joinRows } from './prompt';
+import { joinRows } from './join-rows';
 
 /** A language model's folder at work, in the worker process: tokenizer, graphs and the loop that says token after token. */
 export class Engine {
@@ -66,18 +66,9 @@ export class Engine {
     const prompt = await this.prompt(tokens, question);
     const next = await this.model.read(prompt);
     yield '';
-    const sample = makeSampler(sampling);
-    const text = new TextStream(this.tokenizer);
+    const { rules, tokenizer } = this;
     const length = Math.min(maxNewTokens, this.model.positions - prompt.count);
-    let token: number | undefined;
-    for (let said = 0; said < length; said++) {
-      const logits = await next(token);
-      this.rules.apply(logits, said);
-      token = sample(logits);
-      if (this.rules.isEnd(token)) break;
-      yield text.push(token);
-    }
-    yield text.finish();
+    yield* sayAnswer(next, { rules, tokenizer, sampling, length });
   }
 
   private async prompt(tokens: Float32Array, question: QuestionText): Promise<Rows> {

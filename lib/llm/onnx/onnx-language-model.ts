@@ -1,6 +1,6 @@
 import path from 'node:path';
 
-import { checkEncodeOptions, checkEncoding, checkGenerate, checkLoad, checkTokens } from '../checks';
+import { checkEncodeOptions, checkEncoding, checkGenerate, checkTokens } from '../checks';
 import type {
   GenerateOptions,
   LanguageModel,
@@ -21,7 +21,6 @@ export class OnnxLanguageModel implements LanguageModel {
   ) {}
 
   static async load(dir: string, options: LoadLanguageModelOptions): Promise<OnnxLanguageModel> {
-    checkLoad(dir, options);
     const folder = path.resolve(dir);
     const worker = new WorkerProcess(folder);
     try {

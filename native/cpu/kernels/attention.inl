@@ -139,6 +139,27 @@ QAVIT_INLINE void score_tile(const AttentionBlock& a, const float* queries, F* t
   }
 }
 
+// The bias of each row and key, added to the scores of a tile; `highest` gets the maxima. A pass of its own: it costs a
+// third of what the exponentials do.
+template <int rows>
+QAVIT_NOINLINE void add_bias(const AttentionBlock& a, int64_t row, float* highest) {
+  const F nothing = set1(-kInfinity), hidden = set1(-3e38f);
+  const int64_t keys = padded_keys(a.segments[1].count);
+  for (int i = 0; i < rows; ++i) {
+    float* scores = a.scores + i * a.score_stride;
+    const float* bias = a.bias - (row + i);
+    F top = nothing;
+    for (int64_t j = 0; j < keys; j += kWidth) {
+      const F b = load(bias + j);
+      // Not by addition: the score of a hidden key may be infinite or NaN.
+      const F s = select(less(b, hidden), nothing, add(load(scores + j), b));
+      store(scores + j, s);
+      top = max(top, s);
+    }
+    highest[i] = largest(top);
+  }
+}
+
 // Scores (in units of ln 2) to weights 2^(s - max), in place (as bf16 from the row's start where `narrow`). Returns 1 /
 // their sum.
 template <bool narrow>
@@ -196,7 +217,8 @@ QAVIT_NOINLINE void pack_queries(const AttentionBlock& a, int64_t row, float* ou
   }
 }
 
-template <typename Product, int rows>
+// Two copies of each tile: with the bias behind a branch, attention without one took 4% longer in bf16.
+template <typename Product, int rows, bool biased>
 QAVIT_NOINLINE void attend_tile(const AttentionBlock& a, int64_t row) {
   alignas(64) float queries[rows * kMaxHeadWidth];
   F top[rows];
@@ -204,9 +226,12 @@ QAVIT_NOINLINE void attend_tile(const AttentionBlock& a, int64_t row) {
   pack_queries<Product, rows>(a, row, queries);
   prefetch_rows(a.queries, a.width, row + rows, row + 2 * rows);
   score_tile<Product, rows>(a, queries, top);
+  [[maybe_unused]] float highest[rows];
+  if constexpr (biased) add_bias<rows>(a, row, highest);
   const int64_t keys = padded_keys(a.segments[0].count) + padded_keys(a.segments[1].count);
   for (int i = 0; i < rows; ++i) {
-    inverse[i] = weigh_row<Product::kPerUnit == 2>(a.scores + i * a.score_stride, keys, largest(top[i]));
+    const float most = biased ? highest[i] : largest(top[i]);
+    inverse[i] = weigh_row<Product::kPerUnit == 2>(a.scores + i * a.score_stride, keys, most);
   }
   const float* panels[2] = {a.segments[0].values, a.segments[1].values};
   for (int64_t column = 0; column < a.width; column += kColumns) {
@@ -222,19 +247,24 @@ QAVIT_NOINLINE void attend_tile(const AttentionBlock& a, int64_t row) {
 
 using AttendTile = void (*)(const AttentionBlock&, int64_t row);
 
-template <typename Product, typename Below>
+template <typename Product, bool biased, typename Below>
 struct AttentionKernels;
-template <typename Product, int... below>
-struct AttentionKernels<Product, std::integer_sequence<int, below...>> {
-  static constexpr AttendTile kByHeight[] = {attend_tile<Product, below + 1>...};
+template <typename Product, bool biased, int... below>
+struct AttentionKernels<Product, biased, std::integer_sequence<int, below...>> {
+  static constexpr AttendTile kByHeight[] = {attend_tile<Product, below + 1, biased>...};
 };
+
+template <typename Product, bool biased>
+QAVIT_INLINE void attend_tiles(const AttentionBlock& a) {
+  const Tiling tiling{a.queries.count, (a.queries.count + kTileRows - 1) / kTileRows};
+  for (int64_t t = 0; t < tiling.tiles; ++t) {
+    AttentionKernels<Product, biased, Heights>::kByHeight[tiling.height(t) - 1](a, tiling.begin(t));
+  }
+}
 
 template <typename Product>
 QAVIT_INLINE void attend_as(const AttentionBlock& a) {
-  const Tiling tiling{a.queries.count, (a.queries.count + kTileRows - 1) / kTileRows};
-  for (int64_t t = 0; t < tiling.tiles; ++t) {
-    AttentionKernels<Product, Heights>::kByHeight[tiling.height(t) - 1](a, tiling.begin(t));
-  }
+  a.bias != nullptr ? attend_tiles<Product, true>(a) : attend_tiles<Product, false>(a);
 }
 
 void attend(const AttentionBlock& a) {

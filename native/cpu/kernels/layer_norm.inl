@@ -1,4 +1,6 @@
-// y = (x - mean) / sqrt(var + eps) * gamma + beta, row by row. Two passes over a row that lies in the level-1 cache:
+// layer_norm  y = (x - mean) / sqrt(var + eps) * gamma + beta, row by row
+// rms_norm    the same with mean and beta of zero
+// Two passes over a row that lies in the level-1 cache:
 // E[x^2] - mean^2 would cancel where the mean is large against the deviation, which residual streams of trained towers
 // show. Four partial sums hide the latency of the additions.
 
@@ -31,10 +33,10 @@ QAVIT_INLINE F squares_of(const Source* x, int64_t n, F mean) {
   return add(add(total[0], total[1]), add(total[2], total[3]));
 }
 
-template <typename Source, typename Target>
-QAVIT_INLINE void normalize_row(const LayerNormRows& p, const Source* x, Target* y) {
+template <typename Source, typename Target, bool centred>
+QAVIT_INLINE void normalize_row(const NormRows& p, const Source* x, Target* y) {
   const int64_t n = p.width;
-  const float mean = sum(sum_of(x, n)) / static_cast<float>(n);
+  const float mean = centred ? sum(sum_of(x, n)) / static_cast<float>(n) : 0.0f;
   const float variance = sum(squares_of(x, n, set1(mean))) / static_cast<float>(n);
   const F center = set1(mean), scale = set1(1.0f / sqrtf(variance + p.eps));
   for (int64_t j = 0; j < n; j += kWidth) {
@@ -46,16 +48,22 @@ QAVIT_INLINE void normalize_row(const LayerNormRows& p, const Source* x, Target*
   }
 }
 
-template <typename Source, typename Target>
-QAVIT_NOINLINE void normalize_rows(const LayerNormRows& p) {
+template <typename Source, typename Target, bool centred>
+QAVIT_NOINLINE void normalize_rows(const NormRows& p) {
   for (int64_t r = p.begin; r < p.end; ++r) {
-    normalize_row(p, static_cast<const Source*>(static_cast<const void*>(p.x->at(r, 0))),
-                  static_cast<Target*>(static_cast<void*>(p.y->at(r, 0))));
+    normalize_row<Source, Target, centred>(p, static_cast<const Source*>(static_cast<const void*>(p.x->at(r, 0))),
+                                           static_cast<Target*>(static_cast<void*>(p.y->at(r, 0))));
   }
 }
 
-void layer_norm(const LayerNormRows& p) {
+template <bool centred>
+QAVIT_INLINE void normalize(const NormRows& p) {
   const bool narrow_x = p.x->dtype == DType::kBF16, narrow_y = p.y->dtype == DType::kBF16;
-  if (narrow_x) return narrow_y ? normalize_rows<uint16_t, uint16_t>(p) : normalize_rows<uint16_t, float>(p);
-  narrow_y ? normalize_rows<float, uint16_t>(p) : normalize_rows<float, float>(p);
+  if (narrow_x) {
+    return narrow_y ? normalize_rows<uint16_t, uint16_t, centred>(p) : normalize_rows<uint16_t, float, centred>(p);
+  }
+  narrow_y ? normalize_rows<float, uint16_t, centred>(p) : normalize_rows<float, float, centred>(p);
 }
+
+void layer_norm(const NormRows& p) { normalize<true>(p); }
+void rms_norm(const NormRows& p) { normalize<false>(p); }

@@ -10,7 +10,9 @@
 #include "cpu/kernels/int8.inl"
 #include "cpu/kernels/by_dtype.inl"
 #include "cpu/kernels/attention.inl"
+#include "cpu/kernels/attention_row.inl"
 #include "cpu/kernels/layer_norm.inl"
+#include "cpu/kernels/gated_activation.inl"
 #include "cpu/kernels/convert.inl"
 // clang-format on
 
@@ -29,8 +31,11 @@ constexpr KernelTable kTable = {
     .pack_keys = pack_keys,
     .pack_values = pack_values,
     .attend = attend,
+    .attend_row = attend_row,
     .question_weights = question_weights,
     .layer_norm = layer_norm,
+    .rms_norm = rms_norm,
+    .gated_activation = gated_activation,
     .multiply_registers = multiply_registers,
     .convert = convert,
 };

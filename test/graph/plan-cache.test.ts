@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { Plan } from '../../lib/binding/native';
 import { QAViTError } from '../../lib';
-import { PlanCache } from '../../lib/qavit/plan-cache';
+import { PlanCache } from '../../lib/graph/plan-cache';
 import { plannedLength } from '../../lib/qavit/questions';
 import { expectRejection } from '../support/expect-error';
 

@@ -1,8 +1,7 @@
-import { expected } from '../../errors';
-import type { TextTokenizer } from '../../text/tokenizer';
-import type { QuestionText } from '../checks';
-import { QUESTION_SLOT, type ModelConfig } from '../model-config';
-import type { Rows } from './answer-model';
+import { expected } from '../errors';
+import type { TextTokenizer } from '../text/tokenizer';
+import type { QuestionText } from './checks';
+import { QUESTION_SLOT, type ModelConfig } from './model-config';
 
 /** Token ids around the place of the visual tokens. */
 export interface Prompt {
@@ -39,16 +38,4 @@ async function promptIds(
   if (prompt === QUESTION_SLOT) return tokenizer.encode(text, maxTokens);
   const question = maxTokens === undefined ? text : await tokenizer.cutText(text, maxTokens);
   return tokenizer.encode(prompt.replace(QUESTION_SLOT, () => question));
-}
-
-/** Rows before, visual rows, rows after. */
-export function joinRows(parts: readonly Rows[], width: number): Rows {
-  const count = parts.reduce((sum, part) => sum + part.count, 0);
-  const data = new Float32Array(count * width);
-  let offset = 0;
-  for (const part of parts) {
-    data.set(part.data, offset);
-    offset += part.data.length;
-  }
-  return { data, count };
 }

@@ -1,0 +1,80 @@
+import { expectedButFound } from '../errors';
+import type { StoredTensor, TensorSource } from '../weights';
+
+/** PEFT's name of the model that it wrapped. */
+export const PREFIX = 'base_model.model.';
+const VISION = 'vision.vision_tower.vision_model.';
+
+/** Written by the published code, and never read by it. */
+const UNUSED = /\.instruction_gate$|^translation_mlp\.dummy\.|\.position_ids$/;
+/** `shared` under other names: one storage in the file. */
+const ALIASES = /^(encoder|decoder)\.embed_tokens\.|^instruction_embedder\./;
+const FUSING = /^encoder\.layers\.\d+\.(instruct_dim_reduce\.|self_attn\.instruction_)/;
+const LORA = /^(?<module>.+)\.lora_(embedding_)?[AB]\.(?<adapter>[^.]+)(\.weight)?$/;
+
+/** A checkpoint's tensors, by the part of the model they belong to. */
+export interface PublishedTensors {
+  readonly tower: TensorSource;
+  /** Fused layers and projector. */
+  readonly adapter: TensorSource;
+  /** Without its LoRA. */
+  readonly language: TensorSource;
+  readonly lora: TensorSource;
+  /** Modules of the language model that LoRA adapts, each with PEFT's name of the adapter. */
+  readonly adapted: ReadonlyMap<string, string>;
+  readonly fusedLayers: readonly number[];
+  /** Keys that a QA-ViT does not need. */
+  readonly ignored: readonly string[];
+}
+
+/**
+ * Sorts the keys of a QA-ViT checkpoint as it was published (ViT+T5).
+ *
+ * @throws QAViTError ERR_FORMAT, naming file and key, for one that belongs to nothing, or where no layer is fused
+ */
+export function sortPublished({ path, all }: TensorSource): PublishedTensors {
+  const parts: Record<Part, StoredTensor[]> = { tower: [], adapter: [], language: [], lora: [], ignored: [] };
+  const adapted = new Map<string, string>();
+  const fused = new Set<number>();
+  for (const tensor of all) {
+    const key = withoutPrefix(tensor.name);
+    const part = partOf(key);
+    if (!part) {
+      throw expectedButFound('ERR_FORMAT', "keys of a QA-ViT's ViT, T5, projector and LoRA", path, tensor.name);
+    }
+    parts[part].push(tensor);
+    const { module, adapter } = (part === 'lora' && LORA.exec(key)?.groups) || {};
+    if (module !== undefined && adapter !== undefined) adapted.set(module, adapter);
+    const layer = /\.layers\.(\d+)\.self_attn\.instruction_out_proj\.weight$/.exec(key)?.[1];
+    if (layer !== undefined) fused.add(Number(layer));
+  }
+  if (fused.size === 0) {
+    const what = `a key ${PREFIX}${VISION}encoder.layers.N.self_attn.instruction_out_proj.weight`;
+    throw expectedButFound('ERR_FORMAT', what, path, 'none: not a QA-ViT');
+  }
+  const source = (part: Part): TensorSource => ({ path, all: parts[part] });
+  return {
+    tower: source('tower'),
+    adapter: source('adapter'),
+    language: source('language'),
+    lora: { path, all: [...parts.language, ...parts.lora] },
+    adapted,
+    fusedLayers: [...fused].sort((a, b) => a - b),
+    ignored: parts.ignored.map(({ name }) => name),
+  };
+}
+
+/** A key as the model's own classes have it. */
+export function withoutPrefix(name: string): string {
+  return name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name;
+}
+
+type Part = 'tower' | 'adapter' | 'language' | 'lora' | 'ignored';
+
+function partOf(key: string): Part | undefined {
+  if (UNUSED.test(key) || ALIASES.test(key)) return 'ignored';
+  if (key.startsWith(VISION)) return FUSING.test(key.slice(VISION.length)) ? 'adapter' : 'tower';
+  if (key.startsWith('translation_mlp.')) return 'adapter';
+  if (!/^(encoder|decoder|shared|lm_head)\./.test(key)) return undefined;
+  return LORA.test(key) ? 'lora' : 'language';
+}

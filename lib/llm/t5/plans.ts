@@ -1,0 +1,100 @@
+/** The graphs that the engine compiles, one a shape key. */
+import { crossKeyValue, t5DecoderLayer } from '../../blocks/t5/decoder-layer';
+import { t5EncoderLayer } from '../../blocks/t5/encoder-layer';
+import { concatRows, copy, dim, embedRows, Graph, type GraphOptions, linear, rmsNorm, type Tensor } from '../../graph';
+import type { T5Model } from './t5-model';
+
+const ONE = dim('1', 1);
+
+/** Rows of a prompt: text, visual tokens, text. The last text is padded. */
+export interface PromptSize {
+  readonly before: number;
+  readonly visual: number;
+  readonly after: number;
+}
+
+/**
+ * Inputs: before i32 [K1], visual f32 [N, E], after i32 [K2], each where there is one; the number of rows that count.
+ * Outputs: each decoder layer's keys and values of the prompt, [1, M, 2I].
+ */
+export function readPlan(model: T5Model, options: GraphOptions, { before, visual, after }: PromptSize): Graph {
+  const g = Graph.create('read', options);
+  const text = (count: number) =>
+    embedRows(g.scope('shared'), model.embedding, g.input('i32', [ONE, ONE, dim('K', count)]));
+  const parts: Tensor[] = [];
+  if (before > 0) parts.push(text(before));
+  parts.push(g.input('f32', [ONE, dim('N', visual), dim('E', model.config.width)]));
+  if (after > 0) parts.push(text(after));
+  const rows = encode(g, model, concatRows(g.scope('prompt'), parts, 'M'));
+  const normed = rmsNorm(g.scope('final_layer_norm'), rows, model.encoder.norm);
+  model.decoder.layers.forEach((layer, i) => g.output(crossKeyValue(g.scope('decoder').scope(i), normed, layer)));
+  return g;
+}
+
+/** Inputs: question i32 [K]; with 'encoder' also how many of them count. Outputs: its features f32 [1, K, E]. */
+export function featuresPlan(
+  model: T5Model,
+  options: GraphOptions,
+  tokens: number,
+  features: 'encoder' | 'embedding',
+): Graph {
+  const g = Graph.create('features', options);
+  const index = g.input('i32', [ONE, ONE, dim('K', tokens)]);
+  const rows = embedRows(g.scope('instruction_embedder'), model.questionEmbedding, index);
+  const found =
+    features === 'embedding'
+      ? copy(g.scope('output'), rows, { dtype: 'f32' })
+      : rmsNorm(g.scope('final_layer_norm'), encode(g, model, rows), model.encoder.norm, { dtype: 'f32' });
+  g.output(found);
+  return g;
+}
+
+/** Reads the number of rows that count as the next input. */
+function encode(g: Graph, { encoder, config }: T5Model, rows: Tensor): Tensor {
+  const settings = { heads: config.heads, bias: encoder.bias, lengths: g.input('i32', [ONE, ONE, ONE]) };
+  const scope = g.scope('encoder');
+  return encoder.layers.reduce((x, layer, i) => t5EncoderLayer(scope.scope(i), x, layer, settings), rows);
+}
+
+export interface StepSize {
+  /** Rows that each cache has room for. */
+  readonly capacity: number;
+  /** M, padded. */
+  readonly prompt: number;
+}
+
+/**
+ * Inputs: the token said last i32 [1]; how many were before it, how many are there with it, how many rows of the prompt count; then
+ * for each layer the prompt's keys and values, and its cache, a state.
+ * Outputs: logits f32 [1, 1, V].
+ */
+export function stepPlan(model: T5Model, options: GraphOptions, { capacity, prompt }: StepSize): Graph {
+  const { config, decoder } = model;
+  const g = Graph.create('step', options);
+  const count = () => g.input('i32', [ONE, ONE, ONE]);
+  const [token, position, lengths, crossLengths] = [count(), count(), count(), count()];
+  const settings = { heads: config.heads, bias: decoder.bias, position, lengths, crossLengths };
+  const width = dim('2I', 2 * config.heads * config.headWidth);
+  const scope = g.scope('decoder');
+  const start = embedRows(g.scope('shared'), model.embedding, token);
+  const rows = decoder.layers.reduce((x, layer, i) => {
+    const cross = g.input(options.dtype, [ONE, dim('M', prompt), width]);
+    const cache = g.state(options.dtype, [ONE, dim('N', capacity), width]);
+    return t5DecoderLayer(scope.scope(i), x, layer, { cross, cache }, settings);
+  }, start);
+  const normed = rmsNorm(scope.scope('final_layer_norm'), rows, decoder.norm);
+  g.output(linear(g.scope('lm_head'), normed, model.head, { alpha: config.scale, dtype: 'f32', as: 'V' }));
+  return g;
+}
+
+/** Inputs: caches [1, N, 2I]. Outputs: caches [1, 2N, 2I] that begin with them; what follows has no meaning yet. */
+export function growPlan({ config, decoder }: T5Model, options: GraphOptions, capacity: number): Graph {
+  const g = Graph.create('grow', options);
+  const width = dim('2I', 2 * config.heads * config.headWidth);
+  decoder.layers.forEach((_, i) => {
+    const cache = g.input(options.dtype, [ONE, dim('N', capacity), width]);
+    // Every element of a result has to be written: the old rows serve for the new ones, too.
+    g.output(concatRows(g.scope(i), [cache, cache], '2N', options.dtype));
+  });
+  return g;
+}

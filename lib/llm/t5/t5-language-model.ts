@@ -1,0 +1,139 @@
+import path from 'node:path';
+import { loadAddon } from '../../binding/load';
+import type { Device } from '../../binding/native';
+import { throwIfAborted } from '../../calls/abort';
+import { Calls } from '../../calls/calls';
+import { expected, expectedButFound } from '../../errors';
+import { TextTokenizer } from '../../text/tokenizer';
+import { TensorFolder } from '../../weights';
+import { sayAnswer } from '../answer';
+import { checkEncodeOptions, checkEncoding, checkGenerate, checkTokens, type QuestionText } from '../checks';
+import { JsonFields } from '../json-fields';
+import type {
+  GenerateOptions,
+  LanguageModel,
+  LanguageModelInfo,
+  LoadLanguageModelOptions,
+  QuestionEncoding,
+  QuestionFeatures,
+  VisualTokens,
+} from '../language-model';
+import { languageFields, type ModelConfig, readModelConfig } from '../model-config';
+import { buildPrompt } from '../prompt';
+import { TokenRules } from '../token-rules';
+import { readT5Config } from './config';
+import { type PromptTokens, T5Answer, T5Engine } from './t5-engine';
+import { openT5 } from './t5-model';
+
+/** A T5 from its published folder, computed by qavit on a CPU device of its own. */
+export class T5LanguageModel implements LanguageModel {
+  private readonly calls = new Calls();
+  private closing: Promise<void> | undefined;
+
+  private constructor(
+    readonly info: LanguageModelInfo,
+    private readonly config: ModelConfig,
+    private readonly rules: TokenRules,
+    /** What the decoder reads first. */
+    private readonly start: number,
+    private readonly tokenizer: TextTokenizer,
+    private readonly engine: T5Engine,
+  ) {}
+
+  static async load(dir: string, options: LoadLanguageModelOptions): Promise<T5LanguageModel> {
+    const folder = path.resolve(dir);
+    const file = await JsonFields.read(path.join(folder, 'config.json'));
+    const fields = languageFields(file);
+    const config = readModelConfig(file);
+    const rules = new TokenRules(await JsonFields.readIfThere(path.join(folder, 'generation_config.json')), fields);
+    // transformers' T5Config has pad_token_id 0 and starts decoders with it.
+    const start = rules.start ?? fields.integer('pad_token_id') ?? 0;
+    const t5 = readT5Config(fields);
+    const tokenizer = await TextTokenizer.load(path.join(folder, 'tokenizer.json'));
+    const { vocabularySize, width } = t5;
+    if (start >= vocabularySize) {
+      throw expected('ERR_FORMAT', `below ${vocabularySize}`, file.where('decoder_start_token_id'), start);
+    }
+    const weights = await TensorFolder.open(folder);
+    const device = new (loadAddon().Device)({ kind: 'cpu', threads: options.threads });
+    try {
+      const engine = new T5Engine(device, openT5(t5, weights), chooseDType(device, options.dtype));
+      await engine.prepare();
+      const info: LanguageModelInfo = {
+        path: folder,
+        kind: 'encoder-decoder',
+        width,
+        questionWidth: width,
+        vocabularySize,
+      };
+      return new T5LanguageModel(info, config, rules, start, tokenizer, engine);
+    } catch (error) {
+      await device.close();
+      throw error;
+    } finally {
+      weights.close();
+    }
+  }
+
+  async encodeQuestion(
+    question: string,
+    how: QuestionEncoding,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<QuestionFeatures> {
+    checkEncodeOptions(options);
+    const { text, maxTokens } = checkEncoding(question, how);
+    return this.calls.run('encodeQuestion', options.signal, async (signal) => {
+      const ids = this.checkIds(await this.tokenizer.encode(text, maxTokens));
+      if (ids.length === 0) throw expected('ERR_ARGUMENT', 'text that has tokens', 'the question', text);
+      const data = await this.engine.features(ids, how.features, signal);
+      return { data, shape: [ids.length, this.info.questionWidth] };
+    });
+  }
+
+  async *generate(tokens: VisualTokens, question: string, options: GenerateOptions = {}): AsyncGenerator<string, void> {
+    const { question: text, maxNewTokens: length, sampling } = checkGenerate(question, options);
+    checkTokens(tokens, this.info.width);
+    const visual = tokens.data.slice(); // the caller's to change from now on
+    const { rules, tokenizer } = this;
+    yield* this.calls.stream(
+      'generate',
+      options.signal,
+      async function* (this: T5LanguageModel, signal: AbortSignal) {
+        const prompt = await this.engine.read(await this.prompt(visual, text), signal);
+        const answer = new T5Answer(this.engine, prompt);
+        try {
+          const next = (said = this.start) => answer.next(said, signal);
+          for await (const piece of sayAnswer(next, { rules, tokenizer, sampling, length })) {
+            if (piece) yield piece;
+            throwIfAborted(signal, 'generate');
+          }
+        } finally {
+          answer.dispose();
+        }
+      }.bind(this),
+    );
+  }
+
+  close(): Promise<void> {
+    this.closing ??= Promise.all([this.calls.close(), this.engine.device.close()]).then(() => undefined);
+    return this.closing;
+  }
+
+  private async prompt(visual: Float32Array, question: QuestionText): Promise<PromptTokens> {
+    const { before, after } = await buildPrompt(this.tokenizer, this.config, question);
+    return { before: this.checkIds(before), visual, after: this.checkIds(after) };
+  }
+
+  private checkIds(ids: number[]): number[] {
+    const { vocabularySize, path: folder } = this.info;
+    const beyond = ids.find((id) => id >= vocabularySize);
+    if (beyond === undefined) return ids;
+    const what = `token ids below ${vocabularySize} (vocab_size of config.json)`;
+    throw expectedButFound('ERR_FORMAT', what, path.join(folder, 'tokenizer.json'), `${beyond}`);
+  }
+}
+
+function chooseDType({ info }: Device, asked: LoadLanguageModelOptions['dtype'] = 'auto'): 'f32' | 'bf16' {
+  if (asked !== 'auto') return asked;
+  return info.dtypes[0] === 'bf16' ? 'bf16' : 'f32';
+}

@@ -1,0 +1,95 @@
+// Two ways. Many query rows go the way of concat_attention: a head's keys and values are packed for the matrix kernel.
+// A few rows, such as the one that says the next token, read keys and values where they lie.
+#include "cpu/attention_tasks.h"
+#include "cpu/operations.h"
+#include "cpu/packed_weight.h"
+
+namespace qavit::cpu {
+
+namespace {
+
+// Packing a head costs about as much as eleven rows of the matrix kernel, which does about three times the work of the
+// other in the same time.
+constexpr int64_t kFewRows = 4;
+
+RelativeBias bias_of(const AttentionParams& p) {
+  RelativeBias bias;
+  bias.table = p.bias == nullptr ? nullptr : packed(p.bias).memory.floats();
+  bias.columns = p.bias == nullptr ? 1 : p.bias->shape[2];
+  bias.causal = p.causal;
+  return bias;
+}
+
+int64_t padded(const Context& context, int64_t keys) {
+  const int64_t width = context.kernels.width;
+  return (keys + width - 1) / width * width;
+}
+
+char* element(const View& view, int64_t batch, int64_t row, int64_t column) {
+  const int64_t at = batch * view.batch_stride + row * view.row_stride + column;
+  return static_cast<char*>(view.data) + at * static_cast<int64_t>(dtype_size(view.dtype));
+}
+
+// Row `row` of batch entry `batch`, head `head`; `scratch` holds padded(keys) floats twice.
+void attend_one(const Context& context, const AttentionParams& p, int64_t batch, int64_t head, int64_t row,
+                float* scratch) {
+  const int64_t length = p.lengths.present() ? p.lengths.row<int32_t>(0, 0)[batch] : p.k.rows;
+  const int64_t position = p.causal ? length - p.q.rows + row : row;
+  const int64_t column = head * (p.q.cols / p.heads);
+  AttentionRow a;
+  a.width = p.q.cols / p.heads;
+  a.query = element(p.q, batch, row, column);
+  a.keys = {element(p.k, batch, 0, column), p.k.dtype, p.k.row_stride, p.causal ? position + 1 : length};
+  a.values = {element(p.v, batch, 0, column), p.v.dtype, p.v.row_stride, a.keys.count};
+  a.scale = p.scale;
+  a.scores = scratch;
+  a.out = element(p.out, batch, row, column);
+  a.out_dtype = p.out.dtype;
+  if (p.bias != nullptr) {
+    float* bias = scratch + padded(context, p.k.rows);
+    bias_of(p).expand(head, -position, padded(context, a.keys.count), bias);
+    a.bias = bias;
+  }
+  context.kernels.attend_row(a);
+}
+
+Status attend_rows(Context& context, const AttentionParams& p) {
+  const int64_t floats = 2 * padded(context, p.k.rows), heads = p.heads * p.q.batch;
+  QAVIT_RETURN_IF_ERROR(context.reserve_scratch(static_cast<size_t>(floats) * sizeof(float), "attention"));
+  context.pool.parallel_for(heads * p.q.rows, [&](int64_t index, int thread) {
+    const int64_t row = index % p.q.rows, head = index / p.q.rows % p.heads, batch = index / p.q.rows / p.heads;
+    attend_one(context, p, batch, head, row, context.scratch[static_cast<size_t>(thread)].floats());
+  });
+  return Status();
+}
+
+}  // namespace
+
+Status run(Context& context, const AttentionParams& p) {
+  if (p.q.rows <= kFewRows) return attend_rows(context, p);
+  const RelativeBias bias = bias_of(p);
+  const bool biased = p.bias != nullptr || p.causal;
+  AttentionTasks tasks(context, {.q = p.q,
+                                 .k = p.k,
+                                 .v = p.v,
+                                 .question_k = {},
+                                 .question_v = {},
+                                 .question_lengths = {},
+                                 .heads = p.heads,
+                                 .scale = p.scale,
+                                 .lengths = p.lengths,
+                                 .bias = biased ? &bias : nullptr});
+  QAVIT_RETURN_IF_ERROR(tasks.prepare("attention"));
+  const RowSpan out = span_of(p.out);
+  context.pool.parallel_for(p.heads * p.q.batch * tasks.blocks(), [&](int64_t index, int thread) {
+    const AttentionTasks::Task task = tasks.task(index);
+    AttentionBlock block = tasks.block_of(task, thread);
+    block.out = out.at(task.batch * p.q.rows + task.first, task.head * tasks.head_width());
+    block.out_dtype = p.out.dtype;
+    block.out_stride = p.out.row_stride;
+    context.kernels.attend(block);
+  });
+  return Status();
+}
+
+}  // namespace qavit::cpu

@@ -1,0 +1,80 @@
+// One query's attention, keys and values read where they lie. Saying a token asks once over a cache: rewriting the keys
+// for the matrix kernel, as attention.inl does for many queries, would cost more than it saves. Everything is read
+// once, so the loops only have to keep up with memory: four keys at a time hide the latency of the additions.
+
+constexpr int kKeysAtOnce = 4;
+
+template <typename Source>
+QAVIT_INLINE void score_keys(const AttentionRow& a, const float* query) {
+  const Source* keys = static_cast<const Source*>(a.keys.data);
+  const float scale = a.scale * kLog2e;
+  for (int64_t begin = 0; begin < a.keys.count; begin += kKeysAtOnce) {
+    const int count = at_most(a.keys.count - begin, kKeysAtOnce);
+    const Source* row[kKeysAtOnce];
+    F sums[kKeysAtOnce];
+    for (int i = 0; i < kKeysAtOnce; ++i) {
+      row[i] = keys + (begin + (i < count ? i : 0)) * a.keys.stride;
+      sums[i] = zero();
+    }
+    for (int64_t d = 0; d < a.width; d += kWidth) {
+      const int n = at_most(a.width - d, kWidth);
+      const F q = load(query + d);
+      QAVIT_UNROLL
+      for (int i = 0; i < kKeysAtOnce; ++i) sums[i] = fma(q, load_n(row[i] + d, n), sums[i]);
+    }
+    for (int i = 0; i < count; ++i) a.scores[begin + i] = sum(sums[i]) * scale;
+  }
+}
+
+// Adds the bias, hides the padding behind the last key; the largest score.
+QAVIT_INLINE float finish_scores(const AttentionRow& a) {
+  F top = set1(-kInfinity);
+  for (int64_t j = 0; j < a.keys.count; j += kWidth) {
+    const int n = at_most(a.keys.count - j, kWidth);
+    F s = keep_first(load_n(a.scores + j, n), n, set1(-kInfinity));
+    if (a.bias != nullptr) s = add(s, load(a.bias + j));
+    store(a.scores + j, s);
+    top = max(top, s);
+  }
+  return largest(top);
+}
+
+// `vectors` columns of the output from `column` on; `last` elements of the last one.
+template <typename Source, int vectors>
+QAVIT_INLINE void mix_values(const AttentionRow& a, int64_t column, int last, float inverse) {
+  const Source* values = static_cast<const Source*>(a.values.data) + column;
+  F c[vectors];
+  for (int v = 0; v < vectors; ++v) c[v] = zero();
+  for (int64_t j = 0; j < a.values.count; ++j) {
+    const F weight = set1(a.scores[j]);
+    const Source* row = values + j * a.values.stride;
+    QAVIT_UNROLL
+    for (int v = 0; v < vectors; ++v) {
+      c[v] = fma(weight, load_n(row + v * kWidth, v == vectors - 1 ? last : kWidth), c[v]);
+    }
+  }
+  const auto size = static_cast<int64_t>(dtype_size(a.out_dtype));
+  for (int v = 0; v < vectors; ++v) {
+    char* out = static_cast<char*>(a.out) + (column + v * kWidth) * size;
+    store_as(out, a.out_dtype, mul(c[v], set1(inverse)), v == vectors - 1 ? last : kWidth);
+  }
+}
+
+template <typename Source>
+QAVIT_NOINLINE void attend_row_as(const AttentionRow& a) {
+  alignas(64) float query[kMaxHeadWidth];
+  for (int64_t d = 0; d < a.width; d += kWidth) {
+    store(query + d, load_n(static_cast<const Source*>(a.query) + d, at_most(a.width - d, kWidth)));
+  }
+  score_keys<Source>(a, query);
+  const float inverse = weigh_row<false>(a.scores, padded_keys(a.keys.count), finish_scores(a));
+  int64_t column = 0;
+  for (; a.width - column >= 4 * kWidth; column += 4 * kWidth) mix_values<Source, 4>(a, column, kWidth, inverse);
+  for (; column < a.width; column += kWidth) {
+    mix_values<Source, 1>(a, column, at_most(a.width - column, kWidth), inverse);
+  }
+}
+
+void attend_row(const AttentionRow& a) {
+  a.keys.dtype == DType::kBF16 ? attend_row_as<uint16_t>(a) : attend_row_as<float>(a);
+}

@@ -1,0 +1,256 @@
+/** `qavit convert`: a checkpoint in QA-ViT's published form becomes a model that answers as PyTorch does with it. */
+import { expect } from 'chai';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import sharp from 'sharp';
+import { QAViT } from '../../lib';
+import { convertCheckpoint } from '../../lib/convert/convert';
+import type { QAViTErrorCode } from '../../lib/errors';
+import { runCli } from '../cli/run-cli';
+import { expectRejection } from '../support/expect-error';
+import { fixture } from '../support/paths';
+import { readSafetensors } from '../support/safetensors';
+import { temporaryFolder } from '../support/temporary';
+
+interface Expected {
+  pixels: number[];
+  cases: { question: string; tokens: number[]; text: string }[];
+}
+
+const published = (name: string) => fixture('published', name);
+const FROM = {
+  checkpoint: published('qavit-tiny.pth'),
+  tower: published('tower'),
+  language: published('language'),
+};
+const VISION = 'base_model.model.vision.vision_tower.vision_model.';
+
+describe('convert', () => {
+  const at = temporaryFolder();
+  const { pixels, cases } = JSON.parse(readFileSync(published('expected.json'), 'utf8')) as Expected;
+  const data = Uint8Array.from(pixels);
+  const picture = { data, width: 32, height: 32, channels: 3 as const };
+
+  describe('a published checkpoint', () => {
+    let out: string;
+    let model: QAViT;
+    before(async () => {
+      out = at('model');
+      await convertCheckpoint({ ...FROM, out });
+      model = await QAViT.load(out, { device: 'cpu', dtype: 'f32' });
+    });
+    after(() => model.close());
+
+    for (const { question, text, tokens } of cases) {
+      it(`answers ${JSON.stringify(question)} token for token as PyTorch, in ${tokens.length}`, async () => {
+        let said = '';
+        for await (const piece of model.ask(picture, question)) said += piece;
+        expect(said).to.equal(text);
+      });
+    }
+
+    it('answers the same with attended padding, one question at a time', async () => {
+      const attending = await QAViT.load(out, { device: 'cpu', dtype: 'f32', padding: 'attend' });
+      const [{ question, text } = { question: '', text: '' }] = cases;
+      let said = '';
+      for await (const piece of attending.ask(picture, question)) said += piece;
+      expect(said).to.equal(text);
+      await attending.close();
+    });
+
+    it('keeps two embedding tables, and what LoRA did not touch as it was', () => {
+      const tensors = readSafetensors(path.join(out, 'language', 'model.safetensors'));
+      const [text, question] = ['shared.weight', 'instruction_embedder.weight'].map((name) => tensors.get(name)!);
+      expect(question!.shape).to.deep.equal(text!.shape);
+      expect(question!.data).to.not.deep.equal(text!.data);
+      expect([...tensors.keys()].filter((name) => name.includes('lora'))).to.deep.equal([]);
+      expect(readdirSync(path.join(out, 'language')).sort()).to.deep.equal([
+        'config.json',
+        'generation_config.json',
+        'model.safetensors',
+        'tokenizer.json',
+      ]);
+    });
+
+    it('is what `qavit ask --model` takes, and `qavit convert` makes', async () => {
+      const [image, made] = [at('picture.png'), at('by-command')];
+      await sharp(data, { raw: { width: 32, height: 32, channels: 3 } })
+        .png()
+        .toFile(image);
+      const options = Object.entries({ ...FROM, out: made }).flatMap(([name, value]) => [`--${name}`, value]);
+      const converted = await runCli(['convert', ...options, '--json']);
+      expect(converted.code, converted.stderr).to.equal(0);
+      const report = JSON.parse(converted.stdout) as Record<string, unknown>;
+      expect(report).to.include({ out: made, merged: 13 });
+      expect(report.fusedLayers).to.deep.equal([2, 3]);
+      const [{ question, text } = { question: '', text: '' }] = cases;
+      const asked = await runCli([
+        'ask',
+        '--model',
+        made,
+        image,
+        question,
+        '--dtype',
+        'f32',
+        '--device',
+        'cpu',
+        '--json',
+      ]);
+      expect(asked.code, asked.stderr).to.equal(0);
+      expect((JSON.parse(asked.stdout) as { answer: string }).answer).to.equal(text);
+    });
+  });
+
+  it('executes nothing that the checkpoint names, and says what it was', async () => {
+    const here = readdirSync('.');
+    const { skipped, ignored } = await convertCheckpoint({ ...FROM, out: at('harmless') });
+    expect(skipped).to.include.members(['posix.system', 'omegaconf.dictconfig.DictConfig']);
+    expect(readdirSync('.')).to.deep.equal(here);
+    expect(existsSync('executed-by-a-pickle')).to.equal(false);
+    expect(ignored).to.include.members([
+      `${VISION}encoder.layers.2.self_attn.instruction_gate`,
+      'base_model.model.translation_mlp.dummy.weight',
+      'base_model.model.instruction_embedder.weight',
+    ]);
+  });
+
+  it('merges by the alpha it is told', async () => {
+    await convertCheckpoint({ ...FROM, out: at('weaker'), alpha: 16 });
+    await convertCheckpoint({ ...FROM, out: at('usual') });
+    const name = 'encoder.block.0.layer.0.SelfAttention.q.weight';
+    const read = (folder: string) => readSafetensors(path.join(at(folder), 'language', 'model.safetensors')).get(name)!;
+    expect(read('weaker').data).to.not.deep.equal(read('usual').data);
+  });
+
+  /** Keys lie in the pickle as they are: other bytes of the same number make another key. */
+  function renamed(name: string, from: string, to: string): string {
+    expect(to).to.have.length(from.length);
+    const bytes = readFileSync(FROM.checkpoint);
+    for (let i = bytes.indexOf(from); i >= 0; i = bytes.indexOf(from, i + 1)) bytes.write(to, i, 'latin1');
+    const file = at(`${name}.pth`);
+    writeFileSync(file, bytes);
+    return file;
+  }
+
+  const lora = 'decoder.block.1.layer.1.EncDecAttention.v.lora';
+  const keys: [what: string, from: string, to: string, code: QAViTErrorCode, message: RegExp][] = [
+    [
+      'a key of another model',
+      'base_model.model.lm_head',
+      'base_model.model.xx_head',
+      'ERR_FORMAT',
+      /received base_model\.model\.xx_head\.weight$/,
+    ],
+    [
+      'no fused layers',
+      'instruction_out_proj',
+      'instruction_out_xxxx',
+      'ERR_FORMAT',
+      /instruction_out_proj\.weight for .*none: not a QA-ViT$/,
+    ],
+    [
+      'a fused layer that lacks a map',
+      'layers.3.instruct_dim_reduce.3',
+      'layers.3.instruct_dim_reduce.9',
+      'ERR_FORMAT',
+      /tensor encoder\.layers\.3\.instruct_dim_reduce\.3\.weight/,
+    ],
+    [
+      'a projector without its second map',
+      'translation_mlp.layers.1',
+      'translation_mlp.layers.2',
+      'ERR_FORMAT',
+      /translation_mlp\.layers\.1\.weight/,
+    ],
+    [
+      'a tower without a layer',
+      'encoder.layers.0.mlp.fc1.bias',
+      'encoder.layers.0.mlp.fc9.bias',
+      'ERR_FORMAT',
+      /encoder\.layers\.0\.mlp\.fc1\.bias/,
+    ],
+    [
+      'a tower without patches',
+      'patch_embedding',
+      'xxxxx_embedding',
+      'ERR_FORMAT',
+      /embeddings\.patch_embedding\.weight/,
+    ],
+    [
+      'a T5 without its last norm',
+      'encoder.final_layer_norm',
+      'encoder.final_layer_xxxx',
+      'ERR_FORMAT',
+      /encoder\.final_layer_norm\.weight \[32\]/,
+    ],
+    [
+      'half of a LoRA pair',
+      `${lora}_A`,
+      `${lora}_C`,
+      'ERR_FORMAT',
+      /also base_model.*lora_C|tensor .*lora_A\.default\.weight/,
+    ],
+    [
+      'LoRA on what is not there',
+      `${lora}_B`,
+      `${lora}_B`.replace('.v.', '.w.'),
+      'ERR_FORMAT',
+      /EncDecAttention\.[vw]\./,
+    ],
+  ];
+  for (const [what, from, to, code, message] of keys) {
+    it(`refuses ${what}, naming file and key`, async () => {
+      const checkpoint = renamed(what.replaceAll(' ', '-'), from, to);
+      const out = at(`refused-${what.replaceAll(' ', '-')}`);
+      const converting = convertCheckpoint({ ...FROM, checkpoint, out });
+      await expectRejection(converting, code, message);
+      await converting.catch((error: Error) => expect(error.message).to.include(checkpoint));
+      expect(readdirSync(path.dirname(out)).filter((name) => name.startsWith(path.basename(out)))).to.deep.equal([]);
+    });
+  }
+
+  function changed(part: 'tower' | 'language', fields: object): string {
+    const folder = at(`${part}-${Object.keys(fields).join()}`);
+    cpSync(FROM[part], folder, { recursive: true });
+    const file = path.join(folder, 'config.json');
+    writeFileSync(file, JSON.stringify({ ...(JSON.parse(readFileSync(file, 'utf8')) as object), ...fields }));
+    return folder;
+  }
+
+  it('refuses folders that the checkpoint was not made with', async () => {
+    const refuse = async (options: object, code: QAViTErrorCode, message: RegExp) => {
+      const out = at('never');
+      await expectRejection(convertCheckpoint({ ...FROM, ...options, out }), code, message);
+      expect(existsSync(out)).to.equal(false);
+    };
+    await refuse({ tower: changed('tower', { hidden_size: 64 }) }, 'ERR_SHAPE', /qavit-tiny\.pth/);
+    await refuse({ tower: changed('tower', { model_type: 'resnet' }) }, 'ERR_UNSUPPORTED', /model_type/);
+    await refuse({ tower: changed('tower', { model_type: 'dinov2' }) }, 'ERR_FORMAT', /tensor embeddings\..*qavit-tiny/);
+    await refuse({ language: changed('language', { d_model: 64 }) }, 'ERR_SHAPE', /shared\.weight/);
+    await refuse({ language: changed('language', { model_type: 'llama' }) }, 'ERR_UNSUPPORTED', /model_type/);
+    await refuse({ language: FROM.tower }, 'ERR_UNSUPPORTED', /model_type/);
+    await refuse({ checkpoint: fixture('torch', 'malicious.bin') }, 'ERR_FORMAT', /malicious\.bin/);
+    await refuse({ checkpoint: fixture('torch', 'legacy.bin') }, 'ERR_UNSUPPORTED', /legacy\.bin/);
+    await refuse({ checkpoint: at('none.pth') }, 'ERR_ARGUMENT', /none\.pth/);
+    const bare = at('bare');
+    mkdirSync(bare);
+    cpSync(path.join(FROM.language, 'config.json'), path.join(bare, 'config.json'));
+    await refuse({ language: bare }, 'ERR_FORMAT', /tokenizer\.json/);
+  });
+
+  it('writes into no folder that holds something, and stops when it is told to', async () => {
+    const full = at('full');
+    mkdirSync(full);
+    await convertCheckpoint({ ...FROM, out: full });
+    const message = /^Expected a new folder for the converted model but received .*which is not empty$/;
+    await expectRejection(convertCheckpoint({ ...FROM, out: full }), 'ERR_ARGUMENT', message);
+    await expectRejection(convertCheckpoint({ ...FROM, out: FROM.checkpoint }), 'ERR_ARGUMENT', /which is a file$/);
+    const out = at('aborted');
+    await expectRejection(convertCheckpoint({ ...FROM, out, signal: AbortSignal.abort() }), 'ERR_ABORTED');
+    const controller = new AbortController();
+    const converting = convertCheckpoint({ ...FROM, out, signal: controller.signal });
+    setImmediate(() => controller.abort());
+    await expectRejection(converting, 'ERR_ABORTED');
+    expect(readdirSync(path.dirname(out)).filter((name) => name.startsWith('aborted'))).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,397 @@
+/** The T5 that qavit computes itself, against transformers and against the same weights as ONNX files. */
+import { expect } from 'chai';
+import { getEventListeners } from 'node:events';
+import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { loadAddon } from '../../lib/binding/load';
+import type { QAViTErrorCode } from '../../lib/errors';
+import { JsonFields } from '../../lib/llm/json-fields';
+import { loadLanguageModel, type LanguageModel, type QuestionEncoding } from '../../lib/llm/language-model';
+import { readT5Config } from '../../lib/llm/t5/config';
+import { bucketOf, type Buckets } from '../../lib/llm/t5/relative-bias';
+import { T5Answer, T5Engine } from '../../lib/llm/t5/t5-engine';
+import { openT5 } from '../../lib/llm/t5/t5-model';
+import { TensorFolder } from '../../lib/weights';
+import { relativeError } from '../support/compare';
+import { expectRejection } from '../support/expect-error';
+import { fixture } from '../support/paths';
+import { readSafetensors } from '../support/safetensors';
+import { f32, type TensorToWrite, writeSafetensors } from '../support/safetensors-writer';
+import { temporaryFolder } from '../support/temporary';
+import { collect, copyFolder, folderOf, readExpected, someTokens, visualOf, type Form } from './support';
+
+const KINDS = ['t5-plain', 't5-gated', 't5-tied'] as const;
+const HOW: QuestionEncoding = { features: 'encoder', normalization: 'none', maxTokens: 64 };
+const ENDLESS = { 'generation_config.json': { eos_token_id: [] } };
+
+describe('T5', () => {
+  const at = temporaryFolder();
+  const load = (dir: string) => loadLanguageModel(dir, { dtype: 'f32' });
+
+  for (const form of KINDS) {
+    describe(form, () => {
+      const { cases, features } = readExpected(form);
+      let model: LanguageModel;
+      before(async () => {
+        model = await load(folderOf(form));
+      });
+      after(() => model.close());
+
+      it('knows itself', () => {
+        const info = { kind: 'encoder-decoder', width: 32, questionWidth: 32, vocabularySize: 56 };
+        expect(model.info).to.deep.equal({ path: folderOf(form), ...info });
+      });
+
+      for (const answer of cases) {
+        it(`answers from ${answer.rows} visual tokens as transformers does, in pieces`, async () => {
+          const pieces = await collect(model, visualOf(answer), answer.question, { maxNewTokens: 24 });
+          expect(pieces.join('')).to.equal(answer.text);
+          expect(pieces.length).to.be.within(3, answer.tokens.length);
+          expect(pieces).to.not.include('');
+        });
+      }
+
+      it('answers several questions at once', async () => {
+        const asked = [...cases, ...cases, ...cases];
+        const answers = await Promise.all(
+          asked.map((answer) => collect(model, visualOf(answer), answer.question, { maxNewTokens: 24 })),
+        );
+        expect(answers.map((pieces) => pieces.join(''))).to.deep.equal(asked.map(({ text }) => text));
+      });
+
+      for (const { question, maxTokens, rows, embedding, encoder } of features) {
+        it(`makes transformers' features of ${JSON.stringify(question)}`, async () => {
+          for (const [kind, wanted] of Object.entries({ embedding, encoder })) {
+            const found = await model.encodeQuestion(question, { ...HOW, features: kind as 'encoder', maxTokens });
+            expect(found.shape).to.deep.equal([rows, 32]);
+            expect(relativeError(found.data, wanted), kind).to.be.at.most(1e-5);
+          }
+        });
+      }
+
+      it('comes near in bf16', async () => {
+        const narrow = await loadLanguageModel(folderOf(form), { dtype: 'bf16' });
+        const [first] = features;
+        const found = await narrow.encodeQuestion(first!.question, HOW);
+        expect(relativeError(found.data, first!.encoder)).to.be.within(1e-4, 0.06);
+        expect(await collect(narrow, visualOf(cases[0]!), cases[0]!.question)).to.not.have.length(0);
+        await narrow.close();
+      });
+    });
+  }
+
+  it('sorts distances into the buckets of transformers', () => {
+    const rows = JSON.parse(readFileSync(fixture('language', 't5-buckets.json'), 'utf8')) as (Buckets & {
+      wanted: number[];
+    })[];
+    expect(rows).to.have.length(6);
+    for (const { wanted, ...how } of rows) {
+      const found = wanted.map((_, i) => bucketOf(i - how.maxDistance - 2, how));
+      expect(found, JSON.stringify(how)).to.deep.equal(wanted);
+    }
+  });
+
+  it('says the same as its ONNX files, far beyond the first cache and behind a prompt', async () => {
+    const image = { prompt_template: 'the red {question} is', image_token_index: redOf('t5-plain') };
+    for (const config of [{}, image]) {
+      const changes = { ...ENDLESS, 'config.json': config };
+      const name = Object.keys(config).length > 0 ? 'prompt' : 'plain';
+      const own = await load(copyFolder('t5-plain', at(`${name}-own`), changes));
+      const onnx = await loadLanguageModel(copyFolder('t5-tiny', at(`${name}-onnx`), changes));
+      const options = { maxNewTokens: 150 };
+      const wanted = (await collect(onnx, someTokens(40), 'what is on', options)).join('');
+      expect((await collect(own, someTokens(40), 'what is on', options)).join('')).to.equal(wanted);
+      expect(wanted.length).to.be.greaterThan(100);
+      await Promise.all([own.close(), onnx.close()]);
+    }
+  });
+
+  it('draws as its ONNX files do', async () => {
+    const [own, onnx] = [await load(folderOf('t5-plain')), await loadLanguageModel(folderOf('t5-tiny'))];
+    for (const seed of [1, 2, 3]) {
+      const options = { temperature: 1.5, topP: 0.9, seed };
+      const wanted = await collect(onnx, someTokens(), 'what?', options);
+      expect((await collect(own, someTokens(), 'what?', options)).join('')).to.equal(wanted.join(''));
+    }
+    await Promise.all([own.close(), onnx.close()]);
+  });
+
+  it('reads questions for the tower by a table of their own, where there is one', async () => {
+    const dir = copyFolder('t5-plain', at('tables'));
+    const all = tensorsOf(dir);
+    const other = numbersOf(dir, 'shared.weight').reverse();
+    const table: TensorToWrite = f32([56, 32], other);
+    writeSafetensors(path.join(dir, 'model.safetensors'), { ...all, 'instruction_embedder.weight': table });
+    const [two, one] = [await load(dir), await load(folderOf('t5-plain'))];
+    const [answer] = readExpected('t5-plain').cases;
+    const embedding = { ...HOW, features: 'embedding' as const };
+    const ids = (await one.encodeQuestion('what?', embedding)).data;
+    const found = (await two.encodeQuestion('what?', embedding)).data;
+    expect(found).to.have.length(ids.length);
+    expect(found).to.not.deep.equal(ids);
+    for (let row = 0; row < found.length; row += 32) {
+      const start = other.findIndex(
+        (_, i) => i % 32 === 0 && other[i] === found[row] && other[i + 1] === found[row + 1],
+      );
+      expect(found.subarray(row, row + 32)).to.deep.equal(other.subarray(start, start + 32));
+    }
+    const text = (await collect(two, visualOf(answer!), answer!.question, { maxNewTokens: 24 })).join('');
+    expect(text, 'the text that is answered').to.equal(answer!.text);
+    await Promise.all([two.close(), one.close()]);
+  });
+
+  it('holds no more after many answers than after one', async () => {
+    const dir = folderOf('t5-gated');
+    const device = new (loadAddon().Device)({ kind: 'cpu', threads: 1 });
+    const weights = await TensorFolder.open(dir);
+    const config = readT5Config(await JsonFields.read(path.join(dir, 'config.json')));
+    const engine = new T5Engine(device, openT5(config, weights), 'f32');
+    await engine.prepare();
+    weights.close();
+    const { signal } = new AbortController();
+    const visual = someTokens(9).data;
+    const answer = async () => {
+      const said = new T5Answer(engine, await engine.read({ before: [], visual, after: [5, 1] }, signal));
+      for (let token = 0; token < 70; token++) await said.next(token % 50, signal);
+      expect(device.memory.tensorBytes).to.be.greaterThan(128 * 64 * 4);
+      said.dispose();
+      return device.memory;
+    };
+    const once = await answer();
+    expect(once.tensorBytes).to.equal(0);
+    for (let i = 0; i < 20; i++) expect(await answer()).to.deep.equal(once);
+    await device.close();
+  });
+
+  describe('lifetime', () => {
+    let model: LanguageModel;
+    beforeEach(async () => {
+      model = await load(copyFolder('t5-plain', at(`endless-${Math.random()}`), ENDLESS));
+    });
+    afterEach(() => model.close());
+    const generate = (signal?: AbortSignal) =>
+      model.generate(someTokens(), 'what shape?', { maxNewTokens: 1e6, signal })[Symbol.asyncIterator]();
+
+    it('stops before anything has begun, and between two tokens', async () => {
+      await expectRejection(generate(AbortSignal.abort()).next(), 'ERR_ABORTED');
+      await expectRejection(model.encodeQuestion('a', HOW, { signal: AbortSignal.abort() }), 'ERR_ABORTED');
+      const controller = new AbortController();
+      const pieces = generate(controller.signal);
+      await pieces.next();
+      const reason = new Error('enough');
+      controller.abort(reason);
+      const error: unknown = await pieces.next().catch((failure: unknown) => failure);
+      expect(error).to.include({ code: 'ERR_ABORTED', cause: reason });
+      expect(await pieces.next()).to.deep.equal({ done: true, value: undefined });
+      expect(await collect(model, someTokens(), 'what shape?')).to.not.have.length(0);
+    });
+
+    it('leaves no listener behind', async () => {
+      const { signal } = new AbortController();
+      const pieces = generate(signal);
+      await pieces.next();
+      expect(getEventListeners(signal, 'abort')).to.have.length(1);
+      await pieces.return?.();
+      await model.encodeQuestion('a', HOW, { signal });
+      expect(getEventListeners(signal, 'abort')).to.have.length(0);
+    });
+
+    it('ends what runs when it is closed, and refuses what comes later', async () => {
+      const [first, second] = [generate(), generate()];
+      await first.next();
+      const waiting = second.next();
+      waiting.catch(() => undefined);
+      await Promise.all([model.close(), model.close()]);
+      await expectRejection(waiting, 'ERR_ABORTED');
+      await expectRejection(first.next(), 'ERR_ABORTED');
+      await expectRejection(generate().next(), 'ERR_ARGUMENT', /^Expected an open model for generate/);
+      await expectRejection(model.encodeQuestion('a', HOW), 'ERR_ARGUMENT', /^Expected an open model/);
+    });
+
+    it('leaves the event loop alone, and does not let a caller change an answer under way', async () => {
+      const mine = someTokens(1500);
+      const wanted = await collect(model, mine, 'what shape?', { maxNewTokens: 4 });
+      let ticks = 0;
+      const timer = setInterval(() => ticks++, 1);
+      const pieces = collect(model, mine, 'what shape?', { maxNewTokens: 4 });
+      mine.data.fill(0);
+      expect(await pieces).to.deep.equal(wanted);
+      clearInterval(timer);
+      expect(ticks).to.be.greaterThan(3);
+    });
+
+    it('checks arguments', async () => {
+      const wrong = { data: new Float32Array(64), shape: [1, 64] as [number, number] };
+      await expectRejection(collect(model, wrong, 'a'), 'ERR_SHAPE', /E = 32\]/);
+      await expectRejection(collect(model, someTokens(), 'a', { maxNewTokens: 0 }), 'ERR_ARGUMENT', /maxNewTokens/);
+      await expectRejection(model.encodeQuestion('  ', HOW), 'ERR_ARGUMENT', /^Expected text/);
+      await expectRejection(
+        loadLanguageModel(folderOf('t5-plain'), { dtype: 'f16' as 'f32' }),
+        'ERR_ARGUMENT',
+        /dtype/,
+      );
+    });
+  });
+
+  describe('files', () => {
+    function refuses(
+      what: string,
+      form: Form,
+      damage: (dir: string) => void,
+      code: QAViTErrorCode,
+      message: RegExp,
+    ): void {
+      it(`refuses ${what}`, async () => {
+        const dir = copyFolder(form, at(what.replaceAll(/\W+/g, '-')));
+        damage(dir);
+        await expectRejection(load(dir), code, message);
+      });
+    }
+    const removed = (name: string) => (dir: string) => rmSync(path.join(dir, name));
+    const cut = (name: string) => (dir: string) => truncateSync(path.join(dir, name), 300);
+    const config = (fields: object) => (dir: string) => {
+      const file = path.join(dir, 'config.json');
+      writeFileSync(file, JSON.stringify({ ...(JSON.parse(readFileSync(file, 'utf8')) as object), ...fields }));
+    };
+    const tensors = (change: (all: Record<string, TensorToWrite>) => void) => (dir: string) => {
+      const all = tensorsOf(dir);
+      change(all);
+      writeSafetensors(path.join(dir, 'model.safetensors'), all);
+    };
+
+    refuses(
+      'a folder without weights',
+      't5-plain',
+      removed('model.safetensors'),
+      'ERR_FORMAT',
+      /model\.safetensors, .*pytorch_model\.bin/,
+    );
+    refuses('a folder without a tokenizer', 't5-plain', removed('tokenizer.json'), 'ERR_FORMAT', /tokenizer\.json/);
+    refuses('half of the weights', 't5-plain', cut('model.safetensors'), 'ERR_FORMAT', /model\.safetensors/);
+    refuses('half of a checkpoint', 't5-gated', cut('pytorch_model.bin'), 'ERR_FORMAT', /pytorch_model\.bin/);
+    refuses('no width', 't5-plain', config({ d_model: undefined }), 'ERR_FORMAT', /d_model of .*config\.json/);
+    refuses(
+      'another width',
+      't5-plain',
+      config({ d_model: 16 }),
+      'ERR_SHAPE',
+      /^Expected \[56, 16\] for tensor shared\.weight of/,
+    );
+    refuses(
+      'more layers',
+      't5-plain',
+      config({ num_layers: 3 }),
+      'ERR_FORMAT',
+      /^Expected tensor encoder\.block\.2\.layer\.0/,
+    );
+    refuses('fewer layers', 't5-plain', config({ num_decoder_layers: 1 }), 'ERR_FORMAT', /also decoder\.block\.1/);
+    refuses('no layers', 't5-plain', config({ num_layers: 0 }), 'ERR_FORMAT', /num_layers of/);
+    refuses('another MLP', 't5-plain', config({ feed_forward_proj: 'gated-gelu' }), 'ERR_FORMAT', /wi_0\.weight/);
+    refuses(
+      'an unknown activation',
+      't5-plain',
+      config({ feed_forward_proj: 'swiglu' }),
+      'ERR_UNSUPPORTED',
+      /feed_forward_proj of .* received "swiglu"/,
+    );
+    refuses(
+      'odd buckets',
+      't5-plain',
+      config({ relative_attention_num_buckets: 30 }),
+      'ERR_UNSUPPORTED',
+      /num_buckets/,
+    );
+    refuses(
+      'a distance within the buckets',
+      't5-plain',
+      config({ relative_attention_max_distance: 16 }),
+      'ERR_UNSUPPORTED',
+      /max_distance/,
+    );
+    refuses('an eps below 0', 't5-plain', config({ layer_norm_epsilon: -1 }), 'ERR_FORMAT', /layer_norm_epsilon/);
+    refuses(
+      'a start beyond the vocabulary',
+      't5-plain',
+      (dir) => {
+        writeFileSync(path.join(dir, 'generation_config.json'), '{"decoder_start_token_id": 56}');
+      },
+      'ERR_FORMAT',
+      /^Expected below 56 for decoder_start_token_id/,
+    );
+    refuses(
+      'a head that is missing',
+      't5-plain',
+      (dir) => {
+        config({ tie_word_embeddings: false })(dir);
+        tensors((all) => delete all['lm_head.weight'])(dir);
+      },
+      'ERR_FORMAT',
+      /^Expected tensor lm_head\.weight \[56, 32\]/,
+    );
+    refuses(
+      'a norm of another width',
+      't5-plain',
+      tensors((all) => {
+        all['encoder.final_layer_norm.weight'] = f32([31], new Float32Array(31));
+      }),
+      'ERR_SHAPE',
+      /encoder\.final_layer_norm\.weight/,
+    );
+    refuses(
+      'a number that is none',
+      't5-plain',
+      tensors((all) => {
+        all['encoder.final_layer_norm.weight'] = f32([32], new Float32Array(32).fill(NaN));
+      }),
+      'ERR_FORMAT',
+      /finite numbers for .*encoder\.final_layer_norm\.weight/,
+    );
+    refuses(
+      'rules that are not known',
+      't5-plain',
+      (dir) => {
+        writeFileSync(path.join(dir, 'generation_config.json'), '{"repetition_penalty": 1.2}');
+      },
+      'ERR_UNSUPPORTED',
+      /repetition_penalty/,
+    );
+
+    it('says that a tokenizer has more tokens than the model', async () => {
+      const dir = copyFolder('t5-plain', at('tokens'));
+      writeFileSync(
+        path.join(dir, 'tokenizer.json'),
+        readFileSync(path.join(folderOf('llama-tiny'), 'tokenizer.json')),
+      );
+      const model = await load(dir);
+      const message =
+        /^Expected token ids below 56 \(vocab_size of config\.json\) for .*tokenizer\.json but received \d+$/;
+      await expectRejection(collect(model, someTokens(), 'what shape?'), 'ERR_FORMAT', message);
+      await model.close();
+    });
+
+    it('takes ONNX files first', async () => {
+      const dir = copyFolder('t5-tiny', at('both'));
+      writeFileSync(path.join(dir, 'model.safetensors'), 'nothing');
+      await (await load(dir)).close();
+    });
+  });
+});
+
+function numbersOf(dir: string, name: string): Float32Array {
+  return Float32Array.from(readSafetensors(path.join(dir, 'model.safetensors')).get(name)!.data);
+}
+
+function tensorsOf(dir: string): Record<string, TensorToWrite> {
+  const stored = readSafetensors(path.join(dir, 'model.safetensors'));
+  return Object.fromEntries(
+    [...stored].map(([name, { shape, data }]) => [name, f32([...shape], data as Float32Array)]),
+  );
+}
+
+/** The id of the token ▁red. */
+function redOf(form: Form): number {
+  const { model } = JSON.parse(readFileSync(path.join(folderOf(form), 'tokenizer.json'), 'utf8')) as {
+    model: { vocab: [string, number][] };
+  };
+  return model.vocab.findIndex(([piece]) => piece === '▁red');
+}
