@@ -27,6 +27,7 @@ export interface LoadOptions {
   /**
    * What matrices are computed in; `auto` (the default) is the fastest float of the device. `int8` (CPU) keeps the tower's linear maps
    * in a byte a weight and rounds what they are given to 8 bits, token by token: faster, smaller, less exact, and never chosen by itself.
+   * A T5 that qavit computes takes the same float where the tower is on the CPU.
    */
   dtype?: 'auto' | MatrixDType;
   /** Whether padded question tokens are hidden (`mask`, the default) or act as keys (`attend`, as in the published figures). */

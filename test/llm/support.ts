@@ -2,6 +2,8 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { GenerateOptions, LanguageModel, VisualTokens } from '../../lib/llm/language-model';
 import { fixture } from '../support/paths';
+import { readSafetensors } from '../support/safetensors';
+import { f32, type TensorToWrite } from '../support/safetensors-writer';
 
 /** Every form of folder that the fixtures have. */
 export const FORMS = ['t5-tiny', 't5-tiny-pair', 'llama-tiny', 'llama-tiny-half'] as const;
@@ -73,4 +75,12 @@ export function copyFolder(form: Form, to: string, changes: Record<string, objec
 /** A T5 that has no reason to stop: no end tokens, and positions without end. */
 export function copyEndless(to: string, form: Form = 't5-tiny'): string {
   return copyFolder(form, to, { 'generation_config.json': { eos_token_id: [] } });
+}
+
+/** The weights of a folder, to write changed. */
+export function tensorsOf(dir: string): Record<string, TensorToWrite> {
+  const stored = readSafetensors(path.join(dir, 'model.safetensors'));
+  return Object.fromEntries(
+    [...stored].map(([name, { shape, data }]) => [name, f32([...shape], data as Float32Array)]),
+  );
 }

@@ -17,27 +17,29 @@ describe('real-size T5 against transformers', () => {
   for (const name of readdirSync(folder).filter((each) => each.includes('t5'))) {
     const dir = path.join(folder, name);
     const { cases, features } = JSON.parse(readFileSync(path.join(dir, 'expected.json'), 'utf8')) as Expected;
-    let model: LanguageModel;
-    before(async () => {
-      model = await loadLanguageModel(dir, { dtype: 'f32' });
-      expect(model).to.be.instanceOf(T5LanguageModel);
+    describe(name, () => {
+      let model: LanguageModel;
+      before(async () => {
+        model = await loadLanguageModel(dir, { dtype: 'f32' });
+        expect(model).to.be.instanceOf(T5LanguageModel);
+      });
+      after(() => model.close());
+
+      for (const { question, maxTokens, encoder } of features) {
+        it(`features of ${JSON.stringify(question)}`, async () => {
+          const how = { features: 'encoder', normalization: 'none', maxTokens } as const;
+          expect(relativeError((await model.encodeQuestion(question, how)).data, encoder)).to.be.at.most(1e-5);
+        });
+      }
+
+      for (const { question, rows, visual, tokens } of cases) {
+        it(`${tokens.length} tokens behind ${rows} visual ones`, async () => {
+          const data = Float32Array.from(visual);
+          const shape: [number, number] = [rows, model.info.width];
+          expect(await said(model as T5LanguageModel, { data, shape }, question, tokens.length)).to.deep.equal(tokens);
+        });
+      }
     });
-    after(() => model.close());
-
-    for (const { question, maxTokens, encoder } of features) {
-      it(`${name}: features of ${JSON.stringify(question)}`, async () => {
-        const how = { features: 'encoder', normalization: 'none', maxTokens } as const;
-        expect(relativeError((await model.encodeQuestion(question, how)).data, encoder)).to.be.at.most(1e-5);
-      });
-    }
-
-    for (const { question, rows, visual, tokens } of cases) {
-      it(`${name}: ${tokens.length} tokens behind ${rows} visual ones`, async () => {
-        const data = Float32Array.from(visual);
-        const shape: [number, number] = [rows, model.info.width];
-        expect(await said(model as T5LanguageModel, { data, shape }, question, tokens.length)).to.deep.equal(tokens);
-      });
-    }
   }
 });
 

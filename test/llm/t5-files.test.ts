@@ -1,0 +1,145 @@
+import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { QAViTErrorCode } from '../../lib/errors';
+import { loadLanguageModel } from '../../lib/llm/language-model';
+import { expectRejection } from '../support/expect-error';
+import { f32, type TensorToWrite, writeSafetensors } from '../support/safetensors-writer';
+import { temporaryFolder } from '../support/temporary';
+import { collect, copyFolder, folderOf, someTokens, tensorsOf, type Form } from './support';
+
+describe('T5 files', () => {
+  const at = temporaryFolder();
+  const load = (dir: string) => loadLanguageModel(dir, { dtype: 'f32' });
+
+  function refuses(
+    what: string,
+    form: Form,
+    damage: (dir: string) => void,
+    code: QAViTErrorCode,
+    message: RegExp,
+  ): void {
+    it(`refuses ${what}`, async () => {
+      const dir = copyFolder(form, at(what.replaceAll(/\W+/g, '-')));
+      damage(dir);
+      await expectRejection(load(dir), code, message);
+    });
+  }
+  const removed = (name: string) => (dir: string) => rmSync(path.join(dir, name));
+  const cut = (name: string) => (dir: string) => truncateSync(path.join(dir, name), 300);
+  const config = (fields: object) => (dir: string) => {
+    const file = path.join(dir, 'config.json');
+    writeFileSync(file, JSON.stringify({ ...(JSON.parse(readFileSync(file, 'utf8')) as object), ...fields }));
+  };
+  const tensors = (change: (all: Record<string, TensorToWrite>) => void) => (dir: string) => {
+    const all = tensorsOf(dir);
+    change(all);
+    writeSafetensors(path.join(dir, 'model.safetensors'), all);
+  };
+
+  refuses(
+    'a folder without weights',
+    't5-plain',
+    removed('model.safetensors'),
+    'ERR_FORMAT',
+    /model\.safetensors, .*pytorch_model\.bin/,
+  );
+  refuses('a folder without a tokenizer', 't5-plain', removed('tokenizer.json'), 'ERR_FORMAT', /tokenizer\.json/);
+  refuses('half of the weights', 't5-plain', cut('model.safetensors'), 'ERR_FORMAT', /model\.safetensors/);
+  refuses('half of a checkpoint', 't5-gated', cut('pytorch_model.bin'), 'ERR_FORMAT', /pytorch_model\.bin/);
+  refuses('no width', 't5-plain', config({ d_model: undefined }), 'ERR_FORMAT', /d_model of .*config\.json/);
+  refuses(
+    'another width',
+    't5-plain',
+    config({ d_model: 16 }),
+    'ERR_SHAPE',
+    /^Expected \[56, 16\] for tensor shared\.weight of/,
+  );
+  refuses(
+    'more layers',
+    't5-plain',
+    config({ num_layers: 3 }),
+    'ERR_FORMAT',
+    /^Expected tensor encoder\.block\.2\.layer\.0/,
+  );
+  refuses('fewer layers', 't5-plain', config({ num_decoder_layers: 1 }), 'ERR_FORMAT', /also decoder\.block\.1/);
+  refuses('no layers', 't5-plain', config({ num_layers: 0 }), 'ERR_FORMAT', /num_layers of/);
+  refuses('another MLP', 't5-plain', config({ feed_forward_proj: 'gated-gelu' }), 'ERR_FORMAT', /wi_0\.weight/);
+  refuses(
+    'an unknown activation',
+    't5-plain',
+    config({ feed_forward_proj: 'swiglu' }),
+    'ERR_UNSUPPORTED',
+    /feed_forward_proj of .* received "swiglu"/,
+  );
+  refuses('odd buckets', 't5-plain', config({ relative_attention_num_buckets: 30 }), 'ERR_UNSUPPORTED', /num_buckets/);
+  refuses(
+    'a distance within the buckets',
+    't5-plain',
+    config({ relative_attention_max_distance: 16 }),
+    'ERR_UNSUPPORTED',
+    /max_distance/,
+  );
+  refuses('an eps below 0', 't5-plain', config({ layer_norm_epsilon: -1 }), 'ERR_FORMAT', /layer_norm_epsilon/);
+  refuses(
+    'a start beyond the vocabulary',
+    't5-plain',
+    (dir) => {
+      writeFileSync(path.join(dir, 'generation_config.json'), '{"decoder_start_token_id": 56}');
+    },
+    'ERR_FORMAT',
+    /^Expected below 56 for decoder_start_token_id/,
+  );
+  refuses(
+    'a head that is missing',
+    't5-plain',
+    (dir) => {
+      config({ tie_word_embeddings: false })(dir);
+      tensors((all) => delete all['lm_head.weight'])(dir);
+    },
+    'ERR_FORMAT',
+    /^Expected tensor lm_head\.weight \[56, 32\]/,
+  );
+  refuses(
+    'a norm of another width',
+    't5-plain',
+    tensors((all) => {
+      all['encoder.final_layer_norm.weight'] = f32([31], new Float32Array(31));
+    }),
+    'ERR_SHAPE',
+    /encoder\.final_layer_norm\.weight/,
+  );
+  refuses(
+    'a number that is none',
+    't5-plain',
+    tensors((all) => {
+      all['encoder.final_layer_norm.weight'] = f32([32], new Float32Array(32).fill(NaN));
+    }),
+    'ERR_FORMAT',
+    /finite numbers for .*encoder\.final_layer_norm\.weight/,
+  );
+  refuses(
+    'rules that are not known',
+    't5-plain',
+    (dir) => {
+      writeFileSync(path.join(dir, 'generation_config.json'), '{"repetition_penalty": 1.2}');
+    },
+    'ERR_UNSUPPORTED',
+    /repetition_penalty/,
+  );
+
+  it('says that a tokenizer has more tokens than the model', async () => {
+    const dir = copyFolder('t5-plain', at('tokens'));
+    writeFileSync(path.join(dir, 'tokenizer.json'), readFileSync(path.join(folderOf('llama-tiny'), 'tokenizer.json')));
+    const model = await load(dir);
+    const message =
+      /^Expected token ids below 56 \(vocab_size of config\.json\) for .*tokenizer\.json but received \d+$/;
+    await expectRejection(collect(model, someTokens(), 'what shape?'), 'ERR_FORMAT', message);
+    await model.close();
+  });
+
+  it('takes ONNX files first', async () => {
+    const dir = copyFolder('t5-tiny', at('both'));
+    writeFileSync(path.join(dir, 'model.safetensors'), 'nothing');
+    await (await load(dir)).close();
+  });
+});
