@@ -112,13 +112,13 @@ export class Results {
   /** @throws BenchError for results of another machine, which must not be mixed with these */
   static open(file: string, here: Machine = machine()): Results {
     if (!existsSync(file)) return new Results(file, here, new Map());
-    let stored: { machine?: Machine; cases?: AnyResult[] };
+    let stored: { machine?: Machine; cases?: AnyResult[] } | null;
     try {
       stored = JSON.parse(readFileSync(file, 'utf8')) as typeof stored;
     } catch {
-      stored = {};
+      stored = null;
     }
-    if (!stored.machine || !stored.cases)
+    if (!stored?.machine || !stored.cases)
       throw new BenchError(`Expected results of this benchmark for --json but received ${file}`);
     if (JSON.stringify(stored.machine) !== JSON.stringify(here)) {
       const other = `${stored.machine.cpu}, ${stored.machine.cores} cores`;
