@@ -18,6 +18,9 @@ export const HELP = `qavit on the CPU against what else could do the same work, 
   --peers LIST     of those below; or none (default: all that have the case's work)
   --compile MODE   of torch.compile (default: max-autotune, which tries kernels at every shape for a minute or more)
   --rounds N       turns of each contestant (default: 5)
+  --clock CLOCK    wall (the default), or cpu: the time that a process computes, not the time it waits for a core, which
+                   is what to compare on a machine that others use too; needs --threads 1, because threads that wait
+                   for each other compute as well; load and ask are left at wall
   --threads N      of every contestant (default: the cores of this machine)
   --minutes N      no case is begun after that (default: 60); those left are named
   --models DIR     where random models are kept for the next run (default: made for this run alone)
@@ -48,12 +51,16 @@ A peer that cannot take part is named, with the reason, in every output; the exi
 Everything but kernels and ask needs Python with training/requirements.txt; PYTHON names one. QAVIT_BENCH_ALLOCATOR
 names a library to preload for PyTorch (default: tcmalloc or jemalloc, if the system has one).`;
 
+const CLOCKS = ['wall', 'cpu'] as const;
+export type Clock = (typeof CLOCKS)[number];
+
 export interface Options {
   cases: Case[];
   peers: Peer[];
   /** Peers were named: a missing one is a failure. */
   strict: boolean;
   compile: string;
+  clock: Clock;
   rounds: number;
   threads: number;
   minutes: number;
@@ -70,6 +77,7 @@ function parse(args: string[]) {
       cases: text(DEFAULT_PATTERNS),
       peers: { type: 'string' },
       compile: text('max-autotune'),
+      clock: text('wall'),
       rounds: text('5'),
       threads: text(String(availableParallelism())),
       minutes: text('60'),
@@ -94,13 +102,19 @@ function peers(named: string | undefined): Peer[] {
 export function readOptions(args: string[], all: readonly Case[] = CASES): Options | undefined {
   const values = parse(args);
   if (values.help) return undefined;
+  const [clock = 'wall'] = listed(values.clock, CLOCKS, 'clock');
+  const threads = positive(values.threads, 'threads');
+  if (clock === 'cpu' && threads !== 1) {
+    throw new BenchError(`Expected --threads 1 with --clock cpu but received ${threads}`);
+  }
   return {
     cases: selectCases(values.cases, all),
     peers: peers(values.peers),
     strict: values.peers !== undefined,
     compile: values.compile,
+    clock,
     rounds: positive(values.rounds, 'rounds'),
-    threads: positive(values.threads, 'threads'),
+    threads,
     minutes: positive(values.minutes, 'minutes', { fraction: true }),
     models: values.models === undefined ? undefined : path.resolve(values.models),
     json: path.resolve(values.json),

@@ -4,10 +4,10 @@ import { INK } from '../../lib/view/sheet';
 import { type Attributes, document, element, escapeXml } from '../../lib/view/svg';
 import { PEER_NAMES } from '../peers';
 import { times } from './figures';
-import { type AnyResult, type CaseResult, isKernels } from './results';
+import { type AnyResult, type CaseResult, isKernels, titleOf } from './results';
 
-const WIDTH = 860;
-const LEFT = 250;
+const WIDTH = 920;
+const LEFT = 310;
 const BAR = 16;
 const HEAD = 64;
 const GAP = 10;
@@ -27,8 +27,8 @@ const colorOf = (peer: string): string =>
       (PEER_NAMES.length - 1),
   );
 
-function group({ case: name, ratios }: CaseResult, top: number, scale: number): string[] {
-  const bars = Object.entries(ratios).flatMap(([peer, { median }], i) => {
+function group(result: CaseResult, top: number, scale: number): string[] {
+  const bars = Object.entries(result.ratios).flatMap(([peer, { median }], i) => {
     const y = top + i * BAR;
     return [
       element('rect', {
@@ -42,7 +42,7 @@ function group({ case: name, ratios }: CaseResult, top: number, scale: number): 
       text(LEFT + median * scale + 6, y + BAR - 4, `${times(median)} ${peer}`, { fill: INK.muted }),
     ];
   });
-  return [text(LEFT - 10, top + BAR - 4, name, { 'text-anchor': 'end' }), ...bars];
+  return [text(LEFT - 10, top + BAR - 4, titleOf(result), { 'text-anchor': 'end' }), ...bars];
 }
 
 /** SVG; undefined where there is nothing to compare. */

@@ -1,7 +1,7 @@
 /** All results as tables of Markdown. */
 import type { Machine } from '../support/machine';
 import { bestPyTorch, milliseconds, percent, times } from './figures';
-import { type AnyResult, type CaseResult, isKernels, type KernelsResult } from './results';
+import { type AnyResult, type CaseResult, isKernels, type KernelsResult, titleOf } from './results';
 
 const row = (cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 
@@ -30,7 +30,7 @@ function caseRows(result: CaseResult): string[][] {
     const ratio = result.ratios[name];
     const range = ratio ? ` (${times(ratio.p10)} – ${times(ratio.p90)})` : '';
     return [
-      name === 'qavit' ? result.case : '',
+      name === 'qavit' ? titleOf(result) : '',
       name === best ? `${name} (best PyTorch)` : name,
       milliseconds(found.median),
       `${milliseconds(found.p10)} – ${milliseconds(found.p90)}`,
@@ -71,7 +71,7 @@ const ALIGNMENT = [':--', ':--', '--:', '--:', '--:', '--:', '--:', '--:', '--:'
 const EXPLANATION = `Written by \`npm run bench\`, raw times in the JSON file beside this one. Contestants of a case took turns in one run. **its time over
 qavit's**: the median over the rounds of the ratio within a round (p10 – p90); above 1 qavit is faster. **agreement**: lowest cosine of a token with
 PyTorch's f32 (of a picture: 1 less the mean difference over 255). **others**: share of the cores that processes outside the benchmark had meanwhile;
-where it is high read the ratio, not the milliseconds. **peak memory** is the whole process's.`;
+where it is high read the ratio, not the milliseconds. **CPU time**: what the contestant computed, not what it waited for a core, by one thread. **peak memory** is the whole process's.`;
 
 export function markdown(results: readonly AnyResult[], machine: Machine): string {
   const cases = results.filter((result): result is CaseResult => !isKernels(result));

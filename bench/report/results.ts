@@ -1,6 +1,7 @@
 /** What runs found, in one file of JSON that later runs add to. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import type { Clock } from '../options';
 import type { About } from '../contestants/spec';
 import { ratioOf, type Rounds } from '../run/turns';
 import { BenchError } from '../support/bench-error';
@@ -29,6 +30,7 @@ interface Result {
   commit: string;
   at: string;
   threads: number;
+  clock: Clock;
 }
 
 export interface CaseResult extends Result {
@@ -74,6 +76,7 @@ function measured(rounds: Rounds, about: About, agreement: number | undefined): 
 export interface Found {
   name: string;
   threads: number;
+  clock: Clock;
   times: ReadonlyMap<string, Rounds>;
   abouts: Readonly<Record<string, About>>;
   agreement: Readonly<Record<string, number>>;
@@ -81,7 +84,7 @@ export interface Found {
   others: number | undefined;
 }
 
-export function caseResult({ name, threads, times, abouts, agreement, missing, others }: Found): CaseResult {
+export function caseResult({ name, threads, clock, times, abouts, agreement, missing, others }: Found): CaseResult {
   const own = times.get('qavit')!;
   const contestants: CaseResult['contestants'] = {};
   const ratios: CaseResult['ratios'] = {};
@@ -92,10 +95,19 @@ export function caseResult({ name, threads, times, abouts, agreement, missing, o
     ratios[peer] = { median: rounded(median), p10: rounded(p10), p90: rounded(p90), rounds: each.map(rounded) };
   }
   const kept = others === undefined ? {} : { others: Number(Math.max(0, others).toFixed(2)) };
-  return { case: name, ...stamp(threads), ...kept, contestants, ratios, missing };
+  return { case: name, ...stamp(threads, clock), ...kept, contestants, ratios, missing };
 }
 
-export const stamp = (threads: number) => ({ commit: commit(), at: new Date().toISOString(), threads });
+export const stamp = (threads: number, clock: Clock = 'wall') => ({
+  commit: commit(),
+  at: new Date().toISOString(),
+  threads,
+  clock,
+});
+
+/** A case is measured anew by the same threads and clock. */
+export const titleOf = ({ case: name, threads, clock }: AnyResult): string =>
+  `${name}, ${threads} thread${threads === 1 ? '' : 's'}${clock === 'cpu' ? ', CPU time' : ''}`;
 
 /** Lists of numbers on a line. */
 export const serialize = (value: unknown): string =>
@@ -126,11 +138,11 @@ export class Results {
         `Expected results of this machine in ${file} but received those of ${other}: name another --json`,
       );
     }
-    return new Results(file, here, new Map(stored.cases.map((entry) => [entry.case, entry])));
+    return new Results(file, here, new Map(stored.cases.map((entry) => [titleOf(entry), entry])));
   }
 
   add(result: AnyResult): void {
-    this.byName.set(result.case, result);
+    this.byName.set(titleOf(result), result);
     mkdirSync(path.dirname(this.file), { recursive: true });
     writeFileSync(this.file, serialize({ machine: this.machine, cases: [...this.byName.values()] }));
   }

@@ -1,6 +1,6 @@
 /** A case as lines of text. */
 import { milliseconds, percent, times } from './figures';
-import { type AnyResult, type CaseResult, isKernels, type KernelsResult } from './results';
+import { type AnyResult, type CaseResult, isKernels, type KernelsResult, titleOf } from './results';
 
 function kernelLines({ kernels, peak, isa, threads }: KernelsResult): string[] {
   return [
@@ -30,5 +30,5 @@ function contestantLines(result: CaseResult): string[] {
 }
 
 export function linesOf(result: AnyResult): string {
-  return [result.case, ...(isKernels(result) ? kernelLines(result) : contestantLines(result))].join('\n');
+  return [titleOf(result), ...(isKernels(result) ? kernelLines(result) : contestantLines(result))].join('\n');
 }

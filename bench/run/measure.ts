@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Case } from '../cases';
 import type { Spec } from '../contestants/spec';
-import type { Options } from '../options';
+import type { Clock, Options } from '../options';
 import { needsOnnx, type Peer, peersOf } from '../peers';
 import { type AnyResult, caseResult } from '../report/results';
 import { busyMilliseconds, machine } from '../support/machine';
@@ -25,7 +25,7 @@ export async function measure(entry: Case, models: Models, options: Options): Pr
     const { entrants, times } = await starts(specs, rounds);
     return resultOf(
       entry,
-      threads,
+      { threads, clock: 'wall' },
       { ...entrants, missing: { ...missing, ...entrants.missing } },
       times,
       {},
@@ -39,7 +39,9 @@ export async function measure(entry: Case, models: Models, options: Options): Pr
     const [began, busy] = [performance.now(), busyMilliseconds()];
     const times = await compete(entrants.contestants, rounds);
     const others = othersShare(times, performance.now() - began, busy);
-    return resultOf(entry, threads, entrants, times, agreement, others);
+    // An answer is written by the language model's own process, which the model's does not count.
+    const clock = entry.kind === 'ask' ? 'wall' : options.clock;
+    return resultOf(entry, { threads, clock }, entrants, byClock(times, clock), agreement, others);
   } finally {
     for (const contestant of entrants.contestants) await contestant.stop();
   }
@@ -103,6 +105,10 @@ export function meanDifference(bytes: Float32Array, normalized: Float32Array, ed
   return sum / bytes.length;
 }
 
+/** What is compared as milliseconds. */
+const byClock = (times: ReadonlyMap<string, Rounds>, clock: Clock): ReadonlyMap<string, Rounds> =>
+  clock === 'wall' ? times : new Map([...times].map(([name, found]) => [name, { ...found, ms: found.cpuMs }]));
+
 /** Of all cores, while turns were taken. */
 function othersShare(times: ReadonlyMap<string, Rounds>, wall: number, before: number | undefined): number | undefined {
   const after = busyMilliseconds();
@@ -113,12 +119,12 @@ function othersShare(times: ReadonlyMap<string, Rounds>, wall: number, before: n
 
 function resultOf(
   { name }: Competed,
-  threads: number,
+  how: Pick<Options, 'threads' | 'clock'>,
   { contestants, missing }: Entrants,
   times: ReadonlyMap<string, Rounds>,
   agreement: Record<string, number>,
   others: number | undefined,
 ): AnyResult {
   const abouts = Object.fromEntries(contestants.map(({ name: peer, about }) => [peer, about]));
-  return caseResult({ name, threads, times, abouts, agreement, missing, others });
+  return caseResult({ name, ...how, times, abouts, agreement, missing, others });
 }

@@ -24,7 +24,7 @@ describe('bench/main', () => {
     const { median, ms } = cases[0]!.contestants.qavit!;
     expect(ms).to.have.length(2);
     expect(median).to.be.greaterThan(0);
-    expect(readFileSync(path.join(folder(), 'ask.md'), 'utf8')).to.include('| ask/demo | qavit |');
+    expect(readFileSync(path.join(folder(), 'ask.md'), 'utf8')).to.include('| ask/demo, 1 thread | qavit |');
   });
 
   it('says loudly what it cannot measure, and fails', () => {

@@ -93,6 +93,7 @@ describe('bench/options', () => {
         expect(() => readOptions([`--${option}=${value}`]), value).to.throw(BenchError, `--${option}`);
       }
     }
+    expect(() => readOptions(['--clock', 'cpu', '--threads', '2'])).to.throw(BenchError, '--threads 1');
     expect(() => readOptions(['--rounds', '1.5'])).to.throw(BenchError, '--rounds');
   });
 

@@ -4,7 +4,14 @@ import path from 'node:path';
 import { chart } from '../../bench/report/chart';
 import { bestPyTorch, milliseconds } from '../../bench/report/figures';
 import { markdown } from '../../bench/report/markdown';
-import { type CaseResult, caseResult, type KernelsResult, Results, serialize } from '../../bench/report/results';
+import {
+  type CaseResult,
+  caseResult,
+  type KernelsResult,
+  Results,
+  serialize,
+  titleOf,
+} from '../../bench/report/results';
 import { linesOf } from '../../bench/report/terminal';
 import type { Rounds } from '../../bench/run/turns';
 import { BenchError } from '../../bench/support/bench-error';
@@ -20,7 +27,16 @@ function resultOf(name: string, missing: Record<string, string> = {}): CaseResul
     ['torch-compiled', roundsOf([200, 210, 205], [204, 204, 206])],
   ]);
   const abouts = { qavit: { versions: { qavit: '1.2.3' }, weightBytes: 1.2e9 } };
-  return caseResult({ name, threads: 2, times, abouts, agreement: { qavit: 0.9999 }, missing, others: 0.426 });
+  return caseResult({
+    name,
+    threads: 2,
+    clock: 'wall',
+    times,
+    abouts,
+    agreement: { qavit: 0.9999 },
+    missing,
+    others: 0.426,
+  });
 }
 
 const KERNELS: KernelsResult = {
@@ -28,6 +44,7 @@ const KERNELS: KernelsResult = {
   commit: 'c',
   at: '',
   threads: 2,
+  clock: 'wall',
   isa: 'avx2',
   peak: 234,
   kernels: [{ case: 'linear | qkv', ms: 1.5, rate: 210, unit: 'GFLOP/s', share: 0.9 }],
@@ -61,6 +78,8 @@ describe('bench/results', () => {
       ['a', { torch: 'gone' }],
       ['b', { pillow: 'not there' }],
     ]);
+    second.add({ ...resultOf('a'), threads: 1, clock: 'cpu' });
+    expect(second.all.map(titleOf)).to.deep.equal(['a, 2 threads', 'b, 2 threads', 'a, 1 thread, CPU time']);
     expect(stored.machine).to.deep.equal(MACHINE);
     expect(second.fileWith('.md')).to.equal(fileOf('kept.md'));
   });
