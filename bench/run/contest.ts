@@ -19,7 +19,7 @@ const TIMEOUT_SECONDS = 900;
 
 export interface Contestant extends Player {
   about: About;
-  /** Writes what it computes, f32, into a file. */
+  /** Writes what it computed last, f32, into a file. */
   result(file: string): Promise<void>;
   stop(): Promise<void>;
 }
@@ -94,7 +94,7 @@ export async function verify(
 
 export async function compete(contestants: readonly Contestant[], rounds: number): Promise<Map<string, Rounds>> {
   const [own] = contestants;
-  const { ms } = await own!.run(2);
+  const { ms } = await own!.run(1);
   return takeTurns(contestants, { rounds, ...repeatsFor(quantile(ms, 0)) });
 }
 

@@ -14,19 +14,20 @@ from .answers import Answers
 
 class Contestant:
     def __init__(self, work: Callable[[], object]):
-        self.work = work
+        self.work, self.last = work, None
 
     def run(self, count: int) -> dict:
         ms, cpu_ms = [], []
         for _ in range(count):
             start, cpu = time.perf_counter(), time.process_time()
-            self.work()
+            self.last = self.work()
             ms.append((time.perf_counter() - start) * 1e3)
             cpu_ms.append((time.process_time() - cpu) * 1e3)
         return {"ms": ms, "cpuMs": cpu_ms, "peakBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 
     def result(self, file: str) -> dict:
-        result = numpy.asarray(self.work(), dtype=numpy.float32)
+        """Of the last run."""
+        result = numpy.asarray(self.last, dtype=numpy.float32)
         result.tofile(file)
         return {"shape": list(result.shape)}
 
