@@ -27,21 +27,31 @@ const colorOf = (peer: string): string =>
       (PEER_NAMES.length - 1),
   );
 
+/** Bars end here, so that those near 1 can be told apart; a longer one is cut and says so. */
+const LONGEST = 4;
+
+function bar(peer: string, median: number, y: number, scale: number): string[] {
+  const width = Math.max(1, Math.min(median, LONGEST) * scale);
+  const cut = median > LONGEST;
+  const gap = {
+    x: LEFT + width - 14,
+    y,
+    width: 4,
+    height: BAR,
+    fill: INK.paper,
+    transform: `skewX(-12) translate(${0.21 * y} 0)`,
+  };
+  return [
+    element('rect', { x: LEFT, y: y + 2, width, height: BAR - 4, fill: colorOf(peer), rx: 2 }),
+    ...(cut ? [element('rect', gap)] : []),
+    text(LEFT + width + 6, y + BAR - 4, `${times(median)} ${peer}`, { fill: INK.muted }),
+  ];
+}
+
 function group(result: CaseResult, top: number, scale: number): string[] {
-  const bars = Object.entries(result.ratios).flatMap(([peer, { median }], i) => {
-    const y = top + i * BAR;
-    return [
-      element('rect', {
-        x: LEFT,
-        y: y + 2,
-        width: Math.max(1, median * scale),
-        height: BAR - 4,
-        fill: colorOf(peer),
-        rx: 2,
-      }),
-      text(LEFT + median * scale + 6, y + BAR - 4, `${times(median)} ${peer}`, { fill: INK.muted }),
-    ];
-  });
+  const bars = Object.entries(result.ratios).flatMap(([peer, { median }], i) =>
+    bar(peer, median, top + i * BAR, scale),
+  );
   return [text(LEFT - 10, top + BAR - 4, titleOf(result), { 'text-anchor': 'end' }), ...bars];
 }
 
@@ -51,7 +61,10 @@ export function chart(results: readonly AnyResult[]): string | undefined {
     (result): result is CaseResult => !isKernels(result) && Object.keys(result.ratios).length > 0,
   );
   if (cases.length === 0) return undefined;
-  const largest = Math.max(1, ...cases.flatMap(({ ratios }) => Object.values(ratios).map(({ median }) => median)));
+  const largest = Math.min(
+    LONGEST,
+    Math.max(1, ...cases.flatMap(({ ratios }) => Object.values(ratios).map(({ median }) => median))),
+  );
   // Room for the words behind the longest bar.
   const scale = (WIDTH - LEFT - 170) / largest;
   let top = HEAD;

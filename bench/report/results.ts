@@ -1,6 +1,7 @@
 /** What runs found, in one file of JSON that later runs add to. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { CASES } from '../cases';
 import type { Clock } from '../options';
 import type { About } from '../contestants/spec';
 import { ratioOf, type Rounds } from '../run/turns';
@@ -144,7 +145,7 @@ export class Results {
   add(result: AnyResult): void {
     this.byName.set(titleOf(result), result);
     mkdirSync(path.dirname(this.file), { recursive: true });
-    writeFileSync(this.file, serialize({ machine: this.machine, cases: [...this.byName.values()] }));
+    writeFileSync(this.file, serialize({ machine: this.machine, cases: this.all }));
   }
 
   /** Beside the JSON, with another ending. */
@@ -156,8 +157,10 @@ export class Results {
     return this.file.replace(/(\.json)?$/, ending);
   }
 
+  /** In the order of the table of cases. */
   get all(): AnyResult[] {
-    return [...this.byName.values()];
+    const place = ({ case: name }: AnyResult): number => CASES.findIndex((entry) => entry.name === name);
+    return [...this.byName.values()].sort((a, b) => place(a) - place(b) || titleOf(a).localeCompare(titleOf(b)));
   }
 
   get where(): Machine {

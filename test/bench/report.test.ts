@@ -39,6 +39,9 @@ function resultOf(name: string, missing: Record<string, string> = {}): CaseResul
   });
 }
 
+const barWidths = (svg: string): number[] =>
+  [...svg.matchAll(/width="([^"]*)" height="12"/g)].map((match) => Number(match[1]));
+
 const KERNELS: KernelsResult = {
   case: 'kernels/f32',
   commit: 'c',
@@ -79,9 +82,15 @@ describe('bench/results', () => {
       ['b', { pillow: 'not there' }],
     ]);
     second.add({ ...resultOf('a'), threads: 1, clock: 'cpu' });
-    expect(second.all.map(titleOf)).to.deep.equal(['a, 2 threads', 'b, 2 threads', 'a, 1 thread, CPU time']);
+    expect(second.all.map(titleOf)).to.deep.equal(['a, 1 thread, CPU time', 'a, 2 threads', 'b, 2 threads']);
     expect(stored.machine).to.deep.equal(MACHINE);
     expect(second.fileWith('.md')).to.equal(fileOf('kept.md'));
+  });
+
+  it('stand in the order of the table of cases', () => {
+    const results = Results.open(fileOf('order.json'), MACHINE);
+    for (const name of ['tower/vit-b-32/f32/1', 'ask/demo', 'kernels/f32']) results.add(resultOf(name));
+    expect(results.all.map((entry) => entry.case)).to.deep.equal(['kernels/f32', 'ask/demo', 'tower/vit-b-32/f32/1']);
   });
 
   it('of another machine, or no results at all, are left alone', () => {
@@ -129,15 +138,21 @@ describe('bench/report', () => {
 
   it('draws a bar as long as the ratio for each peer', () => {
     const svg = chart([result, KERNELS])!;
-    const widths = [...svg.matchAll(/<rect x="[^"]*" y="[^"]*" width="([^"]*)" height="12"/g)].map((match) =>
-      Number(match[1]),
-    );
+    const widths = barWidths(svg);
     expect(widths).to.have.length(2);
     expect(widths[0]! / widths[1]!).to.be.closeTo(
       result.ratios.torch!.median / result.ratios['torch-compiled']!.median,
       1e-9,
     );
     expect(svg).to.include('tower/&lt;b&gt;/f32/1').and.not.to.include('<b>');
+  });
+
+  it('cuts a bar that would make the others too short to compare, not its number', () => {
+    const ratios = { torch: { ...result.ratios.torch!, median: 99.14 }, 'torch-compiled': result.ratios.torch! };
+    const svg = chart([{ ...result, ratios }])!;
+    expect(svg).to.include('99.14x torch');
+    const [cut, whole] = barWidths(svg);
+    expect(cut! / whole!).to.be.closeTo(4 / result.ratios.torch!.median, 1e-9);
   });
 
   it('draws nothing where there is nothing to compare', () => {
