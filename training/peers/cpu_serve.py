@@ -48,5 +48,8 @@ def serve(text: str) -> None:
         contestant.run(1)
     except Exception as error:  # a package that is missing or too old: the others go on without this one
         return answers.send({"error": f"{type(error).__name__}: {error}".splitlines()[0]})
-    answers.send({"ok": {"versions": {name: importlib.metadata.version(name) for name in packages}}})
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    if fields["peer"].endswith("-compiled"):
+        versions["torch.compile"] = fields["compile"]
+    answers.send({"ok": {"versions": versions}})
     answers.serve({"run": contestant.run, "result": contestant.result})
