@@ -38,9 +38,11 @@ export async function measure(entry: Case, models: Models, options: Options): Pr
     const agreement = await agreementOf(entry, entrants, models);
     const [began, busy] = [performance.now(), busyMilliseconds()];
     const times = await compete(entrants.contestants, rounds);
-    const others = othersShare(times, performance.now() - began, busy);
-    // An answer is written by the language model's own process, which the model's does not count.
-    const clock = entry.kind === 'ask' ? 'wall' : options.clock;
+    const wall = performance.now() - began;
+    // An answer is written by the language model's own process, whose time the model's does not count.
+    const counted = entry.kind !== 'ask';
+    const others = counted ? othersShare(times, wall, busy) : undefined;
+    const clock = counted ? options.clock : 'wall';
     return resultOf(entry, { threads, clock }, entrants, byClock(times, clock), agreement, others);
   } finally {
     for (const contestant of entrants.contestants) await contestant.stop();
