@@ -1,6 +1,6 @@
 /**
- * The CPU kernels at the shapes of CLIP towers: best time, GFLOP/s and the share of what the same threads reach in registers, measured
- * in the same run.
+ * The CPU kernels at the shapes of CLIP towers: best time, GFLOP/s and the share of what the same threads reach in registers, or GB/s
+ * and the share of what they reach copying as much memory, measured in the same run. `npm run bench` runs it for its kernels.
  *
  *     node dist/bench/kernels.js [--isa avx512bf16] [--threads 2] [--dtype bf16|f32|int8] [--only linear] [--rounds 30] [--clock cpu] [--json out.json]
  *
@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 
 import { loadAddon } from '../lib/binding/load';
 import type { CpuIsa, Device } from '../lib/binding/native';
+import { copyRate } from './copy-rate';
 import { kernelCases, type ComputeDType, type KernelCase } from './kernel-cases';
 
 type Measured = ComputeDType | 'int8';
@@ -23,8 +24,9 @@ interface Result {
   ms: number;
   /** 10^9 operations a second; 10^9 bytes where memory is the limit. */
   rate: number;
-  /** Of the register-only peak; not for what memory limits. */
-  share?: number;
+  unit: 'GFLOP/s' | 'GB/s';
+  /** Of the register-only peak, or of copying. */
+  share: number;
 }
 
 /** A plan this long is repeated often enough for its start to vanish, and short enough to fit between other processes' turns. */
@@ -67,14 +69,17 @@ async function measure(device: Device, entry: KernelCase, dtype: Measured, peak:
   const repeats = Math.max(1, Math.min(200, Math.round(planMilliseconds / (once * 1e3))));
   const best = await seconds(device, entry, repeats, Number(options.rounds));
   const result = { case: entry.name, dtype, ms: best * 1e3 };
-  if (entry.bytes !== undefined) return { ...result, rate: (entry.bytes / best) * 1e-9 };
+  if (entry.bytes !== undefined) {
+    const rate = (entry.bytes / best) * 1e-9;
+    return { ...result, rate, unit: 'GB/s', share: rate / (await copyRate(entry.bytes, device.info.threads)) };
+  }
   const rate = (entry.operations / best) * 1e-9;
-  return { ...result, rate, share: rate / peak };
+  return { ...result, rate, unit: 'GFLOP/s', share: rate / peak };
 }
 
-function line({ case: name, ms, rate, share }: Result): string {
-  const speed = `${name.padEnd(66)} ${ms.toFixed(3).padStart(9)} ms ${rate.toFixed(0).padStart(5)}`;
-  return share === undefined ? `${speed} GB/s` : `${speed} GFLOP/s ${(share * 100).toFixed(0).padStart(4)}%`;
+function line({ case: name, ms, rate, unit, share }: Result): string {
+  const speed = `${ms.toFixed(3).padStart(9)} ms ${rate.toFixed(0).padStart(5)} ${unit.padEnd(7)}`;
+  return `${name.padEnd(66)} ${speed} ${(share * 100).toFixed(0).padStart(4)}%`;
 }
 
 async function main(): Promise<void> {

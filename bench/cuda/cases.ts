@@ -1,5 +1,5 @@
 /** What is measured: batches of question-image pairs, and how much arithmetic each is. */
-import { BenchError } from './options';
+import { BenchError } from '../support/bench-error';
 
 export interface Case {
   /** Pairs of picture and question; pictures where there are no questions. */

@@ -4,15 +4,16 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { loadAddon } from '../../lib/binding/load';
 import type { Device } from '../../lib/binding/native';
+import { BenchError } from '../support/bench-error';
+import { root } from '../support/machine';
 import { type Case, DEFAULT_CASES, nameOf, parseCases } from './cases';
 import { contest } from './contest';
 import { kernelContest } from './kernel-contest';
-import { BenchError, HELP, type Options, readOptions } from './options';
+import { HELP, type Options, readOptions } from './options';
 import { OwnTower } from './own-tower';
 import { makeModel, PeerProcess } from './peer-process';
 import { Report } from './report';
 
-const root = path.join(__dirname, '../../..');
 const built = path.join(root, 'build-cuda', 'Release', 'qavit.node');
 
 /** Enough pairs to see every kind of tile, few enough for float64. */
@@ -114,7 +115,7 @@ async function bench(options: Options): Promise<void> {
     await new Run(device, own, torch, report, options, directory).parts(cases);
     report.end();
   } finally {
-    torch?.stop();
+    await torch?.stop();
     own?.close();
     await device.close();
     rmSync(directory, { recursive: true, force: true });

@@ -1,8 +1,7 @@
 import { parseArgs } from 'node:util';
 import type { ComputeDType } from '../../lib/graph';
-
-/** What went wrong in words for whoever started the benchmark; its stack would say nothing. */
-export class BenchError extends Error {}
+import { listed, positive } from '../support/arguments';
+import { BenchError } from '../support/bench-error';
 
 export const HELP = `The whole question-aware tower and its kernels on an NVIDIA GPU, against PyTorch, in one run.
 
@@ -62,20 +61,6 @@ export interface Options {
   python: string;
 }
 
-function listed<T extends string>(text: string, known: readonly T[], option: string): T[] {
-  return text.split(',').map((name) => {
-    const found = known.find((entry) => entry === name.trim());
-    if (found) return found;
-    throw new BenchError(`Expected ${known.join(', ')} for --${option} but received '${name}'`);
-  });
-}
-
-function positive(text: string, option: string): number {
-  const value = Number(text);
-  if (value > 0 && (option === 'minutes' || Number.isInteger(value))) return value;
-  throw new BenchError(`Expected a positive number for --${option} but received '${text}'`);
-}
-
 const text = (value: string) => ({ type: 'string' as const, default: value });
 
 function parse(args: string[]) {
@@ -123,7 +108,7 @@ export function readOptions(args: string[]): Options | undefined {
     samples: positive(values.samples, 'samples'),
     rounds: positive(values.rounds, 'rounds'),
     batches: values.batches.split(',').map((batch) => positive(batch, 'batches')),
-    minutes: positive(values.minutes, 'minutes'),
+    minutes: positive(values.minutes, 'minutes', { fraction: true }),
     json: values.json,
     python: process.env.PYTHON || 'python3',
   };

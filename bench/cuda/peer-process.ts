@@ -2,9 +2,10 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import type { AttentionShape, ProductShape } from '../kernel-cases';
+import { BenchError } from '../support/bench-error';
 import { Resident } from '../support/resident';
 import type { Case } from './cases';
-import { BenchError, type Options, type Peer } from './options';
+import type { Options, Peer } from './options';
 import type { Times } from './own-tower';
 
 const training = path.join(__dirname, '../../../training');
@@ -84,8 +85,8 @@ export class PeerProcess {
     return this.ask('attention', { batch, heads, queries, keys, width, ...repeats });
   }
 
-  stop(): void {
-    this.process.stop();
+  stop(): Promise<void> {
+    return this.process.stop();
   }
 
   /** @throws BenchError with PyTorch's own words where it failed; it goes on */

@@ -1,7 +1,7 @@
 /** What a run found: lines as it goes, and one file of JSON that is written after every step. */
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { commit, lineOf } from '../support/machine';
 import type { Spread } from '../support/quantiles';
 import { spreadOf } from '../support/quantiles';
 import type { ContestResult } from './contest';
@@ -9,18 +9,6 @@ import type { KernelResult } from './kernel-contest';
 import type { Options } from './options';
 import type { Errors, PeerInfo } from './peer-process';
 import { type Target, targetsOf } from './targets';
-
-const root = path.join(__dirname, '../../..');
-
-/** The first line of a command's output; what else is said where it does not run. */
-function lineOf(command: string, args: string[], otherwise: string): string {
-  try {
-    const output = execFileSync(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'ignore'], encoding: 'utf8' });
-    return output.split('\n')[0]?.trim() || otherwise;
-  } catch {
-    return otherwise;
-  }
-}
 
 const milliseconds = ({ p10, median, p90 }: Spread): string =>
   `${median.toFixed(3)} ms (${p10.toFixed(3)}-${p90.toFixed(3)})`;
@@ -44,7 +32,7 @@ export class Report {
     this.machine = {
       gpu,
       driver: lineOf('nvidia-smi', driver, 'unknown'),
-      commit: process.env.QAVIT_COMMIT || lineOf('git', ['rev-parse', 'HEAD'], 'unknown'),
+      commit: commit(),
       node: process.version,
       peers: info,
       ...(info.standIn && { warning: 'A try of the harness, not a measurement: no GPU took part.' }),

@@ -225,7 +225,11 @@ describe('convert', () => {
     };
     await refuse({ tower: changed('tower', { hidden_size: 64 }) }, 'ERR_SHAPE', /qavit-tiny\.pth/);
     await refuse({ tower: changed('tower', { model_type: 'resnet' }) }, 'ERR_UNSUPPORTED', /model_type/);
-    await refuse({ tower: changed('tower', { model_type: 'dinov2' }) }, 'ERR_FORMAT', /tensor embeddings\..*qavit-tiny/);
+    await refuse(
+      { tower: changed('tower', { model_type: 'dinov2' }) },
+      'ERR_FORMAT',
+      /tensor embeddings\..*qavit-tiny/,
+    );
     await refuse({ language: changed('language', { d_model: 64 }) }, 'ERR_SHAPE', /shared\.weight/);
     await refuse({ language: changed('language', { model_type: 'llama' }) }, 'ERR_UNSUPPORTED', /model_type/);
     await refuse({ language: FROM.tower }, 'ERR_UNSUPPORTED', /model_type/);

@@ -6,17 +6,15 @@ python -m peers.cuda serve DIR TOKENS DTYPE MODE     answers lines of JSON `{"do
 On a machine without a GPU it computes on the CPU, which tries the harness and measures nothing; `standIn` says so.
 """
 
-import json
-import os
 import sys
 import time
 from pathlib import Path
-from typing import TextIO
 
 import numpy
 import torch
 import transformers
 
+from .answers import Answers
 from .cuda_kernels import Kernels
 from .cuda_model import Case, Contestant, Inputs, errors, load, make
 from .timing import Clock
@@ -96,26 +94,13 @@ class Server:
         return lambda: call(*inputs)
 
 
-def take_stdout() -> TextIO:
-    """Standard output for answers alone: what compilers print there goes to standard error from now on."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    return answers
-
-
 @torch.no_grad()
 def serve(directory: str, tokens: str, dtype: str, mode: str) -> None:
-    answers = take_stdout()
+    answers = Answers()
     server = Server(Path(directory), int(tokens), dtype, mode)
-    print(json.dumps(server.describe()), file=answers, flush=True)
-    for line in sys.stdin:
-        request = json.loads(line)
-        action = {"prepare", "run", "ceiling", "product", "attention", "errors"} & {request.pop("do")}
-        try:
-            answer = {"ok": getattr(server, action.pop())(**request)}
-        except Exception as error:  # out of memory, a shape that does not compile: that case is lost, not the run
-            answer = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
-        print(json.dumps(answer), file=answers, flush=True)
+    answers.send(server.describe())
+    names = ("prepare", "run", "ceiling", "product", "attention", "errors")
+    answers.serve({name: getattr(server, name) for name in names})
 
 
 if __name__ == "__main__":

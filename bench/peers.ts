@@ -1,0 +1,98 @@
+/** Who takes part in which case, and how their processes are started. */
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import type { Case } from './cases';
+import type { Spec } from './contestants/spec';
+import { root } from './support/machine';
+
+export const PEERS = {
+  onnxruntime: "onnxruntime-node; f32, and int8 by onnxruntime's dynamic quantisation",
+  'transformers.js': '@huggingface/transformers, on the same ONNX files',
+  torch: "PyTorch eager, transformers' CLIPVisionModel with SDPA",
+  'torch-compiled': 'the same by torch.compile, weights frozen',
+  published: 'QA-ViT as published, PyTorch eager: each question from the pixels up',
+  reuse: "qavit's reuse and folds written in PyTorch, eager",
+  'reuse-compiled': 'the same by torch.compile, weights frozen',
+  pillow: "Pillow and transformers' CLIPImageProcessor",
+} as const;
+
+export type Peer = keyof typeof PEERS;
+export const PEER_NAMES = Object.keys(PEERS) as Peer[];
+
+/** Of these the fastest is the one to compare with. */
+export const PYTORCH: readonly string[] = ['torch', 'torch-compiled', 'reuse', 'reuse-compiled'] satisfies Peer[];
+
+/** Those that can do the case's work: ONNX Runtime has no bf16 on a CPU, PyTorch no int8 attention tower, and so on. */
+export function peersOf(entry: Case): Peer[] {
+  switch (entry.kind) {
+    case 'kernels':
+    case 'ask':
+      return [];
+    case 'preprocess':
+      return ['pillow'];
+    case 'questions':
+      return entry.dtype === 'int8' ? [] : ['published', 'reuse', 'reuse-compiled'];
+    case 'tower':
+    case 'load':
+      return [
+        ...(entry.dtype === 'bf16' ? [] : (['onnxruntime', 'transformers.js'] as const)),
+        ...(entry.dtype === 'int8' ? [] : (['torch', 'torch-compiled'] as const)),
+      ];
+  }
+}
+
+export const needsOnnx = (peer: string): boolean => peer === 'onnxruntime' || peer === 'transformers.js';
+
+export const python = (): string => process.env.PYTHON || 'python3';
+export const training = path.join(root, 'training');
+
+export interface Command {
+  command: string;
+  args: string[];
+  cwd?: string;
+  env?: NodeJS.ProcessEnv;
+}
+
+const SCRIPTS: Record<string, string> = {
+  qavit: 'qavit.js',
+  onnxruntime: 'onnxruntime.js',
+  'transformers.js': 'transformers-js.js',
+};
+
+export function commandOf(spec: Spec): Command {
+  const script = SCRIPTS[spec.peer];
+  if (script) {
+    return { command: process.execPath, args: [path.join(__dirname, 'contestants', script), JSON.stringify(spec)] };
+  }
+  const args = ['-m', 'peers.cpu', 'serve', JSON.stringify(spec)];
+  return { command: python(), args, cwd: training, env: { ...process.env, ...tuning(spec.threads) } };
+}
+
+/**
+ * PyTorch asks the allocator for each activation anew. glibc maps and unmaps what is large, and pays a page fault for every 4 KB of
+ * it; a caching allocator (tcmalloc, jemalloc), or glibc told to keep what it has, does not.
+ */
+function tuning(threads: number): NodeJS.ProcessEnv {
+  const library = allocator();
+  return {
+    OMP_NUM_THREADS: String(threads),
+    ...(library
+      ? { LD_PRELOAD: library }
+      : {
+          MALLOC_MMAP_THRESHOLD_: String(2 ** 32),
+          MALLOC_TRIM_THRESHOLD_: String(2 ** 34),
+          MALLOC_TOP_PAD_: String(2 ** 26),
+        }),
+  };
+}
+
+/** QAVIT_BENCH_ALLOCATOR, or what the system has; '' for glibc's own. */
+export function allocator(): string {
+  if (process.env.QAVIT_BENCH_ALLOCATOR !== undefined) return process.env.QAVIT_BENCH_ALLOCATOR;
+  try {
+    const known = execFileSync('ldconfig', ['-p'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    return /=> (\S*lib(?:tcmalloc(?:_minimal)?|jemalloc)\.so\S*)/.exec(known)?.[1] ?? '';
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,36 @@
+"""A random tower and adapter of a real size, what they are given, and what they make of it."""
+
+from pathlib import Path
+
+import torch
+
+from fixtures.parity import TOWERS
+from fixtures.towers import AdapterSpec, TowerSpec, build_fused, build_tower, save_fused, save_tower
+
+from .cpu_models import PIXELS, QUESTIONS, Plain, Published
+
+# "tiny" tries the harness in seconds.
+SIZES = TOWERS | {"tiny": TowerSpec(width=128, heads=2, layers=2, mlp=256, image=56, patch=14)}
+QUESTION_WIDTHS = {"tiny": 64}  # T5 base's for all others
+MOST = 8  # pictures, and questions
+# K, of which the cases take a beginning.
+LONGEST = 32
+
+
+@torch.no_grad()
+def make(directory: Path, name: str) -> None:
+    spec, width = SIZES[name], QUESTION_WIDTHS.get(name, 768)
+    tower = build_tower(spec)
+    save_tower(spec, tower, directory / "tower")
+    adapter = AdapterSpec("late", width)
+    fused = build_fused(adapter, tower)
+    save_fused(adapter, fused, directory / "adapter")
+    draw = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (MOST, spec.image, spec.image, 3), dtype=torch.uint8, generator=draw)
+    questions = torch.randn(MOST, LONGEST, width, generator=draw)
+    pixels.numpy().tofile(directory / PIXELS)
+    questions.numpy().tofile(directory / QUESTIONS)
+    Plain(tower).eval()(pixels[:1]).numpy().tofile(directory / "expected-0.f32")
+    published = Published(fused.eval(), torch.float32)
+    for tokens in (8, 32):
+        published(pixels[:1], questions[:1, :tokens]).numpy().tofile(directory / f"expected-{tokens}.f32")
