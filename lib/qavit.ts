@@ -43,7 +43,7 @@ const forgotten = new FinalizationRegistry<LoadedModel>((loaded) => void closeMo
  * code, and the language model that answers from its visual tokens.
  *
  * Calls may overlap; the device works on them one after another. Every method rejects with a `QAViTError`: ERR_ARGUMENT for a wrong
- * argument or a closed model, ERR_ABORTED once its signal fires, ERR_SHAPE or ERR_DTYPE for question features that do not fit, and
+ * argument or a closed model, ERR_BUSY beyond `maxPending`, ERR_ABORTED once its signal fires, ERR_SHAPE or ERR_DTYPE for question features that do not fit, and
  * what `prepareImage` says about pictures (ERR_FORMAT, ERR_UNSUPPORTED).
  *
  * @example
@@ -51,14 +51,15 @@ const forgotten = new FinalizationRegistry<LoadedModel>((loaded) => void closeMo
  * for await (const text of model.ask('street.jpg', 'What is written on the blue sign?')) process.stdout.write(text);
  */
 export class QAViT implements AsyncDisposable {
-  private readonly calls = new Calls();
+  private readonly calls: Calls;
   private readonly questions: QuestionEncoder;
   private readonly context: EncodingContext;
   private closing: Promise<void> | undefined;
 
   private constructor(private readonly loaded: LoadedModel) {
     forgotten.register(this, loaded, this);
-    const { engine, vision, language, padding, fingerprint } = loaded;
+    const { engine, vision, language, padding, fingerprint, maxPending } = loaded;
+    this.calls = new Calls(maxPending);
     this.questions = new QuestionEncoder(vision.model.questionWidth, vision.question, language);
     this.context = { engine, preprocessor: vision.preprocessor, questions: this.questions, padding, fingerprint };
   }

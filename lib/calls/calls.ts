@@ -6,6 +6,9 @@ export class Calls {
   private readonly running = new Map<AbortController, Promise<unknown>>();
   private isClosed = false;
 
+  /** @param most calls at once; one more is refused */
+  constructor(private readonly most = Infinity) {}
+
   get closed(): boolean {
     return this.isClosed;
   }
@@ -14,7 +17,8 @@ export class Calls {
    * Runs `work` with a signal that fires when the caller's does, when the model is closed, and when the work is over (so that nothing
    * it started lives on).
    *
-   * @throws QAViTError ERR_ARGUMENT if the model is closed, ERR_ABORTED if one of the signals fired first
+   * @throws QAViTError ERR_ARGUMENT if the model is closed, ERR_BUSY if as many calls as it takes are under way, ERR_ABORTED if one of the
+   *   signals fired first
    */
   async run<T>(what: string, signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { controller, end } = this.begin(what, signal);
@@ -57,6 +61,9 @@ export class Calls {
   private begin(what: string, signal: AbortSignal | undefined): { controller: AbortController; end: () => void } {
     if (this.isClosed) throw expectedButFound('ERR_ARGUMENT', 'an open model', what, 'one that was closed');
     throwIfAborted(signal, what);
+    if (this.running.size >= this.most) {
+      throw expectedButFound('ERR_BUSY', `at most ${this.most} calls at once`, what, 'one more');
+    }
     const controller = new AbortController();
     const abort = (): void => controller.abort(signal?.reason);
     signal?.addEventListener('abort', abort, { once: true });

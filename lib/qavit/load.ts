@@ -19,6 +19,7 @@ export interface LoadedModel {
   readonly engine: Engine;
   readonly dtype: Precision['dtype'];
   readonly padding: 'mask' | 'attend';
+  readonly maxPending?: number;
   readonly language?: LanguageModel;
   /** Stands for weights and settings in the keys of results. */
   readonly fingerprint: string;
@@ -32,6 +33,7 @@ const RULES = {
   hiddenLayer: integer(-1e6, 1e6), // against the tower's layers once they are known
   keepClass: boolean,
   imageSize: integer(1, MAX_IMAGE_SIZE),
+  maxPending: integer(1, 2 ** 31),
   signal: abortSignal,
 };
 
@@ -50,7 +52,7 @@ export async function loadModel(
   } = checkOptions(options, RULES, 'QAViT.load');
   throwIfAborted(signal, 'QAViT.load');
   const folders = await findModel(model);
-  const { hiddenLayer, keepClass, imageSize } = rest;
+  const { hiddenLayer, keepClass, imageSize, maxPending } = rest;
   const opening: VisionOptions = { hiddenLayer, keepClass, imageSize, folds };
   const vision = await openVision(folders, opening);
   const closing: (() => Promise<void> | void)[] = [() => vision.close()];
@@ -69,7 +71,8 @@ export async function loadModel(
     throwIfAborted(signal, 'QAViT.load');
     const { stop, image } = vision.model;
     const settings = JSON.stringify([dtype, padding, stop, vision.model.keepClass, image]);
-    return { folders, vision, engine, dtype, padding, language, fingerprint: digest([vision.fingerprint, settings]) };
+    const fingerprint = digest([vision.fingerprint, settings]);
+    return { folders, vision, engine, dtype, padding, maxPending, language, fingerprint };
   } catch (error) {
     for (const close of closing) await close();
     throw error;

@@ -44,6 +44,11 @@ export interface LoadOptions {
    * resize and crop are scaled to it.
    */
   imageSize?: number;
+  /**
+   * Calls that may be under way at once, 1..2^31: one more is refused with ERR_BUSY, at once, so that a server can send its client away
+   * instead of letting a queue grow. An `ask` counts until its last piece is taken. Default: no limit.
+   */
+  maxPending?: number;
   signal?: AbortSignal;
 }
 

@@ -29,6 +29,15 @@ describe('ask', () => {
   });
   const embedding = { question: { features: 'embedding', normalization: 'none', max_tokens: 8 } };
 
+  it('counts as a call until its last piece is taken', async () => {
+    await using model = await QAViT.load(folders('t5-tiny'), { maxPending: 1 });
+    for await (const piece of model.ask(image, 'what?', { maxNewTokens: 3 })) {
+      expect(piece).to.be.a('string');
+      await expectRejection(model.encode(image, null), 'ERR_BUSY');
+    }
+    expect((await model.encode(image, null)).shape).to.have.length(2);
+  });
+
   for (const [language, adapterConfig] of [
     ['t5-tiny', {}],
     ['llama-tiny', embedding],

@@ -132,6 +132,30 @@ describe('calls and lifetimes', () => {
     });
   });
 
+  describe('maxPending', () => {
+    it('refuses one call more with ERR_BUSY, at once, and takes calls again when one has ended', async () => {
+      const folders = writeRandomModel(at('busy'), SLOW);
+      await using model = await QAViT.load(folders, { device: 'reference', maxPending: 2 });
+      const stopping = new AbortController();
+      const running = [
+        model.encode(image, null, { signal: stopping.signal }),
+        model.look(image, { signal: stopping.signal }),
+      ];
+      const settled = Promise.allSettled(running);
+      for (const call of [model.encode(image, question), model.attend(image, question), model.encodeBatch([])])
+        await expectRejection(call, 'ERR_BUSY', /at most 2 calls at once for \w+ but received one more/);
+      stopping.abort();
+      await settled;
+      expect(await model.encodeBatch([])).to.deep.equal([]);
+    });
+
+    it('is a whole number of calls', async () => {
+      const folders = writeRandomModel(at('model'));
+      for (const maxPending of [0, 1.5, -1, '2' as unknown as number])
+        await expectRejection(QAViT.load(folders, { maxPending }), 'ERR_ARGUMENT', /maxPending/);
+    });
+  });
+
   it('a loop of loading, running and closing keeps no memory', async function () {
     this.timeout(120_000);
     // 5 MB of weights a model: forgetting them would show.
