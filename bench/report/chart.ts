@@ -6,8 +6,8 @@ import { PEER_NAMES } from '../peers';
 import { times } from './figures';
 import { type AnyResult, type CaseResult, isKernels, titleOf } from './results';
 
-const WIDTH = 920;
-const LEFT = 310;
+const WIDTH = 990;
+const LEFT = 390; // the longest title: questions of a large tower, threads, what was timed
 const BAR = 16;
 const HEAD = 64;
 const GAP = 10;

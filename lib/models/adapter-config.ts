@@ -47,7 +47,12 @@ export function integrationLayers(point: IntegrationPoint, layers: number): numb
  * @throws QAViTError ERR_FORMAT for a field that makes no sense
  */
 export function parseAdapterConfig(json: JsonObject, path: string, layers: number): AdapterConfig {
-  const hiddenLayer = integerBetween(-layers - 1, layers, json.vision_feature_layer ?? -1, `vision_feature_layer of ${path}`);
+  const hiddenLayer = integerBetween(
+    -layers - 1,
+    layers,
+    json.vision_feature_layer ?? -1,
+    `vision_feature_layer of ${path}`,
+  );
   return {
     layers: fusedLayers(json, path, layers),
     questionWidth: positiveInteger(json.instruction_dim, `instruction_dim of ${path}`),

@@ -52,7 +52,9 @@ export const QUESTION_NORM_EPS = 1e-5;
  */
 export function openAdapter(config: AdapterConfig, source: TensorSource, width: number): Adapter {
   const tensors = NamedTensors.of(source, PREFIXES);
-  const fusing = new Map(config.layers.map((layer) => [layer, fusingTensors(tensors, layer, width, config.questionWidth)]));
+  const fusing = new Map(
+    config.layers.map((layer) => [layer, fusingTensors(tensors, layer, width, config.questionWidth)]),
+  );
   const languageWidth = config.projector && tensors.shapeOf('translation_mlp.layers.0.weight')[0];
   const projector = languageWidth === undefined ? undefined : openProjector(config, tensors, width, languageWidth);
   tensors.expectNoOthers(NOT_NEEDED);
@@ -76,7 +78,12 @@ function fusingTensors(tensors: NamedTensors, layer: number, width: number, ques
   };
 }
 
-function openProjector({ projector }: AdapterConfig, tensors: NamedTensors, width: number, languageWidth: number): Projector {
+function openProjector(
+  { projector }: AdapterConfig,
+  tensors: NamedTensors,
+  width: number,
+  languageWidth: number,
+): Projector {
   const layers = Array.from({ length: projector?.layers ?? 0 }, (_, i) => {
     const name = `translation_mlp.layers.${i}`;
     const weight = tensors.take(`${name}.weight`, [languageWidth, i === 0 ? width : languageWidth]);

@@ -45,7 +45,13 @@ export interface Shared {
  * Inputs: stream [U, M, C]; if indexed, i32 [1, 1, B].
  * Outputs: f32 [B, N, E or C].
  */
-export function plainPlan(model: VisionModel, options: GraphOptions, samples: number, images: Shared, output: Output): Graph {
+export function plainPlan(
+  model: VisionModel,
+  options: GraphOptions,
+  samples: number,
+  images: Shared,
+  output: Output,
+): Graph {
   const g = Graph.create('plain', options);
   const stream = streamInput(g, model, samples, images);
   g.output(handOver(g, model, finish(g, model, stream), output));

@@ -59,7 +59,12 @@ export function fuse(tower: Tower, adapter: Adapter, options: { folds: boolean }
   const fused = adapter.config.layers.filter((layer) => layer < base.stop);
   if (fused.length === 0) {
     const found = `layers ${adapter.config.layers.join(', ')}`;
-    throw expectedButFound('ERR_FORMAT', `a fused layer below ${base.stop}, the last one computed`, 'an adapter', found);
+    throw expectedButFound(
+      'ERR_FORMAT',
+      `a fused layer below ${base.stop}, the last one computed`,
+      'an adapter',
+      found,
+    );
   }
   const slots = fused.map((layer) => slot(tower, adapter, layer));
   const gated = new Map(slots.map((each) => [each.layer, options.folds ? foldedGate(each) : dualGate(each)]));
@@ -84,7 +89,12 @@ interface Slot {
 function slot(tower: Tower, { fusing }: Adapter, layer: number): Slot {
   const [frozen, tensors] = [tower.layers[layer], fusing.get(layer)];
   if (frozen && tensors) return { layer, frozen, tensors };
-  throw expectedButFound('ERR_ARGUMENT', `tower and adapter to have layer ${layer}`, 'fuse', frozen ? 'no such adapter' : 'no such layer');
+  throw expectedButFound(
+    'ERR_ARGUMENT',
+    `tower and adapter to have layer ${layer}`,
+    'fuse',
+    frozen ? 'no such adapter' : 'no such layer',
+  );
 }
 
 function foldedGate({ layer, frozen: { frozen, attention }, tensors }: Slot): GatedAffine {
@@ -106,8 +116,13 @@ function foldedGate({ layer, frozen: { frozen, attention }, tensors }: Slot): Ga
 function dualGate({ frozen: { frozen, attention }, tensors }: Slot): GatedAffine {
   const { gate, gatedWeight, gatedBias } = tensors;
   const own = (tensor: StoredTensor, role: 'matrix' | 'vector') =>
-    frozen.readOutputScale ? computed(tensor.name, role, tensor.shape, () => scaled(frozen, tensor.read())) : stored(tensor, role);
-  return { ...attention.output, gate: { weight: quantizable(own(gatedWeight, 'matrix')), bias: own(gatedBias, 'vector'), value: gate } };
+    frozen.readOutputScale
+      ? computed(tensor.name, role, tensor.shape, () => scaled(frozen, tensor.read()))
+      : stored(tensor, role);
+  return {
+    ...attention.output,
+    gate: { weight: quantizable(own(gatedWeight, 'matrix')), bias: own(gatedBias, 'vector'), value: gate },
+  };
 }
 
 /** The gate comes before LayerScale, which multiplies the whole branch. */
@@ -128,7 +143,9 @@ function foldedReader({ width }: Tower, { config: { questionWidth } }: Adapter, 
       weight: computed('question.first.weight', 'matrix', [count * width, questionWidth], ({ dtype }) =>
         gather(dtype, { count, size: width * questionWidth }, (i) => normInto(slots[i]!).weight),
       ),
-      bias: computed('question.first.bias', 'vector', [count * width], () => stack(slots.map((each) => normInto(each).bias))),
+      bias: computed('question.first.bias', 'vector', [count * width], () =>
+        stack(slots.map((each) => normInto(each).bias)),
+      ),
     },
     second: {
       weight: computed('question.second.weight', 'matrix', [count, 2 * width, width], (context) =>
@@ -150,7 +167,12 @@ function layeredReader(slots: readonly Slot[]): LayeredReader {
       first: { weight: stored(tensors.first, 'matrix') },
       second: { weight: stored(tensors.second, 'matrix') },
       keyValue: {
-        weight: computed(`layers.${layer}.key_value.weight`, 'matrix', [2 * width, width], () => numbers.readKeyValue().weight.data),
+        weight: computed(
+          `layers.${layer}.key_value.weight`,
+          'matrix',
+          [2 * width, width],
+          () => numbers.readKeyValue().weight.data,
+        ),
         bias: computed(`layers.${layer}.key_value.bias`, 'vector', [2 * width], () => numbers.readKeyValue().bias),
       },
     };

@@ -32,19 +32,29 @@ describe('adapter config.json', () => {
   });
 
   it('refuses unknown integration points and layers', () => {
-    expectThrow(() => parse({ integration_point: 'latest' }), 'ERR_FORMAT', /one of late, all.* integration_point of config\.json.*"latest"/);
-    for (const layers of [[], [6], [-1], [1.5], ['1'], 3, {}]) expectThrow(() => parse({ layers }), 'ERR_FORMAT', /layers of config\.json/);
+    expectThrow(
+      () => parse({ integration_point: 'latest' }),
+      'ERR_FORMAT',
+      /one of late, all.* integration_point of config\.json.*"latest"/,
+    );
+    for (const layers of [[], [6], [-1], [1.5], ['1'], 3, {}])
+      expectThrow(() => parse({ layers }), 'ERR_FORMAT', /layers of config\.json/);
     expectThrow(() => parse({ layers: [1], integration_point: 'all' }), 'ERR_FORMAT', /both/);
   });
 
   it('refuses other values that make no sense', () => {
-    for (const instruction_dim of [undefined, 0, '8']) expectThrow(() => parse({ instruction_dim }), 'ERR_FORMAT', /instruction_dim/);
+    for (const instruction_dim of [undefined, 0, '8'])
+      expectThrow(() => parse({ instruction_dim }), 'ERR_FORMAT', /instruction_dim/);
     for (const vision_feature_layer of [7, -8, 0.5]) {
       expectThrow(() => parse({ vision_feature_layer }), 'ERR_FORMAT', /integer from -7 to 6 for vision_feature_layer/);
     }
     expectThrow(() => parse({ keep_cls: 1 }), 'ERR_FORMAT', /keep_cls/);
     expectThrow(() => parse({ translation_mlp: 2 }), 'ERR_FORMAT', /translation_mlp/);
-    expectThrow(() => parse({ translation_mlp: { layers: 3 } }), 'ERR_FORMAT', /integer from 1 to 2 for layers in translation_mlp/);
+    expectThrow(
+      () => parse({ translation_mlp: { layers: 3 } }),
+      'ERR_FORMAT',
+      /integer from 1 to 2 for layers in translation_mlp/,
+    );
     expectThrow(() => parse({ translation_mlp: { layers: 2, activation: 'tanh' } }), 'ERR_FORMAT', /one of relu, gelu/);
     expectThrow(() => parse({ question: { features: 'text' } }), 'ERR_FORMAT', /one of encoder, embedding/);
     expectThrow(() => parse({ question: { max_tokens: 0 } }), 'ERR_FORMAT', /max_tokens/);

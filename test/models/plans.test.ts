@@ -25,7 +25,11 @@ describe('plans', () => {
 
   const ops = (graph: Graph): readonly OpDescription[] => describePlan(graph).description.ops;
   const layersIn = (graph: Graph): number[] => [
-    ...new Set(ops(graph).flatMap(({ name }) => /(?:^|\.)layers\.(\d+)\.layer_norm1$/.exec(name)?.[1] ?? []).map(Number)),
+    ...new Set(
+      ops(graph)
+        .flatMap(({ name }) => /(?:^|\.)layers\.(\d+)\.layer_norm1$/.exec(name)?.[1] ?? [])
+        .map(Number),
+    ),
   ];
   const count = (graph: Graph, op: OpDescription['op']): number => ops(graph).filter((each) => each.op === op).length;
 
@@ -54,7 +58,11 @@ describe('plans', () => {
 
   it('listen in three operations, whatever the number of layers', async () => {
     const size = { questions: 1, tokens: 8, width: 24 };
-    expect(ops(listenPlan(await open(), F32, size)).map(({ op }) => op)).to.deep.equal(['layer_norm', 'linear', 'linear']);
+    expect(ops(listenPlan(await open(), F32, size)).map(({ op }) => op)).to.deep.equal([
+      'layer_norm',
+      'linear',
+      'linear',
+    ]);
     const unfolded = await open({}, { folds: false });
     expect(count(listenPlan(unfolded, F32, size), 'linear')).to.equal(6);
   });
