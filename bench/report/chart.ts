@@ -6,8 +6,8 @@ import { PEER_NAMES } from '../peers';
 import { times } from './figures';
 import { type AnyResult, type CaseResult, isKernels, titleOf } from './results';
 
-const WIDTH = 920;
-const LEFT = 310;
+const WIDTH = 980;
+const LEFT = 370;
 const BAR = 16;
 const HEAD = 64;
 const GAP = 10;
