@@ -79,17 +79,7 @@ Status run(Context& context, const AttentionParams& p) {
                                  .scale = p.scale,
                                  .lengths = p.lengths,
                                  .bias = biased ? &bias : nullptr});
-  QAVIT_RETURN_IF_ERROR(tasks.prepare("attention"));
-  const RowSpan out = span_of(p.out);
-  context.pool.parallel_for(p.heads * p.q.batch * tasks.blocks(), [&](int64_t index, int thread) {
-    const AttentionTasks::Task task = tasks.task(index);
-    AttentionBlock block = tasks.block_of(task, thread);
-    block.out = out.at(task.batch * p.q.rows + task.first, task.head * tasks.head_width());
-    block.out_dtype = p.out.dtype;
-    block.out_stride = p.out.row_stride;
-    context.kernels.attend(block);
-  });
-  return Status();
+  return tasks.attend(p.out, "attention");
 }
 
 }  // namespace qavit::cpu

@@ -60,6 +60,20 @@ Status AttentionTasks::prepare(const char* where) {
   return context_.reserve_scratch(static_cast<size_t>(floats) * sizeof(float), where);
 }
 
+Status AttentionTasks::attend(const View& y, const char* where) {
+  QAVIT_RETURN_IF_ERROR(prepare(where));
+  const RowSpan out = span_of(y);
+  context_.pool.parallel_for(o_.heads * o_.q.batch * blocks(), [&](int64_t index, int thread) {
+    const Task task = this->task(index);
+    AttentionBlock block = block_of(task, thread);
+    block.out = out.at(task.batch * o_.q.rows + task.first, task.head * width_);
+    block.out_dtype = y.dtype;
+    block.out_stride = y.row_stride;
+    context_.kernels.attend(block);
+  });
+  return Status();
+}
+
 int64_t AttentionTasks::blocks() const {
   const int64_t heads = o_.heads * o_.q.batch;
   const int64_t wanted = (kTasksPerThread * context_.pool.size() + heads - 1) / heads;

@@ -38,10 +38,11 @@ class AttentionTasks {
 
   AttentionTasks(Context& context, const Operands& operands);
 
+  // All tasks on all threads: y [B, rows of q, H * D] = softmax(scores) v.
+  Status attend(const View& y, const char* where);
+
   // Makes room for every thread.
   Status prepare(const char* where);
-
-  int64_t head_width() const { return width_; }
 
   // `blocks` runs of query rows a head; enough for every thread to find several tasks, but each worth its packing.
   int64_t blocks() const;
