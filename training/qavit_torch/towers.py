@@ -81,8 +81,12 @@ def vit(tower: ViTModel) -> Tower:
 
 def dinov2(tower: Dinov2Model | Dinov2WithRegistersModel) -> Tower:
     def describe(layer: nn.Module) -> Layer:
-        attention, scales = layer.attention.attention, (layer.layer_scale1, layer.layer_scale2)
-        qkv, out = (attention.query, attention.key, attention.value), layer.attention.output.dense
+        attention, scales = layer.attention, (layer.layer_scale1, layer.layer_scale2)
+        if hasattr(attention, "q_proj"):  # transformers 5.18 renamed the modules, not what it saves
+            qkv, out = (attention.q_proj, attention.k_proj, attention.v_proj), attention.o_proj
+        else:
+            inner = attention.attention
+            qkv, out = (inner.query, inner.key, inner.value), attention.output.dense
         return Layer(layer.norm1, *qkv, out, scales[0], layer.norm2, layer.mlp, scales[1])
 
     before = 1 + getattr(tower.config, "num_register_tokens", 0)
