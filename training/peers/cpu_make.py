@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 
 from fixtures.parity import TOWERS
-from fixtures.towers import AdapterSpec, TowerSpec, build_fused, build_tower, save_fused, save_tower
+from fixtures.tower_folders import save_tower
+from fixtures.towers import AdapterSpec, TowerSpec, build_fused, build_tower, save_fused
 
 from .cpu_models import PIXELS, QUESTIONS, Plain, Published
 

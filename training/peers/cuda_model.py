@@ -11,7 +11,8 @@ from transformers import CLIPVisionModel
 
 from fixtures.parity import TOWERS
 from fixtures.tensors import CLIP_MEAN, CLIP_STD
-from fixtures.towers import AdapterSpec, TowerSpec, build_fused, build_tower, save_fused, save_tower
+from fixtures.tower_folders import save_tower
+from fixtures.towers import AdapterSpec, TowerSpec, build_fused, build_tower, save_fused
 from qavit_torch import QuestionAwareVisionTower, load_adapter
 
 # A tower for trying the harness where there is no GPU.
