@@ -22,6 +22,7 @@
 namespace qavit::cpu {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr int kInt8PerUnit = 4;
 
 // An IEEE half as it lies in memory; bf16 is uint16_t.
 enum class Half : uint16_t {};
@@ -59,7 +60,7 @@ struct Tiling {
 struct WeightPanel {
   const void* source = nullptr;  // row `first`
   DType source_dtype = DType::kF32;
-  DType dtype = DType::kF32;  // of the product: f32 or bf16 (int8: int8_weight.h)
+  DType dtype = DType::kF32;  // of the product
   int64_t in = 0;
   int valid = 0;
   void* out = nullptr;

@@ -3,20 +3,37 @@
 #include <algorithm>
 #include <new>
 
-#include "cpu/int8_weight.h"
-
 namespace qavit::cpu {
 
 namespace {
 
+// What the inner dimension takes in a panel and in a tile; see kernels.h.
+void lay_out(const KernelTable& kernels, int64_t in, PackedWeight* w) {
+  const auto units_of = [in](int elements) { return (in + elements - 1) / elements; };
+  const auto column_bytes = [&](size_t unit_bytes) {
+    return static_cast<size_t>(w->units * kernels.columns) * unit_bytes;
+  };
+  switch (w->dtype) {
+    case DType::kInt8:
+      w->units = units_of(kInt8PerUnit);
+      w->row_floats = w->units * kernels.int8_row_words + 2;  // scale and zero
+      w->panel_bytes = column_bytes(kInt8PerUnit) + 2 * sizeof(float) * static_cast<size_t>(kernels.columns);
+      break;
+    case DType::kBF16:
+      w->row_floats = w->units = units_of(kernels.bf16_per_unit);
+      w->panel_bytes = column_bytes(kernels.bf16_unit_bytes);
+      break;
+    default:
+      w->row_floats = w->units = in;
+      w->panel_bytes = column_bytes(sizeof(float));
+  }
+}
+
 Status pack_matrix(Context& context, const WeightSource& source, PackedWeight* w) {
   const KernelTable& kernels = context.kernels;
   const auto [groups, out, in] = source.shape;
-  const bool bf16 = w->dtype == DType::kBF16;
-  w->units = bf16 ? (in + kernels.bf16_per_unit - 1) / kernels.bf16_per_unit : in;
-  w->row_floats = w->units;
+  lay_out(kernels, in, w);
   w->panels = (out + kernels.columns - 1) / kernels.columns;
-  w->panel_bytes = static_cast<size_t>(w->units * kernels.columns) * (bf16 ? kernels.bf16_unit_bytes : sizeof(float));
   w->bytes = static_cast<size_t>(groups * w->panels) * w->panel_bytes;
   QAVIT_RETURN_IF_ERROR(w->memory.reserve(w->bytes, "a weight"));
   const size_t source_row = static_cast<size_t>(in) * dtype_size(source.dtype);
@@ -73,8 +90,7 @@ Status upload_weight(Context& context, const WeightSource& source, std::shared_p
   w->shape = source.shape;
   switch (source.role) {
     case WeightRole::kMatrix:
-      QAVIT_RETURN_IF_ERROR(w->dtype == DType::kInt8 ? pack_int8_matrix(context, source, w.get())
-                                                     : pack_matrix(context, source, w.get()));
+      QAVIT_RETURN_IF_ERROR(pack_matrix(context, source, w.get()));
       break;
     case WeightRole::kVector:
       QAVIT_RETURN_IF_ERROR(copy_vector(source, context.kernels.columns, w.get()));

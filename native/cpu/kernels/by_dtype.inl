@@ -1,5 +1,10 @@
 // The kernels of matrix products that are chosen by the product's dtype.
 
+void pack_weight(const WeightPanel& w) {
+  if (w.dtype == DType::kInt8) return pack_int8_weight(w);
+  w.dtype == DType::kBF16 ? pack_float_weight<Bf16Product>(w) : pack_float_weight<F32Product>(w);
+}
+
 void pack_rows(const RowTile& t) {
   if (t.dtype == DType::kInt8) return pack_int8_rows(t);
   t.dtype == DType::kBF16 ? pack_rows_from<Bf16Product>(t) : pack_rows_from<F32Product>(t);

@@ -5,7 +5,6 @@
 // times the sum of the column's bytes, known since the weight was packed, and is taken off in integers. No sum can
 // overflow (kMaxInt8Columns), so there is no block of the inner dimension and no order of additions to care about.
 
-constexpr int kInt8PerUnit = 4;
 constexpr int kInt8PerWord = kInt8PerUnit / Int8Product::kRowWords;
 
 // The range of one row, and from it the scale.

@@ -77,14 +77,10 @@ QAVIT_NOINLINE void pack_weight_as(const WeightPanel& w) {
 }
 
 template <typename Product>
-QAVIT_INLINE void pack_weight_from(const WeightPanel& w) {
+QAVIT_INLINE void pack_float_weight(const WeightPanel& w) {
   if (w.source_dtype == DType::kF32) return pack_weight_as<Product, float>(w);
   if (w.source_dtype == DType::kBF16) return pack_weight_as<Product, uint16_t>(w);
   pack_weight_as<Product, Half>(w);
-}
-
-void pack_weight(const WeightPanel& w) {
-  w.dtype == DType::kBF16 ? pack_weight_from<Bf16Product>(w) : pack_weight_from<F32Product>(w);
 }
 
 template <typename Product, typename Source>

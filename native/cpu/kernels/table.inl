@@ -8,6 +8,7 @@
 #include "cpu/kernels/pack.inl"
 #include "cpu/kernels/gemm.inl"
 #include "cpu/kernels/int8.inl"
+#include "cpu/kernels/int8_weight.inl"
 #include "cpu/kernels/by_dtype.inl"
 #include "cpu/kernels/attention.inl"
 #include "cpu/kernels/attention_row.inl"
