@@ -22,7 +22,7 @@ function engineThatWaits(until: Promise<void>): { engine: unknown; looks: number
       if (looks.length === 1) await until;
       return tensor;
     },
-    plain: async ({ index }: { index: number[] }) => new Float32Array(index.length * TOKENS),
+    plain: ({ index }: { index: number[] }) => Promise.resolve(new Float32Array(index.length * TOKENS)),
   };
   return { engine, looks };
 }
@@ -50,7 +50,7 @@ describe('encodeBatch', () => {
     const context = {
       engine,
       preprocessor: PREPROCESSOR,
-      questions: { encode: async () => undefined },
+      questions: { encode: () => Promise.resolve(undefined) },
       padding: 'mask',
       fingerprint: '',
     } as unknown as EncodingContext;
