@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { expected, expectedButFound } from '../errors';
+import { expected, expectedButFound, type QAViTError } from '../errors';
+import { ensureModel, type HubOptions, parseHubName, type Role } from '../hub';
 import { isTowerConfig, TOWER_MODEL_TYPES } from '../models/towers';
 import { type JsonObject, readJsonObject } from '../json-file';
 import { nearest } from '../calls/nearest';
@@ -13,16 +14,25 @@ const EMBEDDED = ['demo'];
 const PARTS = ['tower', 'adapter', 'language'] as const;
 
 /**
- * Where the parts of a model lie: a folder whose config.json names them, the folder of a tower alone, the name of an embedded model,
- * or the parts themselves.
+ * Where the parts of a model lie: a folder whose config.json names them, the folder of a tower alone, the name of an embedded model or
+ * of one at a hub, or the parts themselves.
  *
- * @throws QAViTError ERR_ARGUMENT for what does not exist, ERR_FORMAT for a config.json that names nothing usable
+ * @throws QAViTError ERR_ARGUMENT for what does not exist, ERR_FORMAT for a config.json that names nothing usable, and what
+ *   ensureModel() says
  */
-export async function findModel(model: string | ModelFolders): Promise<ModelFolders> {
-  if (typeof model === 'string') return inFolder(folderOf(model));
+export async function findModel(model: string | ModelFolders, hub: HubOptions = {}): Promise<ModelFolders> {
+  if (typeof model === 'string') {
+    return inFolder(
+      EMBEDDED.includes(model) && !isFolder(model) ? embedded(model) : await folderOf(model, 'model', hub),
+    );
+  }
   checkParts(model);
-  for (const part of PARTS) if (model[part] !== undefined) expectFolder(model[part], part);
-  return model;
+  const { tower, adapter, language } = model;
+  return {
+    tower: await folderOf(tower, 'tower', hub),
+    ...(adapter !== undefined && { adapter: await folderOf(adapter, 'adapter', hub) }),
+    ...(language !== undefined && { language: await folderOf(language, 'language', hub) }),
+  };
 }
 
 function checkParts(model: unknown): asserts model is ModelFolders {
@@ -39,19 +49,32 @@ function checkParts(model: unknown): asserts model is ModelFolders {
   if (typeof model.tower !== 'string') throw expected('ERR_ARGUMENT', 'a folder', 'tower', model.tower);
 }
 
-function folderOf(name: string): string {
-  if (isFolder(name)) return name;
-  if (EMBEDDED.includes(name)) return path.join(packageRoot(), 'models', name);
-  const found = existsSync(name)
-    ? `${JSON.stringify(name)}, which is a file`
-    : `${JSON.stringify(name)}, which does not exist`;
-  throw expectedButFound('ERR_ARGUMENT', `a model folder or one of ${EMBEDDED.join(', ')}`, 'QAViT.load', found);
+/** A folder that is there, or else the one in the cache of a model at a hub. */
+async function folderOf(given: string, role: Role, hub: HubOptions): Promise<string> {
+  const explicit = given.startsWith('hf:');
+  if (!explicit && isFolder(given)) return given;
+  const name = explicit || !existsSync(given) ? parseHubName(given) : undefined;
+  if (!name) throw notThere(given, role, existsSync(given) ? 'which is a file' : 'which does not exist');
+  const [organisation = ''] = name.repo.split('/');
+  if (explicit || !isFolder(organisation)) return ensureModel(name, role, hub);
+  // Most likely a folder's name with a slip in it: nobody's private names shall be asked for at a hub.
+  return ensureModel(name, role, { ...hub, offline: true }).catch((error: QAViTError) => {
+    if (error.code !== 'ERR_ARGUMENT') throw error;
+    const found = `which does not exist in the folder ${organisation}; hf:${given} is the one at a hub`;
+    throw notThere(given, role, found);
+  });
 }
 
-function expectFolder(folder: string, part: string): void {
-  if (isFolder(folder)) return;
-  const found = existsSync(folder) ? 'which is a file' : 'which does not exist';
-  throw expectedButFound('ERR_ARGUMENT', 'a folder', part, `${JSON.stringify(folder)}, ${found}`);
+function notThere(given: string, role: Role, found: string): Error {
+  const [what, where] =
+    role === 'model'
+      ? [`a model folder, org/name at a hub, or one of ${EMBEDDED.join(', ')}`, 'QAViT.load']
+      : ['a folder, or org/name at a hub,', role];
+  return expectedButFound('ERR_ARGUMENT', what, where, `${JSON.stringify(given)}, ${found}`);
+}
+
+function embedded(name: string): string {
+  return path.join(packageRoot(), 'models', name);
 }
 
 function isFolder(name: string): boolean {
