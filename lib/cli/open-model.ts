@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { DownloadProgress, LoadOptions, QAViT } from '..';
+import type { DownloadProgress, LoadOptions, ModelFolders, QAViT } from '..';
 import { existingModel } from './files';
 import { CliError, EXIT } from './errors';
 import type { ModelOptions } from './options';
@@ -10,7 +10,7 @@ import type { Status } from './status';
 export const EMBEDDED = 'demo';
 
 /** What the options say to load: a model's folder or name, or parts. */
-async function named(options: ModelOptions): Promise<Parameters<typeof QAViT.load>[0]> {
+export async function namedModel(options: ModelOptions): Promise<string | ModelFolders> {
   const { model = EMBEDDED, tower, adapter, language } = options;
   if (tower !== undefined) {
     await existingModel('a folder for --tower', tower);
@@ -36,21 +36,35 @@ export function nameOf({ model = EMBEDDED, tower, adapter }: ModelOptions): stri
 }
 
 /** `openai/clip: model.safetensors, 431.0 MB of 1.7 GB (25 %)` */
-export function downloadText({ name, file, received, total }: DownloadProgress): string {
+function downloadText({ name, file, received, total }: DownloadProgress): string {
   if (file === null) return `${name}: waiting for another process that downloads it`;
   const percent = total > 0 ? Math.floor((100 * received) / total) : 0;
   return `${name}: ${file}, ${size(received)} of ${size(total)} (${percent} %)`;
 }
 
+/** For `onProgress`: the line on a terminal. */
+export function showDownloads(status: Status): (progress: DownloadProgress) => void {
+  return (progress) => status.show(downloadText(progress));
+}
+
 /** Loads what the options name. */
 export async function openModel(options: ModelOptions, status: Status, signal: AbortSignal): Promise<QAViT> {
-  const model = await named(options);
-  status.show(`loading ${nameOf(options)}`);
+  return loadFolders(await namedModel(options), nameOf(options), options, status, signal);
+}
+
+/** @param name for people */
+export async function loadFolders(
+  model: string | ModelFolders,
+  name: string,
+  options: ModelOptions,
+  status: Status,
+  signal: AbortSignal,
+): Promise<QAViT> {
+  status.show(`loading ${name}`);
   // Loaded only now, so that --help and usage errors do not wait for the addon and the libraries.
   const { QAViT } = await import('../index.js');
   const { device, dtype, padding, imageSize, threads, offline } = options;
-  const onProgress = (progress: DownloadProgress): void => status.show(downloadText(progress));
-  const how = { device, dtype, padding, imageSize, threads, offline, onProgress, signal };
+  const how = { device, dtype, padding, imageSize, threads, offline, onProgress: showDownloads(status), signal };
   const loaded = await QAViT.load(model, how as LoadOptions);
   status.clear();
   return loaded;

@@ -36,15 +36,21 @@ export async function ensureModel(name: HubName, role: Role, options: HubOptions
   const commit = await cache.commitOf(name.revision);
   const found = commit === undefined ? undefined : await inFolder(cache.snapshot(commit), role);
   if (commit !== undefined && found?.missing.length === 0) return cache.snapshot(commit);
-  const here = describeHere(cache, commit, found);
-  if (options.offline || settings.offline) throw notHere('ERR_ARGUMENT', name, here, reasonOf(options, settings));
-  try {
-    // What is here in part is completed from the same commit: parts of two would not fit together.
-    return await download(cache, { ...name, commit }, role, { ...options, settings });
-  } catch (error) {
-    if (!(error instanceof Unreachable)) throw error;
-    throw notHere('ERR_NETWORK', name, here, `no answer from ${error.origin}: ${error.reason}`);
-  }
+  // What is here in part is completed from the same commit: parts of two would not fit together.
+  return obtain(cache, { ...name, commit }, role, describeHere(cache, commit, found), { ...options, settings });
+}
+
+/**
+ * The folder of a model in the cache, whole or in part. Of one that is not there at all its configuration is downloaded.
+ *
+ * @throws QAViTError as ensureModel()
+ */
+export async function ensureConfigs(name: HubName, role: Role | undefined, options: HubOptions = {}): Promise<string> {
+  const settings = options.settings ?? hubSettings();
+  const cache = new RepoCache(settings.cache, name.repo);
+  const commit = await cache.commitOf(name.revision);
+  if (commit !== undefined && existsSync(cache.snapshot(commit))) return cache.snapshot(commit);
+  return obtain(cache, name, role, describeHere(cache, undefined), { ...options, settings, only: /\.json$/ });
 }
 
 /**
@@ -60,13 +66,31 @@ export async function fetchModel(name: HubName, role: Role | undefined, options:
   return download(new RepoCache(settings.cache, name.repo), name, role, { ...options, settings });
 }
 
-type Settled = HubOptions & { readonly settings: HubSettings };
+interface Settled extends HubOptions {
+  readonly settings: HubSettings;
+  /** Leaves out what is needed and has another name. */
+  readonly only?: RegExp;
+}
+
+type Wanted = HubName & { readonly commit?: string };
+
+/** download(), with what is `here` in the message where that cannot be. */
+async function obtain(cache: RepoCache, wanted: Wanted, role: Role | undefined, here: string, how: Settled) {
+  const { offline, settings } = how;
+  if (offline || settings.offline) throw notHere('ERR_ARGUMENT', wanted, here, reasonOf(how, settings));
+  try {
+    return await download(cache, wanted, role, how);
+  } catch (error) {
+    if (!(error instanceof Unreachable)) throw error;
+    throw notHere('ERR_NETWORK', wanted, here, `no answer from ${error.origin}: ${error.reason}`);
+  }
+}
 
 async function download(
   cache: RepoCache,
-  { repo, revision, commit }: HubName & { readonly commit?: string },
+  { repo, revision, commit }: Wanted,
   role: Role | undefined,
-  { settings, signal, onProgress }: Settled,
+  { settings, signal, onProgress, only = /^/ }: Settled,
 ): Promise<string> {
   const progress = new Progress(repo, onProgress);
   try {
@@ -79,7 +103,7 @@ async function download(
       const needs = await neededFiles(remote, role ?? roleOf(await remote.json('config.json')));
       const [missing] = needs.missing;
       if (missing !== undefined) throw expectedButFound('ERR_FORMAT', missing, listing.where, 'none');
-      await remote.fetch(needs.files);
+      await remote.fetch(needs.files.filter((file) => only.test(file)));
       // Last: an interrupted update leaves the branch at what it was, which is complete.
       await cache.setRef(revision, listing.commit);
       return cache.snapshot(listing.commit);
@@ -153,7 +177,7 @@ export function inFolder(folder: string, role: Role): Promise<Needs> {
   );
 }
 
-function describeHere(cache: RepoCache, commit: string | undefined, found: Needs | undefined): string {
+function describeHere(cache: RepoCache, commit: string | undefined, found?: Needs): string {
   if (commit === undefined) return `none in ${cache.folder}`;
   return `${cache.snapshot(commit)} without ${found?.missing.join(', ') ?? 'anything'}`;
 }

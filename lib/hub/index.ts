@@ -1,4 +1,4 @@
-export { ensureModel, fetchModel, type HubOptions, inFolder } from './ensure-model';
+export { ensureConfigs, ensureModel, fetchModel, type HubOptions, inFolder } from './ensure-model';
 export { type HubName, parseHubName } from './name';
-export { neededFiles, type Needs, type Role } from './needs';
+export { isInside, neededFiles, type Needs, type Role, roleOf } from './needs';
 export type { DownloadProgress } from './progress';

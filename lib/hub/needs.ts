@@ -146,7 +146,7 @@ function collectGraphs(needs: Collector, folder: string, hasEncoder: boolean): v
 }
 
 /** Whether a name leads from a folder into it. */
-function isInside(name: unknown): name is string {
+export function isInside(name: unknown): name is string {
   if (typeof name !== 'string' || path.isAbsolute(name)) return false;
   return name.split('/').every((step) => step !== '' && step !== '.' && step !== '..' && !/[\\\0]/.test(step));
 }

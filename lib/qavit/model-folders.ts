@@ -1,15 +1,12 @@
-import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { expected, expectedButFound, type QAViTError } from '../errors';
-import { ensureModel, type HubOptions, parseHubName, type Role } from '../hub';
+import { ensureModel, type HubOptions, type Role } from '../hub';
 import { isTowerConfig, TOWER_MODEL_TYPES } from '../models/towers';
 import { type JsonObject, readJsonObject } from '../json-file';
 import { nearest } from '../calls/nearest';
 import { isPlainObject } from '../calls/options';
+import { isFolder, nameModel, notCached } from './named-model';
 import type { ModelFolders } from './types';
-
-/** Models that the package itself brings, by name. */
-const EMBEDDED = ['demo'];
 
 const PARTS = ['tower', 'adapter', 'language'] as const;
 
@@ -21,11 +18,7 @@ const PARTS = ['tower', 'adapter', 'language'] as const;
  *   ensureModel() says
  */
 export async function findModel(model: string | ModelFolders, hub: HubOptions = {}): Promise<ModelFolders> {
-  if (typeof model === 'string') {
-    return inFolder(
-      EMBEDDED.includes(model) && !isFolder(model) ? embedded(model) : await folderOf(model, 'model', hub),
-    );
-  }
+  if (typeof model === 'string') return inFolder(await folderOf(model, 'model', hub));
   checkParts(model);
   const { tower, adapter, language } = model;
   return {
@@ -51,34 +44,13 @@ function checkParts(model: unknown): asserts model is ModelFolders {
 
 /** A folder that is there, or else the one in the cache of a model at a hub. */
 async function folderOf(given: string, role: Role, hub: HubOptions): Promise<string> {
-  const explicit = given.startsWith('hf:');
-  if (!explicit && isFolder(given)) return given;
-  const name = explicit || !existsSync(given) ? parseHubName(given) : undefined;
-  if (!name) throw notThere(given, role, existsSync(given) ? 'which is a file' : 'which does not exist');
-  const [organisation = ''] = name.repo.split('/');
-  if (explicit || !isFolder(organisation)) return ensureModel(name, role, hub);
-  // Most likely a folder's name with a slip in it: nobody's private names shall be asked for at a hub.
+  const named = nameModel(given, role);
+  if ('folder' in named) return named.folder;
+  const { name, cacheOnly } = named;
+  if (!cacheOnly) return ensureModel(name, role, hub);
   return ensureModel(name, role, { ...hub, offline: true }).catch((error: QAViTError) => {
-    if (error.code !== 'ERR_ARGUMENT') throw error;
-    const found = `which does not exist in the folder ${organisation}; hf:${given} is the one at a hub`;
-    throw notThere(given, role, found);
+    throw error.code === 'ERR_ARGUMENT' ? notCached(name, role) : error;
   });
-}
-
-function notThere(given: string, role: Role, found: string): Error {
-  const [what, where] =
-    role === 'model'
-      ? [`a model folder, org/name at a hub, or one of ${EMBEDDED.join(', ')}`, 'QAViT.load']
-      : ['a folder, or org/name at a hub,', role];
-  return expectedButFound('ERR_ARGUMENT', what, where, `${JSON.stringify(given)}, ${found}`);
-}
-
-function embedded(name: string): string {
-  return path.join(packageRoot(), 'models', name);
-}
-
-function isFolder(name: string): boolean {
-  return statSync(name, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 async function inFolder(folder: string): Promise<ModelFolders> {
@@ -105,12 +77,4 @@ function partOf(json: JsonObject, part: (typeof PARTS)[number], folder: string):
   const inside = !path.isAbsolute(name) && relative !== '' && relative.split(path.sep)[0] !== '..';
   if (inside && isFolder(full)) return full;
   throw expected('ERR_FORMAT', 'the name of a folder in it', where, name);
-}
-
-/** Where package.json lies: above the compiled code, however deep that is. */
-function packageRoot(): string {
-  let folder = __dirname;
-  while (!existsSync(path.join(folder, 'package.json')) && folder !== path.dirname(folder))
-    folder = path.dirname(folder);
-  return folder;
 }

@@ -5,8 +5,11 @@ import { type DownloadProgress, QAViT } from '../../lib';
 import { runCli } from '../cli/run-cli';
 import { expectRejection } from '../support/expect-error';
 import type { HubFile } from '../support/fake-hub';
-import { writeJson, writeRandomModel } from '../support/random-model';
+import { root } from '../support/paths';
+import { writeRandomModel } from '../support/random-model';
 import { hubAndCache } from './support';
+
+const PICTURE = path.join(root, 'models', 'demo', 'samples', 'shapes.png');
 
 /** A folder's files as a hub has them, the weights among the large ones. */
 function filesOf(folder: string, prefix = ''): Record<string, HubFile> {
@@ -109,7 +112,6 @@ describe('QAViT.load of models at a hub', () => {
 
   describe('on the command line', () => {
     const cli = (...args: string[]) => runCli(args, { cwd: at('empty') });
-    const picture = (): string => at('picture.bin');
 
     it('fetches, says where to, and then needs no network', async () => {
       const fetched = await cli('fetch', 'acme/tower', 'acme/adapter', '--json');
@@ -123,14 +125,13 @@ describe('QAViT.load of models at a hub', () => {
     });
 
     it('fetches with the first use, without a word where no terminal is', async () => {
-      const { code, stderr, stdout } = await cli('info', 'acme/tower', '--json');
+      const { code, stderr, stdout } = await cli('encode', PICTURE, '--tower', 'acme/tower', '--json');
       expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });
-      expect(JSON.parse(stdout)).to.include({ family: 'CLIP', M: 17 });
+      expect(JSON.parse(stdout)).to.have.deep.property('shape', [17, 32]);
     });
 
     it('fails in one line and a hint', async () => {
-      writeJson(picture(), {});
-      const offline = await cli('encode', picture(), '--tower', 'acme/tower', '--offline');
+      const offline = await cli('encode', PICTURE, '--tower', 'acme/tower', '--offline');
       expect(offline.code).to.equal(1);
       expect(offline.stderr).to.match(/^qavit: Expected acme\/tower .* npx qavit fetch acme\/tower\nhint: .*\n$/);
       await hub().close();

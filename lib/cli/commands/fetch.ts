@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { parseHubName } from '../../hub/name';
 import type { Role } from '../../hub';
 import { CliError, EXIT } from '../errors';
-import { downloadText } from '../open-model';
+import { showDownloads } from '../open-model';
 import { print, printJson } from '../output';
 import { Status } from '../status';
 
@@ -35,8 +35,7 @@ async function fetchAll(names: readonly string[], options: FetchOptions, signal:
   const { fetchModel } = await import('../../hub/index.js');
   for (const name of parsed) {
     status.show(`asking for ${name.given}`);
-    const onProgress = (progress: Parameters<typeof downloadText>[0]): void => status.show(downloadText(progress));
-    const folder = await fetchModel(name, options.as, { signal, onProgress });
+    const folder = await fetchModel(name, options.as, { signal, onProgress: showDownloads(status) });
     status.clear();
     if (options.json) await printJson({ name: name.given, folder }, signal);
     else await print(`${folder}\n`, signal);
