@@ -8,7 +8,8 @@ export type QAViTErrorCode =
   | 'ERR_DEVICE'
   | 'ERR_ABORTED'
   | 'ERR_ARGUMENT'
-  | 'ERR_BUSY';
+  | 'ERR_BUSY'
+  | 'ERR_NETWORK';
 
 /** Every error this package raises, from TypeScript and native code alike. */
 export class QAViTError extends Error {

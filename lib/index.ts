@@ -6,6 +6,7 @@ export type {
   AttentionMaps,
   BatchItem,
   CallOptions,
+  DownloadProgress,
   EncodeOptions,
   LayerMap,
   LoadOptions,

@@ -65,13 +65,13 @@ export class QAViT implements AsyncDisposable {
   }
 
   /**
-   * Loads a model: a folder whose config.json names its parts, a tower's folder, the name of an embedded model (`demo`), or the parts
-   * themselves.
+   * Loads a model: a folder whose config.json names its parts, a tower's folder, the name of an embedded model (`demo`), of one at a hub
+   * (`org/name`, `org/name@revision`), or the parts themselves. What is not in the Hugging Face cache yet is downloaded into it.
    *
-   * @throws QAViTError ERR_ARGUMENT (no such folder, wrong option), ERR_FORMAT, ERR_SHAPE or ERR_DTYPE (files that are damaged or do
+   * @throws QAViTError ERR_ARGUMENT (no such folder or model, wrong option), ERR_NETWORK, ERR_FORMAT, ERR_SHAPE or ERR_DTYPE (files that are damaged or do
    *   not fit together, named with field or tensor), ERR_UNSUPPORTED (architecture, dtype), ERR_DEVICE, ERR_OUT_OF_MEMORY, ERR_ABORTED
    * @example
-   * const model = await QAViT.load({ tower: 'clip-vit-large-patch14-336', adapter: 'my-adapter' }, { dtype: 'bf16' });
+   * const model = await QAViT.load({ tower: 'openai/clip-vit-large-patch14-336', adapter: './my-adapter' }, { dtype: 'bf16' });
    */
   static async load(model: string | ModelFolders = 'demo', options?: LoadOptions): Promise<QAViT> {
     return new QAViT(await loadModel(model, options));

@@ -22,6 +22,7 @@ const HINTS: Partial<Record<QAViTErrorCode, string>> = {
   ERR_OUT_OF_MEMORY: 'use --dtype bf16 (half the memory of f32) or a smaller model.',
   ERR_FORMAT: 'the file may be incomplete or of another kind than its name says; fetch or export it again.',
   ERR_DTYPE: 'leave --dtype at auto to take what this device computes in.',
+  ERR_NETWORK: 'what was fetched is kept and continued from; check the connection, HF_ENDPOINT, or use --offline.',
   ERR_SHAPE: 'tower, adapter and language model must belong together; `qavit info` shows the sizes of each.',
 };
 

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { nearest } from '../calls/nearest';
+import { parseHubName } from '../hub/name';
 import { CliError, EXIT } from './errors';
 
 async function namesIn(folder: string): Promise<string[]> {
@@ -29,6 +30,15 @@ export async function existingFolder(what: string, given: string): Promise<strin
     `Expected ${what} but received ${JSON.stringify(given)}, which is a file`,
     `its folder is ${path.dirname(path.resolve(given))}`,
   );
+}
+
+/** A folder that exists, or what may be the name of a model at a hub. */
+export async function existingModel(what: string, given: string): Promise<string> {
+  const exists = await stat(given).then(
+    () => true,
+    () => false,
+  );
+  return !exists && parseHubName(given) ? given : existingFolder(what, given);
 }
 
 /** A file that exists. */

@@ -1,20 +1,21 @@
 import path from 'node:path';
-import type { LoadOptions, QAViT } from '..';
-import { existingFolder } from './files';
+import type { DownloadProgress, LoadOptions, ModelFolders, QAViT } from '..';
+import { existingModel } from './files';
 import { CliError, EXIT } from './errors';
 import type { ModelOptions } from './options';
+import { size } from './output';
 import type { Status } from './status';
 
 /** The model that is used unless another is named. */
 export const EMBEDDED = 'demo';
 
-/** What the options say to load: a model folder or the name of an embedded model, or parts. */
-async function named(options: ModelOptions): Promise<Parameters<typeof QAViT.load>[0]> {
+/** What the options say to load: a model's folder or name, or parts. */
+export async function namedModel(options: ModelOptions): Promise<string | ModelFolders> {
   const { model = EMBEDDED, tower, adapter, language } = options;
   if (tower !== undefined) {
-    await existingFolder('a folder for --tower', tower);
-    if (adapter !== undefined) await existingFolder('a folder for --adapter', adapter);
-    if (language !== undefined) await existingFolder('a folder for --language', language);
+    await existingModel('a folder for --tower', tower);
+    if (adapter !== undefined) await existingModel('a folder for --adapter', adapter);
+    if (language !== undefined) await existingModel('a folder for --language', language);
     return { tower, adapter, language };
   }
   const lonely = adapter === undefined ? (language === undefined ? undefined : '--language') : '--adapter';
@@ -25,7 +26,7 @@ async function named(options: ModelOptions): Promise<Parameters<typeof QAViT.loa
       EXIT.usage,
     );
   }
-  return model === EMBEDDED ? model : existingFolder('a model folder', model);
+  return model === EMBEDDED ? model : existingModel('a model folder', model);
 }
 
 /** How a model is called in pictures and lists. */
@@ -34,14 +35,37 @@ export function nameOf({ model = EMBEDDED, tower, adapter }: ModelOptions): stri
   return parts.map((part) => path.basename(path.resolve(part))).join(' + ');
 }
 
+/** `openai/clip: model.safetensors, 431.0 MB of 1.7 GB (25 %)` */
+function downloadText({ name, file, received, total }: DownloadProgress): string {
+  if (file === null) return `${name}: waiting for another process that downloads it`;
+  const percent = total > 0 ? Math.floor((100 * received) / total) : 0;
+  return `${name}: ${file}, ${size(received)} of ${size(total)} (${percent} %)`;
+}
+
+/** For `onProgress`: the line on a terminal. */
+export function showDownloads(status: Status): (progress: DownloadProgress) => void {
+  return (progress) => status.show(downloadText(progress));
+}
+
 /** Loads what the options name. */
 export async function openModel(options: ModelOptions, status: Status, signal: AbortSignal): Promise<QAViT> {
-  const model = await named(options);
-  status.show(`loading ${nameOf(options)}`);
+  return loadFolders(await namedModel(options), nameOf(options), options, status, signal);
+}
+
+/** @param name for people */
+export async function loadFolders(
+  model: string | ModelFolders,
+  name: string,
+  options: ModelOptions,
+  status: Status,
+  signal: AbortSignal,
+): Promise<QAViT> {
+  status.show(`loading ${name}`);
   // Loaded only now, so that --help and usage errors do not wait for the addon and the libraries.
   const { QAViT } = await import('../index.js');
-  const { device, dtype, padding, imageSize, threads } = options;
-  const loaded = await QAViT.load(model, { device, dtype, padding, imageSize, threads, signal } as LoadOptions);
+  const { device, dtype, padding, imageSize, threads, offline } = options;
+  const how = { device, dtype, padding, imageSize, threads, offline, onProgress: showDownloads(status), signal };
+  const loaded = await QAViT.load(model, how as LoadOptions);
   status.clear();
   return loaded;
 }

@@ -17,6 +17,7 @@ export interface ModelOptions extends DeviceOptions {
   language?: string;
   padding?: 'mask' | 'attend';
   imageSize?: number;
+  offline?: boolean;
 }
 
 /** What `ask` and `demo` give to the language model. */
@@ -56,10 +57,11 @@ export function addDeviceOptions(command: Command): Command {
 
 export function addModelOptions(command: Command): Command {
   command
-    .option('--model <folder>', 'model folder (default: the embedded demo model)')
-    .addOption(new Option('--tower <folder>', 'vision tower, an unchanged Hugging Face folder').conflicts('model'))
+    .option('--model <folder>', 'model folder, or org/name at a hub (default: the embedded demo model)')
+    .addOption(new Option('--tower <folder>', 'vision tower, a Hugging Face folder or org/name').conflicts('model'))
     .addOption(new Option('--adapter <folder>', 'QA-ViT adapter for --tower').conflicts('model'))
     .addOption(new Option('--language <folder>', 'language model for --tower').conflicts('model'))
+    .option('--offline', 'take models named org/name from the cache alone')
     .addOption(
       new Option('--padding <how>', 'padded question tokens: mask hides them, attend repeats the published figures')
         .choices(['mask', 'attend'])

@@ -6,6 +6,7 @@ import { addAttend } from './commands/attend';
 import { addConvert } from './commands/convert';
 import { addDemo } from './commands/demo';
 import { addEncode } from './commands/encode';
+import { addFetch } from './commands/fetch';
 import { addInfo } from './commands/info';
 import { packageRoot } from './package-root';
 
@@ -43,7 +44,7 @@ export function createProgram(signal: AbortSignal): Command {
     .configureOutput({ outputError: (text, write) => write(rephrase(text)) })
     .exitOverride()
     .addHelpText('after', AFTER_HELP);
-  for (const add of [addAsk, addEncode, addAttend, addInfo, addConvert, addDemo]) {
+  for (const add of [addAsk, addEncode, addAttend, addInfo, addFetch, addConvert, addDemo]) {
     const command = add(program, signal);
     command.showHelpAfterError(`hint: qavit ${command.name()} --help lists arguments, options and examples.`);
   }

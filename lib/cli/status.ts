@@ -1,3 +1,5 @@
+import { printable } from './output';
+
 const FRAMES = [...'⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏'];
 const FRAME_MS = 80;
 const ERASE_LINE = '\r\u001b[K';
@@ -6,6 +8,7 @@ const ERASE_LINE = '\r\u001b[K';
 export class Status implements Disposable {
   private readonly enabled: boolean;
   private timer: NodeJS.Timeout | undefined;
+  private text = '';
 
   constructor({ quiet = false }: { quiet?: boolean } = {}) {
     this.enabled = !quiet && process.stderr.isTTY && process.env.TERM !== 'dumb';
@@ -13,11 +16,13 @@ export class Status implements Disposable {
 
   /** Shows `text` with a turning mark until the next call. */
   show(text: string): void {
-    this.clear();
-    if (!this.enabled) return;
+    this.text = printable(text);
+    if (!this.enabled || this.timer !== undefined) return;
     let frame = 0;
     const draw = (): void => {
-      process.stderr.write(`${ERASE_LINE}${FRAMES[frame++ % FRAMES.length] ?? ''} ${text}`);
+      // A line that is wrapped could not be erased.
+      const line = `${FRAMES[frame++ % FRAMES.length] ?? ''} ${this.text}`.slice(0, (process.stderr.columns || 80) - 1);
+      process.stderr.write(`${ERASE_LINE}${line}`);
     };
     draw();
     this.timer = setInterval(draw, FRAME_MS).unref();

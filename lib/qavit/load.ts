@@ -9,7 +9,7 @@ import { findModel } from './model-folders';
 import { MAX_IMAGE_SIZE } from './open-tower';
 import { openVision, type OpenVision, type VisionOptions } from './open-vision';
 import { choosePrecision, type Precision } from './precision';
-import { abortSignal, boolean, checkOptions, integer, matching, oneOf } from '../calls/options';
+import { abortSignal, boolean, callback, checkOptions, integer, matching, oneOf } from '../calls/options';
 import type { LoadOptions, ModelFolders } from './types';
 
 /** Everything a QAViT is made of, loaded. */
@@ -34,6 +34,8 @@ const RULES = {
   keepClass: boolean,
   imageSize: integer(1, MAX_IMAGE_SIZE),
   maxPending: integer(1, 2 ** 31),
+  offline: boolean,
+  onProgress: callback,
   signal: abortSignal,
 };
 
@@ -51,8 +53,8 @@ export async function loadModel(
     ...rest
   } = checkOptions(options, RULES, 'QAViT.load');
   throwIfAborted(signal, 'QAViT.load');
-  const folders = await findModel(model);
-  const { hiddenLayer, keepClass, imageSize, maxPending } = rest;
+  const { hiddenLayer, keepClass, imageSize, maxPending, offline, onProgress } = rest;
+  const folders = await findModel(model, { offline, onProgress, signal });
   const opening: VisionOptions = { hiddenLayer, keepClass, imageSize, folds };
   const vision = await openVision(folders, opening);
   const closing: (() => Promise<void> | void)[] = [() => vision.close()];

@@ -1,28 +1,31 @@
-import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { expected, expectedButFound } from '../errors';
+import { expected, expectedButFound, type QAViTError } from '../errors';
+import { ensureModel, type HubOptions, type Role } from '../hub';
 import { isTowerConfig, TOWER_MODEL_TYPES } from '../models/towers';
 import { type JsonObject, readJsonObject } from '../json-file';
 import { nearest } from '../calls/nearest';
 import { isPlainObject } from '../calls/options';
+import { isFolder, nameModel, notCached } from './named-model';
 import type { ModelFolders } from './types';
-
-/** Models that the package itself brings, by name. */
-const EMBEDDED = ['demo'];
 
 const PARTS = ['tower', 'adapter', 'language'] as const;
 
 /**
- * Where the parts of a model lie: a folder whose config.json names them, the folder of a tower alone, the name of an embedded model,
- * or the parts themselves.
+ * Where the parts of a model lie: a folder whose config.json names them, the folder of a tower alone, the name of an embedded model or
+ * of one at a hub, or the parts themselves.
  *
- * @throws QAViTError ERR_ARGUMENT for what does not exist, ERR_FORMAT for a config.json that names nothing usable
+ * @throws QAViTError ERR_ARGUMENT for what does not exist, ERR_FORMAT for a config.json that names nothing usable, and what
+ *   ensureModel() says
  */
-export async function findModel(model: string | ModelFolders): Promise<ModelFolders> {
-  if (typeof model === 'string') return inFolder(folderOf(model));
+export async function findModel(model: string | ModelFolders, hub: HubOptions = {}): Promise<ModelFolders> {
+  if (typeof model === 'string') return inFolder(await folderOf(model, 'model', hub));
   checkParts(model);
-  for (const part of PARTS) if (model[part] !== undefined) expectFolder(model[part], part);
-  return model;
+  const { tower, adapter, language } = model;
+  return {
+    tower: await folderOf(tower, 'tower', hub),
+    ...(adapter !== undefined && { adapter: await folderOf(adapter, 'adapter', hub) }),
+    ...(language !== undefined && { language: await folderOf(language, 'language', hub) }),
+  };
 }
 
 function checkParts(model: unknown): asserts model is ModelFolders {
@@ -39,23 +42,15 @@ function checkParts(model: unknown): asserts model is ModelFolders {
   if (typeof model.tower !== 'string') throw expected('ERR_ARGUMENT', 'a folder', 'tower', model.tower);
 }
 
-function folderOf(name: string): string {
-  if (isFolder(name)) return name;
-  if (EMBEDDED.includes(name)) return path.join(packageRoot(), 'models', name);
-  const found = existsSync(name)
-    ? `${JSON.stringify(name)}, which is a file`
-    : `${JSON.stringify(name)}, which does not exist`;
-  throw expectedButFound('ERR_ARGUMENT', `a model folder or one of ${EMBEDDED.join(', ')}`, 'QAViT.load', found);
-}
-
-function expectFolder(folder: string, part: string): void {
-  if (isFolder(folder)) return;
-  const found = existsSync(folder) ? 'which is a file' : 'which does not exist';
-  throw expectedButFound('ERR_ARGUMENT', 'a folder', part, `${JSON.stringify(folder)}, ${found}`);
-}
-
-function isFolder(name: string): boolean {
-  return statSync(name, { throwIfNoEntry: false })?.isDirectory() ?? false;
+/** A folder that is there, or else the one in the cache of a model at a hub. */
+async function folderOf(given: string, role: Role, hub: HubOptions): Promise<string> {
+  const named = nameModel(given, role);
+  if ('folder' in named) return named.folder;
+  const { name, cacheOnly } = named;
+  if (!cacheOnly) return ensureModel(name, role, hub);
+  return ensureModel(name, role, { ...hub, offline: true }).catch((error: QAViTError) => {
+    throw error.code === 'ERR_ARGUMENT' ? notCached(name, role) : error;
+  });
 }
 
 async function inFolder(folder: string): Promise<ModelFolders> {
@@ -82,12 +77,4 @@ function partOf(json: JsonObject, part: (typeof PARTS)[number], folder: string):
   const inside = !path.isAbsolute(name) && relative !== '' && relative.split(path.sep)[0] !== '..';
   if (inside && isFolder(full)) return full;
   throw expected('ERR_FORMAT', 'the name of a folder in it', where, name);
-}
-
-/** Where package.json lies: above the compiled code, however deep that is. */
-function packageRoot(): string {
-  let folder = __dirname;
-  while (!existsSync(path.join(folder, 'package.json')) && folder !== path.dirname(folder))
-    folder = path.dirname(folder);
-  return folder;
 }

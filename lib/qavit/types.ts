@@ -1,5 +1,6 @@
 /** The public types of the model API. Symbols: M visual tokens (class token included), K question tokens, N tokens handed over. */
 import type { CpuIsa, DeviceMemory, MatrixDType } from '../binding/native';
+import type { DownloadProgress } from '../hub';
 import type { ImageInput } from '../image';
 import type {
   GenerateOptions,
@@ -8,7 +9,9 @@ import type {
   VisualTokens as ModelTokens,
 } from '../llm/language-model';
 
-/** Where a model's parts lie. */
+export type { DownloadProgress };
+
+/** Where a model's parts lie: folders, or names of models at a hub (`org/name`, `org/name@revision`). */
 export interface ModelFolders {
   /** Vision tower: an unchanged Hugging Face folder; docs/models.md lists which. */
   tower: string;
@@ -49,6 +52,10 @@ export interface LoadOptions {
    * instead of letting a queue grow. An `ask` counts until its last piece is taken. Default: no limit.
    */
   maxPending?: number;
+  /** Models named as at a hub (`org/name`): take what is in the cache or fail, and ask no server. So does HF_HUB_OFFLINE=1. */
+  offline?: boolean;
+  /** Told how far the download of a model is, ten times a second. */
+  onProgress?: (progress: DownloadProgress) => void;
   signal?: AbortSignal;
 }
 

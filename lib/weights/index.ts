@@ -8,7 +8,7 @@ export { ParameterStore } from './parameter-store';
 export { type GridFilter, resizeGrid } from './resize-grid';
 export type { StoredTensor } from './stored-tensor';
 export type { TensorFile, TensorSource } from './tensor-file';
-export { TensorFolder } from './tensor-folder';
+export { shardsOf, type Storage, STORAGES, TensorFolder } from './tensor-folder';
 export { openTorchFile, type TorchFile, type TorchFileOptions } from './torch/torch-file';
 export {
   computed,

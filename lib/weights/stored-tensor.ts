@@ -35,6 +35,11 @@ export class StoredTensor {
     return this.entry.strides;
   }
 
+  /** The dtype as the file names it, whatever it is. */
+  get storedAs(): string {
+    return this.entry.dtype;
+  }
+
   /** @throws QAViTError ERR_DTYPE unless it holds floats of 16 or 32 bits */
   get dtype(): StoredDType {
     const dtype = DTYPES[this.entry.dtype];

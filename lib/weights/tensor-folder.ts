@@ -1,14 +1,14 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { expectedButFound } from '../errors';
-import { isJsonObject, readJsonObject } from '../json-file';
+import { isJsonObject, type JsonObject, readJsonObject } from '../json-file';
 import { openSafetensors } from './safetensors';
 import type { StoredTensor } from './stored-tensor';
 import type { TensorFile } from './tensor-file';
 import { openTorchFile } from './torch/torch-file';
 
 /** How weights lie in a folder: one file, or shards beside an index that says which tensor is in which. */
-interface Storage {
+export interface Storage {
   readonly single: string;
   readonly index: string;
   /** How the name of a shard ends. */
@@ -17,7 +17,7 @@ interface Storage {
 }
 
 /** The first that is there: what is in several formats is the same model. */
-const STORAGES: readonly Storage[] = [
+export const STORAGES: readonly Storage[] = [
   {
     single: 'model.safetensors',
     index: 'model.safetensors.index.json',
@@ -57,7 +57,7 @@ export class TensorFolder {
 
   private static async readShards(directory: string, storage: Storage): Promise<TensorFolder> {
     const index = path.join(directory, storage.index);
-    const shardOf = await readIndex(index, storage.suffix);
+    const shardOf = shardsOf(await readJsonObject(index), index, storage.suffix);
     const folder = TensorFolder.read(directory, storage, [...new Set(shardOf.values())]);
     for (const [name, shard] of shardOf) {
       const found = folder.tensors.get(name);
@@ -120,9 +120,12 @@ function openFile(file: string, storage: Storage): TensorFile {
   return storage.open(file);
 }
 
-/** Tensor name -> shard. */
-async function readIndex(index: string, suffix: string): Promise<Map<string, string>> {
-  const { weight_map: map } = await readJsonObject(index);
+/**
+ * Tensor name -> shard, from an index.
+ *
+ * @throws QAViTError ERR_FORMAT, naming `index`, where it is none
+ */
+export function shardsOf({ weight_map: map }: JsonObject, index: string, suffix: string): Map<string, string> {
   if (!isJsonObject(map)) throw expectedButFound('ERR_FORMAT', 'an object "weight_map"', index, 'none');
   const shardOf = new Map<string, string>();
   for (const [name, shard] of Object.entries(map)) {

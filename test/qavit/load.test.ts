@@ -100,15 +100,15 @@ describe('QAViT.load', () => {
   it('refuses what is no model', async () => {
     const refuse = (what: unknown, message: RegExp) =>
       expectRejection(QAViT.load(what as string), 'ERR_ARGUMENT', message);
-    await refuse(at('nowhere'), /a model folder or one of demo .*nowhere", which does not exist/);
+    await refuse(at('nowhere'), /a model folder, org\/name at a hub, or one of demo .*nowhere", which does not exist/);
     await refuse('', /which does not exist/);
     await refuse(5, /a model folder or \{ tower, adapter\?, language\? \}/);
     await refuse(null, /a model folder or/);
     await refuse({}, /a folder for tower but received undefined/);
     await refuse({ tower: 5 }, /a folder for tower/);
-    await refuse({ tower: at('nowhere') }, /a folder for tower .* does not exist/);
+    await refuse({ tower: at('nowhere') }, /a folder, or org\/name at a hub, for tower .* does not exist/);
     const { tower } = write();
-    await refuse({ tower, adapter: at('nowhere') }, /a folder for adapter/);
+    await refuse({ tower, adapter: at('nowhere') }, /a folder, or org\/name at a hub, for adapter/);
     await refuse({ tower, adaptor: 'a' }, /"adaptor" \(did you mean adapter\?\)/);
     await refuse(path.join(tower, 'config.json'), /which is a file/);
   });

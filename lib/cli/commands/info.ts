@@ -1,24 +1,34 @@
 import type { Command } from 'commander';
 import type { ModelInfo } from '../..';
+import type { ModelDescription } from '../../describe';
 import { CliError, EXIT } from '../errors';
-import { nameOf, openModel } from '../open-model';
+import { loadFolders, nameOf, namedModel, showDownloads } from '../open-model';
 import { addModelOptions, type ModelOptions } from '../options';
 import { print, printJson, ranges, size, table } from '../output';
 import { Status } from '../status';
+import { describedFiles, layersText, missingFiles, weightsRows } from './info-files';
 
 const EXAMPLES = `
+A model that is complete is loaded, to say what it holds on which device. One that is not, and any with --no-load, is described by its
+files. Of a model at a hub that is not in the cache nothing but the configuration is fetched.
+
 Examples:
   $ qavit info
   $ qavit info my-model --device cuda
+  $ qavit info facebook/dinov2-base
   $ qavit info --tower clip-vit-large-patch14-336 --adapter my-adapter --json`;
 
+interface InfoOptions extends ModelOptions {
+  /** --no-load */
+  load: boolean;
+}
+
 /** What keeps `ask` from working, each with what to do. */
-function missingForAsk({ fusedLayers, language }: ModelInfo): string[] {
+function missingForAsk({ tower, adapter, language }: ModelDescription): string[] {
   return [
+    ...(tower ? [] : ['no tower; give one with --tower <folder>']),
     ...(language ? [] : ['no language model; give one with --language <folder>']),
-    ...(fusedLayers.length > 0
-      ? []
-      : ['no adapter, so questions do not reach the tower; give one with --adapter <folder>']),
+    ...(adapter ? [] : ['no adapter, so questions do not reach the tower; give one with --adapter <folder>']),
   ];
 }
 
@@ -41,10 +51,9 @@ function deviceText({ kind, name, isa, threads, ordinal }: ModelInfo['device']):
   return [kind, name, isa, `${threads} threads`].filter(Boolean).join(', ');
 }
 
-function described(name: string, info: ModelInfo): [string, string][] {
+function described(name: string, info: ModelInfo, files: ModelDescription, missing: string[]): [string, string][] {
   const { device, folders, fusedLayers, gates, language, memory } = info;
   const computed = info.layersComputed < info.L ? ` (${info.layersComputed} computed)` : '';
-  const missing = missingForAsk(info);
   return [
     ['model', name],
     ['tower', `${folders.tower} (${info.family})`],
@@ -56,10 +65,12 @@ function described(name: string, info: ModelInfo): [string, string][] {
     ['picture', pictureText(info)],
     ['tokens', tokensText(info)],
     ['width', `C = ${info.C}, H = ${info.H} heads, L = ${info.L} layers${computed}`],
+    ...layersText(files),
     ['question', info.Dq === null ? 'not taken' : `Dq = ${info.Dq}`],
     ['projector', info.E === null ? 'none' : `E = ${info.E}`],
     ['fused layers', ranges(fusedLayers)],
     ['gates', gates.map((gate) => gate.toFixed(3)).join(' ') || 'none'],
+    ...weightsRows(files),
     [
       'memory',
       `${size(memory.weightBytes)} weights, ${size(memory.tensorBytes)} tensors, ${size(memory.arenaBytes)} arena`,
@@ -68,7 +79,7 @@ function described(name: string, info: ModelInfo): [string, string][] {
   ];
 }
 
-async function describe(folder: string | undefined, options: ModelOptions, signal: AbortSignal): Promise<void> {
+async function describe(folder: string | undefined, options: InfoOptions, signal: AbortSignal): Promise<void> {
   if (folder !== undefined && (options.model ?? options.tower) !== undefined) {
     throw new CliError(
       'Expected one model but received several',
@@ -78,19 +89,36 @@ async function describe(folder: string | undefined, options: ModelOptions, signa
   }
   const chosen = folder === undefined ? options : { ...options, model: folder };
   using status = new Status(options);
-  await using model = await openModel(chosen, status, signal);
+  const named = await namedModel(chosen);
+  status.show(`reading ${nameOf(chosen)}`);
+  const { describeFiles, locateParts } = await import('../../describe/index.js');
+  const { offline } = options;
+  const parts = await locateParts(named, { offline, signal, onProgress: showDownloads(status) });
+  const files = await describeFiles(parts);
+  const whole = parts.filter(({ missing }) => missing.length === 0);
+  const missing = [...missingFiles(files), ...missingForAsk(files)];
+  const [tower, adapter, language] = (['tower', 'adapter', 'language'] as const).map(
+    (name) => whole.find(({ part }) => part === name)?.folder,
+  );
+  if (!options.load || tower === undefined || (files.adapter && adapter === undefined)) {
+    status.clear();
+    if (options.json) return printJson({ loaded: false, ...files, missingForAsk: missing }, signal);
+    return print(table(describedFiles(nameOf(chosen), files, missing)), signal);
+  }
+  await using model = await loadFolders({ tower, adapter, language }, nameOf(chosen), options, status, signal);
   const { info } = model;
-  if (options.json) return printJson({ ...info, missingForAsk: missingForAsk(info) }, signal);
-  return print(table(described(nameOf(chosen), info)), signal);
+  if (options.json) return printJson({ loaded: true, ...info, files, missingForAsk: missing }, signal);
+  return print(table(described(nameOf(chosen), info, files, missing)), signal);
 }
 
 export function addInfo(program: Command, signal: AbortSignal): Command {
   const command = program
     .command('info')
-    .summary('describe a model as it is loaded here')
-    .description('Describes a model: architecture, device, memory, gates, and what is missing for `ask`.')
-    .argument('[model]', 'model folder (default: the embedded demo model)');
+    .summary('describe a model, and what it lacks')
+    .description('Describes a model: architecture, sizes, device, memory, gates, and what is missing for `ask`.')
+    .argument('[model]', 'model folder, or org/name at a hub (default: the embedded demo model)')
+    .option('--no-load', 'describe the files alone');
   return addModelOptions(command)
     .addHelpText('after', EXAMPLES)
-    .action((folder: string | undefined, options: ModelOptions) => describe(folder, options, signal));
+    .action((folder: string | undefined, options: InfoOptions) => describe(folder, options, signal));
 }

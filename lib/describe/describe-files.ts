@@ -1,0 +1,122 @@
+/** What a model's files say about it. Nothing is loaded: of weights the headers are read, and a few numbers. */
+import path from 'node:path';
+import type { ActivationName } from '../binding/native';
+import { readJsonObject } from '../json-file';
+import { JsonFields } from '../llm/json-fields';
+import { readModelConfig } from '../llm/model-config';
+import { isT5Folder } from '../llm/t5/t5-folder';
+import { openAdapter } from '../models/adapter';
+import { parseAdapterConfig } from '../models/adapter-config';
+import { describeTower } from '../models/towers';
+import { TensorFolder } from '../weights';
+import type { LocatedPart, PartName } from './locate-parts';
+import { summarize, type WeightSummary } from './weight-summary';
+
+interface Described {
+  readonly folder: string;
+  readonly missing: readonly string[];
+  readonly fix?: string;
+  /** Absent where there are none. */
+  readonly weights?: WeightSummary;
+}
+
+export interface DescribedTower extends Described {
+  readonly family: string;
+  readonly C: number;
+  readonly L: number;
+  readonly H: number;
+  readonly mlpWidth: number;
+  readonly activation: ActivationName;
+  /** Side of the pictures its position table was made for, and of a patch, pixels. */
+  readonly trainedImage: number;
+  readonly patch: number;
+  readonly hasClass: boolean;
+  readonly registers: number;
+}
+
+export interface DescribedAdapter extends Described {
+  readonly fusedLayers: readonly number[];
+  readonly Dq: number;
+  /** tanh(beta) of each fused layer; absent without weights. */
+  readonly gates?: readonly number[];
+  /** E; null without a projector, absent without weights. */
+  readonly E?: number | null;
+  readonly hiddenLayer: number;
+}
+
+export interface DescribedLanguage extends Described {
+  readonly kind: 'encoder-decoder' | 'decoder-only';
+  readonly runtime: 'T5' | 'ONNX Runtime';
+  readonly E?: number;
+  readonly vocabularySize: number;
+}
+
+/** A part whose configuration is missing is described by what is missing alone. */
+export interface ModelDescription {
+  tower?: DescribedTower | Described;
+  adapter?: DescribedAdapter | Described;
+  language?: DescribedLanguage | Described;
+}
+
+/** @throws QAViTError for files that are there and damaged, or of a kind that is not supported, as loading them does */
+export async function describeFiles(parts: readonly LocatedPart[]): Promise<ModelDescription> {
+  const of = (name: PartName): LocatedPart | undefined => parts.find(({ part }) => part === name);
+  const [tower, adapter, language] = [of('tower'), of('adapter'), of('language')];
+  const described = tower && (await describePart(tower, towerFacts));
+  const size = described && 'L' in described ? described : undefined;
+  return {
+    ...(described && { tower: described }),
+    ...(adapter && { adapter: await describePart(adapter, (file, weights) => adapterFacts(file, weights, size)) }),
+    ...(language && { language: await describePart(language, languageFacts) }),
+  };
+}
+
+/** What is computed from a configuration file and, where they are there, the weights beside it. */
+type Facts<T> = (file: string, weights: TensorFolder | undefined) => Promise<T | undefined>;
+
+async function describePart<T extends object>(
+  part: LocatedPart,
+  facts: Facts<T>,
+): Promise<(Described & T) | Described> {
+  const { folder, missing, fix } = part;
+  const own = { folder, missing, fix };
+  if (missing.includes('config.json')) return own;
+  const weights = missing.length === 0 && !(await hasGraphs(part)) ? await TensorFolder.open(folder) : undefined;
+  try {
+    const found = await facts(path.join(folder, 'config.json'), weights);
+    return { ...own, ...found, ...(weights && { weights: summarize(weights.all) }) };
+  } finally {
+    weights?.close();
+  }
+}
+
+async function hasGraphs({ part, folder }: LocatedPart): Promise<boolean> {
+  return part === 'language' && !(await isT5Folder(folder));
+}
+
+async function towerFacts(file: string) {
+  const { family, names, ...shape } = describeTower(await readJsonObject(file), file);
+  const { width: C, layers: L, heads: H, mlpWidth, activation, image: trainedImage, patch, registers } = shape;
+  const hasClass = names.classToken !== undefined;
+  return { family, C, L, H, mlpWidth, activation, trainedImage, patch, hasClass, registers };
+}
+
+async function adapterFacts(
+  file: string,
+  weights: TensorFolder | undefined,
+  tower: { C: number; L: number } | undefined,
+) {
+  if (!tower) return undefined;
+  const config = parseAdapterConfig(await readJsonObject(file), file, tower.L);
+  const { layers: fusedLayers, questionWidth: Dq, hiddenLayer } = config;
+  if (!weights) return { fusedLayers, Dq, hiddenLayer };
+  const { fusing, languageWidth } = openAdapter(config, weights, tower.C);
+  const gates = fusedLayers.map((layer) => fusing.get(layer)?.gate ?? 0);
+  return { fusedLayers, Dq, hiddenLayer, gates, E: languageWidth ?? null };
+}
+
+async function languageFacts(file: string) {
+  const { kind, width: E, vocabularySize } = readModelConfig(await JsonFields.read(file));
+  const runtime = (await isT5Folder(path.dirname(file))) ? ('T5' as const) : ('ONNX Runtime' as const);
+  return { kind, runtime, E, vocabularySize };
+}

@@ -1,0 +1,72 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { ensureConfigs, type HubOptions, inFolder, isInside, parseHubName, roleOf } from '../hub';
+import { type JsonObject, readJsonObject, readJsonObjectIfThere } from '../json-file';
+import { nameModel, notCached } from '../qavit/named-model';
+import type { ModelFolders } from '../qavit/types';
+
+export type PartName = keyof ModelFolders;
+export const PART_NAMES = ['tower', 'adapter', 'language'] as const satisfies readonly PartName[];
+
+/** A part of a model, whole or not. */
+export interface LocatedPart {
+  readonly part: PartName;
+  readonly folder: string;
+  /** Files that are needed and not there, in words. */
+  readonly missing: readonly string[];
+  /** What would bring them; absent where nothing is missing. */
+  readonly fix?: string;
+}
+
+/**
+ * Finds the parts of a model, incomplete ones too. Of a model at a hub that is not in the cache nothing but its configuration is
+ * downloaded.
+ *
+ * @param model a folder or a hub's name, of a whole model or of one part, or the parts
+ * @throws QAViTError as QAViT.load() where there is no such model at all
+ */
+export async function locateParts(model: string | Partial<ModelFolders>, hub: HubOptions): Promise<LocatedPart[]> {
+  if (typeof model === 'string') return partsIn(await folderOf(model, hub), model);
+  const parts: LocatedPart[] = [];
+  for (const part of PART_NAMES) {
+    const given = model[part];
+    if (given !== undefined) parts.push(await located(part, await folderOf(given, hub, part), given));
+  }
+  return parts;
+}
+
+async function folderOf(given: string, hub: HubOptions, part?: PartName): Promise<string> {
+  const named = nameModel(given, part ?? 'model');
+  if ('folder' in named) return named.folder;
+  const { name, cacheOnly } = named;
+  if (!cacheOnly) return ensureConfigs(name, part, hub);
+  return ensureConfigs(name, part, { ...hub, offline: true }).catch(() => {
+    throw notCached(name, part ?? 'model');
+  });
+}
+
+async function partsIn(folder: string, given: string): Promise<LocatedPart[]> {
+  const config = await readJsonObjectIfThere(path.join(folder, 'config.json'));
+  if (config?.model_type === 'qavit') {
+    const named = PART_NAMES.filter((part) => isInside(config[part]));
+    return Promise.all(named.map((part) => located(part, path.join(folder, String(config[part])), given)));
+  }
+  const role = config ? roleOf(config) : 'model';
+  return [await located(role === 'model' ? 'tower' : role, folder, given)];
+}
+
+async function located(part: PartName, folder: string, given: string): Promise<LocatedPart> {
+  const { missing } = await inFolder(folder, part);
+  if (missing.length === 0) return { part, folder, missing };
+  const name = existsSync(given) ? await nameIn(folder) : given;
+  const source = name === undefined ? `take it from where ${folder} comes from` : `npx qavit fetch ${name}`;
+  return { part, folder, missing, fix: source };
+}
+
+/** Where transformers says that a folder comes from. */
+async function nameIn(folder: string): Promise<string | undefined> {
+  const file = path.join(folder, 'config.json');
+  const config: JsonObject = existsSync(file) ? await readJsonObject(file) : {};
+  const { _name_or_path: name } = config;
+  return typeof name === 'string' && parseHubName(name) ? name : undefined;
+}

@@ -1,0 +1,56 @@
+import { existsSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { expectedButFound } from '../errors';
+import { type HubName, parseHubName, type Role } from '../hub';
+
+/** Models that the package itself brings, by name. */
+const EMBEDDED = ['demo'];
+
+/** What a text stands for where a model is asked for. */
+export type NamedModel =
+  | { readonly folder: string }
+  /** `cacheOnly` for what is most likely a folder's name with a slip in it: private names shall not be asked for at a hub. */
+  | { readonly name: HubName; readonly cacheOnly: boolean };
+
+/**
+ * A folder that is there, an embedded model, or else a model at a hub. No server is asked and no cache looked into.
+ *
+ * @throws QAViTError ERR_ARGUMENT for what can be none of them
+ */
+export function nameModel(given: string, role: Role): NamedModel {
+  const explicit = given.startsWith('hf:');
+  if (!explicit && isFolder(given)) return { folder: given };
+  if (role === 'model' && EMBEDDED.includes(given)) return { folder: path.join(packageRoot(), 'models', given) };
+  if (!explicit && existsSync(given)) throw notThere(given, role, 'which is a file');
+  const name = parseHubName(given);
+  if (!name) throw notThere(given, role, 'which does not exist');
+  const [organisation = ''] = name.repo.split('/');
+  return { name, cacheOnly: !explicit && isFolder(organisation) };
+}
+
+/** @param found what is wrong with it */
+export function notThere(given: string, role: Role, found: string): Error {
+  const [what, where] =
+    role === 'model'
+      ? [`a model folder, org/name at a hub, or one of ${EMBEDDED.join(', ')}`, 'QAViT.load']
+      : ['a folder, or org/name at a hub,', role];
+  return expectedButFound('ERR_ARGUMENT', what, where, `${JSON.stringify(given)}, ${found}`);
+}
+
+/** For `cacheOnly` names that the cache does not have. */
+export function notCached({ repo, given }: HubName, role: Role): Error {
+  const [organisation] = repo.split('/');
+  return notThere(given, role, `which does not exist in the folder ${organisation}; hf:${given} is the one at a hub`);
+}
+
+export function isFolder(name: string): boolean {
+  return statSync(name, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** Where package.json lies: above the compiled code, however deep that is. */
+function packageRoot(): string {
+  let folder = __dirname;
+  while (!existsSync(path.join(folder, 'package.json')) && folder !== path.dirname(folder))
+    folder = path.dirname(folder);
+  return folder;
+}

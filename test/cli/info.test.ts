@@ -1,0 +1,158 @@
+import { expect } from 'chai';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { FakeHub, type HubFile } from '../support/fake-hub';
+import { fixture, root } from '../support/paths';
+import { writeJson, writeRandomModel } from '../support/random-model';
+import { temporaryFolder } from '../support/temporary';
+import { runCli } from './run-cli';
+
+interface Described {
+  loaded: boolean;
+  tower?: Record<string, unknown> & { weights?: object };
+  adapter?: Record<string, unknown>;
+  language?: Record<string, unknown>;
+  missingForAsk: string[];
+}
+
+describe('qavit info of files', () => {
+  const at = temporaryFolder();
+  const info = async (...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await runCli(['info', ...args]);
+    expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });
+    return stdout;
+  };
+  const json = async (...args: string[]) => JSON.parse(await info(...args, '--json')) as Described;
+
+  beforeEach(() => rmSync(at('model'), { recursive: true, force: true }));
+
+  it('describes what it does not load as it describes what it loads', async () => {
+    const demo = path.join(root, 'models', 'demo');
+    const loaded = await info(demo);
+    const files = await info(demo, '--no-load');
+    for (const row of ['width', 'layers', 'question', 'projector', 'fused layers', 'gates', 'tower files', 'ask']) {
+      const line = new RegExp(`^${row} +(.*)$`, 'm');
+      expect(line.exec(files)?.[1], row).to.be.a('string').and.equal(line.exec(loaded)?.[1]);
+    }
+    expect(files).to.match(/^language +.*\(encoder-decoder on ONNX Runtime, E = 128, \d+ tokens\)$/m);
+    expect(await json(demo)).to.include({ loaded: true });
+    expect((await json(demo, '--no-load')).missingForAsk).to.deep.equal([]);
+  });
+
+  it('describes every family of towers, with the size of its files', async () => {
+    for (const name of readdirSync(fixture('towers'))) {
+      const tower = fixture('towers', name, 'tower');
+      const found = await json('--tower', tower, '--no-load');
+      const sizes = readdirSync(tower).filter((file) => file.endsWith('.safetensors'));
+      const bytes = sizes.reduce((sum, file) => sum + statSync(path.join(tower, file)).size, 0);
+      expect(found.tower, name).to.include({ folder: tower }).and.have.property('L').above(0);
+      expect(found.tower?.weights, name)
+        .to.have.property('bytes')
+        .within(bytes / 2, bytes);
+    }
+  }).timeout(120_000);
+
+  it('describes language models alone', async () => {
+    const t5 = await json(fixture('language', 't5-gated'));
+    expect(t5.language).to.include({ kind: 'encoder-decoder', runtime: 'T5' }).and.have.property('weights');
+    expect(t5.missingForAsk[0]).to.match(/^no tower; /);
+    const llama = await json(
+      '--tower',
+      fixture('towers', 'vit', 'tower'),
+      '--language',
+      fixture('language', 'llama-tiny'),
+      '--no-load',
+    );
+    expect(llama.language).to.include({ kind: 'decoder-only', runtime: 'ONNX Runtime' });
+  });
+
+  it('says of an incomplete folder what is missing and what would bring it', async () => {
+    const { tower, adapter } = writeRandomModel(at('model'));
+    rmSync(path.join(tower, 'preprocessor_config.json'));
+    rmSync(path.join(tower, 'model.safetensors'));
+    const text = await info('--tower', tower, '--adapter', adapter);
+    expect(text)
+      .to.match(/^model +tower \+ adapter, not loaded$/m)
+      .and.match(/^width +C = 32, H = 2 heads, L = 4 layers$/m)
+      .and.match(/^fused layers +2–3$/m)
+      .and.match(
+        /^ask +tower .* lacks preprocessor_config\.json or .*, model\.safetensors or .*: take it from where /m,
+      );
+    writeRandomModel(at('model'), { towerConfig: { _name_or_path: 'acme/tower' } });
+    rmSync(path.join(adapter, 'model.safetensors'));
+    rmSync(path.join(tower, 'model.safetensors'));
+    const named = await json('--tower', tower, '--adapter', adapter);
+    expect(named.missingForAsk[0]).to.match(/: npx qavit fetch acme\/tower$/);
+    expect(named.missingForAsk[1]).to.match(/^adapter .* lacks model\.safetensors or /);
+    expect(named.adapter).to.include({ Dq: 24 }).and.not.have.property('gates');
+    rmSync(path.join(tower, 'config.json'));
+    expect((await json(tower)).missingForAsk[0]).to.match(/^tower .* lacks config\.json: /);
+  });
+
+  it('says which part of a combined folder is not there, and loads the rest where that can be', async () => {
+    const { tower } = writeRandomModel(at('model'));
+    const config = { model_type: 'qavit', tower: 'tower', adapter: 'adapter', language: 'language' };
+    writeJson(at('model', 'config.json'), config);
+    const found = await json(at('model'));
+    expect(found).to.include({ loaded: true, L: 4 });
+    expect(found.missingForAsk).to.deep.equal([
+      `language ${at('model', 'language')} lacks config.json: take it from where ${at('model', 'language')} comes from`,
+    ]);
+    rmSync(tower, { recursive: true });
+    expect((await json(at('model'))).missingForAsk).to.have.length(2);
+  });
+
+  it('refuses damaged files as loading them does', async () => {
+    const { tower } = writeRandomModel(at('model'), { towerConfig: { hidden_size: -1 } });
+    const { code, stderr } = await runCli(['info', tower, '--no-load']);
+    expect(code).to.equal(1);
+    expect(stderr).to.match(/^qavit: Expected a positive integer for hidden_size of /);
+  });
+
+  describe('at a hub', () => {
+    let hub: FakeHub;
+    before(async () => {
+      hub = await FakeHub.start();
+      const { tower } = writeRandomModel(at('hub'));
+      const files = readdirSync(tower).map((name): [string, HubFile] => [
+        name,
+        { content: readFileSync(path.join(tower, name)), large: name.endsWith('.safetensors') },
+      ]);
+      hub.add('acme/tower', Object.fromEntries(files));
+    });
+    after(() => hub.close());
+    const env = () => ({ HF_ENDPOINT: hub.endpoint, HF_HUB_CACHE: at('cache') });
+    const remote = (...args: string[]) => runCli(['info', ...args], { env: env(), cwd: at('.') });
+
+    it('fetches configurations alone, and says what would fetch the rest', async () => {
+      const { stdout, stderr } = await remote('acme/tower');
+      expect(stderr).to.equal('');
+      expect(stdout)
+        .to.match(/^tower +.*models--acme--tower.* \(CLIP\)$/m)
+        .and.match(/^width +C = 32, H = 2 heads, L = 4 layers$/m)
+        .and.match(/^ask +tower .* lacks model\.safetensors or .*: npx qavit fetch acme\/tower;/m);
+      expect(hub.transfers).to.deep.equal([]);
+      expect(hub.resolved.sort()).to.deep.equal(['config.json', 'preprocessor_config.json']);
+    });
+
+    it('then needs no server, and loads what was fetched', async () => {
+      const { length } = hub.requests;
+      expect((await remote('acme/tower', '--offline')).stdout).to.match(/not loaded/);
+      expect(hub.requests).to.have.length(length);
+      await runCli(['fetch', 'acme/tower'], { env: env() });
+      const { stdout } = await remote('acme/tower');
+      expect(stdout).to.match(/^memory +\d/m);
+    });
+
+    it('says that it is not in the cache', async () => {
+      const { code, stderr } = await remote('acme/other', '--offline');
+      expect(code).to.equal(1);
+      expect(stderr).to.match(/^qavit: Expected acme\/other at main for the cache but received none in .*acme--other/);
+      mkdirSync(at('acme'), { recursive: true });
+      cpSync(at('hub', 'tower'), at('acme', 'mine'), { recursive: true });
+      expect((await remote('acme/mine')).stdout).to.match(/^tower +acme\/mine \(CLIP\)$/m);
+      const slip = await remote('acme/mind');
+      expect(slip.stderr).to.match(/"acme\/mind", which does not exist in the folder acme; hf:acme\/mind is the one/);
+    });
+  });
+});

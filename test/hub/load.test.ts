@@ -1,0 +1,145 @@
+import { expect } from 'chai';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { type DownloadProgress, QAViT } from '../../lib';
+import { runCli } from '../cli/run-cli';
+import { expectRejection } from '../support/expect-error';
+import type { HubFile } from '../support/fake-hub';
+import { root } from '../support/paths';
+import { writeRandomModel } from '../support/random-model';
+import { hubAndCache } from './support';
+
+const PICTURE = path.join(root, 'models', 'demo', 'samples', 'shapes.png');
+
+/** A folder's files as a hub has them, the weights among the large ones. */
+function filesOf(folder: string, prefix = ''): Record<string, HubFile> {
+  const names = readdirSync(folder);
+  return Object.fromEntries(
+    names.map((name) => [
+      `${prefix}${name}`,
+      { content: readFileSync(path.join(folder, name)), large: name.endsWith('.safetensors') },
+    ]),
+  );
+}
+
+describe('QAViT.load of models at a hub', () => {
+  const { at, hub, cache } = hubAndCache();
+  let folders: { tower: string; adapter: string };
+  const before = { ...process.env };
+  const home = process.cwd();
+
+  beforeEach(() => {
+    process.env.HF_ENDPOINT = hub().endpoint;
+    process.env.HF_HUB_CACHE = cache();
+    folders = writeRandomModel(at('model'));
+    hub().add('acme/tower', filesOf(folders.tower));
+    hub().add('acme/adapter', filesOf(folders.adapter));
+    rmSync(at('empty'), { recursive: true, force: true });
+    mkdirSync(at('empty'));
+    process.chdir(at('empty'));
+  });
+  afterEach(() => {
+    process.chdir(home);
+    for (const name of ['HF_ENDPOINT', 'HF_HUB_CACHE', 'HF_HUB_OFFLINE']) {
+      if (before[name] === undefined) delete process.env[name];
+      else process.env[name] = before[name];
+    }
+  });
+
+  const pixels = { data: new Uint8Array(32 * 32 * 3).fill(77), width: 32, height: 32, channels: 3 } as const;
+  const question = { data: new Float32Array(3 * 24).fill(0.5), shape: [3, 24] as [number, number] };
+
+  it('takes towers and adapters by name, and gives what their folders give', async () => {
+    const progress: DownloadProgress[] = [];
+    await using local = await QAViT.load(folders);
+    await using remote = await QAViT.load(
+      { tower: 'acme/tower', adapter: 'hf:acme/adapter@main' },
+      { onProgress: (told) => progress.push(told) },
+    );
+    expect(await remote.encode(pixels, question)).to.deep.equal(await local.encode(pixels, question));
+    expect(new Set(progress.map(({ name }) => name))).to.deep.equal(new Set(['acme/tower', 'acme/adapter']));
+    const { length } = hub().requests;
+    await using mixed = await QAViT.load({ tower: 'acme/tower', adapter: folders.adapter }, { offline: true });
+    expect(mixed.info.folders.adapter).to.equal(folders.adapter);
+    expect(hub().requests).to.have.length(length);
+  });
+
+  it('takes a tower alone, and a whole model with its parts in folders', async () => {
+    await using tower = await QAViT.load('acme/tower');
+    expect(tower.info.fusedLayers).to.deep.equal([]);
+    const config = Buffer.from(JSON.stringify({ model_type: 'qavit', tower: 'tower', adapter: 'adapter' }));
+    const parts = { ...filesOf(folders.tower, 'tower/'), ...filesOf(folders.adapter, 'adapter/') };
+    hub().add('acme/whole', { 'config.json': config, ...parts });
+    await using whole = await QAViT.load('acme/whole@main');
+    expect(whole.info.fusedLayers).to.deep.equal([2, 3]);
+  });
+
+  it('prefers a folder of that name', async () => {
+    writeRandomModel(at('empty', 'acme'));
+    await using model = await QAViT.load('acme/tower');
+    expect(model.info.folders.tower).to.equal('acme/tower');
+    expect(hub().requests).to.deep.equal([]);
+  });
+
+  it('asks no hub for what is likely a slip in a folder, unless told to', async () => {
+    mkdirSync(at('empty', 'acme'), { recursive: true });
+    const found = /"acme\/adapter", which does not exist in the folder acme; hf:acme\/adapter is the one at a hub$/;
+    await expectRejection(QAViT.load({ tower: folders.tower, adapter: 'acme/adapter' }), 'ERR_ARGUMENT', found);
+    expect(hub().requests).to.deep.equal([]);
+    await using fetched = await QAViT.load({ tower: folders.tower, adapter: 'hf:acme/adapter' });
+    await using cached = await QAViT.load({ tower: folders.tower, adapter: 'acme/adapter' });
+    expect(cached.info.folders).to.deep.equal(fetched.info.folders);
+  });
+
+  it('refuses what cannot be loaded before it fetches weights', async () => {
+    hub().add('acme/gpt', { 'config.json': '{"model_type": "gpt2"}', 'model.safetensors': Buffer.alloc(10) });
+    await expectRejection(QAViT.load('acme/gpt'), 'ERR_UNSUPPORTED', /qavit or a tower: clip, .* for model_type/);
+    expect(hub().resolved).to.deep.equal(['config.json']);
+  });
+
+  it('keeps to HF_HUB_OFFLINE and to its option', async () => {
+    process.env.HF_HUB_OFFLINE = '1';
+    await expectRejection(QAViT.load('acme/tower'), 'ERR_ARGUMENT', /offline because of HF_HUB_OFFLINE/);
+    delete process.env.HF_HUB_OFFLINE;
+    await expectRejection(QAViT.load('acme/tower', { offline: true }), 'ERR_ARGUMENT', /offline as asked for/);
+    await expectRejection(
+      QAViT.load('acme/tower', { offline: 1 as unknown as boolean }),
+      'ERR_ARGUMENT',
+      /true or false for option offline/,
+    );
+    expect(hub().requests).to.deep.equal([]);
+  });
+
+  describe('on the command line', () => {
+    const cli = (...args: string[]) => runCli(args, { cwd: at('empty') });
+
+    it('fetches, says where to, and then needs no network', async () => {
+      const fetched = await cli('fetch', 'acme/tower', 'acme/adapter', '--json');
+      expect(fetched).to.include({ code: 0, stderr: '' });
+      const [tower] = fetched.stdout.split('\n').map((line) => (line ? (JSON.parse(line) as object) : {}));
+      expect(tower).to.have.property('name', 'acme/tower');
+      const { length } = hub().requests;
+      const args = ['info', '--tower', 'acme/tower', '--adapter', 'acme/adapter', '--offline'];
+      expect((await cli(...args)).stdout).to.match(/^fused layers +2–3$/m);
+      expect(hub().requests).to.have.length(length);
+    });
+
+    it('fetches with the first use, without a word where no terminal is', async () => {
+      const { code, stderr, stdout } = await cli('encode', PICTURE, '--tower', 'acme/tower', '--json');
+      expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });
+      expect(JSON.parse(stdout)).to.have.deep.property('shape', [17, 32]);
+    });
+
+    it('fails in one line and a hint', async () => {
+      const offline = await cli('encode', PICTURE, '--tower', 'acme/tower', '--offline');
+      expect(offline.code).to.equal(1);
+      expect(offline.stderr).to.match(/^qavit: Expected acme\/tower .* npx qavit fetch acme\/tower\nhint: .*\n$/);
+      await hub().close();
+      const alone = await cli('fetch', 'acme/tower');
+      expect(alone.stderr).to.match(/^qavit: Expected an answer .*ECONNREFUSED\)\nhint: .*HF_ENDPOINT.*\n$/);
+      const folder = await cli('fetch', './acme');
+      expect(folder).to.include({ code: 2 });
+      expect(folder.stderr).to.match(/^qavit: Expected org\/name or org\/name@revision .*\nhint: .*\n$/);
+    });
+  });
+});

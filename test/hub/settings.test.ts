@@ -1,0 +1,40 @@
+import { expect } from 'chai';
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { cacheFolder, hubSettings } from '../../lib/hub/settings';
+import { expectThrow } from '../support/expect-error';
+
+describe('hub settings', () => {
+  it('finds the cache where huggingface_hub does', () => {
+    const all = { HF_HUB_CACHE: '/1', HUGGINGFACE_HUB_CACHE: '/2', HF_HOME: '/3', XDG_CACHE_HOME: '/4' };
+    expect(cacheFolder(all)).to.equal('/1');
+    expect(cacheFolder({ ...all, HF_HUB_CACHE: '' })).to.equal('/2');
+    expect(cacheFolder({ HF_HOME: '/3', XDG_CACHE_HOME: '/4' })).to.equal('/3/hub');
+    expect(cacheFolder({ XDG_CACHE_HOME: '/4' })).to.equal('/4/huggingface/hub');
+    expect(cacheFolder({})).to.equal(path.join(homedir(), '.cache/huggingface/hub'));
+    expect(cacheFolder({ HF_HOME: '~/models' })).to.equal(path.join(homedir(), 'models/hub'));
+    expect(cacheFolder({ HF_HUB_CACHE: 'near' })).to.equal(path.resolve('near'));
+  });
+
+  it('reads endpoint, token, offline and timeout', () => {
+    expect(hubSettings({})).to.include({ endpoint: 'https://huggingface.co', token: undefined, offline: false });
+    expect(hubSettings({ HF_ENDPOINT: 'http://mirror:8080/api/hub/' }).endpoint).to.equal('http://mirror:8080/api/hub');
+    expect(hubSettings({ HF_TOKEN: ' hf_x\n' }).token).to.equal('hf_x');
+    for (const yes of ['1', 'ON', 'yes', 'True']) expect(hubSettings({ HF_HUB_OFFLINE: yes }).offline).to.equal(true);
+    for (const no of ['', '0', 'no']) expect(hubSettings({ HF_HUB_OFFLINE: no }).offline).to.equal(false);
+    expect(hubSettings({ HF_HUB_DOWNLOAD_TIMEOUT: '2.5' }).timeoutMs).to.equal(2500);
+  });
+
+  it('refuses what makes no sense, and shows no secret', () => {
+    const refuse = (environment: Record<string, string>, message: RegExp): void =>
+      expectThrow(() => hubSettings(environment), 'ERR_ARGUMENT', message);
+    const hidden = /^(?!.*s3cret)Expected .* for (HF_ENDPOINT|HF_TOKEN) /;
+    for (const endpoint of ['https://me:s3cret@host', 'ftp://s3cret', 's3cret', 'https://host/?key=s3cret']) {
+      refuse({ HF_ENDPOINT: endpoint }, hidden);
+    }
+    for (const token of ['s3cret s3cret', 's3cret\r\nx: y', 's3crät']) refuse({ HF_TOKEN: token }, hidden);
+    for (const timeout of ['0', '-1', 'soon', '1e9']) {
+      refuse({ HF_HUB_DOWNLOAD_TIMEOUT: timeout }, /HF_HUB_DOWNLOAD_TIMEOUT/);
+    }
+  });
+});
