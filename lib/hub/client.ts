@@ -115,11 +115,14 @@ export class HubClient {
   }
 
   private async refusal(response: Response): Promise<Error> {
-    const { status, headers } = response;
+    const { status, headers, url } = response;
     const said = headers.get('x-error-message') ?? '';
     await response.body?.cancel();
     const words = said ? `${status}, "${said.replace(/[^\x20-\x7e]/g, ' ').slice(0, 200)}"` : String(status);
     if (PASSING.includes(status)) return new PassingFailure(`status ${words}`, retryAfterMs(headers));
+    // Where large files lie, 403 means a link that is no longer good, and not what it means at the hub.
+    const elsewhere = url !== '' && new URL(url).origin !== this.home;
+    if (elsewhere) return expectedButFound('ERR_NETWORK', 'an answer', bare(url), `status ${words}`);
     return this.refused(status, words, headers.get('x-error-code'));
   }
 

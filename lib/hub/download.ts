@@ -36,8 +36,7 @@ export async function downloadBlob(client: HubClient, target: DownloadTarget): P
   const { file, blob, signal, onBytes } = target;
   if ((await sizeOf(blob)) === file.bytes) return onBytes(file.bytes);
   await mkdir(path.dirname(blob), { recursive: true });
-  // Not huggingface_hub's *.incomplete, which a Python process may be writing at this moment.
-  const partial = `${blob}.qavit-partial`;
+  const partial = partialOf(blob);
   const begun = ((await sizeOf(partial)) ?? 0) > 0;
   let here = 0;
   const count = (bytes: number): void => onBytes((here = bytes));
@@ -59,6 +58,17 @@ export async function downloadBlob(client: HubClient, target: DownloadTarget): P
     throw expectedButFound('ERR_NETWORK', `${file.bytes} bytes`, target.url, `${here} bytes, then ${error.message}`);
   }
   await rename(partial, blob);
+}
+
+/** How much of a file is still to come. */
+export async function missingBytes({ bytes }: RemoteFile, blob: string): Promise<number> {
+  if ((await sizeOf(blob)) === bytes) return 0;
+  return Math.max(0, bytes - ((await sizeOf(partialOf(blob))) ?? 0));
+}
+
+/** Not huggingface_hub's *.incomplete, which a Python process may be writing at this moment. */
+function partialOf(blob: string): string {
+  return `${blob}.qavit-partial`;
 }
 
 async function mismatch(partial: string, { file, url, signal }: DownloadTarget): Promise<Error> {

@@ -98,6 +98,9 @@ describe('hubs that mean no good', () => {
     await refused(403, 'ERR_ARGUMENT', /accept its terms at http.*\/acme\/tower and set HF_TOKEN$/);
     await refused(404, 'ERR_ARGUMENT', /a model that exists for acme\/tower/);
     await refused(418, 'ERR_NETWORK', /status 418/);
+    hub().fault = ({ server }, response) => server === 'storage' && (refuse(response, 403, 'Expired'), true);
+    const elsewhere = new RegExp(`^Expected an answer for ${hub().storageOrigin}/[0-9a-f]{64} but received status 403`);
+    await expectRejection(ensure(), 'ERR_NETWORK', elsewhere);
     hub().fault = () => false;
     await expectRejection(ensure('acme/nothing'), 'ERR_ARGUMENT', /a model that exists for acme\/nothing/);
     await expectRejection(ensure('acme/tower@v9'), 'ERR_ARGUMENT', /a revision that exists for acme\/tower/);
