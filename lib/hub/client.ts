@@ -131,11 +131,13 @@ export class HubClient {
     const where = `${this.repo} at ${endpoint}`;
     const access = (advice: string): QAViTError =>
       expectedButFound('ERR_ARGUMENT', 'access', where, `status ${words}: ${advice}`);
+    if (status === 403 || code === 'GatedRepo') {
+      return access(`accept its terms at ${endpoint}/${this.repo} and set HF_TOKEN`);
+    }
     if (status === 401) {
       const key = token === undefined ? 'HF_TOKEN is not set' : 'HF_TOKEN is not one that may read it';
       return access(`there is no such model, or it is private, and ${key}`);
     }
-    if (status === 403) return access(`accept its terms at ${endpoint}/${this.repo} and set HF_TOKEN`);
     if (status === 404 || status === 410) {
       const what = code === 'RevisionNotFound' ? 'a revision that exists' : 'a model that exists';
       return expectedButFound('ERR_ARGUMENT', what, where, `status ${words}`);
