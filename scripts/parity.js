@@ -20,6 +20,8 @@ const MODELS = [
   'vit-l-16-google',
   'dinov2-l-14',
   'dinov2-l-14-registers',
+  'dinov2-g-14',
+  'internvit-300m-448',
   'eva-g-14-blip2',
   'flan-t5-base',
 ];

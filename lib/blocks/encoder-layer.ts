@@ -2,6 +2,7 @@ import type { ActivationName } from '../binding/native';
 import {
   type Affine,
   concatAttention,
+  gatedActivation,
   type GatedAffine,
   gatedProjection,
   type Graph,
@@ -27,7 +28,14 @@ export interface EncoderLayer {
     readonly scale: number;
   };
   readonly norm2: Norm;
-  readonly mlp: { readonly fc1: Affine; readonly fc2: Affine; readonly activation: ActivationName };
+  readonly mlp: {
+    /** [F, C]; gated [2F, C]: the gate's map, then the value's. */
+    readonly fc1: Affine;
+    /** [C, F] */
+    readonly fc2: Affine;
+    readonly activation: ActivationName;
+    readonly gated: boolean;
+  };
   /** The fuse slot: what stands for P where a question takes part. Filled by fuse(). */
   readonly fusing?: GatedAffine;
 }
@@ -39,7 +47,7 @@ export interface LayerQuestion extends QuestionKeys {
 }
 
 /**
- * One encoder layer:  x + P(attention(norm1(x))),  then  x + fc2(act(fc1(norm2(x)))).
+ * One encoder layer:  x + P(attention(norm1(x))),  then  x + fc2(act(fc1(norm2(x)))), or gated  x + fc2(act(gate) * value).
  *
  * With a question its keys and values join the attention, and the layer's fuse slot stands for P.
  *
@@ -56,8 +64,13 @@ export function encoderLayer(g: Graph, x: Tensor, layer: EncoderLayer, question?
       ? gatedProjection(output, attended, fusing, { residual: x })
       : linear(output, attended, attention.output, { residual: x });
   const again = layerNorm(g.scope('layer_norm2'), mixed, layer.norm2);
-  const hidden = linear(g.scope('mlp.fc1'), again, mlp.fc1, { activation: mlp.activation, as: 'F' });
-  return linear(g.scope('mlp.fc2'), hidden, mlp.fc2, { residual: mixed });
+  return linear(g.scope('mlp.fc2'), hiddenOf(g, again, mlp), mlp.fc2, { residual: mixed });
+}
+
+/** @returns [B, M, F] */
+function hiddenOf(g: Graph, x: Tensor, { fc1, activation, gated }: EncoderLayer['mlp']): Tensor {
+  if (!gated) return linear(g.scope('mlp.fc1'), x, fc1, { activation, as: 'F' });
+  return gatedActivation(g.scope('mlp.gate'), linear(g.scope('mlp.fc1'), x, fc1, { as: '2F' }), activation);
 }
 
 function selfAttention(

@@ -115,11 +115,14 @@ export class HubClient {
   }
 
   private async refusal(response: Response): Promise<Error> {
-    const { status, headers } = response;
+    const { status, headers, url } = response;
     const said = headers.get('x-error-message') ?? '';
     await response.body?.cancel();
     const words = said ? `${status}, "${said.replace(/[^\x20-\x7e]/g, ' ').slice(0, 200)}"` : String(status);
     if (PASSING.includes(status)) return new PassingFailure(`status ${words}`, retryAfterMs(headers));
+    // Where large files lie, 403 means a link that is no longer good, and not what it means at the hub.
+    const elsewhere = url !== '' && new URL(url).origin !== this.home;
+    if (elsewhere) return expectedButFound('ERR_NETWORK', 'an answer', bare(url), `status ${words}`);
     return this.refused(status, words, headers.get('x-error-code'));
   }
 
@@ -128,11 +131,13 @@ export class HubClient {
     const where = `${this.repo} at ${endpoint}`;
     const access = (advice: string): QAViTError =>
       expectedButFound('ERR_ARGUMENT', 'access', where, `status ${words}: ${advice}`);
+    if (status === 403 || code === 'GatedRepo') {
+      return access(`accept its terms at ${endpoint}/${this.repo} and set HF_TOKEN`);
+    }
     if (status === 401) {
       const key = token === undefined ? 'HF_TOKEN is not set' : 'HF_TOKEN is not one that may read it';
       return access(`there is no such model, or it is private, and ${key}`);
     }
-    if (status === 403) return access(`accept its terms at ${endpoint}/${this.repo} and set HF_TOKEN`);
     if (status === 404 || status === 410) {
       const what = code === 'RevisionNotFound' ? 'a revision that exists' : 'a model that exists';
       return expectedButFound('ERR_ARGUMENT', what, where, `status ${words}`);

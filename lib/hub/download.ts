@@ -33,11 +33,21 @@ export interface DownloadTarget {
  *   and the file system say
  */
 export async function downloadBlob(client: HubClient, target: DownloadTarget): Promise<void> {
-  const { file, blob, signal, onBytes } = target;
-  if ((await sizeOf(blob)) === file.bytes) return onBytes(file.bytes);
+  const { file, blob, onBytes } = target;
+  const isThere = async (): Promise<boolean> => (await sizeOf(blob)) === file.bytes;
+  if (await isThere()) return onBytes(file.bytes);
   await mkdir(path.dirname(blob), { recursive: true });
-  // Not huggingface_hub's *.incomplete, which a Python process may be writing at this moment.
-  const partial = `${blob}.qavit-partial`;
+  try {
+    await completePartial(client, target, partialOf(blob));
+    await rename(partialOf(blob), blob);
+  } catch (error) {
+    // Another process that held the lock too (lock.ts) has published it.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || !(await isThere())) throw error;
+  }
+}
+
+async function completePartial(client: HubClient, target: DownloadTarget, partial: string): Promise<void> {
+  const { file, signal, onBytes } = target;
   const begun = ((await sizeOf(partial)) ?? 0) > 0;
   let here = 0;
   const count = (bytes: number): void => onBytes((here = bytes));
@@ -58,7 +68,17 @@ export async function downloadBlob(client: HubClient, target: DownloadTarget): P
     if (!(error instanceof PassingFailure)) throw error;
     throw expectedButFound('ERR_NETWORK', `${file.bytes} bytes`, target.url, `${here} bytes, then ${error.message}`);
   }
-  await rename(partial, blob);
+}
+
+/** How much of a file is still to come. */
+export async function missingBytes({ bytes }: RemoteFile, blob: string): Promise<number> {
+  if ((await sizeOf(blob)) === bytes) return 0;
+  return Math.max(0, bytes - ((await sizeOf(partialOf(blob))) ?? 0));
+}
+
+/** Not huggingface_hub's *.incomplete, which a Python process may be writing at this moment. */
+function partialOf(blob: string): string {
+  return `${blob}.qavit-partial`;
 }
 
 async function mismatch(partial: string, { file, url, signal }: DownloadTarget): Promise<Error> {
@@ -88,12 +108,21 @@ async function append(
     }
   }
   if (start === 0) await rm(partial, { force: true });
-  const handle = await open(partial, start > 0 ? 'r+' : 'wx');
+  const handle = await openPartial(partial, start);
   try {
     await write(handle, opened.pieces, start, file, count);
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+async function openPartial(partial: string, start: number): Promise<FileHandle> {
+  try {
+    return await open(partial, start > 0 ? 'r+' : 'wx');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    throw new PassingFailure('another process that writes the same file');
   }
 }
 

@@ -5,7 +5,7 @@ import { aborted } from '../calls/abort';
 import { expectedButFound, QAViTError } from '../errors';
 import { type JsonObject, readJsonObject } from '../json-file';
 import { HubClient, Unreachable } from './client';
-import { downloadBlob } from './download';
+import { downloadBlob, missingBytes } from './download';
 import { Listing } from './listing';
 import { withLock } from './lock';
 import type { HubName } from './name';
@@ -13,6 +13,9 @@ import { type FileSource, neededFiles, type Needs, type Role, roleOf } from './n
 import { Progress, type DownloadProgress } from './progress';
 import { RepoCache } from './repo-cache';
 import { type HubSettings, hubSettings } from './settings';
+
+/** Files of a few KB that say what a model is; a tokenizer is none. */
+const CONFIGURATION = /(^|\/)((\w+_)?config|.*\.index)\.json$/;
 
 export interface HubOptions {
   /** Take what is in the cache, or fail. */
@@ -50,7 +53,7 @@ export async function ensureConfigs(name: HubName, role: Role | undefined, optio
   const cache = new RepoCache(settings.cache, name.repo);
   const commit = await cache.commitOf(name.revision);
   if (commit !== undefined && existsSync(cache.snapshot(commit))) return cache.snapshot(commit);
-  return obtain(cache, name, role, describeHere(cache, undefined), { ...options, settings, only: /\.json$/ });
+  return obtain(cache, name, role, describeHere(cache, undefined), { ...options, settings, only: CONFIGURATION });
 }
 
 /**
@@ -144,10 +147,10 @@ class Remote implements FileSource {
     const { repo, cache, client, listing, progress, signal } = this.parts;
     const files = [...new Set(names)].map((name) => listing.file(name));
     progress.expect(files);
-    const missing = files.filter(({ hash }) => !existsSync(cache.blob(hash)));
+    const missing = await Promise.all(files.map((file) => missingBytes(file, cache.blob(file.hash))));
     await expectSpace(
       cache.folder,
-      missing.reduce((sum, { bytes }) => sum + bytes, 0),
+      missing.reduce((sum, bytes) => sum + bytes, 0),
     );
     for (const file of files) {
       const steps = file.path.split('/').map(encodeURIComponent).join('/');
@@ -161,8 +164,9 @@ class Remote implements FileSource {
 
 async function expectSpace(folder: string, bytes: number): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const { bavail, bsize } = await statfs(folder);
-  if (bytes <= bavail * bsize) return;
+  const { blocks, bavail, bsize } = await statfs(folder);
+  // Some network file systems do not tell: they claim to have no blocks at all.
+  if (bytes <= bavail * bsize || blocks === 0) return;
   const found = `${bavail * bsize}; HF_HUB_CACHE can name another disk`;
   throw expectedButFound('ERR_ARGUMENT', `${bytes} bytes free`, folder, found);
 }

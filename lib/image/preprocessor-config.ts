@@ -40,6 +40,7 @@ export function parsePreprocessorConfig(json: unknown, path: string): Preprocess
   fields.flag('do_convert_rgb', true);
   refuse(fields, 'do_pad');
   refuse(fields, 'use_square_size');
+  refuse(fields, 'crop_to_patches');
   const normalize = fields.flag('do_normalize', true);
   return {
     resize: parseResize(fields, defaults),

@@ -49,6 +49,8 @@ const FAMILIES: ReadonlyMap<string, ProcessorDefaults> = new Map([
   ['DeiTImageProcessor', { ...SQUARE, size: { height: 256, width: 256 }, centerCrop: true, cropSize: CLIP.cropSize }],
   ['SiglipImageProcessor', { ...SQUARE, defaultToSquare: false }],
   ['BlipImageProcessor', { ...SQUARE, size: { height: 384, width: 384 }, mean: CLIP_MEAN, std: CLIP_STD }],
+  // InternVL's, for a picture as one tile.
+  ['GotOcr2ImageProcessor', { ...SQUARE, size: { height: 384, width: 384 }, mean: CLIP_MEAN, std: CLIP_STD }],
 ]);
 
 export const PROCESSOR_NAMES = [...FAMILIES.keys()].join(', ');

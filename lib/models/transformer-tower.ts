@@ -55,7 +55,7 @@ export function transformerTower(
 }
 
 function encoderLayer(architecture: TowerArchitecture, tensors: NamedTensors, i: number, folds: boolean): TowerLayer {
-  const { width, mlpWidth, heads, eps, activation, names } = architecture;
+  const { width, mlpWidth, heads, eps, activation, gatedMlp = false, names } = architecture;
   const { layer } = names;
   const at = (name: string): string => `${names.layers}.${i}.${name}`;
   const scale = (name: string | undefined) => (name === undefined ? undefined : tensors.take(at(name), [width]));
@@ -66,7 +66,7 @@ function encoderLayer(architecture: TowerArchitecture, tensors: NamedTensors, i:
   const output = takeAffine(tensors, at(layer.output), { out: width, inputs: width });
   const outputScale = scale(layer.outputScale);
   const norm2 = takeNorm(tensors, at(layer.norm2), width, eps);
-  const fc1 = takeAffine(tensors, at(layer.fc1), { out: mlpWidth, inputs: width });
+  const fc1 = takeAffine(tensors, at(layer.fc1), { out: gatedMlp ? 2 * mlpWidth : mlpWidth, inputs: width });
   const fc2 = takeAffine(tensors, at(layer.fc2), { out: width, inputs: mlpWidth });
   return {
     norm1,
@@ -77,7 +77,12 @@ function encoderLayer(architecture: TowerArchitecture, tensors: NamedTensors, i:
       scale: folded === undefined ? headWidth ** -0.5 : 1,
     },
     norm2,
-    mlp: { fc1: affineParameters(fc1), fc2: affineParameters(fc2, scale(layer.fc2Scale)), activation },
+    mlp: {
+      fc1: affineParameters(fc1),
+      fc2: affineParameters(fc2, scale(layer.fc2Scale)),
+      activation,
+      gated: gatedMlp,
+    },
     frozen: {
       readKeyValue: () => ({
         weight: { data: stack([k.weight.read(), v.weight.read()]), rows: 2 * width, columns: width },

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cuda/concat_attention/concat_attention.h"
+#include "cuda/gated_activation/gated_activation.h"
 #include "cuda/gated_projection/gated_projection.h"
 #include "cuda/layer_norm/layer_norm.h"
 #include "cuda/linear/linear.h"

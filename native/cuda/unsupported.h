@@ -11,7 +11,7 @@ namespace qavit::cuda {
 
 template <typename Params>
 concept Unsupported = std::same_as<Params, RmsNormParams> || std::same_as<Params, AttentionParams> ||
-                      std::same_as<Params, GatedActivationParams> || std::same_as<Params, AppendRowsParams>;
+                      std::same_as<Params, AppendRowsParams>;
 
 template <Unsupported Params>
 Status supports(const DeviceProperties&, const Params& params) {

@@ -119,6 +119,11 @@ describe('qavit info of files', () => {
         { content: readFileSync(path.join(tower, name)), large: name.endsWith('.safetensors') },
       ]);
       hub.add('acme/tower', Object.fromEntries(files));
+      hub.add('acme/t5', {
+        'config.json': readFileSync(path.join(fixture('language', 't5-plain'), 'config.json')),
+        'tokenizer.json': '{}',
+        'model.safetensors': 'not fetched',
+      });
     });
     after(() => hub.close());
     const env = () => ({ HF_ENDPOINT: hub.endpoint, HF_HUB_CACHE: at('cache') });
@@ -133,6 +138,12 @@ describe('qavit info of files', () => {
         .and.match(/^ask +tower .* lacks model\.safetensors or .*: npx qavit fetch acme\/tower;/m);
       expect(hub.transfers).to.deep.equal([]);
       expect(hub.resolved.sort()).to.deep.equal(['config.json', 'preprocessor_config.json']);
+      const t5 = JSON.parse((await remote('acme/t5', '--json')).stdout) as Described;
+      expect(t5.language).to.include({ runtime: 'T5' });
+      expect(t5.missingForAsk[0]).to.match(
+        /^language .* lacks tokenizer\.json, model\.safetensors or .*fetch acme\/t5$/,
+      );
+      expect(hub.resolved.sort()).to.deep.equal(['config.json', 'config.json', 'preprocessor_config.json']);
     });
 
     it('then needs no server, and loads what was fetched', async () => {

@@ -46,7 +46,7 @@ function tolerance({ input = 'f32', output = input }: RunOptions): number {
 }
 
 /** What no CUDA kernel computes (native/cuda/unsupported.h). */
-const cpuOnly: readonly string[] = ['rms_norm', 'attention', 'gated_activation'];
+const cpuOnly: readonly string[] = ['rms_norm', 'attention'];
 
 describe('CUDA: operations', () => {
   const reference = new (loadAddon().Device)({ kind: 'reference' });

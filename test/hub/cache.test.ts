@@ -1,7 +1,8 @@
 import { expect } from 'chai';
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, lstatSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { fetchModel } from '../../lib/hub';
 import { expectRejection } from '../support/expect-error';
 import { gitHash, sha256 } from '../support/fake-hub';
@@ -22,6 +23,22 @@ assert found.repo_id == repo and revision.refs == {"main"}, (found, revision)
 print(folder, sorted(file.file_name for file in revision.files))
 `;
 
+const PYTHON_WRITES = `
+import sys
+from huggingface_hub import snapshot_download
+cache, repo, endpoint = sys.argv[1:]
+print(snapshot_download(repo, cache_dir=cache, endpoint=endpoint, token=False, ignore_patterns=["*.h5"]))
+`;
+
+const python = process.env.PYTHON || 'python3';
+
+/** Skips the test, and says so, where there is no Python with huggingface_hub. */
+function needPython(test: Mocha.Context): void {
+  if (spawnSync(python, ['-c', 'import huggingface_hub']).status === 0) return;
+  console.warn(`      SKIPPED: ${python} has no huggingface_hub (PYTHON names another)`);
+  test.skip();
+}
+
 describe('the cache of models from a hub', () => {
   const { hub, cache, ensure, settings } = hubAndCache();
   const repo = (...parts: string[]): string => path.join(cache(), 'models--acme--tower', ...parts);
@@ -39,15 +56,22 @@ describe('the cache of models from a hub', () => {
   });
 
   it('is read by huggingface_hub', async function () {
-    const python = process.env.PYTHON || 'python3';
-    if (spawnSync(python, ['-c', 'import huggingface_hub']).status !== 0) {
-      console.warn(`      skipped: ${python} has no huggingface_hub (PYTHON names another)`);
-      return this.skip();
-    }
+    needPython(this);
     hub().add('acme/tower', towerFiles());
     const folder = await ensure();
     const { stdout, stderr } = spawnSync(python, ['-c', PYTHON_READS, cache(), 'acme/tower'], { encoding: 'utf8' });
     expect(stdout, stderr).to.equal(`${folder} ['config.json', 'model.safetensors', 'preprocessor_config.json']\n`);
+  });
+
+  it('may have been written by huggingface_hub', async function () {
+    needPython(this);
+    // It takes redirections to another port for the hub's own, so that nothing lies on the storage here.
+    hub().add('acme/tower', towerFiles({ large: false }));
+    const run = promisify(execFile);
+    const { stdout } = await run(python, ['-c', PYTHON_WRITES, cache(), 'acme/tower', hub().endpoint]);
+    const { length } = hub().requests;
+    expect(await ensure()).to.equal(stdout.trim());
+    expect(hub().requests).to.have.length(length);
   });
 
   it('is asked first: what is there needs no server', async () => {

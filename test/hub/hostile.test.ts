@@ -84,20 +84,27 @@ describe('hubs that mean no good', () => {
 
   it('are told apart by what they refuse', async () => {
     hub().add('acme/tower', towerFiles());
+    let said = 'RepoNotFound';
     const refused = async (status: number, code: 'ERR_ARGUMENT' | 'ERR_NETWORK', message: RegExp, known?: string) => {
-      hub().fault = (_, response) => (refuse(response, status, 'GatedRepo'), true);
+      hub().fault = (_, response) => (refuse(response, status, said), true);
       const how = { settings: settings({ token: known }) };
       await expectRejection(ensure('acme/tower', 'model', how), code, message);
     };
     await refused(
       401,
       'ERR_ARGUMENT',
-      /access for acme\/tower at http.* status 401, "no: GatedRepo": .* HF_TOKEN is not set$/,
+      /access for acme\/tower at http.* status 401, "no: RepoNotFound": .* HF_TOKEN is not set$/,
     );
     await refused(401, 'ERR_ARGUMENT', /^(?!.*not-for-everybody).*HF_TOKEN is not one that may read it$/, token);
     await refused(403, 'ERR_ARGUMENT', /accept its terms at http.*\/acme\/tower and set HF_TOKEN$/);
     await refused(404, 'ERR_ARGUMENT', /a model that exists for acme\/tower/);
+    said = 'GatedRepo';
+    await refused(401, 'ERR_ARGUMENT', /status 401, "no: GatedRepo": accept its terms at http.*\/acme\/tower/);
+    said = 'Teapot';
     await refused(418, 'ERR_NETWORK', /status 418/);
+    hub().fault = ({ server }, response) => server === 'storage' && (refuse(response, 403, 'Expired'), true);
+    const elsewhere = new RegExp(`^Expected an answer for ${hub().storageOrigin}/[0-9a-f]{64} but received status 403`);
+    await expectRejection(ensure(), 'ERR_NETWORK', elsewhere);
     hub().fault = () => false;
     await expectRejection(ensure('acme/nothing'), 'ERR_ARGUMENT', /a model that exists for acme\/nothing/);
     await expectRejection(ensure('acme/tower@v9'), 'ERR_ARGUMENT', /a revision that exists for acme\/tower/);

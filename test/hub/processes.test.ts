@@ -1,9 +1,10 @@
 import { expect } from 'chai';
-import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withLock } from '../../lib/hub/lock';
 import { runCli } from '../cli/run-cli';
+import { sha256 } from '../support/fake-hub';
 import { hubAndCache, towerFiles, WEIGHTS } from './support';
 
 describe('processes that want the same model', () => {
@@ -49,6 +50,25 @@ describe('processes that want the same model', () => {
     expect(readdirSync(path.dirname(lock()))).to.deep.equal([]);
   });
 
+  it('take what another has published meanwhile', async () => {
+    hub().add('acme/tower', towerFiles());
+    const blob = path.join(cache(), 'models--acme--tower/blobs', sha256(WEIGHTS));
+    hub().fault = ({ server }, response) => {
+      if (server !== 'storage') return false;
+      // As if this process had been stopped for long: the other has taken its lock, gone on with its partial file and published it.
+      response.write(WEIGHTS.subarray(0, 1000), () => {
+        setTimeout(() => {
+          rmSync(`${blob}.qavit-partial`);
+          writeFileSync(blob, WEIGHTS);
+          response.end(WEIGHTS.subarray(1000));
+        }, 50);
+      });
+      return true;
+    };
+    expect(readFileSync(path.join(await ensure(), 'model.safetensors')).equals(WEIGHTS)).to.equal(true);
+    expect(hub().transfers).to.have.length(1);
+  });
+
   it('hold a lock one at a time, whoever comes', async () => {
     let [holding, most] = [0, 0];
     const work = async (): Promise<void> => {
@@ -56,7 +76,7 @@ describe('processes that want the same model', () => {
       await sleep(5);
       holding -= 1;
     };
-    await Promise.all(Array.from({ length: 8 }, () => withLock(at('lock'), { beatMs: 8 }, work)));
+    await Promise.all(Array.from({ length: 8 }, () => withLock(at('lock'), { beatMs: 60 }, work)));
     expect(most).to.equal(1);
   });
 
@@ -68,7 +88,7 @@ describe('processes that want the same model', () => {
       await sleep(20);
       holding -= 1;
     };
-    await Promise.all(Array.from({ length: 8 }, () => withLock(at('dead'), { beatMs: 10 }, work)));
+    await Promise.all(Array.from({ length: 8 }, () => withLock(at('dead'), { beatMs: 60 }, work)));
     expect(most).to.equal(1);
     expect(readdirSync(at('.')).filter((name) => name.startsWith('dead'))).to.deep.equal([]);
   });

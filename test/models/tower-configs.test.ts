@@ -14,6 +14,7 @@ describe('config.json of towers', () => {
       dinov2: { ...base, patch: 14, activation: 'gelu_erf', eps: 1e-6, registers: 0, anySize: true },
       dinov2_with_registers: { ...base, patch: 14, registers: 4, interpolation: 'bicubic-antialiased' },
       blip_2_vision_model: { width: 1408, mlpWidth: 6144, layers: 39, heads: 16, patch: 14, activation: 'gelu_erf' },
+      internvl_vision: { width: 1024, mlpWidth: 4096, layers: 24, heads: 16, image: 448, patch: 14, qkvBias: false },
     };
     for (const [model_type, fields] of Object.entries(wanted)) {
       expect(describeJson({ model_type }), model_type).to.deep.include(fields);
@@ -22,6 +23,7 @@ describe('config.json of towers', () => {
       ['clip', 'clip_vision_model'],
       ['siglip', 'siglip_vision_model'],
       ['blip-2', 'blip_2_vision_model'],
+      ['internvl', 'internvl_vision'],
     ] as const) {
       expect(describeJson({ model_type })).to.deep.equal(describeJson({ model_type: half }));
     }
@@ -38,6 +40,10 @@ describe('config.json of towers', () => {
 
   it("computes the width of DINOv2's MLP", () => {
     expect(describeJson({ model_type: 'dinov2', hidden_size: 24, mlp_ratio: 2.5 })).to.include({ mlpWidth: 60 });
+    const giant = { model_type: 'dinov2', hidden_size: 1536, num_attention_heads: 24, use_swiglu_ffn: true };
+    expect(describeJson(giant)).to.include({ mlpWidth: 4096, gatedMlp: true, activation: 'silu' });
+    expect(describeJson({ ...giant, mlp_ratio: 2.5 })).to.include({ mlpWidth: 2560 });
+    expect(describeJson({ ...giant, hidden_size: 24, mlp_ratio: 2.5 })).to.include({ mlpWidth: 40 });
   });
 
   it('reads squares in both spellings', () => {
@@ -53,23 +59,24 @@ describe('config.json of towers', () => {
     refuse({ model_type: 'bert' }, /one of clip, clip_vision_model, siglip, .* for model_type of config\.json.*"bert"/);
     refuse({}, /model_type of config\.json but received undefined/);
     refuse({ model_type: 'siglip2' }, /siglip, .*fixed resolution.* for model_type .* "siglip2" \(NaFlex\)/);
-    for (const model_type of ['dinov2', 'dinov2_with_registers']) {
-      refuse({ model_type, use_swiglu_ffn: true }, /false for use_swiglu_ffn of config\.json .* SwiGLU/);
-    }
+    const model_type = 'internvl_vision';
+    refuse({ model_type, norm_type: 'rms_norm' }, /layer_norm for norm_type of config\.json .* "rms_norm"/);
+    refuse({ model_type, use_qk_norm: true }, /false for use_qk_norm/);
+    refuse({ model_type, use_absolute_position_embeddings: false }, /true for use_absolute_position_embeddings/);
     expect(isTowerConfig({ model_type: 'siglip2' })).to.equal(false);
     expect(TOWER_MODEL_TYPES.every((model_type) => isTowerConfig({ model_type }))).to.equal(true);
   });
 
   for (const model_type of TOWER_MODEL_TYPES) {
     it(`refuses values that make no sense for ${model_type}`, () => {
-      const whole = ['clip', 'siglip', 'blip-2'].includes(model_type);
+      const whole = ['clip', 'siglip', 'blip-2', 'internvl'].includes(model_type);
       const parse = (fields: Record<string, unknown>) =>
         describeJson(whole ? { model_type, vision_config: fields } : { model_type, ...fields });
       for (const hidden_size of [0, -1, 1.5, '768', 2 ** 60]) {
         expectThrow(() => parse({ hidden_size }), 'ERR_FORMAT', /hidden_size of config\.json/);
       }
       expectThrow(() => parse({ num_attention_heads: 7 }), 'ERR_FORMAT', /a multiple of num_attention_heads/);
-      expectThrow(() => parse({ patch_size: 225 }), 'ERR_FORMAT', /at most image_size 224/);
+      expectThrow(() => parse({ patch_size: 449 }), 'ERR_FORMAT', /at most image_size (224|448) /);
       expectThrow(() => parse({ layer_norm_eps: 0 }), 'ERR_FORMAT', /layer_norm_eps/);
       expectThrow(() => parse({ num_channels: 4 }), 'ERR_UNSUPPORTED', /3 for num_channels/);
       for (const hidden_act of ['mish', 'constructor', 5]) {

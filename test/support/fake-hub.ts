@@ -89,7 +89,10 @@ export class FakeHub {
     if (api) return json(response, [...model.files].map(entryOf));
     const file = model.files.get(decodeURIComponent(rest.slice(revision.length + 1)));
     if (!file) return refuse(response, 404, 'EntryNotFound');
+    const hash = file.large ? sha256(file.content) : gitHash(file.content);
+    response.setHeader('x-repo-commit', model.commit).setHeader('etag', `"${hash}"`);
     if (!file.large) return this.send(response, file.content, asked);
+    response.setHeader('x-linked-etag', `"${hash}"`).setHeader('x-linked-size', file.content.length);
     response.writeHead(302, { location: `${this.storageOrigin}/${sha256(file.content)}?signature=secret` }).end();
   }
 

@@ -29,6 +29,7 @@ OTHERS = {
     "dinov2": {"activation": "gelu"},
     "dinov2_with_registers": {"activation": "gelu", "registers": 2},
     "blip_2_vision_model": {"activation": "gelu"},
+    "internvl_vision": {"activation": "gelu"},
 }
 
 

@@ -7,6 +7,7 @@ from transformers import BaseImageProcessor
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
@@ -14,6 +15,7 @@ PROCESSORS = {
     "BitImageProcessor": BitImageProcessorPil,
     "BlipImageProcessor": BlipImageProcessorPil,
     "CLIPImageProcessor": CLIPImageProcessorPil,
+    "GotOcr2ImageProcessor": GotOcr2ImageProcessorPil,
     "SiglipImageProcessor": SiglipImageProcessorPil,
     "ViTImageProcessor": ViTImageProcessorPil,
 }

@@ -7,7 +7,7 @@ from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from . import QuestionAwareVisionTower, build_projector, load_adapter, save_adapter, tower_class
-from .tiny import tiny_configs
+from .tiny import SIZE, tiny_configs
 from .towers import Map, see
 
 
@@ -16,14 +16,14 @@ def check_plain(model: QuestionAwareVisionTower, tower: PreTrainedModel, pixels:
     for hidden_layer in (-1, -2, 0, 3):
         tokens, _ = model(pixels, hidden_layer=hidden_layer)
         assert_equal(tokens, states[hidden_layer], "the plain path left the tower")
-    patches = (pixels.shape[-1] // tower.config.patch_size) ** 2
+    patches = (pixels.shape[-1] // SIZE["patch_size"]) ** 2
     assert_equal(model(pixels, keep_cls=False)[0], states[-1][:, -patches:], "not the patches alone were kept")
 
 
 def check_other_size(model: QuestionAwareVisionTower, tower: PreTrainedModel) -> None:
     pixels = torch.randn(2, 3, 43, 43).double()
     # DINOv2 interpolates without being asked.
-    asked = {} if tower.config.model_type.startswith("dinov2") else {"interpolate_pos_encoding": True}
+    asked = {} if tower.config.model_type.startswith(("dinov2", "internvl")) else {"interpolate_pos_encoding": True}
     states = tower(pixels, output_hidden_states=True, **asked).hidden_states
     assert_equal(model(pixels)[0], states[-1], "a picture of another size left the tower")
 

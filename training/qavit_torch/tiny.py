@@ -5,6 +5,7 @@ from transformers import (
     CLIPVisionConfig,
     Dinov2Config,
     Dinov2WithRegistersConfig,
+    InternVLVisionConfig,
     PreTrainedConfig,
     SiglipVisionConfig,
     ViTConfig,
@@ -22,5 +23,6 @@ def tiny_configs() -> dict[str, PreTrainedConfig]:
         Dinov2Config(mlp_ratio=2, **SIZE),
         Dinov2WithRegistersConfig(mlp_ratio=2, num_register_tokens=3, **SIZE),
         Blip2VisionConfig(intermediate_size=160, **SIZE),
+        InternVLVisionConfig(intermediate_size=160, attention_bias=True, **SIZE),
     ]
     return {config.model_type: config for config in configs}

@@ -13,6 +13,7 @@ from transformers import (
     CLIPVisionModel,
     Dinov2Model,
     Dinov2WithRegistersModel,
+    InternVLVisionModel,
     PreTrainedModel,
     SiglipVisionModel,
     ViTModel,
@@ -102,6 +103,27 @@ def blip2(tower: Blip2VisionModel) -> Tower:
     return Tower(any_size(tower), [describe(layer) for layer in tower.encoder.layers], 1)
 
 
+class Scale(nn.Module):
+    """A LayerScale that its layer keeps as a bare parameter."""
+
+    def __init__(self, factors: nn.Parameter) -> None:
+        super().__init__()
+        self.factors = factors
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.factors * x
+
+
+def internvit(tower: InternVLVisionModel) -> Tower:
+    def describe(layer: nn.Module) -> Layer:
+        attention, scales = layer.attention, (Scale(layer.lambda_1), Scale(layer.lambda_2))
+        qkv = attention.q_proj, attention.k_proj, attention.v_proj
+        norms = layer.layernorm_before, layer.layernorm_after
+        return Layer(norms[0], *qkv, attention.projection_layer, scales[0], norms[1], layer.mlp, scales[1])
+
+    return Tower(tower.embeddings, [describe(layer) for layer in tower.encoder.layer], 1)
+
+
 def any_size(tower: PreTrainedModel) -> Map:
     """Pictures of another size than the tower's own get an interpolated position table."""
     return lambda pixels: tower.embeddings(pixels, interpolate_pos_encoding=True)
@@ -115,10 +137,16 @@ TOWERS: dict[str, tuple[type[PreTrainedModel], Callable[[PreTrainedModel], Tower
     "dinov2": (Dinov2Model, dinov2),
     "dinov2_with_registers": (Dinov2WithRegistersModel, dinov2),
     "blip_2_vision_model": (Blip2VisionModel, blip2),
+    "internvl_vision": (InternVLVisionModel, internvit),
 }
 
 # Models with such a tower -> its model_type.
-WHOLES = {"clip": "clip_vision_model", "siglip": "siglip_vision_model", "blip-2": "blip_2_vision_model"}
+WHOLES = {
+    "clip": "clip_vision_model",
+    "siglip": "siglip_vision_model",
+    "blip-2": "blip_2_vision_model",
+    "internvl": "internvl_vision",
+}
 
 
 def tower_class(model_type: str) -> type[PreTrainedModel]:
@@ -134,6 +162,4 @@ def see(tower: PreTrainedModel) -> Tower:
     kind = tower.config.model_type
     if kind not in TOWERS:
         raise ValueError(f"Expected a tower of {', '.join(TOWERS)} but received {kind!r}")
-    if getattr(tower.config, "use_swiglu_ffn", False):
-        raise ValueError("Expected use_swiglu_ffn false but received true: qavit has no SwiGLU MLP")
     return TOWERS[kind][1](tower)

@@ -25,6 +25,8 @@ export interface TowerShape {
 export interface TowerArchitecture extends TowerShape {
   /** For people: `SigLIP`. */
   readonly family: string;
+  /** Whether the MLP's first map makes a gate and a value side by side, of mlpWidth each: activation(gate) * value. */
+  readonly gatedMlp?: boolean;
   /** Whether queries, keys and values have a bias. */
   readonly qkvBias: boolean;
   /** Register tokens between the class token and the patches. */

@@ -1,4 +1,3 @@
-import { expectedButFound } from '../../errors';
 import type { TowerFamily } from './architecture';
 import { TowerFields } from './tower-fields';
 import { VIT_ATTENTION, VIT_EMBEDDINGS } from './vit';
@@ -17,19 +16,21 @@ const DEFAULTS = {
   use_swiglu_ffn: false,
 };
 
-/** Oquab et al. 2023, arXiv 2304.07193: trained on 518 pixels, and by its preprocessor_config.json fed with 224. */
+/**
+ * Oquab et al. 2023, arXiv 2304.07193: trained on 518 pixels, and by its preprocessor_config.json fed with 224. The giant has a SwiGLU MLP,
+ * whatever its hidden_act says.
+ */
 export const DINOV2: TowerFamily = {
   modelType: 'dinov2',
   wholes: [],
   describe(config, path) {
     const fields = new TowerFields(config, path, DEFAULTS);
-    if (fields.flag('use_swiglu_ffn')) {
-      const found = 'true (the SwiGLU MLP of the giant)';
-      throw expectedButFound('ERR_UNSUPPORTED', 'false', fields.where('use_swiglu_ffn'), found);
-    }
+    const plainWidth = Math.trunc(fields.integer('hidden_size') * fields.number('mlp_ratio'));
+    const swiglu = fields.flag('use_swiglu_ffn');
     return {
       family: 'DINOv2',
-      ...fields.shape(Math.trunc(fields.integer('hidden_size') * fields.number('mlp_ratio'))),
+      ...fields.shape(swiglu ? gatedWidth(plainWidth) : plainWidth),
+      ...(swiglu && { gatedMlp: true, activation: 'silu' as const }),
       qkvBias: fields.flag('qkv_bias'),
       registers: 0,
       interpolation: 'bicubic',
@@ -41,8 +42,8 @@ export const DINOV2: TowerFamily = {
           norm1: 'norm1',
           outputScale: 'layer_scale1.lambda1',
           norm2: 'norm2',
-          fc1: 'mlp.fc1',
-          fc2: 'mlp.fc2',
+          fc1: swiglu ? 'mlp.weights_in' : 'mlp.fc1',
+          fc2: swiglu ? 'mlp.weights_out' : 'mlp.fc2',
           fc2Scale: 'layer_scale2.lambda1',
         },
         notNeeded: /^(layernorm\.|embeddings\.mask_token$)/,
@@ -50,6 +51,11 @@ export const DINOV2: TowerFamily = {
     };
   },
 };
+
+/** Two thirds of the width, so that three matrices weigh what two did, up to the next multiple of 8. */
+function gatedWidth(plainWidth: number): number {
+  return Math.ceil(Math.trunc((plainWidth * 2) / 3) / 8) * 8;
+}
 
 /** Darcet et al. 2023, arXiv 2309.16588. */
 export const DINOV2_WITH_REGISTERS: TowerFamily = {
