@@ -10,6 +10,7 @@ export interface Rule {
 export const abortSignal: Rule = { what: 'an AbortSignal', accepts: (value) => value instanceof AbortSignal };
 export const boolean: Rule = { what: 'true or false', accepts: (value) => typeof value === 'boolean' };
 export const path: Rule = { what: 'a path', accepts: (value) => typeof value === 'string' && value !== '' };
+export const text: Rule = { what: 'a string', accepts: (value) => typeof value === 'string' };
 /** For what is checked elsewhere. */
 export const anything: Rule = { what: 'anything', accepts: () => true };
 

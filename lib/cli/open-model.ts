@@ -40,8 +40,9 @@ export async function openModel(options: ModelOptions, status: Status, signal: A
   status.show(`loading ${nameOf(options)}`);
   // Loaded only now, so that --help and usage errors do not wait for the addon and the libraries.
   const { QAViT } = await import('../index.js');
-  const { device, dtype, padding, imageSize, threads } = options;
-  const loaded = await QAViT.load(model, { device, dtype, padding, imageSize, threads, signal } as LoadOptions);
+  const { device, dtype, padding, imageSize, threads, languageDtype: languageDType } = options;
+  const loading = { device, dtype, padding, imageSize, threads, languageDType, signal } as LoadOptions;
+  const loaded = await QAViT.load(model, loading);
   status.clear();
   return loaded;
 }

@@ -13,10 +13,13 @@ Examples:
   $ qavit info --tower clip-vit-large-patch14-336 --adapter my-adapter --json`;
 
 /** What keeps `ask` from working, each with what to do. */
-function missingForAsk({ fusedLayers, language }: ModelInfo): string[] {
+function missingForAsk({ fusedLayers, language, visionLanguage, missingFiles, folders }: ModelInfo): string[] {
+  const files = missingFiles.length > 0 ? `${missingFiles.join(', ')} in ${folders.tower}` : '';
+  const needed = files ? `add ${files}, or give a folder with --language` : 'give one with --language <folder>';
   return [
-    ...(language ? [] : ['no language model; give one with --language <folder>']),
-    ...(fusedLayers.length > 0
+    ...(language ? [] : [`no language model; ${needed}`]),
+    // A vision-language model was trained without one.
+    ...(fusedLayers.length > 0 || visionLanguage !== null
       ? []
       : ['no adapter, so questions do not reach the tower; give one with --adapter <folder>']),
   ];
@@ -41,13 +44,23 @@ function deviceText({ kind, name, isa, threads, ordinal }: ModelInfo['device']):
   return [kind, name, isa, `${threads} threads`].filter(Boolean).join(', ');
 }
 
+/** `CLIP`, or `the CLIP of a LLaVA`. */
+function towerText({ family, visionLanguage }: ModelInfo): string {
+  return visionLanguage === null ? family : `the ${family} of a ${visionLanguage}`;
+}
+
+function readyText({ fusedLayers, language }: ModelInfo): string {
+  const asked = language?.visionLanguage === undefined ? '' : `, as a ${language.visionLanguage} is asked`;
+  return `ready${asked}${fusedLayers.length > 0 ? '' : '; without an adapter the question reaches the language model alone'}`;
+}
+
 function described(name: string, info: ModelInfo): [string, string][] {
   const { device, folders, fusedLayers, gates, language, memory } = info;
   const computed = info.layersComputed < info.L ? ` (${info.layersComputed} computed)` : '';
   const missing = missingForAsk(info);
   return [
     ['model', name],
-    ['tower', `${folders.tower} (${info.family})`],
+    ['tower', `${folders.tower} (${towerText(info)})`],
     ['adapter', folders.adapter ?? 'none'],
     ['language', language ? `${language.path} (${language.kind})` : 'none'],
     ['device', deviceText(device)],
@@ -64,7 +77,7 @@ function described(name: string, info: ModelInfo): [string, string][] {
       'memory',
       `${size(memory.weightBytes)} weights, ${size(memory.tensorBytes)} tensors, ${size(memory.arenaBytes)} arena`,
     ],
-    ['ask', missing.length === 0 ? 'ready' : missing.join('; ')],
+    ['ask', missing.length === 0 ? readyText(info) : missing.join('; ')],
   ];
 }
 

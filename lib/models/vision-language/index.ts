@@ -1,0 +1,15 @@
+/** The vision-language models there are. To add one, describe it in a file beside this one and list it here. */
+import type { VisionLanguageFamily } from './family';
+import { LLAVA } from './llava';
+
+export type { LanguageHalf, ProjectorShape, VisionHalf, VisionLanguageFamily } from './family';
+
+const FAMILIES: readonly VisionLanguageFamily[] = [LLAVA];
+
+/** Every model_type that is one. */
+export const VISION_LANGUAGE_MODEL_TYPES = FAMILIES.map(({ modelType }) => modelType);
+
+/** Undefined where a config.json's model_type is something else. */
+export function visionLanguageFamily(modelType: unknown): VisionLanguageFamily | undefined {
+  return FAMILIES.find((family) => family.modelType === modelType);
+}
