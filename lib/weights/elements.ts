@@ -61,7 +61,8 @@ export function roundToHalf(value: number): number {
 export function toHalf(numbers: Float32Array): Uint16Array {
   return Uint16Array.from(numbers, (value) => {
     const rounded = Math.abs(roundToHalf(value));
-    const sign = value < 0 ? 0x8000 : 0;
+    scratch[0] = value;
+    const sign = (scratchBits[0]! >>> 16) & 0x8000;
     if (rounded === Infinity) return sign | 0x7c00;
     if (rounded < 2 ** -14) return sign | (rounded * 2 ** 24);
     scratch[0] = rounded;

@@ -14,7 +14,7 @@ Examples:
 
 /** What keeps `ask` from working, each with what to do. */
 function missingForAsk({ fusedLayers, language, visionLanguage, missingFiles, folders }: ModelInfo): string[] {
-  const files = missingFiles.length > 0 ? `${missingFiles.join(', ')} in ${folders.tower}` : '';
+  const files = missingFiles.length > 0 ? `${missingFiles.join(', ')} to ${folders.tower}` : '';
   const needed = files ? `add ${files}, or give a folder with --language` : 'give one with --language <folder>';
   return [
     ...(language ? [] : [`no language model; ${needed}`]),
