@@ -45,7 +45,8 @@ export function splitAtImage(ids: readonly number[], imageToken: number, spelled
 /** @throws QAViTError ERR_ARGUMENT where one of the texts, by their names, would bring the token that stands for the picture */
 export function expectNotSpelled(spelled: string, texts: Framing & { question: string }): void {
   for (const [name, text] of Object.entries(texts) as [string, string | undefined][]) {
-    if (text?.includes(spelled)) throw expected('ERR_ARGUMENT', `a text without ${spelled}`, `the ${name}`, text);
+    const where = name === 'question' ? 'the question' : `option ${name}`;
+    if (text?.includes(spelled)) throw expected('ERR_ARGUMENT', `a text without ${spelled}`, where, text);
   }
 }
 

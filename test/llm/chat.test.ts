@@ -141,7 +141,11 @@ describe('chat prompts', () => {
           ['a', { before: 'b<image>' }],
         ] as const) {
           const writing = prompt.write({ ...plain, text }, framing);
-          await expectRejection(writing, 'ERR_ARGUMENT', /a text without <image> for the (question|system|before)/);
+          await expectRejection(
+            writing,
+            'ERR_ARGUMENT',
+            /a text without <image> for (the question|option system|option before) but/,
+          );
         }
       },
     ));
@@ -194,7 +198,8 @@ describe('chat prompts', () => {
       await refuse('<image>{{ messages[0].content[1].text }}<image>', /received 2 of them/);
     });
 
-    it('that does not end', () => refuse(`${forever}<image>`, /within seconds .* received no end after 3000 ms/));
+    it('that does not end', () =>
+      refuse(`${forever}<image>`, /in seconds and 64 MB, for .* received no end after 3000 ms/));
 
     it('that calls itself without end', () =>
       refuse('{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}<image>', /received "/));
@@ -206,9 +211,12 @@ describe('chat prompts', () => {
       ));
 
     it('that needs more memory than a prompt', async () => {
-      await refuse(`${growing('[1, 2]')}<image>`, /64 MB for .* received (the signal SIGABRT|no end after)/);
+      await refuse(`${growing('[1, 2]')}<image>`, /64 MB, for .* received (the signal SIGABRT|no end after)/);
       await refuse(`${growing('"ab"')}{{ n.x }}<image>`, /received /);
-      await refuse('{% set a = range(1000000000) %}<image>', /64 MB for .* received (the signal SIGABRT|no end after)/);
+      await refuse(
+        '{% set a = range(1000000000) %}<image>',
+        /64 MB, for .* received (the signal SIGABRT|no end after)/,
+      );
     });
 
     it('that costs time before it runs', () => refuse(' '.repeat(200000) + '<image><image>', /received /));

@@ -170,7 +170,7 @@ describe('LLaVA files', () => {
     refuses(
       'a template without an end',
       template('{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}<image>'),
-      /a text of at most 1048576 characters within seconds and 64 MB for .*\.jinja but received no end after 3000 ms/,
+      /a text of at most 1048576 characters, in seconds and 64 MB, for .*\.jinja but received no end after 3000 ms/,
     );
     for (const name of ['onnx/embed_tokens.onnx', 'onnx/decoder_model_merged.onnx', 'tokenizer.json', 'config.json']) {
       refuses(`half of ${name}`, half(name), new RegExp(path.basename(name).replace('.', '\\.')));

@@ -6,11 +6,12 @@ import { expectedButFound, type QAViTError } from '../../errors';
 import { MAX_RENDERED, MEMORY_MB, type READY, type Rendered, type Rendering } from './template-protocol';
 
 /** The process bounds its time itself; this is for one that cannot even do that. */
-const WAIT_MS = 15_000;
+const WAIT_MS = 30_000;
 
 /**
  * A chat template, rendered in a process of its own: one that loops forever is stopped, one that builds endless lists ends its process
- * and nobody else's (V8 ends the whole process even where a thread alone runs out of memory). Renderings take turns. The process does not keep this one alive, and ends with it.
+ * and nobody else's (V8 ends the whole process even where a thread alone runs out of memory). Renderings take turns. The process does
+ * not keep this one alive, and ends with it.
  */
 export class TemplateRenderer {
   private child: ChildProcess | undefined;
@@ -34,7 +35,8 @@ export class TemplateRenderer {
   async close(): Promise<void> {
     const { child } = this;
     this.child = undefined;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    // One that could not be started has no end either.
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const exit = once(child, 'exit');
     child.ref();
     child.kill('SIGKILL');
@@ -88,7 +90,7 @@ export class TemplateRenderer {
   }
 
   private failure(found: string): QAViTError {
-    const what = `a text of at most ${MAX_RENDERED} characters within seconds and ${MEMORY_MB} MB`;
+    const what = `a text of at most ${MAX_RENDERED} characters, in seconds and ${MEMORY_MB} MB,`;
     return expectedButFound('ERR_FORMAT', what, `the chat template ${this.file}`, found);
   }
 }
