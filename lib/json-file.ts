@@ -19,7 +19,7 @@ export async function readJsonObject(path: string): Promise<JsonObject> {
 
 /** Like readJsonObject(); undefined where the file does not exist. */
 export async function readJsonObjectIfThere(path: string): Promise<JsonObject | undefined> {
-  const text = await readText(path);
+  const text = await readTextIfThere(path);
   if (text === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));
@@ -35,7 +35,12 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-async function readText(path: string): Promise<string | undefined> {
+/**
+ * The text in a file; undefined where it does not exist.
+ *
+ * @throws QAViTError ERR_FORMAT, naming the file, unless it is readable and of a sensible size
+ */
+export async function readTextIfThere(path: string): Promise<string | undefined> {
   try {
     const { size } = await stat(path);
     if (size <= MAX_JSON_BYTES) return await readFile(path, 'utf8');

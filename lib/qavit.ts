@@ -6,7 +6,7 @@ import { attendTo } from './qavit/attending';
 import { Calls } from './calls/calls';
 import { encodeAll, type EncodingContext, handedOver } from './qavit/encoding';
 import { closeModel, type LoadedModel, loadModel } from './qavit/load';
-import { abortSignal, anything, checkOptions, integer, isPlainObject, number, oneOf } from './calls/options';
+import { abortSignal, anything, checkOptions, integer, isPlainObject, number, oneOf, text } from './calls/options';
 import { alreadyLooked, LookedPicture, preparePicture } from './qavit/pictures';
 import { QuestionEncoder } from './qavit/questions';
 import type {
@@ -33,6 +33,8 @@ const ASK_RULES = {
   temperature: number(0, 100),
   topP: number(0, 1),
   seed: integer(0, 2 ** 53 - 1),
+  system: text,
+  before: text,
 };
 
 /** A model that was dropped without close() is closed when it is collected; its language model's process would live on else. */
@@ -65,8 +67,9 @@ export class QAViT implements AsyncDisposable {
   }
 
   /**
-   * Loads a model: a folder whose config.json names its parts, a tower's folder, the name of an embedded model (`demo`), of one at a hub
-   * (`org/name`, `org/name@revision`), or the parts themselves. What is not in the Hugging Face cache yet is downloaded into it.
+   * Loads a model: a folder whose config.json names its parts, a vision-language model's (LLaVA) or a tower's folder, the name of an
+   * embedded model (`demo`), of one at a hub (`org/name`, `org/name@revision`), or the parts themselves. What is not in the Hugging Face
+   * cache yet is downloaded into it.
    *
    * @throws QAViTError ERR_ARGUMENT (no such folder or model, wrong option), ERR_NETWORK, ERR_FORMAT, ERR_SHAPE or ERR_DTYPE (files that are damaged or do
    *   not fit together, named with field or tensor), ERR_UNSUPPORTED (architecture, dtype), ERR_DEVICE, ERR_OUT_OF_MEMORY, ERR_ABORTED
@@ -79,7 +82,7 @@ export class QAViT implements AsyncDisposable {
 
   /** What was loaded, where to, and what it holds there now. */
   get info(): ModelInfo {
-    const { engine, vision, folders, dtype, padding, language } = this.loaded;
+    const { engine, vision, folders, dtype, padding, language, missingFiles } = this.loaded;
     const { model, device } = engine;
     const { kind, name, isa, threads, ordinal } = device.info;
     return {
@@ -88,6 +91,8 @@ export class QAViT implements AsyncDisposable {
       padding,
       folders,
       family: model.family,
+      visionLanguage: vision.whole ?? null,
+      missingFiles,
       image: model.image,
       trainedImage: model.trainedImage,
       patch: model.patch,
@@ -196,7 +201,9 @@ export class QAViT implements AsyncDisposable {
       const heard = vision.model.questionWidth === undefined ? null : question;
       const [tokens] = await encodeAll(context, [{ image, question: heard }], 'projected', abort);
       throwIfAborted(abort, 'ask');
-      if (tokens) yield* language.generate(tokens, question, { ...decoding, question: vision.question, signal: abort });
+      // A model with a way of being asked reads the question in full, whatever the adapter takes of it.
+      const reading = language.info.visionLanguage === undefined ? vision.question : undefined;
+      if (tokens) yield* language.generate(tokens, question, { ...decoding, question: reading, signal: abort });
     });
   }
 

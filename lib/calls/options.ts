@@ -11,6 +11,7 @@ export const abortSignal: Rule = { what: 'an AbortSignal', accepts: (value) => v
 export const boolean: Rule = { what: 'true or false', accepts: (value) => typeof value === 'boolean' };
 export const path: Rule = { what: 'a path', accepts: (value) => typeof value === 'string' && value !== '' };
 export const callback: Rule = { what: 'a function', accepts: (value) => typeof value === 'function' };
+export const text: Rule = { what: 'a string', accepts: (value) => typeof value === 'string' };
 /** For what is checked elsewhere. */
 export const anything: Rule = { what: 'anything', accepts: () => true };
 

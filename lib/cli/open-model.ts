@@ -63,9 +63,9 @@ export async function loadFolders(
   status.show(`loading ${name}`);
   // Loaded only now, so that --help and usage errors do not wait for the addon and the libraries.
   const { QAViT } = await import('../index.js');
-  const { device, dtype, padding, imageSize, threads, offline } = options;
-  const how = { device, dtype, padding, imageSize, threads, offline, onProgress: showDownloads(status), signal };
-  const loaded = await QAViT.load(model, how as LoadOptions);
+  const { device, dtype, padding, imageSize, threads, offline, languageDtype: languageDType } = options;
+  const how = { device, dtype, padding, imageSize, threads, offline, languageDType, signal };
+  const loaded = await QAViT.load(model, { ...how, onProgress: showDownloads(status) } as LoadOptions);
   status.clear();
   return loaded;
 }

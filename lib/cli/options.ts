@@ -18,6 +18,7 @@ export interface ModelOptions extends DeviceOptions {
   padding?: 'mask' | 'attend';
   imageSize?: number;
   offline?: boolean;
+  languageDtype?: string;
 }
 
 /** What `ask` and `demo` give to the language model. */
@@ -71,8 +72,15 @@ export function addModelOptions(command: Command): Command {
       '--image-size <pixels>',
       "side of the pictures, other than the tower's own (positions are interpolated)",
       numberIn(1, 4096, { whole: true }),
-    );
+    )
+    .addOption(languageDTypeOption());
   return addDeviceOptions(command);
+}
+
+export function languageDTypeOption(): Option {
+  return new Option('--language-dtype <type>', "which of the language model's ONNX files, where there are several")
+    .choices(['auto', 'fp32', 'fp16', 'q8', 'int8', 'uint8', 'q4', 'q4f16', 'bnb4'])
+    .default('auto');
 }
 
 export function addDecodingOptions(command: Command): Command {

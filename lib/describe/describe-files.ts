@@ -7,7 +7,9 @@ import { readModelConfig } from '../llm/model-config';
 import { isT5Folder } from '../llm/t5/t5-folder';
 import { openAdapter } from '../models/adapter';
 import { parseAdapterConfig } from '../models/adapter-config';
-import { describeTower } from '../models/towers';
+import { describeVision } from '../models/vision-language';
+import { openLanguageProjector } from '../models/vision-language/open-projector';
+import { missingLanguageFiles } from '../llm/onnx/onnx-folder';
 import { TensorFolder } from '../weights';
 import type { LocatedPart, PartName } from './locate-parts';
 import { summarize, type WeightSummary } from './weight-summary';
@@ -32,6 +34,11 @@ export interface DescribedTower extends Described {
   readonly patch: number;
   readonly hasClass: boolean;
   readonly registers: number;
+  /** The vision-language model that it is part of, and what the folder lacks to be its language model too. */
+  readonly visionLanguage?: { readonly name: string; readonly E?: number; readonly missing: readonly string[] };
+  /** What is taken from it where an adapter does not say, as in transformers' hidden_states, and whether with the class token. */
+  readonly hiddenLayer: number;
+  readonly keepClass: boolean;
 }
 
 export interface DescribedAdapter extends Described {
@@ -63,10 +70,10 @@ export async function describeFiles(parts: readonly LocatedPart[]): Promise<Mode
   const of = (name: PartName): LocatedPart | undefined => parts.find(({ part }) => part === name);
   const [tower, adapter, language] = [of('tower'), of('adapter'), of('language')];
   const described = tower && (await describePart(tower, towerFacts));
-  const size = described && 'L' in described ? described : undefined;
+  const known = described && 'L' in described ? described : undefined;
   return {
     ...(described && { tower: described }),
-    ...(adapter && { adapter: await describePart(adapter, (file, weights) => adapterFacts(file, weights, size)) }),
+    ...(adapter && { adapter: await describePart(adapter, (file, weights) => adapterFacts(file, weights, known)) }),
     ...(language && { language: await describePart(language, languageFacts) }),
   };
 }
@@ -81,7 +88,7 @@ async function describePart<T extends object>(
   const { folder, missing, fix } = part;
   const own = { folder, missing, fix };
   if (missing.includes('config.json')) return own;
-  const weights = missing.length === 0 && !(await hasGraphs(part)) ? await TensorFolder.open(folder) : undefined;
+  const weights = missing.length === 0 && !(await hasGraphs(part)) ? await openWeights(part) : undefined;
   try {
     const found = await facts(path.join(folder, 'config.json'), weights);
     return { ...own, ...found, ...(weights && { weights: summarize(weights.all) }) };
@@ -90,29 +97,51 @@ async function describePart<T extends object>(
   }
 }
 
+/** Of a vision-language model's tower the shards of its language half need not be there. */
+async function openWeights({ part, folder }: LocatedPart): Promise<TensorFolder> {
+  if (part !== 'tower') return TensorFolder.open(folder);
+  const file = path.join(folder, 'config.json');
+  return TensorFolder.open(folder, describeVision(await readJsonObject(file), file).half?.tensors);
+}
+
 async function hasGraphs({ part, folder }: LocatedPart): Promise<boolean> {
   return part === 'language' && !(await isT5Folder(folder));
 }
 
-async function towerFacts(file: string) {
-  const { family, names, ...shape } = describeTower(await readJsonObject(file), file);
+async function towerFacts(file: string, weights: TensorFolder | undefined) {
+  const { architecture, family: whole, half } = describeVision(await readJsonObject(file), file);
+  const { family, names, ...shape } = architecture;
   const { width: C, layers: L, heads: H, mlpWidth, activation, image: trainedImage, patch, registers } = shape;
   const hasClass = names.classToken !== undefined;
-  return { family, C, L, H, mlpWidth, activation, trainedImage, patch, hasClass, registers };
+  const { hiddenLayer, keepClass } = half ?? { hiddenLayer: -1, keepClass: true };
+  const facts = {
+    family,
+    C,
+    L,
+    H,
+    mlpWidth,
+    activation,
+    trainedImage,
+    patch,
+    hasClass,
+    registers,
+    hiddenLayer,
+    keepClass,
+  };
+  if (!whole) return facts;
+  const E = weights && openLanguageProjector(half.projector, weights, C).languageWidth;
+  const missing = await missingLanguageFiles(path.dirname(file));
+  return { ...facts, visionLanguage: { name: whole.name, E, missing } };
 }
 
-async function adapterFacts(
-  file: string,
-  weights: TensorFolder | undefined,
-  tower: { C: number; L: number } | undefined,
-) {
+async function adapterFacts(file: string, weights: TensorFolder | undefined, tower: DescribedTower | undefined) {
   if (!tower) return undefined;
-  const config = parseAdapterConfig(await readJsonObject(file), file, tower.L);
+  const config = parseAdapterConfig(await readJsonObject(file), file, tower.L, tower);
   const { layers: fusedLayers, questionWidth: Dq, hiddenLayer } = config;
   if (!weights) return { fusedLayers, Dq, hiddenLayer };
   const { fusing, languageWidth } = openAdapter(config, weights, tower.C);
   const gates = fusedLayers.map((layer) => fusing.get(layer)?.gate ?? 0);
-  return { fusedLayers, Dq, hiddenLayer, gates, E: languageWidth ?? null };
+  return { fusedLayers, Dq, hiddenLayer, gates, E: languageWidth ?? tower.visionLanguage?.E ?? null };
 }
 
 async function languageFacts(file: string) {

@@ -2,6 +2,8 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { ensureConfigs, type HubOptions, inFolder, isInside, parseHubName, roleOf } from '../hub';
 import { type JsonObject, readJsonObject, readJsonObjectIfThere } from '../json-file';
+import { visionLanguageFamily } from '../models/vision-language';
+import { languageIn } from '../qavit/model-folders';
 import { nameModel, notCached } from '../qavit/named-model';
 import type { ModelFolders } from '../qavit/types';
 
@@ -26,11 +28,11 @@ export interface LocatedPart {
  * @throws QAViTError as QAViT.load() where there is no such model at all
  */
 export async function locateParts(model: string | Partial<ModelFolders>, hub: HubOptions): Promise<LocatedPart[]> {
-  if (typeof model === 'string') return partsIn(await folderOf(model, hub), model);
+  if (typeof model === 'string') return partsIn(await folderOf(model, hub), model, hub);
   const parts: LocatedPart[] = [];
   for (const part of PART_NAMES) {
     const given = model[part];
-    if (given !== undefined) parts.push(await located(part, await folderOf(given, hub, part), given));
+    if (given !== undefined) parts.push(await located(part, await folderOf(given, hub, part), given, hub));
   }
   return parts;
 }
@@ -45,18 +47,20 @@ async function folderOf(given: string, hub: HubOptions, part?: PartName): Promis
   });
 }
 
-async function partsIn(folder: string, given: string): Promise<LocatedPart[]> {
+async function partsIn(folder: string, given: string, hub: HubOptions): Promise<LocatedPart[]> {
   const config = await readJsonObjectIfThere(path.join(folder, 'config.json'));
   if (config?.model_type === 'qavit') {
     const named = PART_NAMES.filter((part) => isInside(config[part]));
-    return Promise.all(named.map((part) => located(part, path.join(folder, String(config[part])), given)));
+    return Promise.all(named.map((part) => located(part, path.join(folder, String(config[part])), given, hub)));
   }
   const role = config ? roleOf(config) : 'model';
-  return [await located(role === 'model' ? 'tower' : role, folder, given)];
+  const part = await located(role === 'model' ? 'tower' : role, folder, given, hub);
+  const language = visionLanguageFamily(config?.model_type) && (await languageIn(folder));
+  return language === undefined ? [part] : [part, await located('language', language, given, hub)];
 }
 
-async function located(part: PartName, folder: string, given: string): Promise<LocatedPart> {
-  const { missing } = await inFolder(folder, part);
+async function located(part: PartName, folder: string, given: string, hub: HubOptions): Promise<LocatedPart> {
+  const { missing } = await inFolder(folder, part, hub.languageDType);
   if (missing.length === 0) return { part, folder, missing };
   const name = existsSync(given) ? await nameIn(folder) : given;
   const source = name === undefined ? `take it from where ${folder} comes from` : `npx qavit fetch ${name}`;

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { aborted } from '../calls/abort';
 import { expectedButFound, QAViTError } from '../errors';
 import { type JsonObject, readJsonObject } from '../json-file';
+import type { OnnxDType } from '../llm/onnx/onnx-folder';
 import { HubClient, Unreachable } from './client';
 import { downloadBlob, missingBytes } from './download';
 import { Listing } from './listing';
@@ -20,6 +21,8 @@ const CONFIGURATION = /(^|\/)((\w+_)?config|.*\.index)\.json$/;
 export interface HubOptions {
   /** Take what is in the cache, or fail. */
   readonly offline?: boolean;
+  /** Of the precisions that a language model's ONNX files come in. */
+  readonly languageDType?: OnnxDType | 'auto';
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: DownloadProgress) => void;
   /** Instead of the environment's. */
@@ -37,7 +40,7 @@ export async function ensureModel(name: HubName, role: Role, options: HubOptions
   const settings = options.settings ?? hubSettings();
   const cache = new RepoCache(settings.cache, name.repo);
   const commit = await cache.commitOf(name.revision);
-  const found = commit === undefined ? undefined : await inFolder(cache.snapshot(commit), role);
+  const found = commit === undefined ? undefined : await inFolder(cache.snapshot(commit), role, options.languageDType);
   if (commit !== undefined && found?.missing.length === 0) return cache.snapshot(commit);
   // What is here in part is completed from the same commit: parts of two would not fit together.
   return obtain(cache, { ...name, commit }, role, describeHere(cache, commit, found), { ...options, settings });
@@ -93,7 +96,7 @@ async function download(
   cache: RepoCache,
   { repo, revision, commit }: Wanted,
   role: Role | undefined,
-  { settings, signal, onProgress, only = /^/ }: Settled,
+  { settings, signal, onProgress, languageDType, only = /^/ }: Settled,
 ): Promise<string> {
   const progress = new Progress(repo, onProgress);
   try {
@@ -103,7 +106,7 @@ async function download(
     const { beatMs } = settings;
     return await withLock(cache.lock, { beatMs, signal, onWait: () => progress.wait() }, async () => {
       const remote = new Remote({ repo, cache, client, listing, progress, signal });
-      const needs = await neededFiles(remote, role ?? roleOf(await remote.json('config.json')));
+      const needs = await neededFiles(remote, role ?? roleOf(await remote.json('config.json')), languageDType);
       const [missing] = needs.missing;
       if (missing !== undefined) throw expectedButFound('ERR_FORMAT', missing, listing.where, 'none');
       await remote.fetch(needs.files.filter((file) => only.test(file)));
@@ -172,12 +175,13 @@ async function expectSpace(folder: string, bytes: number): Promise<void> {
 }
 
 /** What a folder has of what a role needs. */
-export function inFolder(folder: string, role: Role): Promise<Needs> {
+export function inFolder(folder: string, role: Role, dtype?: OnnxDType | 'auto'): Promise<Needs> {
   const at = (name: string): string => path.join(folder, name);
   // A link whose blob is gone does not exist for existsSync.
   return neededFiles(
     { has: (name) => existsSync(at(name)), json: (name) => readJsonObject(at(name)), where: at },
     role,
+    dtype,
   );
 }
 

@@ -2,11 +2,13 @@
 import path from 'node:path';
 import { expected } from '../errors';
 import { isJsonObject, type JsonObject } from '../json-file';
+import { graphFiles, type OnnxDType } from '../llm/onnx/onnx-folder';
 import { isT5Config } from '../llm/t5/config';
 import { isTowerConfig } from '../models/towers';
+import { describeVision, visionLanguageFamily } from '../models/vision-language';
 import { shardsOf, STORAGES, type Storage } from '../weights';
 
-/** What a model is wanted for; `model` is whole, or a tower alone. */
+/** What a model is wanted for; `model` is whole, a vision-language model, or a tower alone. */
 export type Role = 'model' | 'tower' | 'adapter' | 'language';
 
 /** A model's files, wherever they are. */
@@ -26,21 +28,24 @@ export interface Needs {
 
 const PARTS = ['tower', 'adapter', 'language'] as const;
 
-export async function neededFiles(source: FileSource, role: Role): Promise<Needs> {
-  const needs = new Collector(source);
+/** @param dtype of the language model's ONNX files */
+export async function neededFiles(source: FileSource, role: Role, dtype?: OnnxDType | 'auto'): Promise<Needs> {
+  const needs = new Collector(source, dtype);
   await collect(needs, role);
   return needs;
 }
 
 /** What a model is good for, by its config.json. */
 export function roleOf(config: JsonObject): Role {
-  if (config.model_type === 'qavit' || isTowerConfig(config)) return 'model';
+  const { model_type: type } = config;
+  if (type === 'qavit' || isTowerConfig(config) || visionLanguageFamily(type)) return 'model';
   return 'instruction_dim' in config ? 'adapter' : 'language';
 }
 
 class Collector implements Needs {
   constructor(
     private readonly source: FileSource,
+    readonly dtype: OnnxDType | 'auto' = 'auto',
     private readonly prefix = '',
     readonly files: string[] = [],
     readonly missing: string[] = [],
@@ -48,7 +53,7 @@ class Collector implements Needs {
 
   /** The files of a sub-folder, counted with these. */
   within(folder: string): Collector {
-    return new Collector(this.source, `${this.prefix}${folder}/`, this.files, this.missing);
+    return new Collector(this.source, this.dtype, `${this.prefix}${folder}/`, this.files, this.missing);
   }
 
   has(name: string): boolean {
@@ -81,17 +86,20 @@ async function collect(needs: Collector, role: Role): Promise<void> {
   const config = await needs.json('config.json');
   if (role === 'model') return collectWhole(needs, config);
   if (role === 'language') return collectLanguage(needs, config);
-  return role === 'tower' ? collectTower(needs) : collectWeights(needs);
+  return role === 'tower' ? collectTower(needs, config) : collectWeights(needs);
 }
 
-async function collectTower(needs: Collector): Promise<void> {
+/** Of a vision-language model the shards that hold its vision half. */
+async function collectTower(needs: Collector, config: JsonObject): Promise<void> {
   needs.oneOf('preprocessor_config.json', 'processor_config.json');
-  await collectWeights(needs);
+  const isWhole = visionLanguageFamily(config.model_type) !== undefined;
+  await collectWeights(needs, isWhole ? describeVision(config, needs.where('config.json')).half?.tensors : undefined);
 }
 
 /** Of a model that cannot be loaded nothing but its config.json is needed, to say so. */
 async function collectWhole(needs: Collector, config: JsonObject): Promise<void> {
-  if (isTowerConfig(config)) return collectTower(needs);
+  if (isTowerConfig(config)) return collectTower(needs, config);
+  if (visionLanguageFamily(config.model_type)) return collectVisionLanguage(needs, config);
   if (config.model_type !== 'qavit') return;
   for (const part of PARTS) {
     const name = config[part];
@@ -103,17 +111,25 @@ async function collectWhole(needs: Collector, config: JsonObject): Promise<void>
   }
 }
 
-async function collectWeights(needs: Collector): Promise<void> {
+/** The language half, where there is one: most repositories have a vision-language model's PyTorch weights alone. */
+async function collectVisionLanguage(needs: Collector, config: JsonObject): Promise<void> {
+  await collectTower(needs, config);
+  if (needs.has('language/config.json')) return collect(needs.within('language'), 'language');
+  if (graphsFolder(needs) !== undefined) await collectLanguage(needs, config);
+}
+
+async function collectWeights(needs: Collector, wanted?: RegExp): Promise<void> {
   const storage = STORAGES.find(({ single, index }) => needs.has(single) || needs.has(index));
   if (!storage) needs.oneOf(...STORAGES.flatMap(({ single, index }) => [single, index]));
   else if (needs.has(storage.single)) needs.oneOf(storage.single);
-  else await collectShards(needs, storage);
+  else await collectShards(needs, storage, wanted);
 }
 
-async function collectShards(needs: Collector, { index, suffix }: Storage): Promise<void> {
+async function collectShards(needs: Collector, { index, suffix }: Storage, wanted = /(?:)/): Promise<void> {
   needs.oneOf(index);
   const shards = shardsOf(await needs.json(index), needs.where(index), suffix);
-  for (const shard of new Set(shards.values())) needs.oneOf(shard);
+  const asked = [...shards].filter(([tensor]) => wanted.test(tensor)).map(([, shard]) => shard);
+  for (const shard of new Set(asked)) needs.oneOf(shard);
 }
 
 async function collectLanguage(needs: Collector, config: JsonObject): Promise<void> {
@@ -121,28 +137,34 @@ async function collectLanguage(needs: Collector, config: JsonObject): Promise<vo
   needs.optional('generation_config.json', 'tokenizer_config.json', 'special_tokens_map.json');
   needs.optional('chat_template.jinja', 'chat_template.json');
   const text = isJsonObject(config.text_config) ? config.text_config : config;
-  const graphs = ['', 'onnx/'].find((folder) => needs.has(`${folder}embed_tokens.onnx`));
+  const graphs = graphsFolder(needs);
   const stored = STORAGES.some(({ single, index }) => needs.has(single) || needs.has(index));
   // As loadLanguageModel() chooses: a T5 is computed by qavit unless there are ONNX files in the folder itself.
   if (isT5Config(text.model_type) && graphs !== '' && (stored || graphs === undefined)) return collectWeights(needs);
   collectGraphs(needs, graphs ?? '', config.is_encoder_decoder === true);
 }
 
-/** Of the precisions that exporters write, f32: what other names end in is left alone. */
+/** Where the ONNX files lie. */
+function graphsFolder(needs: Collector): string | undefined {
+  return ['', 'onnx/'].find((folder) => graphFiles('embed_tokens').some((file) => needs.has(folder + file)));
+}
+
+/** Of the precisions that exporters write one, as OnnxFolder takes it; the others are left alone. */
 function collectGraphs(needs: Collector, folder: string, hasEncoder: boolean): void {
-  const graph = (name: string): void => {
+  const offered = (stem: string): string | undefined =>
+    graphFiles(stem, needs.dtype).find((file) => needs.has(folder + file));
+  const graph = (stem: string): void => {
+    const name = offered(stem) ?? graphFiles(stem, needs.dtype)[0] ?? '';
     if (!needs.oneOf(folder + name)) return;
     // Weights beyond the 2 GB of a graph lie beside it.
     const beside = [`${folder}${name}_data`];
     for (let i = 1; needs.has(beside.at(-1) ?? ''); i++) beside.push(`${folder}${name}_data_${i}`);
     needs.optional(...beside);
   };
-  graph('embed_tokens.onnx');
-  if (hasEncoder) graph('encoder_model.onnx');
-  const split = needs.has(`${folder}decoder_model.onnx`) && !needs.has(`${folder}decoder_model_merged.onnx`);
-  for (const name of split ? ['decoder_model.onnx', 'decoder_with_past_model.onnx'] : ['decoder_model_merged.onnx']) {
-    graph(name);
-  }
+  graph('embed_tokens');
+  if (hasEncoder) graph('encoder_model');
+  const split = offered('decoder_model') !== undefined && offered('decoder_model_merged') === undefined;
+  for (const stem of split ? ['decoder_model', 'decoder_with_past_model'] : ['decoder_model_merged']) graph(stem);
 }
 
 /** Whether a name leads from a folder into it. */

@@ -43,6 +43,8 @@ const SQUARE: ProcessorDefaults = {
 /** The processors that differ from CLIP's in their defaults only, not in the steps. */
 const FAMILIES: ReadonlyMap<string, ProcessorDefaults> = new Map([
   ['CLIPImageProcessor', CLIP],
+  // The same unless it pads, which is refused.
+  ['LlavaImageProcessor', CLIP],
   // DINOv2 towers name this one.
   ['BitImageProcessor', CLIP],
   ['ViTImageProcessor', { ...SQUARE, filter: 'bilinear' }],

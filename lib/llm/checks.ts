@@ -1,9 +1,11 @@
 import { randomInt } from 'node:crypto';
 
-import { abortSignal, checkOptions, integer, isPlainObject, number, oneOf } from '../calls/options';
+import { abortSignal, checkOptions, integer, isPlainObject, number, oneOf, text } from '../calls/options';
 import { expected, expectedButFound } from '../errors';
 import { normalizeQuestion } from '../text/normalize-question';
 import type { GenerateOptions, LoadLanguageModelOptions, QuestionEncoding, VisualTokens } from './language-model';
+import { ONNX_DTYPES } from './onnx/onnx-folder';
+import type { Framing } from './prompt';
 import type { Sampling } from './sampler';
 
 /** What is read of a question: normalised text, cut after so many tokens. */
@@ -14,6 +16,7 @@ export interface QuestionText {
 
 export interface GenerateSettings {
   question: QuestionText;
+  framing: Framing;
   maxNewTokens: number;
   sampling: Sampling;
 }
@@ -54,13 +57,16 @@ export function checkGenerate(question: string, options: GenerateOptions): Gener
     topP: { what: 'a number above 0 and at most 1', accepts: (p: unknown) => number(0, 1).accepts(p) && p !== 0 },
     seed: integer(0, Number.MAX_SAFE_INTEGER),
     question: { what: 'an object', accepts: isPlainObject },
+    system: text,
+    before: text,
     signal: abortSignal,
   };
   const given = checkOptions<GenerateOptions>(options, rules, 'generate');
   const { maxNewTokens = MAX_NEW_TOKENS, temperature = 0, topP = 1, seed = randomInt(2 ** 32), question: how } = given;
   const reading = { normalization, maxTokens: count, features };
   const checked = checkOptions<Partial<QuestionEncoding>>(how, reading, 'options.question of generate');
-  return { question: questionText(question, checked), maxNewTokens, sampling: { temperature, topP, seed } };
+  const framing = { system: given.system, before: given.before };
+  return { question: questionText(question, checked), framing, maxNewTokens, sampling: { temperature, topP, seed } };
 }
 
 /**
@@ -89,7 +95,7 @@ export function checkLoad(dir: string, options: LoadLanguageModelOptions): void 
   if (typeof dir !== 'string' || dir === '') throw expected('ERR_ARGUMENT', 'a path', 'the language model', dir);
   checkOptions<LoadLanguageModelOptions>(
     options,
-    { threads: integer(1, 256), dtype: oneOf('auto', 'f32', 'bf16') },
+    { threads: integer(1, 256), dtype: oneOf('auto', 'f32', 'bf16'), onnxDType: oneOf('auto', ...ONNX_DTYPES) },
     'loadLanguageModel',
   );
 }

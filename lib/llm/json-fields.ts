@@ -7,6 +7,7 @@ export class JsonFields {
     private readonly file: string,
     private readonly fields: JsonObject,
     private readonly prefix = '',
+    private readonly defaults: JsonObject = {},
   ) {}
 
   static async read(file: string): Promise<JsonFields> {
@@ -24,8 +25,14 @@ export class JsonFields {
     return new JsonFields(this.file, asObject(value, this.where(key)), `${this.prefix}${key}.`);
   }
 
+  /** The same fields, and for those that are absent these. */
+  over(defaults: JsonObject): JsonFields {
+    return new JsonFields(this.file, this.fields, this.prefix, defaults);
+  }
+
   value(key: string): unknown {
-    return Object.hasOwn(this.fields, key) ? (this.fields[key] ?? undefined) : undefined;
+    const own = Object.hasOwn(this.fields, key) ? this.fields[key] : undefined;
+    return own ?? (Object.hasOwn(this.defaults, key) ? this.defaults[key] : undefined) ?? undefined;
   }
 
   where(key: string): string {

@@ -1,6 +1,9 @@
+import { expected } from '../errors';
 import type { QuestionNormalization } from '../text/normalize-question';
 import { checkLoad } from './checks';
+import type { OnnxDType } from './onnx/onnx-folder';
 import { OnnxLanguageModel } from './onnx/onnx-language-model';
+import type { Framing } from './prompt';
 import { isT5Folder } from './t5/t5-folder';
 import { T5LanguageModel } from './t5/t5-language-model';
 
@@ -30,7 +33,8 @@ export interface QuestionEncoding {
   maxTokens: number;
 }
 
-export interface GenerateOptions {
+/** Besides what is written here `system` and `before`, for models with a chat template. */
+export interface GenerateOptions extends Framing {
   /** At most so many tokens; 30 unless told, as published. */
   maxNewTokens?: number;
   /** 0, the default, always takes the likeliest token; above it, tokens are drawn with probabilities softmax(logits / temperature). */
@@ -53,6 +57,8 @@ export interface LanguageModelInfo {
   /** Dq: how wide question features are. */
   readonly questionWidth: number;
   readonly vocabularySize: number;
+  /** Which kind of vision-language model it is the language half of; absent for a plain one. Such a model is asked in its own way. */
+  readonly visionLanguage?: string;
 }
 
 /**
@@ -93,6 +99,8 @@ export interface LoadLanguageModelOptions {
   threads?: number;
   /** What a T5 is computed in that qavit runs itself; `auto`, the default, is the fastest. ONNX files say it themselves. */
   dtype?: 'auto' | 'f32' | 'bf16';
+  /** Which of several ONNX files of a graph; `auto`, the default, is the most exact. Wrong where a folder has none at all. */
+  onnxDType?: OnnxDType | 'auto';
 }
 
 /**
@@ -102,7 +110,10 @@ export interface LoadLanguageModelOptions {
  *   qavit computes it itself, on the CPU;
  * - ONNX files in the form that Hugging Face's exporters write, of any language model: `config.json`, `tokenizer.json`,
  *   `embed_tokens.onnx`, `encoder_model.onnx` for encoder-decoders, and either `decoder_model_merged.onnx` or `decoder_model.onnx`
- *   with `decoder_with_past_model.onnx`. A folder with ONNX files is this, a T5's too.
+ *   with `decoder_with_past_model.onnx`. A folder with ONNX files is this, a T5's too. They may lie in its `onnx`, and come in
+ *   several precisions (`decoder_model_merged_q4.onnx`).
+ *
+ * A vision-language model's folder (`model_type` llava) is asked in its chat template.
  *
  * Either may have a `generation_config.json`.
  *
@@ -111,5 +122,8 @@ export interface LoadLanguageModelOptions {
  */
 export async function loadLanguageModel(dir: string, options: LoadLanguageModelOptions = {}): Promise<LanguageModel> {
   checkLoad(dir, options);
-  return (await isT5Folder(dir)) ? T5LanguageModel.load(dir, options) : OnnxLanguageModel.load(dir, options);
+  if (!(await isT5Folder(dir))) return OnnxLanguageModel.load(dir, options);
+  const { onnxDType = 'auto' } = options;
+  if (onnxDType !== 'auto') throw expected('ERR_ARGUMENT', 'a folder with ONNX files', `onnxDType ${onnxDType}`, dir);
+  return T5LanguageModel.load(dir, options);
 }

@@ -1,4 +1,6 @@
 import { expected } from '../errors';
+import type { JsonObject } from '../json-file';
+import { visionLanguageFamily, type VisionLanguageFamily } from '../models/vision-language';
 import type { JsonFields } from './json-fields';
 
 /** Where the question goes in a prompt template. */
@@ -12,11 +14,20 @@ export interface ModelConfig {
   readonly vocabularySize: number;
   /** How many positions a decoder-only model knows; relative ones have no end. */
   readonly positions: number | undefined;
-  /** The text around the question; `{question}` alone unless told. */
-  readonly prompt: string;
+  /** The text around the question, where the file says one. */
+  readonly prompt: string | undefined;
   /** The token in whose place the visual tokens go; without it they go first. */
   readonly imageToken: number | undefined;
+  /** Of a vision-language model. */
+  readonly family: VisionLanguageFamily | undefined;
 }
+
+/** What vision-language files leave out of `text_config` because it equals the default of the class that its model_type names. */
+const TEXT_DEFAULTS: Readonly<Record<string, JsonObject>> = {
+  llama: { vocab_size: 32000, hidden_size: 4096, max_position_embeddings: 2048, eos_token_id: 2 },
+  mistral: { vocab_size: 32000, hidden_size: 4096, max_position_embeddings: 131072, eos_token_id: 2 },
+  qwen2: { vocab_size: 151936, hidden_size: 4096, max_position_embeddings: 32768 },
+};
 
 /**
  * Reads a transformers `config.json`, of a language model or of a vision-language model that nests one in `text_config`. Besides
@@ -24,28 +35,39 @@ export interface ModelConfig {
  * `image_token_index` (or `image_token_id`) names at the visual tokens' place.
  */
 export function readModelConfig(file: JsonFields): ModelConfig {
+  const family = visionLanguageFamily(file.value('model_type'));
   const text = languageFields(file);
   const pick = (...keys: string[]) => keys.map((key) => text.integer(key)).find((size) => size !== undefined);
   const vocabularySize = text.integer('vocab_size');
   if (!vocabularySize) throw expected('ERR_FORMAT', 'a positive integer', text.where('vocab_size'), vocabularySize);
   const encoderDecoder = file.flag('is_encoder_decoder') || text.flag('is_encoder_decoder');
+  const imageToken = file.integer('image_token_index') ?? file.integer('image_token_id') ?? family?.language.imageToken;
+  if (family && imageToken !== undefined && imageToken >= vocabularySize) {
+    throw expected('ERR_FORMAT', `below vocab_size ${vocabularySize}`, file.where('image_token_index'), imageToken);
+  }
   return {
     kind: encoderDecoder ? 'encoder-decoder' : 'decoder-only',
     width: pick('d_model', 'hidden_size', 'n_embd'),
     vocabularySize,
     positions: encoderDecoder ? undefined : pick('max_position_embeddings', 'n_positions'),
     prompt: readPrompt(file),
-    imageToken: file.integer('image_token_index') ?? file.integer('image_token_id'),
+    imageToken,
+    family,
   };
 }
 
 /** The part of `config.json` that is about the language model. */
 export function languageFields(file: JsonFields): JsonFields {
-  return file.value('text_config') === undefined ? file : file.object('text_config');
+  if (!visionLanguageFamily(file.value('model_type'))) {
+    return file.value('text_config') === undefined ? file : file.object('text_config');
+  }
+  const text = file.object('text_config');
+  const type = text.text('model_type') ?? 'llama';
+  return Object.hasOwn(TEXT_DEFAULTS, type) ? text.over(TEXT_DEFAULTS[type] ?? {}) : text;
 }
 
-function readPrompt(file: JsonFields): string {
-  const prompt = file.text('prompt_template') ?? QUESTION_SLOT;
-  if (prompt.split(QUESTION_SLOT).length === 2) return prompt;
+function readPrompt(file: JsonFields): string | undefined {
+  const prompt = file.text('prompt_template');
+  if (prompt === undefined || prompt.split(QUESTION_SLOT).length === 2) return prompt;
   throw expected('ERR_FORMAT', `a text with one ${QUESTION_SLOT}`, file.where('prompt_template'), prompt);
 }

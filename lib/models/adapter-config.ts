@@ -44,13 +44,19 @@ export function integrationLayers(point: IntegrationPoint, layers: number): numb
 
 /**
  * @param layers L of the tower it belongs to
+ * @param taken what is taken from the tower where the file does not say
  * @throws QAViTError ERR_FORMAT for a field that makes no sense
  */
-export function parseAdapterConfig(json: JsonObject, path: string, layers: number): AdapterConfig {
+export function parseAdapterConfig(
+  json: JsonObject,
+  path: string,
+  layers: number,
+  taken: Pick<AdapterConfig, 'hiddenLayer' | 'keepClass'> = { hiddenLayer: -1, keepClass: true },
+): AdapterConfig {
   const hiddenLayer = integerBetween(
     -layers - 1,
     layers,
-    json.vision_feature_layer ?? -1,
+    json.vision_feature_layer ?? taken.hiddenLayer,
     `vision_feature_layer of ${path}`,
   );
   return {
@@ -58,7 +64,7 @@ export function parseAdapterConfig(json: JsonObject, path: string, layers: numbe
     questionWidth: positiveInteger(json.instruction_dim, `instruction_dim of ${path}`),
     projector: projector(json.translation_mlp, `translation_mlp of ${path}`),
     hiddenLayer,
-    keepClass: flag(json.keep_cls ?? true, `keep_cls of ${path}`),
+    keepClass: flag(json.keep_cls ?? taken.keepClass, `keep_cls of ${path}`),
     question: question(json.question ?? {}, `question of ${path}`),
   };
 }

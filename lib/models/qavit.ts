@@ -38,13 +38,15 @@ export interface Taken {
   /** As in transformers' hidden_states: 0 is the input of layer 0, -1 the output of the last layer. */
   readonly hiddenLayer: number;
   readonly keepClass: boolean;
+  /** What a vision-language model puts behind its tower. */
+  readonly projector?: Projector;
 }
 
 /** A tower without any question. */
-export function plain(tower: Tower, { hiddenLayer, keepClass }: Taken): VisionModel {
+export function plain(tower: Tower, { hiddenLayer, keepClass, projector }: Taken): VisionModel {
   const states = tower.layers.length + 1;
   const stop = hiddenLayer < 0 ? states + hiddenLayer : hiddenLayer;
-  return { ...tower, stop, keepClass, fused: [], gates: [] };
+  return { ...tower, stop, keepClass, fused: [], gates: [], projector };
 }
 
 /**
@@ -55,7 +57,8 @@ export function plain(tower: Tower, { hiddenLayer, keepClass }: Taken): VisionMo
  * @throws QAViTError ERR_FORMAT where no fused layer lies below the layer that is taken
  */
 export function fuse(tower: Tower, adapter: Adapter, options: { folds: boolean } = { folds: true }): VisionModel {
-  const base = plain(tower, adapter.config);
+  const { hiddenLayer, keepClass } = adapter.config;
+  const base = plain(tower, { hiddenLayer, keepClass, projector: adapter.projector });
   const fused = adapter.config.layers.filter((layer) => layer < base.stop);
   if (fused.length === 0) {
     const found = `layers ${adapter.config.layers.join(', ')}`;
@@ -75,7 +78,6 @@ export function fuse(tower: Tower, adapter: Adapter, options: { folds: boolean }
     layers: tower.layers.map((layer, i) => (gated.has(i) ? { ...layer, fusing: gated.get(i) } : layer)),
     reader: options.folds ? foldedReader(tower, adapter, slots) : layeredReader(slots),
     questionWidth: adapter.config.questionWidth,
-    projector: adapter.projector,
   };
 }
 

@@ -2,6 +2,7 @@ import { loadAddon } from '../binding/load';
 import type { Device } from '../binding/native';
 import { expected, QAViTError } from '../errors';
 import type { LanguageModel, LoadLanguageModelOptions } from '../llm/language-model';
+import { missingLanguageFiles, ONNX_DTYPES } from '../llm/onnx/onnx-folder';
 import { digest } from '../weights';
 import { throwIfAborted } from '../calls/abort';
 import { Engine } from './engine';
@@ -21,6 +22,8 @@ export interface LoadedModel {
   readonly padding: 'mask' | 'attend';
   readonly maxPending?: number;
   readonly language?: LanguageModel;
+  /** What a vision-language model's folder lacks to be its own language model. */
+  readonly missingFiles: readonly string[];
   /** Stands for weights and settings in the keys of results. */
   readonly fingerprint: string;
 }
@@ -28,6 +31,7 @@ export interface LoadedModel {
 const RULES = {
   device: matching(/^(auto|cpu|reference|cuda(:\d{1,3})?)$/, 'auto, cpu, cuda or cuda:N'),
   dtype: oneOf('auto', 'f32', 'bf16', 'f16', 'int8'),
+  languageDType: oneOf('auto', ...ONNX_DTYPES),
   padding: oneOf('mask', 'attend'),
   threads: integer(1, 256),
   hiddenLayer: integer(-1e6, 1e6), // against the tower's layers once they are known
@@ -54,7 +58,7 @@ export async function loadModel(
   } = checkOptions(options, RULES, 'QAViT.load');
   throwIfAborted(signal, 'QAViT.load');
   const { hiddenLayer, keepClass, imageSize, maxPending, offline, onProgress } = rest;
-  const folders = await findModel(model, { offline, onProgress, signal });
+  const folders = await findModel(model, { offline, languageDType: rest.languageDType, onProgress, signal });
   const opening: VisionOptions = { hiddenLayer, keepClass, imageSize, folds };
   const vision = await openVision(folders, opening);
   const closing: (() => Promise<void> | void)[] = [() => vision.close()];
@@ -68,13 +72,18 @@ export async function loadModel(
     const language =
       folders.language === undefined
         ? undefined
-        : await openLanguage(folders.language, vision, { threads, dtype: languageDType(device, precision) });
+        : await openLanguage(folders.language, vision, {
+            threads,
+            dtype: languageFloat(device, precision),
+            onnxDType: rest.languageDType,
+          });
     if (language) closing.push(() => language.close());
+    const missingFiles = vision.whole && !language ? await missingLanguageFiles(folders.tower) : [];
     throwIfAborted(signal, 'QAViT.load');
     const { stop, image } = vision.model;
     const settings = JSON.stringify([dtype, padding, stop, vision.model.keepClass, image]);
     const fingerprint = digest([vision.fingerprint, settings]);
-    return { folders, vision, engine, dtype, padding, maxPending, language, fingerprint };
+    return { folders, vision, engine, dtype, padding, maxPending, language, missingFiles, fingerprint };
   } catch (error) {
     for (const close of closing) await close();
     throw error;
@@ -101,7 +110,7 @@ function openDevice(name: NonNullable<LoadOptions['device']>, threads: number | 
 }
 
 /** A language model that is computed here is computed on the CPU: as the tower is, where that is there too. */
-function languageDType({ info }: Device, { float }: Precision): LoadLanguageModelOptions['dtype'] {
+function languageFloat({ info }: Device, { float }: Precision): LoadLanguageModelOptions['dtype'] {
   return info.kind === 'cuda' || float === 'f16' ? 'auto' : float;
 }
 

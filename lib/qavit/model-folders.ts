@@ -1,7 +1,9 @@
 import path from 'node:path';
 import { expected, expectedButFound, type QAViTError } from '../errors';
 import { ensureModel, type HubOptions, type Role } from '../hub';
+import { missingLanguageFiles } from '../llm/onnx/onnx-folder';
 import { isTowerConfig, TOWER_MODEL_TYPES } from '../models/towers';
+import { VISION_LANGUAGE_MODEL_TYPES, visionLanguageFamily } from '../models/vision-language';
 import { type JsonObject, readJsonObject } from '../json-file';
 import { nearest } from '../calls/nearest';
 import { isPlainObject } from '../calls/options';
@@ -11,8 +13,8 @@ import type { ModelFolders } from './types';
 const PARTS = ['tower', 'adapter', 'language'] as const;
 
 /**
- * Where the parts of a model lie: a folder whose config.json names them, the folder of a tower alone, the name of an embedded model or
- * of one at a hub, or the parts themselves.
+ * Where the parts of a model lie: a folder whose config.json names them, the folder of a vision-language model or of a tower alone, the
+ * name of an embedded model or of one at a hub, or the parts themselves.
  *
  * @throws QAViTError ERR_ARGUMENT for what does not exist, ERR_FORMAT for a config.json that names nothing usable, and what
  *   ensureModel() says
@@ -57,13 +59,21 @@ async function inFolder(folder: string): Promise<ModelFolders> {
   const config = path.join(folder, 'config.json');
   const json = await readJsonObject(config);
   if (isTowerConfig(json)) return { tower: folder };
+  if (visionLanguageFamily(json.model_type)) return { tower: folder, language: await languageIn(folder) };
   if (json.model_type !== 'qavit') {
-    const what = `qavit or a tower: ${TOWER_MODEL_TYPES.join(', ')}`;
+    const what = `qavit, ${VISION_LANGUAGE_MODEL_TYPES.join(', ')} or a tower: ${TOWER_MODEL_TYPES.join(', ')}`;
     throw expected('ERR_UNSUPPORTED', what, `model_type of ${config}`, json.model_type);
   }
   const tower = partOf(json, 'tower', folder);
   if (tower === undefined) throw expected('ERR_FORMAT', 'the name of a folder', `tower in ${config}`, undefined);
   return { tower, adapter: partOf(json, 'adapter', folder), language: partOf(json, 'language', folder) };
+}
+
+/** A vision-language model's language half, where there is one: ONNX files in its own folder, or a folder `language` in it. */
+export async function languageIn(folder: string): Promise<string | undefined> {
+  const apart = path.join(folder, 'language');
+  if (isFolder(apart)) return apart;
+  return (await missingLanguageFiles(folder)).length === 0 ? folder : undefined;
 }
 
 /** A part's folder lies inside the model's: a downloaded config must not reach out of it. */

@@ -3,9 +3,13 @@ import path from 'node:path';
 import { expectedButFound } from '../errors';
 import { atSize, normalization, parsePreprocessorConfig, preparedSize, type PreprocessorConfig } from '../image';
 import { isJsonObject, readJsonObject } from '../json-file';
-import type { Tower } from '../models/tower';
-import { describeTower, type TowerArchitecture } from '../models/towers';
+import { integerBetween } from '../models/config-values';
+import { type Tower, tokensBeforePatches } from '../models/tower';
+import type { TowerArchitecture } from '../models/towers';
 import { transformerTower } from '../models/transformer-tower';
+import { describeVision, type VisionHalf } from '../models/vision-language';
+import { openLanguageProjector } from '../models/vision-language/open-projector';
+import type { Taken } from '../models/qavit';
 import { NamedTensors, type TensorFolder } from '../weights';
 
 /** Squares of 4096 pixels in patches of 14 are 85,000 tokens, beyond any use of a tower. */
@@ -24,21 +28,36 @@ export interface TowerOptions {
 export interface OpenTower {
   readonly tower: Tower;
   readonly preprocessor: PreprocessorConfig;
+  /** The vision-language model that it is part of; absent for a tower alone. */
+  readonly whole?: OpenWhole;
 }
 
+/** What a vision-language model takes from its tower, and how it goes on. */
+export interface OpenWhole {
+  /** For people: `LLaVA`. */
+  readonly name: string;
+  readonly taken: Required<Taken>;
+  /** E */
+  readonly languageWidth: number;
+}
+
+/** Opens a folder's tensors: all, or at least those whose names match. */
+export type OpenTensors = (directory: string, wanted?: RegExp) => Promise<TensorFolder>;
+
 /**
- * @param open opens a folder's tensors
+ * @param directory of a tower, or of a vision-language model, whose language half is left alone
  * @throws QAViTError ERR_FORMAT, ERR_SHAPE, ERR_DTYPE or ERR_UNSUPPORTED, naming file and field or tensor; ERR_ARGUMENT for a size of
  *   pictures without a single patch, ERR_UNSUPPORTED for one with too many
  */
 export async function openTower(
   directory: string,
   { imageSize, folds = true }: TowerOptions,
-  open: (directory: string) => Promise<TensorFolder>,
+  open: OpenTensors,
 ): Promise<OpenTower> {
   const file = path.join(directory, 'config.json');
   const prepared = await readPreprocessor(directory);
-  const architecture = describeTower(await readJsonObject(file), file);
+  const json = await readJsonObject(file);
+  const { architecture, family, half } = describeVision(json, file);
   const { image, patch } = architecture;
   if (imageSize !== undefined && imageSize < patch) {
     throw expectedButFound('ERR_ARGUMENT', `at least ${patch}, a patch,`, 'option imageSize', String(imageSize));
@@ -46,9 +65,29 @@ export async function openTower(
   const side = imageSize ?? sideOf(architecture, prepared, `image_size ${image} of ${file}`);
   expectPossible(architecture, side, file);
   const preprocessor = imageSize === undefined ? prepared.config : atSize(prepared.config, imageSize);
-  const tensors = NamedTensors.behindPrefix(await open(directory), architecture.names.kernels);
+  const folder = await open(directory, half?.tensors);
+  const tensors = NamedTensors.behindPrefix(folder, architecture.names.kernels);
   const tower = transformerTower(architecture, tensors, normalization(preprocessor), { image: side, folds });
-  return { tower, preprocessor };
+  const whole = family && { name: family.name, ...openWhole(half, tower, folder, file) };
+  return { tower, preprocessor, whole };
+}
+
+function openWhole(
+  { hiddenLayer, keepClass, projector: shape }: VisionHalf,
+  tower: Tower,
+  folder: TensorFolder,
+  file: string,
+): Omit<OpenWhole, 'name'> {
+  const { layers, width } = tower;
+  integerBetween(-layers.length - 1, layers.length, hiddenLayer, `vision_feature_layer of ${file}`);
+  const before = tokensBeforePatches(tower);
+  // transformers drops the first token, whatever it is: a patch of a tower without class token, or one of several tokens.
+  if (!keepClass && before !== 1) {
+    const found = `"default" with a tower that has ${before} tokens before its patches`;
+    throw expectedButFound('ERR_UNSUPPORTED', '"full"', `vision_feature_select_strategy of ${file}`, found);
+  }
+  const { projector, languageWidth } = openLanguageProjector(shape, folder, width);
+  return { taken: { hiddenLayer, keepClass, projector }, languageWidth };
 }
 
 /** Tiny patches in a large picture are more tokens than any array holds. */

@@ -4,11 +4,11 @@ import { expectedButFound } from '../errors';
 import type { PreprocessorConfig } from '../image';
 import { openAdapter } from '../models/adapter';
 import { parseAdapterConfig, type QuestionConfig } from '../models/adapter-config';
-import { fuse, plain, type VisionModel } from '../models/qavit';
+import { fuse, plain, type Taken, type VisionModel } from '../models/qavit';
 import type { Tower } from '../models/tower';
 import { readJsonObject } from '../json-file';
 import { addFingerprint, TensorFolder } from '../weights';
-import { openTower, type TowerOptions } from './open-tower';
+import { openTower, type OpenTensors, type OpenTower, type TowerOptions } from './open-tower';
 import type { ModelFolders } from './types';
 
 export interface VisionOptions extends TowerOptions {
@@ -24,6 +24,8 @@ export interface OpenVision {
   readonly question?: QuestionConfig;
   /** E; absent without a projector. */
   readonly languageWidth?: number;
+  /** The vision-language model that the tower is part of, for people; absent for a tower alone. */
+  readonly whole?: string;
   /** Stands for all weights. */
   readonly fingerprint: string;
   /** Closes the files; parameters that are not resident yet are out of reach afterwards. */
@@ -38,41 +40,48 @@ export interface OpenVision {
 export async function openVision(folders: ModelFolders, options: VisionOptions): Promise<OpenVision> {
   const opened: TensorFolder[] = [];
   const close = (): void => opened.forEach((folder) => folder.close());
-  const open = async (directory: string): Promise<TensorFolder> => {
-    const folder = await TensorFolder.open(directory);
+  const open: OpenTensors = async (directory, wanted) => {
+    const folder = await TensorFolder.open(directory, wanted);
     opened.push(folder);
     return folder;
   };
   try {
-    const { tower, preprocessor } = await openTower(folders.tower, options, open);
+    const tower = await openTower(folders.tower, options, open);
     const parts =
       folders.adapter === undefined
-        ? { model: plain(tower, taken(tower, options)) }
+        ? openPlain(tower, options)
         : await openFused(tower, folders.adapter, options, open);
     const fingerprint = createHash('sha256');
     for (const folder of opened) addFingerprint(fingerprint, folder.all);
-    return { ...parts, preprocessor, fingerprint: fingerprint.digest('hex'), close };
+    const { preprocessor, whole } = tower;
+    return { ...parts, preprocessor, whole: whole?.name, fingerprint: fingerprint.digest('hex'), close };
   } catch (error) {
     close();
     throw error;
   }
 }
 
-type Open = (directory: string) => Promise<TensorFolder>;
+function openPlain({ tower, whole }: OpenTower, options: VisionOptions) {
+  return { model: plain(tower, { ...taken(whole), ...given(tower, options) }), languageWidth: whole?.languageWidth };
+}
 
-async function openFused(tower: Tower, directory: string, options: VisionOptions, open: Open) {
+async function openFused({ tower, whole }: OpenTower, directory: string, options: VisionOptions, open: OpenTensors) {
   const file = path.join(directory, 'config.json');
+  const json = await readJsonObject(file);
   const config = {
-    ...parseAdapterConfig(await readJsonObject(file), file, tower.layers.length),
+    ...parseAdapterConfig(json, file, tower.layers.length, taken(whole)),
     ...given(tower, options),
   };
   const adapter = openAdapter(config, await open(directory), tower.width);
-  const model = fuse(tower, adapter, { folds: options.folds ?? true });
-  return { model, question: config.question, languageWidth: adapter.languageWidth };
+  // An adapter that was trained with a projector of its own brings it along.
+  const projector = adapter.projector ?? whole?.taken.projector;
+  const model = fuse(tower, { ...adapter, projector }, { folds: options.folds ?? true });
+  return { model, question: config.question, languageWidth: adapter.languageWidth ?? whole?.languageWidth };
 }
 
-function taken(tower: Tower, options: VisionOptions) {
-  return { hiddenLayer: -1, keepClass: true, ...given(tower, options) };
+/** What is taken from a tower unless told otherwise. */
+function taken(whole: OpenTower['whole']): Taken {
+  return whole?.taken ?? { hiddenLayer: -1, keepClass: true };
 }
 
 /** The options that were given, checked against the tower. */

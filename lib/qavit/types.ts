@@ -2,6 +2,7 @@
 import type { CpuIsa, DeviceMemory, MatrixDType } from '../binding/native';
 import type { DownloadProgress } from '../hub';
 import type { ImageInput } from '../image';
+import type { OnnxDType } from '../llm/onnx/onnx-folder';
 import type {
   GenerateOptions,
   LanguageModel,
@@ -13,7 +14,10 @@ export type { DownloadProgress };
 
 /** Where a model's parts lie: folders, or names of models at a hub (`org/name`, `org/name@revision`). */
 export interface ModelFolders {
-  /** Vision tower: an unchanged Hugging Face folder; docs/models.md lists which. */
+  /**
+   * Vision tower: an unchanged Hugging Face folder; docs/models.md lists which. A vision-language model's (LLaVA) brings its projector
+   * too; its language half is used where `language` names the folder again.
+   */
   tower: string;
   /** QA-ViT adapter; without one the tower answers alone and takes no questions. */
   adapter?: string;
@@ -33,6 +37,11 @@ export interface LoadOptions {
    * A T5 that qavit computes takes the same float where the tower is on the CPU.
    */
   dtype?: 'auto' | MatrixDType;
+  /**
+   * Which of a language model's ONNX files, by transformers.js's names of precisions, where its folder has several: `q4` takes
+   * `decoder_model_merged_q4.onnx`. `auto`, the default, is the most exact.
+   */
+  languageDType?: 'auto' | OnnxDType;
   /** Whether padded question tokens are hidden (`mask`, the default) or act as keys (`attend`, as in the published figures). */
   padding?: 'mask' | 'attend';
   /** Compute threads, 1..256. Default: the cores this process may use. */
@@ -69,7 +78,10 @@ export interface EncodeOptions extends CallOptions {
   output?: 'projected' | 'tower';
 }
 
-/** How the answer is written; how the question is read is the adapter's to say. */
+/**
+ * How the answer is written, and for models with a chat template what is said around picture and question (`system`, `before`). How the
+ * question is read is the adapter's to say, or the chat template's.
+ */
 export type AskOptions = Omit<GenerateOptions, 'question'>;
 
 /** Question features made elsewhere: data, row-major, of shape [K, Dq]. */
@@ -147,6 +159,10 @@ export interface ModelInfo {
   folders: ModelFolders;
   /** Which kind of tower: `CLIP`, `SigLIP`, ... */
   family: string;
+  /** Which kind of vision-language model the tower's folder is: `LLaVA`; null for a tower alone. */
+  visionLanguage: string | null;
+  /** Files that a vision-language model's folder lacks to answer by itself; empty where there is a language model, and for others. */
+  missingFiles: readonly string[];
   /** Side of the square pictures the tower takes, pixels. */
   image: number;
   /** Side of those that its position table was made for, pixels; for another `image` the table is interpolated. */

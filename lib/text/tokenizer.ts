@@ -42,6 +42,14 @@ export class TextTokenizer {
     });
   }
 
+  /** Token ids of a text that spells all its special tokens itself. */
+  async encodeBare(text: string): Promise<TokenId[]> {
+    return guard(this.file, async () => {
+      const encoding = await this.tokenizer.encode(text, null, { addSpecialTokens: false });
+      return encoding.getIds();
+    });
+  }
+
   /** The start of a text that `encode` makes at most `maxTokens` tokens of. */
   async cutText(text: string, maxTokens: number): Promise<string> {
     return guard(this.file, async () => {

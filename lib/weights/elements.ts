@@ -57,6 +57,19 @@ export function roundToHalf(value: number): number {
   return Math.sign(value) * (scratch[0] > 65504 ? Infinity : scratch[0]);
 }
 
+/** Finite numbers as f16, rounded to nearest even; infinite where f16 ends. */
+export function toHalf(numbers: Float32Array): Uint16Array {
+  return Uint16Array.from(numbers, (value) => {
+    const rounded = Math.abs(roundToHalf(value));
+    scratch[0] = value;
+    const sign = (scratchBits[0]! >>> 16) & 0x8000;
+    if (rounded === Infinity) return sign | 0x7c00;
+    if (rounded < 2 ** -14) return sign | (rounded * 2 ** 24);
+    scratch[0] = rounded;
+    return sign | ((scratchBits[0]! - (112 << 23)) >>> 13);
+  });
+}
+
 const scratch = new Float32Array(1);
 const scratchBits = new Uint32Array(scratch.buffer);
 

@@ -41,24 +41,27 @@ export class TensorFolder {
   ) {}
 
   /**
+   * @param wanted names of the tensors that are asked for, all unless given: shards without any of them are not opened and need not
+   *   be there
    * @throws QAViTError ERR_FORMAT, naming the file, where something is missing, damaged or contradicts the index; ERR_UNSUPPORTED
    *   for formats that openTorchFile() refuses
    */
-  static async open(directory: string): Promise<TensorFolder> {
+  static async open(directory: string, wanted = /(?:)/): Promise<TensorFolder> {
     for (const storage of STORAGES) {
       if (existsSync(path.join(directory, storage.single)))
         return TensorFolder.read(directory, storage, [storage.single]);
-      if (existsSync(path.join(directory, storage.index))) return TensorFolder.readShards(directory, storage);
+      if (existsSync(path.join(directory, storage.index))) return TensorFolder.readShards(directory, storage, wanted);
     }
     const names = STORAGES.flatMap(({ single, index }) => [single, index]);
     const what = `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
     throw expectedButFound('ERR_FORMAT', what, directory, 'none of them');
   }
 
-  private static async readShards(directory: string, storage: Storage): Promise<TensorFolder> {
+  private static async readShards(directory: string, storage: Storage, wanted: RegExp): Promise<TensorFolder> {
     const index = path.join(directory, storage.index);
-    const shardOf = shardsOf(await readJsonObject(index), index, storage.suffix);
-    const folder = TensorFolder.read(directory, storage, [...new Set(shardOf.values())]);
+    const shards = shardsOf(await readJsonObject(index), index, storage.suffix);
+    const shardOf = [...shards].filter(([name]) => wanted.test(name));
+    const folder = TensorFolder.read(directory, storage, [...new Set(shardOf.map(([, shard]) => shard))]);
     for (const [name, shard] of shardOf) {
       const found = folder.tensors.get(name);
       if (found?.file.path === path.join(directory, shard)) continue;

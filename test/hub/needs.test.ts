@@ -13,7 +13,7 @@ const without = (files: Files, name: string): Files =>
   Object.fromEntries(Object.entries(files).filter(([key]) => key !== name));
 
 describe('what is needed of a model', () => {
-  const needs = (files: Files, role: Role) =>
+  const needs = (files: Files, role: Role, dtype?: 'q4') =>
     neededFiles(
       {
         has: (name) => name in files,
@@ -21,9 +21,10 @@ describe('what is needed of a model', () => {
         where: (name) => name,
       },
       role,
+      dtype,
     );
-  const files = async (all: Files, role: Role): Promise<string[]> => {
-    const { files, missing } = await needs(all, role);
+  const files = async (all: Files, role: Role, dtype?: 'q4'): Promise<string[]> => {
+    const { files, missing } = await needs(all, role, dtype);
     expect(missing).to.deep.equal([]);
     return [...files].sort();
   };
@@ -116,5 +117,33 @@ describe('what is needed of a model', () => {
   it('of a model that cannot be loaded: what says so', async () => {
     const gpt = { 'config.json': { model_type: 'gpt2' }, 'model.safetensors': null };
     expect(await files(gpt, 'model')).to.deep.equal(['config.json']);
+  });
+
+  it('a vision-language model: the shards of its vision half, and ONNX files of one precision where it has some', async () => {
+    const [vision, rest] = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'];
+    const map = { 'vision_tower.x': vision, 'multi_modal_projector.linear_1.weight': vision, 'lm_head.weight': rest };
+    const half: Files = {
+      'config.json': { model_type: 'llava', vision_config: {} },
+      'preprocessor_config.json': {},
+      'model.safetensors.index.json': { weight_map: map },
+      [vision]: null,
+    };
+    expect(await files({ ...half, [rest]: null, 'tokenizer.json': null }, 'model')).to.deep.equal(
+      Object.keys(half).sort(),
+    );
+    const own = ['tokenizer.json', 'onnx/embed_tokens.onnx', 'onnx/decoder_model_merged.onnx'];
+    const q4 = [
+      'onnx/embed_tokens_fp16.onnx',
+      'onnx/decoder_model_merged_q4.onnx',
+      'onnx/decoder_model_merged_q4.onnx_data',
+    ];
+    const whole = { ...half, ...nothing(...own, ...q4) };
+    expect(await files(whole, 'model')).to.deep.equal([...Object.keys(half), ...own].sort());
+    expect(await files(whole, 'tower')).to.deep.equal(Object.keys(half).sort());
+    // Of embed_tokens there is none in q4: a more exact one does as well.
+    const taken = [...own.slice(0, 2), ...q4.slice(1)];
+    expect(await files(whole, 'model', 'q4')).to.deep.equal([...Object.keys(half), ...taken].sort());
+    const without4 = { ...half, ...nothing(...own) };
+    expect((await needs(without4, 'model', 'q4')).missing).to.deep.equal(['onnx/decoder_model_merged_q4.onnx']);
   });
 });

@@ -56,6 +56,8 @@ describe('language model arguments', () => {
     [{ seed: -1 }, /seed/],
     [{ seed: 0.5 }, /seed/],
     [{ signal: {} }, /AbortSignal/],
+    [{ system: 5 }, /a string for option system/],
+    [{ before: null }, /a string for option before/],
     [{ question: 'qa-vit' }, /question/],
     [{ question: { normalization: 'none', maxTokens: 0 } }, /maxTokens/],
     [{ question: { normalization: 'lower' } }, /normalization/],
@@ -102,6 +104,25 @@ describe('language model arguments', () => {
     it(`are not a question encoding: ${JSON.stringify(value)}`, () =>
       expectRejection(model.encodeQuestion('a', value as QuestionEncoding), 'ERR_ARGUMENT', message));
   }
+
+  it('put words around a question only where there is a chat template', async () => {
+    for (const form of ['t5-tiny', 't5-plain', 'llama-tiny'] as const) {
+      const mute = await loadLanguageModel(folderOf(form));
+      for (const framing of [{ system: 'yes.' }, { before: '' }]) {
+        const message =
+          /^Expected a language model with a chat template for option (system|before) but received .*(tiny|plain)$/;
+        await expectRejection(collect(mute, someTokens(), 'a', framing), 'ERR_UNSUPPORTED', message);
+      }
+      await mute.close();
+    }
+  });
+
+  it('choose among ONNX files only where there are some', async () => {
+    const loading = loadLanguageModel(folderOf('t5-plain'), { onnxDType: 'q4' });
+    await expectRejection(loading, 'ERR_ARGUMENT', /^Expected a folder with ONNX files for onnxDType q4 .*t5-plain"$/);
+    const wrong = loadLanguageModel(folderOf('t5-tiny'), { onnxDType: 'q5' as 'q4' });
+    await expectRejection(wrong, 'ERR_ARGUMENT', /one of auto, fp32, fp16, q8, .* for option onnxDType/);
+  });
 
   it('ask a decoder-only model for its embedding only', async () => {
     const llama = await loadLanguageModel(folderOf('llama-tiny'));

@@ -168,7 +168,10 @@ describe('language model files', () => {
   it('takes a vision-language config, which nests the language model', async () => {
     const nested = JSON.parse(readFileSync(onnx('llama-tiny', 'config.json'), 'utf8')) as object;
     const dir = copyFolder('llama-tiny', at('nested'));
-    writeFileSync(path.join(dir, 'config.json'), JSON.stringify({ model_type: 'llava', text_config: nested }));
+    writeFileSync(
+      path.join(dir, 'config.json'),
+      JSON.stringify({ model_type: 'llava', image_token_index: 2, text_config: nested }),
+    );
     const model = await loadLanguageModel(dir);
     await collect(model, someTokens(), 'what shape?');
     await model.close();

@@ -5,6 +5,7 @@ import type { AnswerModel, Rows } from '../../lib/llm/onnx/answer-model';
 import { DecoderOnly } from '../../lib/llm/onnx/decoder-only';
 import { Embedding } from '../../lib/llm/onnx/embedding';
 import { EncoderDecoder } from '../../lib/llm/onnx/encoder-decoder';
+import { OnnxFolder } from '../../lib/llm/onnx/onnx-folder';
 import { OnnxRuntime } from '../../lib/llm/onnx/onnx-runtime';
 import { joinRows } from '../../lib/llm/onnx/join-rows';
 import { makeSampler } from '../../lib/llm/sampler';
@@ -24,11 +25,12 @@ async function open(form: Form): Promise<Opened> {
   const json = (name: string) => JSON.parse(readFileSync(path.join(dir, name), 'utf8')) as Record<string, unknown>;
   const vocabularySize = json('config.json').vocab_size as number;
   const runtime = await OnnxRuntime.start(1);
-  const embedding = await Embedding.open(runtime, dir, { width: WIDTH, vocabularySize });
+  const files = await OnnxFolder.open(dir);
+  const embedding = await Embedding.open(runtime, files, { width: WIDTH, vocabularySize });
   const sizes = { width: WIDTH, vocabularySize, positions: undefined };
   const model = form.startsWith('t5')
-    ? await EncoderDecoder.open(runtime, dir, sizes, 0)
-    : await DecoderOnly.open(runtime, dir, embedding, sizes);
+    ? await EncoderDecoder.open(runtime, files, sizes, 0)
+    : await DecoderOnly.open(runtime, files, embedding, sizes);
   const tokenizer = await TextTokenizer.load(path.join(dir, 'tokenizer.json'));
   return { tokenizer, embedding, model, ends: json('generation_config.json').eos_token_id as number[] };
 }

@@ -4,6 +4,7 @@ import {
   firstNonFinite,
   roundToBfloat16,
   roundToHalf,
+  toHalf,
   toBfloat16,
   toFloat32,
 } from '../../lib/weights/elements';
@@ -47,6 +48,8 @@ describe('stored elements', () => {
     for (const value of [...values, ...edges]) {
       expect(roundToHalf(value), String(value)).to.equal(fromF16(toF16([Math.fround(value)]))[0]);
     }
+    const all = Float32Array.from([...values, ...edges]);
+    expect(toHalf(all)).to.deep.equal(toF16(all));
   });
 
   it('rounds ties to even', () => {

@@ -38,6 +38,15 @@ describe('tensor folders', () => {
     folder.close();
   });
 
+  it('do without shards that nothing is asked of', async () => {
+    shards({ 'x.a': '1.safetensors', 'y.b': '2.safetensors', 'y.c': '3.safetensors' });
+    writeSafetensors(at('m', '1.safetensors'), { 'x.a': one(1) });
+    const folder = await TensorFolder.open(at('m'), /^x\./);
+    expect([...folder.all].map(({ name }) => name)).to.deep.equal(['x.a']);
+    folder.close();
+    await expectRejection(TensorFolder.open(at('m'), /^y\./), 'ERR_FORMAT', /3\.safetensors .* does not exist/);
+  });
+
   it('say what is missing', async () => {
     await expectRejection(
       TensorFolder.open(at('m')),

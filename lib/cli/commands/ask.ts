@@ -11,9 +11,15 @@ Examples:
   $ qavit ask street.jpg "What is written on the blue sign?"
   $ qavit ask - "How many cars?" < street.jpg
   $ qavit ask street.jpg "How many cars?" --json | jq .answer
-  $ qavit ask street.jpg "What is this?" --model my-model --device cpu --dtype f32 --max-new-tokens 10`;
+  $ qavit ask street.jpg "What is this?" --model my-model --device cpu --dtype f32 --max-new-tokens 10
+  $ qavit ask street.jpg "What is this?" --model llava-1.5-7b-hf --language-dtype q4 --system "Answer in one word."`;
 
-type AskOptions = ModelOptions & DecodingOptions;
+interface ChatOptions {
+  system?: string;
+  before?: string;
+}
+
+type AskOptions = ModelOptions & DecodingOptions & ChatOptions;
 
 async function ask(imageName: string, question: string, options: AskOptions, signal: AbortSignal): Promise<void> {
   using status = new Status(options);
@@ -26,7 +32,8 @@ async function ask(imageName: string, question: string, options: AskOptions, sig
   const answering = new Timer();
   let answer = '';
   let firstPieceMs: number | undefined;
-  for await (const piece of model.ask(image, question, { ...decodingOf(options), signal })) {
+  const { system, before } = options;
+  for await (const piece of model.ask(image, question, { ...decodingOf(options), system, before, signal })) {
     firstPieceMs ??= answering.ms;
     answer += piece;
     status.clear();
@@ -49,7 +56,9 @@ export function addAsk(program: Command, signal: AbortSignal): Command {
     .summary('answer a question about a picture')
     .description('Answers a question about a picture. The answer is printed as it is written.')
     .argument('<image>', 'picture: a file, or - for standard input')
-    .argument('<question>', 'the question, in words');
+    .argument('<question>', 'the question, in words')
+    .option('--system <text>', 'system message, for models with a chat template')
+    .option('--before <text>', 'what is said before the picture, for models with a chat template');
   addDecodingOptions(addModelOptions(command));
   return command
     .addHelpText('after', EXAMPLES)

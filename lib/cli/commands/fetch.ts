@@ -1,8 +1,9 @@
 import { type Command, Option } from 'commander';
 import { parseHubName } from '../../hub/name';
-import type { Role } from '../../hub';
+import type { HubOptions, Role } from '../../hub';
 import { CliError, EXIT } from '../errors';
 import { showDownloads } from '../open-model';
+import { languageDTypeOption } from '../options';
 import { print, printJson } from '../output';
 import { Status } from '../status';
 
@@ -17,6 +18,7 @@ Examples:
 
 interface FetchOptions {
   as?: Role;
+  languageDtype?: string;
   json?: boolean;
   quiet?: boolean;
 }
@@ -35,7 +37,8 @@ async function fetchAll(names: readonly string[], options: FetchOptions, signal:
   const { fetchModel } = await import('../../hub/index.js');
   for (const name of parsed) {
     status.show(`asking for ${name.given}`);
-    const folder = await fetchModel(name, options.as, { signal, onProgress: showDownloads(status) });
+    const languageDType = options.languageDtype as HubOptions['languageDType'];
+    const folder = await fetchModel(name, options.as, { languageDType, signal, onProgress: showDownloads(status) });
     status.clear();
     if (options.json) await printJson({ name: name.given, folder }, signal);
     else await print(`${folder}\n`, signal);
@@ -56,6 +59,7 @@ export function addFetch(program: Command, signal: AbortSignal): Command {
         'language',
       ]),
     )
+    .addOption(languageDTypeOption())
     .option('--json', 'print one JSON object a model')
     .option('-q, --quiet', 'no progress on the terminal')
     .addHelpText('after', EXAMPLES)

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { ModelInfo } from '../..';
+import type { LoadOptions, ModelInfo } from '../..';
 import type { ModelDescription } from '../../describe';
 import { CliError, EXIT } from '../errors';
 import { loadFolders, nameOf, namedModel, showDownloads } from '../open-model';
@@ -25,10 +25,16 @@ interface InfoOptions extends ModelOptions {
 
 /** What keeps `ask` from working, each with what to do. */
 function missingForAsk({ tower, adapter, language }: ModelDescription): string[] {
+  const { folder, visionLanguage } = tower && 'L' in tower ? tower : { folder: '', visionLanguage: undefined };
+  const files =
+    visionLanguage && `add ${visionLanguage.missing.join(', ')} to ${folder}, or give a folder with --language`;
   return [
     ...(tower ? [] : ['no tower; give one with --tower <folder>']),
-    ...(language ? [] : ['no language model; give one with --language <folder>']),
-    ...(adapter ? [] : ['no adapter, so questions do not reach the tower; give one with --adapter <folder>']),
+    ...(language ? [] : [`no language model; ${files ?? 'give one with --language <folder>'}`]),
+    // A vision-language model was trained without one.
+    ...(adapter || visionLanguage
+      ? []
+      : ['no adapter, so questions do not reach the tower; give one with --adapter <folder>']),
   ];
 }
 
@@ -51,12 +57,22 @@ function deviceText({ kind, name, isa, threads, ordinal }: ModelInfo['device']):
   return [kind, name, isa, `${threads} threads`].filter(Boolean).join(', ');
 }
 
+/** `CLIP`, or `the CLIP of a LLaVA`. */
+function towerText({ family, visionLanguage }: ModelInfo): string {
+  return visionLanguage === null ? family : `the ${family} of a ${visionLanguage}`;
+}
+
+function readyText({ fusedLayers, language }: ModelInfo): string {
+  const asked = language?.visionLanguage === undefined ? '' : `, as a ${language.visionLanguage} is asked`;
+  return `ready${asked}${fusedLayers.length > 0 ? '' : '; without an adapter the question reaches the language model alone'}`;
+}
+
 function described(name: string, info: ModelInfo, files: ModelDescription, missing: string[]): [string, string][] {
   const { device, folders, fusedLayers, gates, language, memory } = info;
   const computed = info.layersComputed < info.L ? ` (${info.layersComputed} computed)` : '';
   return [
     ['model', name],
-    ['tower', `${folders.tower} (${info.family})`],
+    ['tower', `${folders.tower} (${towerText(info)})`],
     ['adapter', folders.adapter ?? 'none'],
     ['language', language ? `${language.path} (${language.kind})` : 'none'],
     ['device', deviceText(device)],
@@ -75,7 +91,7 @@ function described(name: string, info: ModelInfo, files: ModelDescription, missi
       'memory',
       `${size(memory.weightBytes)} weights, ${size(memory.tensorBytes)} tensors, ${size(memory.arenaBytes)} arena`,
     ],
-    ['ask', missing.length === 0 ? 'ready' : missing.join('; ')],
+    ['ask', missing.length === 0 ? readyText(info) : missing.join('; ')],
   ];
 }
 
@@ -92,8 +108,9 @@ async function describe(folder: string | undefined, options: InfoOptions, signal
   const named = await namedModel(chosen);
   status.show(`reading ${nameOf(chosen)}`);
   const { describeFiles, locateParts } = await import('../../describe/index.js');
-  const { offline } = options;
-  const parts = await locateParts(named, { offline, signal, onProgress: showDownloads(status) });
+  const { offline, languageDtype } = options;
+  const languageDType = languageDtype as LoadOptions['languageDType'];
+  const parts = await locateParts(named, { offline, languageDType, signal, onProgress: showDownloads(status) });
   const files = await describeFiles(parts);
   const whole = parts.filter(({ missing }) => missing.length === 0);
   const missing = [...missingFiles(files), ...missingForAsk(files)];

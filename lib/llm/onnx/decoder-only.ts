@@ -2,12 +2,13 @@ import type { NextLogits } from '../answer';
 import type { AnswerModel, Rows } from './answer-model';
 import { Decoder } from './decoder';
 import type { Embedding } from './embedding';
+import type { OnnxFolder } from './onnx-folder';
 import type { OnnxRuntime } from './onnx-runtime';
 
 const INPUTS = {
   required: ['inputs_embeds'],
   known: {
-    inputs_embeds: { type: 'float32', rank: 3 },
+    inputs_embeds: { type: 'float', rank: 3 },
     attention_mask: { type: 'int64', rank: 2 },
     position_ids: { type: 'int64', rank: 2 },
   },
@@ -24,11 +25,11 @@ export class DecoderOnly implements AnswerModel {
 
   static async open(
     runtime: OnnxRuntime,
-    dir: string,
+    files: OnnxFolder,
     embedding: Embedding,
     sizes: { vocabularySize: number; positions: number | undefined },
   ): Promise<DecoderOnly> {
-    const decoder = await Decoder.open(runtime, dir, sizes.vocabularySize, INPUTS);
+    const decoder = await Decoder.open(runtime, files, sizes.vocabularySize, INPUTS);
     return new DecoderOnly(runtime, embedding, decoder, sizes.positions ?? Infinity);
   }
 
@@ -40,7 +41,11 @@ export class DecoderOnly implements AnswerModel {
       const positions = Array.from({ length: count }, (_, i) => seen + i);
       seen += count;
       return decoding.step({
-        inputs_embeds: this.runtime.floats(data, [1, count, this.embedding.width]),
+        inputs_embeds: this.runtime.floats(
+          data,
+          [1, count, this.embedding.width],
+          this.decoder.typeOf('inputs_embeds'),
+        ),
         attention_mask: this.runtime.ones(seen),
         position_ids: this.runtime.integers(positions, [1, count]),
       });

@@ -1,14 +1,12 @@
-import { access } from 'node:fs/promises';
-import path from 'node:path';
-
 import { expectedButFound } from '../../errors';
 import { checkInputs, checkOutput, type Wanted } from './graph-checks';
 import { CacheLayout, isCacheInput, type KeyValueCache } from './key-value-cache';
-import type { Feeds, Graph, OnnxRuntime, Tensor } from './onnx-runtime';
+import type { OnnxFolder } from './onnx-folder';
+import { type Feeds, floatsOf, type Graph, type OnnxRuntime, type Tensor } from './onnx-runtime';
 
-const MERGED = 'decoder_model_merged.onnx';
-const FIRST = 'decoder_model.onnx';
-const NEXT = 'decoder_with_past_model.onnx';
+const MERGED = 'decoder_model_merged';
+const FIRST = 'decoder_model';
+const NEXT = 'decoder_with_past_model';
 
 /** Inputs that exporters add to a merged decoder of either kind. */
 const SWITCHES: Readonly<Record<string, Wanted>> = {
@@ -36,18 +34,23 @@ export class Decoder {
    */
   static async open(
     runtime: OnnxRuntime,
-    dir: string,
+    files: OnnxFolder,
     vocabularySize: number,
     { required, known }: { required: readonly string[]; known: Readonly<Record<string, Wanted>> },
   ): Promise<Decoder> {
-    const merged = (await isThere(dir, MERGED)) || !(await isThere(dir, FIRST));
-    const first = await runtime.open(dir, merged ? MERGED : FIRST);
-    const next = merged ? first : await runtime.open(dir, NEXT);
+    const merged = files.has(MERGED) || !files.has(FIRST);
+    const first = await runtime.open(files.pathOf(merged ? MERGED : FIRST));
+    const next = merged ? first : await runtime.open(files.pathOf(NEXT));
     for (const graph of new Set([first, next])) {
       checkInputs(graph, required, { ...known, ...SWITCHES }, isCacheInput);
       checkLogits(graph, vocabularySize);
     }
     return new Decoder(runtime, first, next, vocabularySize);
+  }
+
+  /** Of an input that steps are fed; both graphs agree in it. */
+  typeOf(input: string): string | undefined {
+    return this.first.inputs.get(input)?.type;
   }
 
   start(): Decoding {
@@ -71,12 +74,11 @@ export class Decoder {
   }
 
   private lastRow(logits: Tensor | undefined, graph: Graph): Float32Array {
-    const data = logits?.data;
     const columns = logits?.dims.at(-1);
-    if (data instanceof Float32Array && columns === this.vocabularySize && data.length >= columns) {
-      return data.subarray(data.length - columns);
-    }
-    const what = `float32 [1, tokens, ${this.vocabularySize}]`;
+    const start = (logits?.size ?? 0) - this.vocabularySize;
+    const row = columns === this.vocabularySize && start >= 0 ? floatsOf(logits, start) : undefined;
+    if (row) return row;
+    const what = `floats [1, tokens, ${this.vocabularySize}]`;
     throw expectedButFound('ERR_FORMAT', what, `logits of ${graph.file}`, `[${logits?.dims.join(', ')}]`);
   }
 }
@@ -96,16 +98,9 @@ export class Decoding {
 }
 
 function checkLogits(graph: Graph, vocabularySize: number): void {
-  const { shape } = checkOutput(graph, 'logits', { type: 'float32', rank: 3 });
+  const { shape } = checkOutput(graph, 'logits', { type: 'float', rank: 3 });
   const columns = shape[2];
   if (typeof columns !== 'number' || columns === vocabularySize) return;
   const what = `${vocabularySize} columns (vocab_size of config.json)`;
   throw expectedButFound('ERR_FORMAT', what, `logits of ${graph.file}`, `${columns}`);
-}
-
-async function isThere(dir: string, name: string): Promise<boolean> {
-  return access(path.join(dir, name)).then(
-    () => true,
-    () => false,
-  );
 }

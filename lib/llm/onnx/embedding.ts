@@ -1,9 +1,8 @@
 import { expectedButFound } from '../../errors';
 import type { Rows } from './answer-model';
 import { checkInputs, checkOutput } from './graph-checks';
-import type { Graph, OnnxRuntime } from './onnx-runtime';
-
-const FILE = 'embed_tokens.onnx';
+import type { OnnxFolder } from './onnx-folder';
+import { floatsOf, type Graph, type OnnxRuntime } from './onnx-runtime';
 
 /** The embedding table: token ids to rows. */
 export class Embedding {
@@ -18,12 +17,12 @@ export class Embedding {
   /** @throws QAViTError ERR_FORMAT, ERR_UNSUPPORTED, naming the file */
   static async open(
     runtime: OnnxRuntime,
-    dir: string,
+    files: OnnxFolder,
     { width, vocabularySize }: { width: number | undefined; vocabularySize: number },
   ): Promise<Embedding> {
-    const graph = await runtime.open(dir, FILE);
+    const graph = await runtime.open(files.pathOf('embed_tokens'));
     checkInputs(graph, ['input_ids'], { input_ids: { type: 'int64', rank: 2 } });
-    checkOutput(graph, 'inputs_embeds', { type: 'float32', rank: 3 });
+    checkOutput(graph, 'inputs_embeds', { type: 'float', rank: 3 });
     // The file need not declare E; a row tells.
     const row = await graph.run({ input_ids: runtime.integers([0], [1, 1]) });
     const found = row.inputs_embeds?.dims.at(-1) ?? 0;
@@ -39,6 +38,10 @@ export class Embedding {
       throw expectedButFound('ERR_FORMAT', what, `the tokenizer.json beside ${this.graph.file}`, `${beyond}`);
     }
     const outputs = await this.graph.run({ input_ids: this.runtime.integers(ids, [1, ids.length]) });
-    return { data: outputs.inputs_embeds?.data as Float32Array, count: ids.length };
+    const data = floatsOf(outputs.inputs_embeds);
+    if (data?.length === ids.length * this.width) return { data, count: ids.length };
+    const what = `${ids.length} rows of ${this.width} numbers`;
+    const found = `[${outputs.inputs_embeds?.dims.join(', ')}]`;
+    throw expectedButFound('ERR_FORMAT', what, `inputs_embeds of ${this.graph.file}`, found);
   }
 }

@@ -2,6 +2,7 @@ import type { NextLogits } from '../answer';
 import type { AnswerModel, Rows } from './answer-model';
 import { Decoder } from './decoder';
 import { checkInputs, checkOutput } from './graph-checks';
+import type { OnnxFolder } from './onnx-folder';
 import type { Graph, OnnxRuntime, Tensor } from './onnx-runtime';
 
 const ENCODER_INPUTS = {
@@ -33,14 +34,14 @@ export class EncoderDecoder implements AnswerModel {
   /** @param start the token that the decoder reads first */
   static async open(
     runtime: OnnxRuntime,
-    dir: string,
+    files: OnnxFolder,
     sizes: { width: number; vocabularySize: number },
     start: number,
   ): Promise<EncoderDecoder> {
-    const encoder = await runtime.open(dir, 'encoder_model.onnx');
+    const encoder = await runtime.open(files.pathOf('encoder_model'));
     checkInputs(encoder, ['inputs_embeds'], ENCODER_INPUTS);
     checkOutput(encoder, 'last_hidden_state', { type: 'float32', rank: 3 });
-    const decoder = await Decoder.open(runtime, dir, sizes.vocabularySize, DECODER_INPUTS);
+    const decoder = await Decoder.open(runtime, files, sizes.vocabularySize, DECODER_INPUTS);
     return new EncoderDecoder(runtime, encoder, decoder, sizes.width, start);
   }
 

@@ -8,12 +8,14 @@ import type { GenerateSettings, QuestionText } from '../checks';
 import { JsonFields } from '../json-fields';
 import type { LanguageModelInfo, QuestionEncoding, QuestionFeatures } from '../language-model';
 import { languageFields, readModelConfig, type ModelConfig } from '../model-config';
-import { buildPrompt } from '../prompt';
+import { openPrompt, type PromptWriter } from '../open-prompt';
+import type { Framing } from '../prompt';
 import { TokenRules } from '../token-rules';
 import type { AnswerModel, Rows } from './answer-model';
 import { DecoderOnly } from './decoder-only';
 import { Embedding } from './embedding';
 import { EncoderDecoder } from './encoder-decoder';
+import { OnnxFolder, type OnnxDType } from './onnx-folder';
 import { OnnxRuntime } from './onnx-runtime';
 import { joinRows } from './join-rows';
 
@@ -21,27 +23,30 @@ import { joinRows } from './join-rows';
 export class Engine {
   private constructor(
     readonly info: LanguageModelInfo,
-    private readonly config: ModelConfig,
     private readonly rules: TokenRules,
     private readonly tokenizer: TextTokenizer,
+    private readonly prompts: PromptWriter,
     private readonly embedding: Embedding,
     private readonly model: AnswerModel,
   ) {}
 
-  static async load(dir: string, threads: number | undefined): Promise<Engine> {
+  static async load(dir: string, threads: number | undefined, dtype: OnnxDType | 'auto' | undefined): Promise<Engine> {
     await requireFolder(dir);
     const file = await JsonFields.read(path.join(dir, 'config.json'));
     const config = readModelConfig(file);
     const generation = await JsonFields.readIfThere(path.join(dir, 'generation_config.json'));
     const rules = new TokenRules(generation, languageFields(file));
     const tokenizer = await TextTokenizer.load(path.join(dir, 'tokenizer.json'));
+    const prompts = await openPrompt(dir, config, tokenizer);
     const runtime = await OnnxRuntime.start(threads);
-    const embedding = await Embedding.open(runtime, dir, config);
-    const model = await openModel(runtime, dir, config, rules, embedding, file);
+    const files = await OnnxFolder.open(dir, dtype);
+    const embedding = await Embedding.open(runtime, files, config);
+    const model = await openModel(runtime, files, config, rules, embedding, file);
     const { width } = embedding;
-    const { kind, vocabularySize } = config;
+    const { kind, vocabularySize, family } = config;
     const info = { path: dir, kind, width, questionWidth: width, vocabularySize };
-    return new Engine(info, config, rules, tokenizer, embedding, model);
+    const whole = family && { visionLanguage: family.name };
+    return new Engine({ ...info, ...whole }, rules, tokenizer, prompts, embedding, model);
   }
 
   async encodeQuestion(
@@ -61,9 +66,9 @@ export class Engine {
   /** One piece of text for each token, often empty: between two of them the caller may stop. */
   async *generate(
     tokens: Float32Array,
-    { question, maxNewTokens, sampling }: GenerateSettings,
+    { question, framing, maxNewTokens, sampling }: GenerateSettings,
   ): AsyncGenerator<string> {
-    const prompt = await this.prompt(tokens, question);
+    const prompt = await this.prompt(tokens, question, framing);
     const next = await this.model.read(prompt);
     yield '';
     const { rules, tokenizer } = this;
@@ -71,9 +76,9 @@ export class Engine {
     yield* sayAnswer(next, { rules, tokenizer, sampling, length });
   }
 
-  private async prompt(tokens: Float32Array, question: QuestionText): Promise<Rows> {
+  private async prompt(tokens: Float32Array, question: QuestionText, framing: Framing): Promise<Rows> {
     const { width } = this.embedding;
-    const { before, after } = await buildPrompt(this.tokenizer, this.config, question);
+    const { before, after } = await this.prompts.write(question, framing);
     const visual = { data: tokens, count: tokens.length / width };
     const count = before.length + visual.count + after.length;
     if (count >= this.model.positions) {
@@ -86,18 +91,18 @@ export class Engine {
 
 async function openModel(
   runtime: OnnxRuntime,
-  dir: string,
+  files: OnnxFolder,
   config: ModelConfig,
   rules: TokenRules,
   embedding: Embedding,
   file: JsonFields,
 ): Promise<AnswerModel> {
   const { vocabularySize } = config;
-  if (config.kind === 'decoder-only') return DecoderOnly.open(runtime, dir, embedding, config);
+  if (config.kind === 'decoder-only') return DecoderOnly.open(runtime, files, embedding, config);
   if (rules.start === undefined) {
     throw expected('ERR_FORMAT', 'a token id', file.where('decoder_start_token_id'), rules.start);
   }
-  return EncoderDecoder.open(runtime, dir, { width: embedding.width, vocabularySize }, rules.start);
+  return EncoderDecoder.open(runtime, files, { width: embedding.width, vocabularySize }, rules.start);
 }
 
 async function requireFolder(dir: string): Promise<void> {

@@ -3,6 +3,7 @@ import type { Declared, Graph } from './onnx-runtime';
 
 /** The tensor that this package gives or takes. */
 export interface Wanted {
+  /** `float` for float32 and float16. */
   type: string;
   /** The number of dimensions; any, where absent. */
   rank?: number;
@@ -40,7 +41,8 @@ export function checkOutput(graph: Graph, name: string, wanted: Wanted): Declare
 function checkDeclared(graph: Graph, name: string, { type, shape }: Declared, wanted: Wanted): void {
   // A file need not declare shapes; then the first run tells.
   const sameRank = wanted.rank === undefined || shape.length === 0 || shape.length === wanted.rank;
-  if (type === wanted.type && sameRank) return;
+  const sameType = wanted.type === 'float' ? type === 'float32' || type === 'float16' : type === wanted.type;
+  if (sameType && sameRank) return;
   const what = `${wanted.type} with ${wanted.rank ?? 'any'} dimensions`;
   throw expectedButFound('ERR_UNSUPPORTED', what, `${name} of ${graph.file}`, `${type} [${shape.join(', ')}]`);
 }

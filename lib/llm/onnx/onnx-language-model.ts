@@ -24,7 +24,12 @@ export class OnnxLanguageModel implements LanguageModel {
     const folder = path.resolve(dir);
     const worker = new WorkerProcess(folder);
     try {
-      const info = await resultOf(worker, { kind: 'load', dir: folder, threads: options.threads });
+      const info = await resultOf(worker, {
+        kind: 'load',
+        dir: folder,
+        threads: options.threads,
+        dtype: options.onnxDType,
+      });
       return new OnnxLanguageModel(info as LanguageModelInfo, worker);
     } catch (error) {
       await worker.close();

@@ -1,11 +1,10 @@
-import { access } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import path from 'node:path';
 
 import type * as Binding from 'onnxruntime-node';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 
 import { expectedButFound, type QAViTError } from '../../errors';
+import { toFloat32, toHalf } from '../../weights/elements';
 
 export type { Tensor };
 export type Feeds = Record<string, Tensor>;
@@ -37,9 +36,7 @@ export class OnnxRuntime {
   }
 
   /** @throws QAViTError ERR_FORMAT, naming the file */
-  async open(dir: string, name: string): Promise<Graph> {
-    const file = path.join(dir, name);
-    await requireFile(dir, name);
+  async open(file: string): Promise<Graph> {
     try {
       const session = await this.binding.InferenceSession.create(file, {
         intraOpNumThreads: this.threads,
@@ -54,8 +51,11 @@ export class OnnxRuntime {
     }
   }
 
-  floats(data: Float32Array, dims: readonly number[]): Tensor {
-    return new this.binding.Tensor('float32', data, dims);
+  /** @param type what the graph takes: numbers are rounded to float16 where it says so */
+  floats(data: Float32Array, dims: readonly number[], type = 'float32'): Tensor {
+    return type === 'float16'
+      ? new this.binding.Tensor(type, toHalf(data), dims)
+      : new this.binding.Tensor('float32', data, dims);
   }
 
   integers(values: readonly number[], dims: readonly number[]): Tensor {
@@ -75,6 +75,15 @@ export class OnnxRuntime {
     if (type === 'float32') return this.floats(new Float32Array(0), dims);
     return new this.binding.Tensor('float16', new Uint16Array(0), dims);
   }
+}
+
+/** The numbers of a float tensor, from position `start` on; undefined where it holds something else. */
+export function floatsOf(tensor: Tensor | undefined, start = 0): Float32Array | undefined {
+  const data: unknown = tensor?.data;
+  if (data instanceof Float32Array) return data.subarray(start);
+  // Half precision comes as bits, or as numbers where the engine has an array for them.
+  if (data instanceof Uint16Array && tensor?.type === 'float16') return toFloat32(data.subarray(start), 'f16');
+  return tensor?.type === 'float16' ? Float32Array.from((data as Float32Array).subarray(start)) : undefined;
 }
 
 /** One ONNX file, ready to run. */
@@ -103,14 +112,6 @@ export class Graph {
       throw failure(error, 'ERR_DEVICE', 'a result', this.file);
     }
   }
-}
-
-async function requireFile(dir: string, name: string): Promise<void> {
-  await access(path.join(dir, name)).catch((cause: Error) => {
-    const error = expectedButFound('ERR_FORMAT', name, `the language model in ${dir}`, 'no such file');
-    error.cause = cause;
-    throw error;
-  });
 }
 
 function declared(metadata: readonly InferenceSession.ValueMetadata[]): Map<string, Declared> {

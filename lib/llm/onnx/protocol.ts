@@ -1,10 +1,11 @@
 import type { QAViTErrorCode } from '../../errors';
 import type { GenerateSettings, QuestionText } from '../checks';
 import type { LanguageModelInfo, QuestionEncoding, QuestionFeatures } from '../language-model';
+import type { OnnxDType } from './onnx-folder';
 
 /** What the worker process is asked to do. */
 export type Task =
-  | { kind: 'load'; dir: string; threads: number | undefined }
+  | { kind: 'load'; dir: string; threads: number | undefined; dtype: OnnxDType | 'auto' | undefined }
   | { kind: 'encode'; question: QuestionText; features: QuestionEncoding['features'] }
   | { kind: 'generate'; tokens: Float32Array; settings: GenerateSettings };
 

@@ -36,7 +36,7 @@ async function answer(id: number, task: Task): Promise<void> {
 
 async function work(id: number, task: Task): Promise<Result> {
   if (task.kind === 'load') {
-    engine = await Engine.load(task.dir, task.threads);
+    engine = await Engine.load(task.dir, task.threads, task.dtype);
     return engine.info;
   }
   if (!engine) throw new Error('not loaded');

@@ -19,7 +19,7 @@ import type {
   VisualTokens,
 } from '../language-model';
 import { languageFields, type ModelConfig, readModelConfig } from '../model-config';
-import { buildPrompt } from '../prompt';
+import { buildPrompt, expectNoFraming } from '../prompt';
 import { TokenRules } from '../token-rules';
 import { readT5Config } from './config';
 import { type PromptTokens, T5Answer, T5Engine } from './t5-engine';
@@ -91,8 +91,9 @@ export class T5LanguageModel implements LanguageModel {
   }
 
   async *generate(tokens: VisualTokens, question: string, options: GenerateOptions = {}): AsyncGenerator<string, void> {
-    const { question: text, maxNewTokens: length, sampling } = checkGenerate(question, options);
+    const { question: text, framing, maxNewTokens: length, sampling } = checkGenerate(question, options);
     checkTokens(tokens, this.info.width);
+    expectNoFraming(framing, this.info.path);
     const visual = tokens.data.slice(); // the caller's to change from now on
     const { rules, tokenizer } = this;
     yield* this.calls.stream(

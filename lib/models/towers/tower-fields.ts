@@ -18,6 +18,13 @@ const ACTIVATIONS: Readonly<Record<string, ActivationName>> = {
   tanh: 'tanh',
 };
 
+/** @throws QAViTError ERR_UNSUPPORTED for an activation by transformers' name that is not known */
+export function activationNamed(value: unknown, where: string): ActivationName {
+  const found = typeof value === 'string' && Object.hasOwn(ACTIVATIONS, value) ? ACTIVATIONS[value] : undefined;
+  if (found) return found;
+  throw expected('ERR_UNSUPPORTED', `one of ${Object.keys(ACTIVATIONS).join(', ')}`, where, value);
+}
+
 /** The fields of a vision config; a file leaves out what equals its class's default. Every error names field and file. */
 export class TowerFields {
   constructor(
@@ -51,7 +58,7 @@ export class TowerFields {
       heads: this.integer('num_attention_heads'),
       image: this.side('image_size'),
       patch: this.side('patch_size'),
-      activation: this.activation('hidden_act'),
+      activation: activationNamed(this.value('hidden_act'), this.where('hidden_act')),
       eps: this.number('layer_norm_eps'),
     };
     if (shape.width % shape.heads !== 0) {
@@ -74,13 +81,6 @@ export class TowerFields {
     const [height, width] = sides;
     if (sides.length === 2 && height !== undefined && height === width) return height;
     throw expected('ERR_UNSUPPORTED', 'a square', this.where(name), value);
-  }
-
-  private activation(name: string): ActivationName {
-    const value = this.value(name);
-    const found = typeof value === 'string' && Object.hasOwn(ACTIVATIONS, value) ? ACTIVATIONS[value] : undefined;
-    if (found) return found;
-    throw expected('ERR_UNSUPPORTED', `one of ${Object.keys(ACTIVATIONS).join(', ')}`, this.where(name), value);
   }
 
   /** Null means absent, as in transformers. */

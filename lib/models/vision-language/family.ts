@@ -1,0 +1,48 @@
+import type { ActivationName } from '../../binding/native';
+import type { JsonObject } from '../../json-file';
+
+/**
+ * A kind of vision-language model as a record: what is taken from its tower, how that is projected, and how its language model is
+ * spoken to. Nothing here reads files or weights, so that both halves can be looked up wherever they are needed.
+ */
+export interface VisionLanguageFamily {
+  /** For people: `LLaVA`. */
+  readonly name: string;
+  readonly modelType: string;
+  /**
+   * @param config a config.json of this model_type
+   * @throws QAViTError ERR_UNSUPPORTED for a variant that cannot be built, ERR_FORMAT for a field that makes no sense
+   */
+  describeVision(config: JsonObject, path: string): VisionHalf;
+  readonly language: LanguageHalf;
+}
+
+/** From a picture to rows of the language model's width. */
+export interface VisionHalf {
+  /** The fields of the tower, its model_type among them. */
+  readonly tower: JsonObject;
+  /** As in transformers' hidden_states. */
+  readonly hiddenLayer: number;
+  /** False: the class token stays behind. */
+  readonly keepClass: boolean;
+  readonly projector: ProjectorShape;
+  /** What the tensors of this half are called: those of the language half may be elsewhere. */
+  readonly tensors: RegExp;
+}
+
+export interface ProjectorShape {
+  /** What its tensors' names begin with, behind whatever a file puts in front. */
+  readonly name: string;
+  /** Its linear maps, in order. */
+  readonly maps: readonly [string, string];
+  readonly bias: boolean;
+  /** Between them. */
+  readonly activation: ActivationName;
+}
+
+export interface LanguageHalf {
+  /** The token that stands for the picture, where config.json does not say. */
+  readonly imageToken: number;
+  /** How a question is put where the folder has no chat template, around `{image}` and `{question}`. */
+  readonly prompt: string;
+}
