@@ -7,7 +7,8 @@ import { readModelConfig } from '../llm/model-config';
 import { isT5Folder } from '../llm/t5/t5-folder';
 import { openAdapter } from '../models/adapter';
 import { parseAdapterConfig } from '../models/adapter-config';
-import { describeVision } from '../models/vision-language';
+import { visionLanguageFamily } from '../models/vision-language';
+import { describeFolder } from '../models/vision-language/describe-folder';
 import { openLanguageProjector } from '../models/vision-language/open-projector';
 import { missingLanguageFiles } from '../llm/onnx/onnx-folder';
 import { TensorFolder } from '../weights';
@@ -100,8 +101,8 @@ async function describePart<T extends object>(
 /** Of a vision-language model's tower the shards of its language half need not be there. */
 async function openWeights({ part, folder }: LocatedPart): Promise<TensorFolder> {
   if (part !== 'tower') return TensorFolder.open(folder);
-  const file = path.join(folder, 'config.json');
-  return TensorFolder.open(folder, describeVision(await readJsonObject(file), file).half?.tensors);
+  const { model_type: type } = await readJsonObject(path.join(folder, 'config.json'));
+  return TensorFolder.open(folder, visionLanguageFamily(type)?.visionTensors);
 }
 
 async function hasGraphs({ part, folder }: LocatedPart): Promise<boolean> {
@@ -109,11 +110,11 @@ async function hasGraphs({ part, folder }: LocatedPart): Promise<boolean> {
 }
 
 async function towerFacts(file: string, weights: TensorFolder | undefined) {
-  const { architecture, family: whole, half } = describeVision(await readJsonObject(file), file);
+  const { architecture, whole } = describeFolder(await readJsonObject(file), file);
   const { family, names, ...shape } = architecture;
   const { width: C, layers: L, heads: H, mlpWidth, activation, image: trainedImage, patch, registers } = shape;
   const hasClass = names.classToken !== undefined;
-  const { hiddenLayer, keepClass } = half ?? { hiddenLayer: -1, keepClass: true };
+  const { hiddenLayer, keepClass } = whole?.vision ?? { hiddenLayer: -1, keepClass: true };
   const facts = {
     family,
     C,
@@ -129,9 +130,9 @@ async function towerFacts(file: string, weights: TensorFolder | undefined) {
     keepClass,
   };
   if (!whole) return facts;
-  const E = weights && openLanguageProjector(half.projector, weights, C).languageWidth;
+  const E = weights && openLanguageProjector(whole.vision.projector, weights, C).languageWidth;
   const missing = await missingLanguageFiles(path.dirname(file));
-  return { ...facts, visionLanguage: { name: whole.name, E, missing } };
+  return { ...facts, visionLanguage: { name: whole.family.name, E, missing } };
 }
 
 async function adapterFacts(file: string, weights: TensorFolder | undefined, tower: DescribedTower | undefined) {

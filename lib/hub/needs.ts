@@ -5,7 +5,7 @@ import { isJsonObject, type JsonObject } from '../json-file';
 import { graphFiles, type OnnxDType } from '../llm/onnx/onnx-folder';
 import { isT5Config } from '../llm/t5/config';
 import { isTowerConfig } from '../models/towers';
-import { describeVision, visionLanguageFamily } from '../models/vision-language';
+import { visionLanguageFamily } from '../models/vision-language';
 import { shardsOf, STORAGES, type Storage } from '../weights';
 
 /** What a model is wanted for; `model` is whole, a vision-language model, or a tower alone. */
@@ -92,8 +92,7 @@ async function collect(needs: Collector, role: Role): Promise<void> {
 /** Of a vision-language model the shards that hold its vision half. */
 async function collectTower(needs: Collector, config: JsonObject): Promise<void> {
   needs.oneOf('preprocessor_config.json', 'processor_config.json');
-  const isWhole = visionLanguageFamily(config.model_type) !== undefined;
-  await collectWeights(needs, isWhole ? describeVision(config, needs.where('config.json')).half?.tensors : undefined);
+  await collectWeights(needs, visionLanguageFamily(config.model_type)?.visionTensors);
 }
 
 /** Of a model that cannot be loaded nothing but its config.json is needed, to say so. */
