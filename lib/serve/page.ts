@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import type {} from '@fastify/rate-limit';
+import type {} from '@fastify/swagger';
+import type { FastifyInstance } from 'fastify';
+
+/** The package's root: this file is dist/lib/serve/page.js. */
+const root = path.join(__dirname, '../../..');
+const PAGE = path.join(root, 'assets', 'page');
+const SAMPLES = path.join(root, 'models', 'demo', 'samples');
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.json': 'application/json; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+};
+
+/**
+ * Everything from this server and nothing inline: what a model says, or a file is called, cannot become code. Pictures are drawn from bytes
+ * that the page holds already.
+ */
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+const HEADERS = {
+  'content-security-policy': CONTENT_SECURITY_POLICY,
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  // A newer version of the package serves newer files under the same names; unchanged ones cost a 304.
+  'cache-control': 'no-cache',
+};
+
+interface PageFile {
+  url: string;
+  type: string;
+  bytes: Buffer;
+  tag: string;
+}
+
+function filesOf(folder: string, prefix: string, wanted: RegExp): PageFile[] {
+  return readdirSync(folder)
+    .filter((name) => wanted.test(name))
+    .map((name) => {
+      const bytes = readFileSync(path.join(folder, name));
+      const tag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
+      return { url: `${prefix}${name}`, type: TYPES[path.extname(name)] ?? '', bytes, tag };
+    });
+}
+
+/** All that the page consists of, read once: no request leads to a path, so none can lead out of the folder. */
+function pageFiles(): PageFile[] {
+  const files = filesOf(PAGE, '/page/', /\.(html|css|js|svg)$/);
+  const index = files.filter(({ url }) => url === '/page/index.html').map((file) => ({ ...file, url: '/' }));
+  const parts = files.filter(({ url }) => url !== '/page/index.html');
+  return [...index, ...parts, ...filesOf(SAMPLES, '/page/samples/', /\.png$|^samples\.json$/)];
+}
+
+/**
+ * The page at `/` and its files below `/page/`. They are the same for everyone and hold nothing secret, so they need no API key; what the page
+ * asks of /v1 does.
+ */
+export function registerPage(app: FastifyInstance): void {
+  for (const { url, type, bytes, tag } of pageFiles()) {
+    app.get(url, { schema: { hide: true }, config: { rateLimit: false } }, (request, reply) => {
+      void reply.headers({ ...HEADERS, etag: tag });
+      if (request.headers['if-none-match'] === tag) return reply.code(304).send();
+      return reply.type(type).send(bytes);
+    });
+  }
+}
