@@ -44,6 +44,16 @@ export interface GenerateOptions {
   signal?: AbortSignal;
 }
 
+/** How an answer ended, and what it took. */
+export interface AnswerEnd {
+  /** `stop`: the model had said all; `length`: it was cut after the tokens it was allowed. */
+  finish: 'stop' | 'length';
+  /** Rows that the language model read before it answered, visual tokens included. */
+  promptTokens: number;
+  /** Tokens of the answer; the one that ends it is not counted. */
+  answerTokens: number;
+}
+
 export interface LanguageModelInfo {
   /** The model's folder. */
   readonly path: string;
@@ -76,13 +86,13 @@ export interface LanguageModel {
   ): Promise<QuestionFeatures>;
 
   /**
-   * The answer, piece by piece; the pieces joined are the whole answer. Work starts with the first piece asked for; leaving the loop
-   * stops it. The question may be empty: a model that was trained to can describe the picture alone.
+   * The answer, piece by piece; the pieces joined are the whole answer, and what the generator returns says how it ended, unless it was left. Work starts with
+   * the first piece asked for; leaving the loop stops it. The question may be empty: a model that was trained to can describe the picture alone.
    *
    * @throws QAViTError ERR_SHAPE (not N x E), ERR_ARGUMENT (options, numbers that are not finite), ERR_ABORTED (the signal, or
    *   `close()`), ERR_OUT_OF_MEMORY, ERR_DEVICE
    */
-  generate(tokens: VisualTokens, question: string, options?: GenerateOptions): AsyncIterable<string>;
+  generate(tokens: VisualTokens, question: string, options?: GenerateOptions): AsyncGenerator<string, AnswerEnd | void, void>;
 
   /** Stops what runs and frees the model's memory. May be called any number of times. */
   close(): Promise<void>;

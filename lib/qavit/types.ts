@@ -2,6 +2,7 @@
 import type { CpuIsa, DeviceMemory, MatrixDType } from '../binding/native';
 import type { ImageInput } from '../image';
 import type {
+  AnswerEnd,
   GenerateOptions,
   LanguageModel,
   QuestionFeatures,
@@ -62,8 +63,16 @@ export interface EncodeOptions extends CallOptions {
   output?: 'projected' | 'tower';
 }
 
-/** How the answer is written; how the question is read is the adapter's to say. */
-export type AskOptions = Omit<GenerateOptions, 'question'>;
+/** How an answer is written; how the question is read is the adapter's to say. */
+export type AnswerOptions = Omit<GenerateOptions, 'question'>;
+
+export interface AskOptions extends AnswerOptions {
+  /** False: the tower does not hear the question; the language model reads its words all the same. Default true. */
+  questionAware?: boolean;
+}
+
+/** How an answer ended, and what it took. */
+export type { AnswerEnd };
 
 /** Question features made elsewhere: data, row-major, of shape [K, Dq]. */
 export type { QuestionFeatures };

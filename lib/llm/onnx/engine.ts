@@ -6,7 +6,7 @@ import { TextTokenizer } from '../../text/tokenizer';
 import { sayAnswer } from '../answer';
 import type { GenerateSettings, QuestionText } from '../checks';
 import { JsonFields } from '../json-fields';
-import type { LanguageModelInfo, QuestionEncoding, QuestionFeatures } from '../language-model';
+import type { AnswerEnd, LanguageModelInfo, QuestionEncoding, QuestionFeatures } from '../language-model';
 import { languageFields, readModelConfig, type ModelConfig } from '../model-config';
 import { buildPrompt } from '../prompt';
 import { TokenRules } from '../token-rules';
@@ -62,13 +62,13 @@ export class Engine {
   async *generate(
     tokens: Float32Array,
     { question, maxNewTokens, sampling }: GenerateSettings,
-  ): AsyncGenerator<string> {
+  ): AsyncGenerator<string, AnswerEnd, void> {
     const prompt = await this.prompt(tokens, question);
     const next = await this.model.read(prompt);
     yield '';
     const { rules, tokenizer } = this;
     const length = Math.min(maxNewTokens, this.model.positions - prompt.count);
-    yield* sayAnswer(next, { rules, tokenizer, sampling, length });
+    return yield* sayAnswer(next, { rules, tokenizer, sampling, length }, prompt.count);
   }
 
   private async prompt(tokens: Float32Array, question: QuestionText): Promise<Rows> {

@@ -2,6 +2,7 @@ import path from 'node:path';
 
 import { checkEncodeOptions, checkEncoding, checkGenerate, checkTokens } from '../checks';
 import type {
+  AnswerEnd,
   GenerateOptions,
   LanguageModel,
   LanguageModelInfo,
@@ -43,10 +44,15 @@ export class OnnxLanguageModel implements LanguageModel {
     return (await resultOf(this.worker, task, options.signal)) as QuestionFeatures;
   }
 
-  async *generate(tokens: VisualTokens, question: string, options: GenerateOptions = {}): AsyncGenerator<string, void> {
+  async *generate(
+    tokens: VisualTokens,
+    question: string,
+    options: GenerateOptions = {},
+  ): AsyncGenerator<string, AnswerEnd | void, void> {
     const settings = checkGenerate(question, options);
     checkTokens(tokens, this.info.width);
-    yield* this.worker.run({ kind: 'generate', tokens: tokens.data, settings }, options.signal);
+    const task: Task = { kind: 'generate', tokens: tokens.data, settings };
+    return (yield* this.worker.run(task, options.signal)) as AnswerEnd;
   }
 
   close(): Promise<void> {
