@@ -20,7 +20,8 @@ const app = Fastify({ bodyLimit: 8 * 2 ** 20 });
 app.addHook('onClose', () => model.close());
 app.addContentTypeParser(/^image\//, { parseAs: 'buffer' }, (request, body, done) => done(null, body));
 app.setErrorHandler((error, request, reply) => {
-  return reply.code(STATUS[error.code] ?? error.statusCode ?? 500).send({ error: error.message });
+  const status = STATUS[error.code] ?? error.statusCode ?? 500;
+  return reply.code(status).type('text/plain; charset=utf-8').send(`${error.message}\n`);
 });
 app.post('/ask', { schema: { querystring } }, (request, reply) => {
   const answer = Readable.from(model.ask(request.body, request.query.question));

@@ -84,6 +84,7 @@ export class QAViT implements AsyncDisposable {
       family: model.family,
       image: model.image,
       trainedImage: model.trainedImage,
+      preprocessing: { resize: vision.preprocessor.resize?.rule ?? null, crop: vision.preprocessor.crop },
       patch: model.patch,
       hasClass: model.hasClass,
       registers: model.registers,

@@ -1,7 +1,7 @@
 import { element } from './dom.js';
 
 /**
- * @typedef {{ name: string, ms: number }} Stage
+ * @typedef {{ name: string, ms: number, color: number }} Stage the same stage has the same colour everywhere
  * @typedef {import('./api.js').Extras} Extras
  */
 
@@ -9,27 +9,29 @@ import { element } from './dom.js';
 const STATED = /** @type {const} */ ([
   ['queued_ms', 'Waiting'],
   ['decode_ms', 'Opening the picture'],
+  ['listen_ms', 'Reading the question'],
   ['look_ms', 'Layers below the question'],
   ['encode_ms', 'Layers with the question'],
+  ['first_token_ms', 'First word'],
 ]);
 
 /**
- * One after the other: what the server tells apart, then the language model up to the first word, then the rest of the answer.
+ * One after the other: what the server tells apart, then all that is left, which is the rest of the answer.
  *
  * @param {Extras} extras
  * @returns {Stage[]}
  */
 export function stagesOf({ timings = {} }) {
   /** @type {Stage[]} */
-  const stages = STATED.flatMap(([key, name]) => {
+  const stages = STATED.flatMap(([key, name], color) => {
     const ms = timings[key];
-    return ms === undefined ? [] : [{ name, ms }];
+    return ms === undefined ? [] : [{ name, ms, color }];
   });
-  const before = stages.reduce((sum, { ms }) => sum + ms, 0);
-  const { first_token_ms: first, total_ms: total } = timings;
-  if (first !== undefined) stages.push({ name: 'First word', ms: Math.max(0, first - before) });
-  if (total !== undefined) stages.push({ name: 'Rest of the answer', ms: Math.max(0, total - (first ?? before)) });
-  return stages;
+  const { total_ms: total } = timings;
+  if (total === undefined) return stages;
+  const known = stages.reduce((sum, { ms }) => sum + ms, 0);
+  // Opening the picture and reading the question may overlap, and then there is more known than there was time.
+  return [...stages, { name: 'Rest of the answer', ms: Math.max(0, total - known), color: STATED.length }];
 }
 
 /** @param {number} ms */
@@ -56,12 +58,12 @@ export function showTimings(place, extras, browserMs) {
   const bar = element('div', 'stage-bar');
   bar.setAttribute('aria-hidden', 'true');
   const list = element('dl', 'stage-list');
-  stages.forEach(({ name, ms }, i) => {
-    const part = element('span', `stage-part stage-${i}`);
+  for (const { name, ms, color } of stages) {
+    const part = element('span', `stage-part stage-${color}`);
     part.style.flexGrow = String(total > 0 ? ms / total : 0);
     bar.append(part);
-    list.append(element('div', `stage-${i}`, element('dt', '', name), element('dd', '', milliseconds(ms))));
-  });
+    list.append(element('div', `stage-${color}`, element('dt', '', name), element('dd', '', milliseconds(ms))));
+  }
   const whole = extras.timings?.total_ms ?? total;
   const heading = `${milliseconds(whole)} in the server, ${milliseconds(browserMs)} seen from here`;
   place.replaceChildren(element('h3', 'stage-heading', heading), bar, list);

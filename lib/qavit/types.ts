@@ -1,6 +1,7 @@
 /** The public types of the model API. Symbols: M visual tokens (class token included), K question tokens, N tokens handed over. */
 import type { CpuIsa, DeviceMemory, MatrixDType } from '../binding/native';
 import type { ImageInput } from '../image';
+import type { ResizeRule, Size } from '../image/geometry';
 import type {
   AnswerEnd,
   GenerateOptions,
@@ -153,6 +154,8 @@ export interface ModelInfo {
   image: number;
   /** Side of those that its position table was made for, pixels; for another `image` the table is interpolated. */
   trainedImage: number;
+  /** How a picture becomes the tower's pixels: resized, then cropped in its middle, each unless null. Tells which part of it a patch is. */
+  preprocessing: { resize: ResizeRule | null; crop: Size | null };
   /** Side of a patch, pixels. */
   patch: number;
   hasClass: boolean;

@@ -18,7 +18,7 @@ export function runExample(name: string, args: readonly string[] = []): Promise<
 }
 
 /** Starts an example that listens, on a port of the system's choice; `stop` asks it to end and tells how it did. */
-export async function startServer(name: string): Promise<{ url: string; stop(): Promise<Finished> }> {
+export async function startServer(name: string): Promise<{ url: string; stop: () => Promise<Finished> }> {
   const child = startExample(name, ['0']);
   const finished = finish(child);
   const lines = createInterface(child.stdout);

@@ -20,12 +20,12 @@ const ARGUMENTS = [
 export interface Visit {
   page: Page;
   /** Fails if anything was written to the console as an error, thrown, or asked of another origin. */
-  expectClean(ignored?: RegExp): void;
+  expectClean: (ignored?: RegExp) => void;
 }
 
 export interface Visitor {
   /** Resolves once `ready` is there. */
-  visit(url: string, options?: BrowserContextOptions, ready?: string): Promise<Visit>;
+  visit: (url: string, options?: BrowserContextOptions, ready?: string) => Promise<Visit>;
 }
 
 /** Call inside `describe`: one Chromium for the block. Without one the block is skipped, and says so. */

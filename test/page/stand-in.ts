@@ -35,7 +35,7 @@ const FACTS = {
   canAnswer: true,
 };
 
-const TIMINGS = { queued_ms: 1, decode_ms: 2, look_ms: 3, encode_ms: 4, first_token_ms: 20, total_ms: 50 };
+const TIMINGS = { queued_ms: 1, decode_ms: 2, listen_ms: 3, encode_ms: 4, first_token_ms: 20, total_ms: 50 };
 
 /** Patch p of layer l: known numbers, so that a test can tell which one is shown. */
 export const shareOf = (layer: number, patch: number): number => layer / 10 + patch / 1000;

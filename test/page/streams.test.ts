@@ -58,7 +58,7 @@ describe("the page's reading of server-sent events", () => {
 interface Plain {
   ApiError: new (status: number, message: string, more?: object) => Error;
   PlainError: new (message: string) => Error;
-  inPlainWords(error: unknown): { message: string; detail: string };
+  inPlainWords: (error: unknown) => { message: string; detail: string };
 }
 
 describe("the page's words for failures", () => {

@@ -49,7 +49,7 @@ export class ServedModel {
 
   /** As `GET /v1/models` lists it. */
   describe() {
-    const { image, patch, L, fusedLayers, gates, dtype, device } = this.info;
+    const { image, preprocessing, patch, L, fusedLayers, gates, dtype, device } = this.info;
     const side = Math.floor(image / patch);
     return {
       id: this.id,
@@ -57,7 +57,7 @@ export class ServedModel {
       created: this.created,
       owned_by: 'qavit',
       qavit: {
-        image: { width: image, height: image },
+        image: { width: image, height: image, ...preprocessing },
         patch,
         grid: { rows: side, columns: side },
         layers: L,

@@ -32,7 +32,32 @@ export const modelSchema = {
           required: ['width', 'height'],
           additionalProperties: false,
           description: 'Pixels that the tower sees, after resizing and cropping.',
-          properties: { width: size, height: size },
+          properties: {
+            width: size,
+            height: size,
+            resize: {
+              type: ['object', 'null'],
+              description:
+                'How a picture is resized first: `exact`, to width x height; `shortest-edge`, so that the shorter edge has `shortest` pixels and the ' +
+                'longer no more than `longest`.',
+              required: ['kind'],
+              additionalProperties: false,
+              properties: {
+                kind: { enum: ['exact', 'shortest-edge'] },
+                width: size,
+                height: size,
+                shortest: size,
+                longest: size,
+              },
+            },
+            crop: {
+              type: ['object', 'null'],
+              description: 'What is then cut out of its middle.',
+              required: ['width', 'height'],
+              additionalProperties: false,
+              properties: { width: size, height: size },
+            },
+          },
         },
         patch: { ...size, description: 'Side of a patch, pixels.' },
         grid: {
