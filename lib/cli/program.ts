@@ -7,7 +7,7 @@ import { addConvert } from './commands/convert';
 import { addDemo } from './commands/demo';
 import { addEncode } from './commands/encode';
 import { addInfo } from './commands/info';
-import { packageRoot } from './package-root';
+import { packageRoot } from '../package-root';
 
 const AFTER_HELP = `
 Examples:
