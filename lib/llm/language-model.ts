@@ -68,7 +68,8 @@ export interface LanguageModelInfo {
 /**
  * Reads visual tokens and a question, writes an answer. Any number of calls may run at once.
  *
- * An idle model does not keep the process alive. After `close()`, and when the model's process has ended by itself, every call fails.
+ * An idle model does not keep the process alive. After `close()` every call fails. When the process of a model in ONNX files ends by itself,
+ * the calls under way fail with ERR_DEVICE, and the next one starts another.
  */
 export interface LanguageModel {
   readonly info: LanguageModelInfo;
@@ -92,7 +93,11 @@ export interface LanguageModel {
    * @throws QAViTError ERR_SHAPE (not N x E), ERR_ARGUMENT (options, numbers that are not finite), ERR_ABORTED (the signal, or
    *   `close()`), ERR_OUT_OF_MEMORY, ERR_DEVICE
    */
-  generate(tokens: VisualTokens, question: string, options?: GenerateOptions): AsyncGenerator<string, AnswerEnd | void, void>;
+  generate(
+    tokens: VisualTokens,
+    question: string,
+    options?: GenerateOptions,
+  ): AsyncGenerator<string, AnswerEnd | void, void>;
 
   /** Stops what runs and frees the model's memory. May be called any number of times. */
   close(): Promise<void>;

@@ -14,23 +14,23 @@ import type {
 import type { Result, Task } from './protocol';
 import { WorkerProcess } from './worker-process';
 
-/** A language model as ONNX files. Arguments are checked here, everything else happens in the worker process. */
+/**
+ * A language model as ONNX files. Arguments are checked here, everything else happens in the worker process. When that dies (a crash, the
+ * kernel's out-of-memory killer), the calls under way fail with ERR_DEVICE, and the next one starts another.
+ */
 export class OnnxLanguageModel implements LanguageModel {
+  private starting: Promise<WorkerProcess> | undefined;
+  private closed = false;
+
   private constructor(
     readonly info: LanguageModelInfo,
-    private readonly worker: WorkerProcess,
+    private readonly threads: number | undefined,
+    private worker: WorkerProcess,
   ) {}
 
-  static async load(dir: string, options: LoadLanguageModelOptions): Promise<OnnxLanguageModel> {
-    const folder = path.resolve(dir);
-    const worker = new WorkerProcess(folder);
-    try {
-      const info = await resultOf(worker, { kind: 'load', dir: folder, threads: options.threads });
-      return new OnnxLanguageModel(info as LanguageModelInfo, worker);
-    } catch (error) {
-      await worker.close();
-      throw error;
-    }
+  static async load(dir: string, { threads }: LoadLanguageModelOptions): Promise<OnnxLanguageModel> {
+    const { worker, info } = await start(path.resolve(dir), threads);
+    return new OnnxLanguageModel(info, threads, worker);
   }
 
   async encodeQuestion(
@@ -41,7 +41,9 @@ export class OnnxLanguageModel implements LanguageModel {
     checkEncodeOptions(options);
     const text = checkEncoding(question, how);
     const task: Task = { kind: 'encode', question: text, features: how.features };
-    return (await resultOf(this.worker, task, options.signal)) as QuestionFeatures;
+    // Nothing is awaited where nothing has to be: a call that was made before close() is one that close() aborts.
+    const worker = this.worker.hasDied ? await this.another() : this.worker;
+    return (await resultOf(worker, task, options.signal)) as QuestionFeatures;
   }
 
   async *generate(
@@ -52,11 +54,37 @@ export class OnnxLanguageModel implements LanguageModel {
     const settings = checkGenerate(question, options);
     checkTokens(tokens, this.info.width);
     const task: Task = { kind: 'generate', tokens: tokens.data, settings };
-    return (yield* this.worker.run(task, options.signal)) as AnswerEnd;
+    const worker = this.worker.hasDied ? await this.another() : this.worker;
+    return (yield* worker.run(task, options.signal)) as AnswerEnd;
   }
 
-  close(): Promise<void> {
-    return this.worker.close();
+  async close(): Promise<void> {
+    this.closed = true;
+    const starting = this.starting?.then(
+      (worker) => worker.close(),
+      () => undefined,
+    );
+    await Promise.all([this.worker.close(), starting]);
+  }
+
+  /** Another worker in the place of one that has died, one for all who wait. */
+  private another(): Promise<WorkerProcess> {
+    if (this.closed) return Promise.resolve(this.worker);
+    this.starting ??= start(this.info.path, this.threads)
+      .then(({ worker }) => (this.worker = worker))
+      .finally(() => (this.starting = undefined));
+    return this.starting;
+  }
+}
+
+async function start(dir: string, threads: number | undefined) {
+  const worker = new WorkerProcess(dir);
+  try {
+    const info = (await resultOf(worker, { kind: 'load', dir, threads })) as LanguageModelInfo;
+    return { worker, info };
+  } catch (error) {
+    await worker.close();
+    throw error;
   }
 }
 

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Lifecycle, Running } from './lifecycle';
+import type { Metrics } from './metrics';
 import type { ResolvedServerOptions } from './options';
 import type { ServedModel } from './served-model';
 
@@ -17,6 +18,7 @@ export interface ServerContext {
   readonly models: ReadonlyMap<string, ServedModel>;
   readonly options: ResolvedServerOptions;
   readonly lifecycle: Lifecycle;
+  readonly metrics: Metrics;
 }
 
 export function elapsed({ receivedAt }: FastifyRequest): number {

@@ -9,10 +9,14 @@ import type { ServerContext } from './context';
 import { answerErrors } from './error-handlers';
 import { RequestError } from './errors';
 import { Lifecycle } from './lifecycle';
+import { loggerOf } from './logging';
+import { Metrics } from './metrics';
+import { describeRoutes, openApiRoute } from './openapi';
 import { checkServerOptions, type ResolvedServerOptions, type ServerOptions } from './options';
 import { attendRoute } from './routes/attend';
 import { chatRoute } from './routes/chat';
 import { healthRoutes } from './routes/health';
+import { countAnswers, metricsRoute } from './routes/metrics';
 import { modelRoutes } from './routes/models';
 import { visualTokensRoute } from './routes/visual-tokens';
 import { rateLimitOf } from './rate-limit';
@@ -42,10 +46,15 @@ export async function createServer(models: ServedModels, options?: ServerOptions
   const resolved = checkServerOptions(options);
   const names = Object.keys(models ?? {});
   if (names.length === 0) throw expected('ERR_ARGUMENT', 'at least one model', 'createServer', models);
-  const served = new Map(names.map((id) => [id, new ServedModel(id, models[id]!, resolved, {})]));
-  const context: ServerContext = { models: served, options: resolved, lifecycle: new Lifecycle(systemClock) };
+  const metrics = new Metrics();
+  const served = new Map(names.map((id) => [id, new ServedModel(id, models[id]!, resolved, metrics.observerOf(id))]));
+  metrics.watch(served);
+  const lifecycle = new Lifecycle(systemClock);
+  const context: ServerContext = { models: served, options: resolved, lifecycle, metrics };
   const app = makeApp(resolved);
   answerErrors(app, context);
+  countAnswers(app, metrics);
+  await describeRoutes(app, resolved.apiKeys.length > 0);
   app.addHook('onClose', async () => {
     for (const { batcher } of served.values()) await batcher.close();
   });
@@ -77,7 +86,7 @@ function makeApp({ limits, timeouts, trustProxy, logger }: ResolvedServerOptions
       // How often the two timeouts above are looked at.
       connectionsCheckingInterval: Math.max(20, Math.min(timeouts.headersMs, timeouts.requestMs) / 10),
     },
-    ...(logger ? { loggerInstance: logger } : { logger: false }),
+    ...loggerOf(logger),
   });
 }
 
@@ -89,6 +98,7 @@ async function apiRoutes(scope: FastifyInstance, context: ServerContext): Promis
     request.receivedAt = performance.now();
     const holder = keys.holder(request.headers.authorization);
     request.caller = keys.required ? `key ${holder}` : request.ip;
+    refuseCompressed(request.headers['content-encoding']);
     if (!keys.required || holder !== undefined) return;
     void reply.header('www-authenticate', 'Bearer');
     throw new RequestError(
@@ -102,4 +112,12 @@ async function apiRoutes(scope: FastifyInstance, context: ServerContext): Promis
   chatRoute(scope, context);
   visualTokensRoute(scope, context);
   attendRoute(scope, context);
+  metricsRoute(scope, context.metrics);
+  openApiRoute(scope);
+}
+
+/** A few compressed bytes can become many: bodies are taken as they are, or not. */
+function refuseCompressed(coding: string | undefined): void {
+  if (coding === undefined || coding === 'identity') return;
+  throw new RequestError(415, 'unsupported_content_encoding', 'Expected a body without Content-Encoding');
 }

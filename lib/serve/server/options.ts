@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import { anything, boolean, checkOptions, integer, isPlainObject } from '../../calls/options';
 import { expected } from '../../errors';
 import type { BatcherOptions } from '../batcher';
+import type { LogOptions } from './logging';
 
 /** What one request may cost. */
 export interface RequestLimits {
@@ -56,8 +57,8 @@ export interface ServerOptions {
   trustProxy?: boolean;
   /** Whether the page at / is served. Default true. */
   page?: boolean;
-  /** pino, or what has its methods; nothing is logged unless given. */
-  logger?: FastifyBaseLogger;
+  /** How to log, or a pino logger to log through; nothing is logged unless given. */
+  logger?: FastifyBaseLogger | LogOptions;
 }
 
 export interface ResolvedServerOptions extends Required<
@@ -66,7 +67,7 @@ export interface ResolvedServerOptions extends Required<
   readonly limits: Required<RequestLimits>;
   readonly timeouts: Required<Timeouts>;
   readonly rateLimit: Required<RateLimit> | undefined;
-  readonly logger: FastifyBaseLogger | undefined;
+  readonly logger: ServerOptions['logger'];
 }
 
 const MIB = 2 ** 20;

@@ -9,13 +9,14 @@ const answer = (status: string) => ({
 });
 
 export function healthRoutes(app: FastifyInstance, { lifecycle }: ServerContext): void {
-  const config = { rateLimit: false as const };
+  // Asked for every few seconds, and nothing to read about.
+  const quiet = { config: { rateLimit: false as const }, logLevel: 'warn' as const };
   const alive = {
     summary: 'Whether the process lives',
     tags: ['operation'],
     response: { 200: { description: 'It does.', ...answer('ok') } },
   };
-  app.get('/healthz', { schema: alive, config }, () => ({ status: 'ok' }));
+  app.get('/healthz', { schema: alive, ...quiet }, () => ({ status: 'ok' }));
 
   const ready = {
     summary: 'Whether requests are taken',
@@ -25,7 +26,7 @@ export function healthRoutes(app: FastifyInstance, { lifecycle }: ServerContext)
       503: { description: 'The server drains.', ...answer('draining') },
     },
   };
-  app.get('/readyz', { schema: ready, config }, (_request, reply) => {
+  app.get('/readyz', { schema: ready, ...quiet }, (_request, reply) => {
     if (lifecycle.ready) return { status: 'ready' };
     return reply.code(503).send({ status: 'draining' });
   });
