@@ -5,6 +5,8 @@
 #   docker build --target cuda -t qavit:cuda .
 #   docker run --init --rm --read-only --tmpfs /tmp -p 127.0.0.1:8000:8000 qavit
 #   docker run --init --rm --gpus all -v /srv/models/mine:/model:ro -p 127.0.0.1:8000:8000 qavit:cuda --model /model --device cuda
+#
+# Every option of `qavit serve --help` can follow, or be given as a variable; QAVIT_API_KEYS=key,key asks clients for a key.
 
 ARG NODE_VERSION=22
 
@@ -36,7 +38,8 @@ COPY scripts/check-cubins.js scripts/
 RUN npm run build:cuda
 
 FROM base AS server
-ENV NODE_ENV=production
+# Reached from outside the container only through the port that is published.
+ENV NODE_ENV=production QAVIT_HOST=0.0.0.0 QAVIT_PORT=8000
 COPY package.json LICENSE ./
 COPY --from=modules /app/node_modules node_modules
 COPY --from=build /app/dist/lib dist/lib
@@ -45,8 +48,8 @@ COPY models/demo models/demo
 USER node
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=3s --start-period=60s \
-  CMD ["node", "-e", "fetch('http://127.0.0.1:8000/healthz').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "dist/lib/cli/main.js", "serve", "--host", "0.0.0.0", "--port", "8000"]
+  CMD ["node", "-e", "fetch('http://127.0.0.1:' + process.env.QAVIT_PORT + '/healthz').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["node", "dist/lib/cli/main.js", "serve"]
 
 FROM server AS cuda
 # What NVIDIA's container runtime brings in from the host: the driver, and nothing for displays.

@@ -59,7 +59,7 @@ export class Figure {
   /** @param {import('./pictures.js').Picture} picture */
   showPicture(picture) {
     drawPicture(this.#picture, picture);
-    this.#frame.style.aspectRatio = `${picture.bitmap.width} / ${picture.bitmap.height}`;
+    this.#frame.style.setProperty('--ratio', String(picture.bitmap.width / picture.bitmap.height));
     this.showMap(undefined);
     this.#describe(picture.name);
   }

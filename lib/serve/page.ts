@@ -4,11 +4,10 @@ import path from 'node:path';
 import type {} from '@fastify/rate-limit';
 import type {} from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
+import { packageRoot } from '../package-root';
 
-/** The package's root: this file is dist/lib/serve/page.js. */
-const root = path.join(__dirname, '../../..');
-const PAGE = path.join(root, 'assets', 'page');
-const SAMPLES = path.join(root, 'models', 'demo', 'samples');
+const PAGE = path.join(packageRoot, 'assets', 'page');
+const SAMPLES = path.join(packageRoot, 'models', 'demo', 'samples');
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { audit } from './audit';
-import { ask, BOTH_DONE, until, withStandIn } from './on-page';
+import { ask, BOTH_DONE, DONE, until, withStandIn } from './on-page';
 
 describe('the page: access', function () {
   this.timeout(60_000);
@@ -9,12 +9,15 @@ describe('the page: access', function () {
   for (const [name, options] of Object.entries({
     light: { colorScheme: 'light' },
     dark: { colorScheme: 'dark' },
+    narrow: { viewport: { width: 1000, height: 800 } },
     phone: { viewport: { width: 360, height: 740 } },
   } as const)) {
     it(`has names, contrast and room for everything (${name})`, async () => {
       const { page, expectClean } = await here.open(options);
       expect(await audit(page)).to.deep.equal([]);
       await ask(page, 'a', 'what is it?');
+      await page.waitForSelector(DONE);
+      expect(await audit(page)).to.deep.equal([]);
       await page.click('#compare');
       await ask(page, 'b', 'how many squares are there?');
       await page.waitForSelector(BOTH_DONE);

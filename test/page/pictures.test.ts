@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { readFileSync } from 'node:fs';
 import type { Page } from 'playwright-core';
+import sharp from 'sharp';
 import { ask, DONE, SHAPES, textOf, until, withStandIn } from './on-page';
 
 /** Hands the page a file as a drop or a paste does. */
@@ -43,5 +44,33 @@ describe('the page: pictures', function () {
     await giveFile(page, 'drop', 'broken.png', 'image/png', bytes.subarray(0, 40));
     await until(page, "document.querySelector('#picture-problem').textContent.includes('damaged')");
     expectClean();
+  });
+
+  it('keeps the proportions of any picture, and shows which part of it the encoder sees', async () => {
+    const { page, expectClean } = await here.open();
+    for (const [width, height] of [
+      [900, 300],
+      [100, 800],
+    ] as const) {
+      const picture = await sharp({ create: { width, height, channels: 3, background: '#fff' } })
+        .png()
+        .toBuffer();
+      await giveFile(page, 'drop', `${width}.png`, 'image/png', picture);
+      await until(page, `document.querySelector('#own-name').textContent === '${width}.png'`);
+      await page.locator('#views input[value=plain]').check();
+      await page.waitForSelector('.mapped');
+      const box = (await page.locator('.frame').boundingBox())!;
+      expect(box.width / box.height).to.be.closeTo(width / height, 0.01);
+      expect(box.height).to.be.below(600);
+      // In the middle a heat map, at both ends the picture alone, in dark grey.
+      const colours = await page.evaluate<number[][]>(`[0.02, 0.5, 0.98].map((share) => {
+        const map = document.querySelector('canvas.map');
+        const [x, y] = [map.width * (${width} > ${height} ? share : 0.5), map.height * (${width} > ${height} ? 0.5 : share)];
+        return [...map.getContext('2d').getImageData(x, y, 1, 1).data].slice(0, 3);
+      })`);
+      const isGrey = colours.map(([red, green, blue]) => red === green && green === blue);
+      expect(isGrey).to.deep.equal([true, false, true]);
+    }
+    expectClean(/willReadFrequently/);
   });
 });
