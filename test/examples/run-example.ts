@@ -6,13 +6,21 @@ import { type Finished, finish } from '../cli/run-cli';
 import { root } from '../support/paths';
 
 /** Starts an example as its header says. */
-export function startExample(name: string, args: readonly string[] = []): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, [path.join(root, 'examples', name), ...args]);
+export function startExample(
+  name: string,
+  args: readonly string[] = [],
+  env: Record<string, string> = {},
+): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, [path.join(root, 'examples', name), ...args], { env: { ...process.env, ...env } });
 }
 
 /** Runs an example to its end. */
-export function runExample(name: string, args: readonly string[] = []): Promise<Finished> {
-  const child = startExample(name, args);
+export function runExample(
+  name: string,
+  args: readonly string[] = [],
+  env: Record<string, string> = {},
+): Promise<Finished> {
+  const child = startExample(name, args, env);
   child.stdin.end();
   return finish(child);
 }

@@ -4,8 +4,9 @@ import { readFileSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import path from 'node:path';
 import { QAViT } from '../../lib';
+import { createServer } from '../../lib/serve';
 import { root } from '../support/paths';
-import { startServer } from './run-example';
+import { runExample, startServer } from './run-example';
 
 const SHAPES = readFileSync(path.join(root, 'models', 'demo', 'samples', 'shapes.png'));
 const QUESTION = 'what digit is on the red square?';
@@ -50,4 +51,21 @@ describe('examples: servers', function () {
       }
     });
   }
+
+  it('openai-client.mjs streams an answer from our server, and shows the key that it is told', async () => {
+    await using model = await QAViT.load('demo');
+    const app = await createServer({ demo: model }, { apiKeys: ['a-key'] });
+    try {
+      const url = await app.listen({ port: 0, host: '127.0.0.1' });
+      const args = [path.join(root, 'models', 'demo', 'samples', 'shapes.png'), QUESTION];
+      const run = (key: string) =>
+        runExample('openai-client.mjs', args, { OPENAI_BASE_URL: `${url}/v1`, OPENAI_API_KEY: key });
+      expect(await run('a-key')).to.include({ code: 0, stderr: '', stdout: `${wanted}\n` });
+      const { code, stderr } = await run('another');
+      expect(code).to.equal(1);
+      expect(stderr).to.match(/401 Expected a valid API key/);
+    } finally {
+      await app.close();
+    }
+  });
 });
