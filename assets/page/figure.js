@@ -81,6 +81,7 @@ export class Figure {
    */
   showQuestion({ phase, text, answer, plainAnswer, extras, browserMs, problem }, truth) {
     this.element.dataset.phase = phase;
+    this.element.classList.toggle('writing', phase === 'asking' && !extras);
     this.#asked.textContent = text || 'No question yet';
     this.#answer.textContent = answer.trim() || (phase === 'done' ? '(no answer)' : '');
     const rows = [

@@ -31,7 +31,10 @@ export class Intake {
 
   /** Offers the samples and opens the first, so that there is something to ask about at once. */
   async start() {
-    const samples = await listSamples();
+    const samples = await listSamples().catch((error) => {
+      showProblem(this.#problem, inPlainWords(error));
+      return [];
+    });
     const choices = samples.map((sample) => {
       const radio = document.createElement('input');
       radio.type = 'radio';

@@ -34,13 +34,24 @@ export class Lens extends EventTarget {
   #output = find(document, '#layer-output', HTMLOutputElement);
   /** @type {{ layer: number, gate: number }[]} */
   #fused = [];
+  /**
+   * Shown whenever there is something for it; until the person chooses, the first heat map shows itself.
+   *
+   * @type {View}
+   */
+  #wanted = 'attention';
 
   constructor() {
     super();
-    this.#views.addEventListener('change', () => this.#changed());
+    this.#views.addEventListener('change', () => {
+      this.#wanted = this.view;
+      this.#changed();
+    });
     this.#slider.addEventListener('input', () => {
       // The layers differ in their attention alone, so that is what moving the slider asks for.
-      this.#radio('attention').checked = true;
+      this.#wanted = 'attention';
+      const radio = this.#radio('attention');
+      radio.checked ||= !radio.disabled;
       this.#changed();
     });
   }
@@ -70,7 +81,7 @@ export class Lens extends EventTarget {
   }
 
   /**
-   * Views for which there is nothing yet cannot be chosen.
+   * Views for which there is nothing yet cannot be chosen; the picture stands in for them.
    *
    * @param {Record<View, boolean>} available
    */
@@ -78,11 +89,8 @@ export class Lens extends EventTarget {
     for (const [view, is] of /** @type {[View, boolean][]} */ (Object.entries(available))) {
       this.#radio(view).disabled = !is;
     }
-    if (!available[this.view]) this.choose('picture');
-  }
-
-  /** @param {View} view */
-  choose(view) {
+    const view = available[this.#wanted] ? this.#wanted : 'picture';
+    if (view === this.view) return;
     this.#radio(view).checked = true;
     this.#changed();
   }

@@ -1,6 +1,6 @@
 import { Api } from './api.js';
 import { connectAppearance } from './appearance.js';
-import { announce, find, showProblem } from './dom.js';
+import { announce, element, find, showProblem } from './dom.js';
 import { Intake } from './intake.js';
 import { keyDialog } from './key-dialog.js';
 import { inPlainWords } from './plain-words.js';
@@ -31,7 +31,7 @@ function tell(question) {
   const words = {
     idle: '',
     asking: `Question ${letter} asked`,
-    done: `Answer to question ${letter}: ${question.answer.trim() || 'none'}. The heat map is there.`,
+    done: `Answer to question ${letter}: ${question.answer.trim() || 'none'}.${question.maps ? ' The heat map is there.' : ''}`,
     stopped: `Question ${letter} stopped`,
     failed: '',
   };
@@ -138,6 +138,9 @@ async function loadModels() {
     if (first) useModel(first);
   } catch (error) {
     showProblem(modelProblem, inPlainWords(error));
+    const again = element('button', 'quiet', 'Try again');
+    again.addEventListener('click', () => void loadModels());
+    modelProblem.append(again);
   }
 }
 
@@ -145,8 +148,10 @@ connectAppearance(find(document, '#appearance', HTMLButtonElement));
 compare.addEventListener('click', () => addQuestion()?.focus());
 addQuestion();
 const intake = new Intake((taken) => {
+  const before = picture;
   picture = taken;
   setScene();
+  before?.bitmap.close();
 });
 await Promise.all([loadModels(), intake.start()]);
 document.documentElement.dataset.ready = '';

@@ -29,6 +29,12 @@ export class Stage {
   #problem = find(document, '#stage-problem', HTMLElement);
   /** @type {Map<Question, Figure>} */
   #figures = new Map();
+  /**
+   * What each question's figure was last drawn from: an answer grows by many pieces, its maps come once.
+   *
+   * @type {WeakMap<Question, import('./measures.js').AttentionMaps | undefined>}
+   */
+  #drawn = new WeakMap();
   /** @type {Scene | undefined} */
   #scene;
   /** @type {FeatureCache | undefined} */
@@ -50,6 +56,7 @@ export class Stage {
     question.addEventListener('change', () => this.#questionChanged(question));
     if (this.#scene) figure.showPicture(this.#scene.picture);
     this.#questionChanged(question);
+    void this.#draw();
   }
 
   /** @param {Question} question */
@@ -84,35 +91,30 @@ export class Stage {
       figure.showPicture(scene.picture);
     }
     this.#offer();
-    this.lens.choose('picture');
+    void this.#draw();
   }
 
   /** @param {Question} question */
   #questionChanged(question) {
-    const figure = this.#figures.get(question);
     const known = this.#scene?.picture.questions.find((each) => each.question === question.text);
-    figure?.showQuestion(question, known?.answer);
-    const hadMaps = this.#offer();
-    // The first heat map shows itself; whoever has chosen a view since keeps it.
-    if (question.maps && hadMaps && this.lens.view === 'picture') this.lens.choose('attention');
-    else void this.#draw();
+    this.#figures.get(question)?.showQuestion(question, known?.answer);
+    if (this.#drawn.get(question) === question.maps) return;
+    this.#drawn.set(question, question.maps);
+    this.#offer();
+    void this.#draw();
   }
 
-  /** Says which views there is something for; true when a first map has come. */
+  /** Says which views there is something for. */
   #offer() {
-    const measured = [...this.#figures.keys()].filter(({ maps }) => maps);
-    const before = this.#measured;
-    this.#measured = measured.length;
+    const measured = [...this.#figures.keys()].filter(({ maps }) => maps).length;
     this.lens.offer({
       picture: true,
       plain: this.#scene !== undefined,
-      change: measured.length > 0,
-      attention: measured.length > 0,
-      between: measured.length > 1,
+      change: measured > 0,
+      attention: measured > 0,
+      between: measured > 1,
     });
-    return before === 0 && measured.length > 0;
   }
-  #measured = 0;
 
   async #draw() {
     const drawing = ++this.#drawing;

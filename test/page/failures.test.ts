@@ -59,6 +59,35 @@ describe('the page: failures', function () {
     expect(await textOf(page, '.figure .problem')).to.equal('The server cannot be reached.');
   });
 
+  it('keeps what was written of an answer that fails half-way', async () => {
+    const { page, expectClean } = await here.open();
+    for (const [breaks, words] of [
+      ['with an event', /the model failed/],
+      ['off', /broke off/],
+    ] as const) {
+      here.server.breaks = breaks;
+      await ask(page, 'a', 'what is it?');
+      await page.waitForSelector('[data-phase=failed]');
+      expect(await textOf(page, '.answer')).to.equal('forty');
+      expect(await textOf(page, '.figure .problem')).to.match(words);
+      here.server.breaks = undefined;
+      await ask(page, 'a', 'what is it?');
+      await page.waitForSelector(DONE);
+    }
+    expectClean();
+  });
+
+  it('can be tried again where the server is not ready yet', async () => {
+    here.server.refusals = { '/v1/models': { status: 503, message: 'loading' } };
+    const { page } = await here.open();
+    expect(await textOf(page, '#model-problem')).to.match(/not ready for questions/);
+    here.server.refusals = {};
+    await page.click('#model-problem button');
+    await ask(page, 'a', 'what is it?');
+    await page.waitForSelector(DONE);
+    expect(await page.locator('#model-problem').textContent()).to.equal('');
+  });
+
   it('says what a model without a language model cannot do, and shows the plain ViT', async () => {
     here.server.facts = { ...here.server.facts, canAnswer: false, fusedLayers: [], gates: [] };
     const { page, expectClean } = await here.open();

@@ -70,6 +70,10 @@ describe('the page: questions', function () {
       ends[1],
     ]);
     await page.locator('#views input[value=change]').check();
+    await ask(page, 'a', 'and another?');
+    await until(page, "document.querySelector('.asked-text').textContent === 'and another?'");
+    await page.waitForSelector(DONE);
+    expect(await page.locator('#views input[value=change]').isChecked()).to.equal(true);
     expect(await page.locator('.figure:first-child .legend p span').allInnerTexts()).to.deep.equal([
       '0 %',
       'feature changed by',

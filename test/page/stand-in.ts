@@ -49,6 +49,8 @@ export class StandIn {
   answer = ['forty', '-two'];
   /** Holds the second piece of an answer back. */
   held: Promise<void> = Promise.resolve();
+  /** What comes in place of an answer's second piece: an error as an event, or the connection's end. */
+  breaks: 'with an event' | 'off' | undefined;
   requests: { path: string; body: Record<string, unknown> }[] = [];
   /** Answers whose reader went away before their end. */
   abandoned = 0;
@@ -96,6 +98,8 @@ export class StandIn {
     const [first = '', ...rest] = this.answer;
     send({ choices: [{ delta: { role: 'assistant', content: first } }] });
     await this.held;
+    if (this.breaks === 'with an event') send({ error: { message: 'the model failed' } });
+    if (this.breaks) return void raw.end();
     if (question_aware) rest.forEach((content) => send({ choices: [{ delta: { content } }] }));
     send({ choices: [], qavit: { timings: TIMINGS, cached: { image: true, question: false } } });
     raw.end('data: [DONE]\n\n');
