@@ -16,7 +16,7 @@ describe("the page's files", () => {
   it('come with their types, a strict policy and a tag that saves sending them twice', async () => {
     const types: [string, RegExp][] = [
       ['/', /^text\/html/],
-      ['/page/page.css', /^text\/css/],
+      ['/page/base.css', /^text\/css/],
       ['/page/main.js', /^text\/javascript/],
       ['/page/icon.svg', /^image\/svg\+xml/],
       ['/page/samples/shapes.png', /^image\/png/],
