@@ -13,6 +13,11 @@ import { showTimings } from './timings.js';
  * @property {(value: number) => string} format
  */
 
+/** Longer answers are sentences, and set like text. */
+const SHORT_ANSWER = 40;
+/** Longer ones, to compare with, stand below their name and not beside it. */
+const SHORT_COMPARISON = 16;
+
 /** @type {Readonly<Record<string, [down: number, right: number]>>} */
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
@@ -59,6 +64,7 @@ export class Figure {
   /** @param {import('./pictures.js').Picture} picture */
   showPicture(picture) {
     drawPicture(this.#picture, picture);
+    this.#frame.classList.remove('blank');
     this.#frame.style.setProperty('--ratio', String(picture.bitmap.width / picture.bitmap.height));
     this.showMap(undefined);
     this.#describe(picture.name);
@@ -83,11 +89,13 @@ export class Figure {
     this.element.dataset.phase = phase;
     this.element.classList.toggle('writing', phase === 'asking' && !extras);
     this.#asked.textContent = text || 'No question yet';
+    this.#answer.classList.toggle('long', answer.length > SHORT_ANSWER);
     this.#answer.textContent = answer.trim() || (phase === 'done' ? '(no answer)' : '');
     const rows = [
       ['Plain ViT, same language model', plainAnswer.trim()],
       ['True answer of this sample', truth],
     ];
+    this.#comparison.classList.toggle('long', plainAnswer.length > SHORT_COMPARISON);
     this.#comparison.replaceChildren(
       ...rows.flatMap(([name, value]) => {
         if (!value || phase === 'idle') return [];

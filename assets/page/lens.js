@@ -23,6 +23,9 @@ export const VIEWS = {
   },
 };
 
+/** On a phone the numbers of more layers would run into each other. */
+const MANY_LAYERS = 9;
+
 /** What to see over the picture, and in which layer. Fires `change`. */
 export class Lens extends EventTarget {
   #views = find(document, '#views', HTMLFieldSetElement);
@@ -73,6 +76,7 @@ export class Lens extends EventTarget {
     this.#slider.max = String(this.#fused.length);
     this.#slider.value = '0';
     this.#layers.hidden = this.#fused.length === 0;
+    this.#layers.classList.toggle('many', this.#fused.length > MANY_LAYERS);
     this.#layers.style.setProperty('--columns', String(this.#fused.length + 1));
     this.#gates.replaceChildren(element('span', 'gate'), ...this.#fused.map(({ gate }) => gateBar(gate)));
     const names = ['all', ...fusedLayers.map(String)];

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import type {} from '@fastify/rate-limit';
 import type {} from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
 import { packageRoot } from '../package-root';
@@ -50,22 +49,26 @@ interface PageFile {
   tag: string;
 }
 
+function pageFile(url: string, bytes: Buffer): PageFile {
+  const tag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
+  return { url, type: TYPES[path.extname(url)] ?? TYPES['.html']!, bytes, tag };
+}
+
 function filesOf(folder: string, prefix: string, wanted: RegExp): PageFile[] {
-  return readdirSync(folder)
-    .filter((name) => wanted.test(name))
-    .map((name) => {
-      const bytes = readFileSync(path.join(folder, name));
-      const tag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
-      return { url: `${prefix}${name}`, type: TYPES[path.extname(name)] ?? '', bytes, tag };
-    });
+  const names = readdirSync(folder).filter((name) => wanted.test(name));
+  return names.map((name) => pageFile(`${prefix}${name}`, readFileSync(path.join(folder, name))));
+}
+
+/** Whoever serves a model of their own may have left the demo's folder out. */
+function samples(): PageFile[] {
+  if (!existsSync(SAMPLES)) return [pageFile('/page/samples/samples.json', Buffer.from('[]'))];
+  return filesOf(SAMPLES, '/page/samples/', /\.png$|^samples\.json$/);
 }
 
 /** All that the page consists of, read once: no request leads to a path, so none can lead out of the folder. */
 function pageFiles(): PageFile[] {
-  const files = filesOf(PAGE, '/page/', /\.(html|css|js|svg)$/);
-  const index = files.filter(({ url }) => url === '/page/index.html').map((file) => ({ ...file, url: '/' }));
-  const parts = files.filter(({ url }) => url !== '/page/index.html');
-  return [...index, ...parts, ...filesOf(SAMPLES, '/page/samples/', /\.png$|^samples\.json$/)];
+  const index = pageFile('/', readFileSync(path.join(PAGE, 'index.html')));
+  return [index, ...filesOf(PAGE, '/page/', /\.(css|js|svg)$/), ...samples()];
 }
 
 /**
@@ -74,7 +77,7 @@ function pageFiles(): PageFile[] {
  */
 export function registerPage(app: FastifyInstance): void {
   for (const { url, type, bytes, tag } of pageFiles()) {
-    app.get(url, { schema: { hide: true }, config: { rateLimit: false } }, (request, reply) => {
+    app.get(url, { schema: { hide: true } }, (request, reply) => {
       void reply.headers({ ...HEADERS, etag: tag });
       if (request.headers['if-none-match'] === tag) return reply.code(304).send();
       return reply.type(type).send(bytes);

@@ -32,6 +32,21 @@ describe('the page: access', function () {
     });
   }
 
+  it('has room for 24 fused layers and a long answer on a phone', async () => {
+    const layers = Array.from({ length: 24 }, (_, layer) => layer);
+    const gates = layers.map((layer) => Math.sin(layer));
+    here.server.facts = { ...here.server.facts, layers: 24, fusedLayers: layers, gates };
+    here.server.answer = ['A sentence ', 'that goes on and on and has anunusuallylongwordinit'.repeat(5)];
+    const { page, expectClean } = await here.open({ viewport: { width: 360, height: 740 } });
+    await ask(page, 'a', 'what is it?');
+    await page.waitForSelector(DONE);
+    expect(await audit(page)).to.deep.equal([]);
+    await page.locator('#layer').focus();
+    await page.keyboard.press('End');
+    expect(await page.locator('#layer-output').innerText()).to.match(/^Layer 23, gate −0\.85$/);
+    expectClean();
+  });
+
   it('follows the system between light and dark until told otherwise, and moves nothing where that is unwanted', async () => {
     const { page, expectClean } = await here.open({ colorScheme: 'dark', reducedMotion: 'reduce' });
     const ground = (): Promise<string> =>
