@@ -52,6 +52,8 @@ export async function createServer(models: ServedModels, options?: ServerOptions
   const lifecycle = new Lifecycle(systemClock);
   const context: ServerContext = { models: served, options: resolved, lifecycle, metrics };
   const app = makeApp(resolved);
+  // JSON is all that is taken.
+  app.removeContentTypeParser('text/plain');
   answerErrors(app, context);
   countAnswers(app, metrics);
   await describeRoutes(app, resolved.apiKeys.length > 0);
