@@ -5,7 +5,7 @@ import { Intake } from './intake.js';
 import { keyDialog } from './key-dialog.js';
 import { inPlainWords } from './plain-words.js';
 import { Question } from './question.js';
-import { QuestionForm } from './question-form.js';
+import { QuestionForm, SUGGESTIONS } from './question-form.js';
 import { Stage } from './stage.js';
 
 /** @typedef {import('./api.js').Model} Model */
@@ -27,7 +27,9 @@ let picture;
 
 /** @param {Question} question */
 function tell(question) {
-  const letter = LETTERS[asked.findIndex((each) => each.question === question)] ?? '';
+  const letter = LETTERS[asked.findIndex((each) => each.question === question)];
+  // Taken away while it was being answered.
+  if (!letter) return;
   const words = {
     idle: '',
     asking: `Question ${letter} asked`,
@@ -79,7 +81,7 @@ function update() {
   asked.forEach(({ form }, i) => {
     form.allow(can);
     // The second question is offered others than the first.
-    form.suggest(can ? questions.slice(i * 3) : []);
+    form.suggest(can ? questions.slice(i * SUGGESTIONS) : []);
   });
 }
 

@@ -1,7 +1,7 @@
 import { find, fromTemplate } from './dom.js';
 
 /** How many of a picture's questions are offered at once. */
-const SUGGESTIONS = 3;
+export const SUGGESTIONS = 3;
 
 /** Where a question is typed. Asking while an answer is written stops it. */
 export class QuestionForm {
