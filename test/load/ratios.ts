@@ -1,0 +1,143 @@
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import type { QAViT } from '../../lib';
+import { Batcher, createServer, type ServerOptions } from '../../lib/serve';
+import { Client } from './client';
+import { inParallel } from './faults';
+import { median, round } from './tally';
+import type { Pair } from './world';
+
+/** Concurrent clients. */
+const CLIENTS = 32;
+/** Nothing is known from an earlier turn. */
+const NO_CACHES = { imageCacheBytes: 0, questionCacheBytes: 0 };
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+async function served<T>(
+  model: QAViT,
+  options: ServerOptions,
+  use: (client: Client, app: FastifyInstance) => Promise<T>,
+): Promise<T> {
+  const app = await createServer({ demo: model }, options);
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  const client = new Client(`http://127.0.0.1:${(app.server.address() as AddressInfo).port}`);
+  try {
+    return await use(client, app);
+  } finally {
+    client.close();
+    await app.close();
+  }
+}
+
+export interface Throughput {
+  pairs: number;
+  /** Milliseconds for all pairs, medians. */
+  encodeBatchMs: number;
+  batcherMs: number;
+  httpMs: number;
+  /** Of encodeBatch's own throughput. */
+  batcherShare: number;
+  httpShare: number;
+}
+
+/** The same pairs by one encodeBatch, by 32 clients of a Batcher, and by 32 clients of a server, in turns. */
+export async function throughput(model: QAViT, pairs: readonly Pair[], rounds: number): Promise<Throughput> {
+  const items = pairs.map(({ picture, question }) => ({ image: picture, question }));
+  return served(model, { batching: NO_CACHES }, async (client) => {
+    await using batcher = new Batcher(model, NO_CACHES);
+    const turns = {
+      encodeBatch: () => model.encodeBatch(items),
+      batcher: () => inParallel(items.length, CLIENTS, (i) => batcher.encode(items[i]!.image, items[i]!.question)),
+      http: () => inParallel(items.length, CLIENTS, (i) => client.ask(pairs[i]!, 'tokens')),
+    };
+    const ms = { encodeBatch: [] as number[], batcher: [] as number[], http: [] as number[] };
+    for (let round = -1; round < rounds; round += 1) {
+      for (const [name, work] of Object.entries(turns) as [keyof typeof ms, () => Promise<unknown>][]) {
+        const took = await timed(work);
+        if (round >= 0) ms[name].push(took);
+      }
+    }
+    const [own, batched, http] = [median(ms.encodeBatch), median(ms.batcher), median(ms.http)];
+    // Shares of the same round, so that what else the machine does meanwhile counts for both.
+    const share = (of: readonly number[]) => round(median(of.map((took, i) => ms.encodeBatch[i]! / took)), 3);
+    return {
+      pairs: items.length,
+      encodeBatchMs: round(own),
+      batcherMs: round(batched),
+      httpMs: round(http),
+      batcherShare: share(ms.batcher),
+      httpShare: share(ms.http),
+    };
+  });
+}
+
+export interface AddedLatency {
+  requests: number;
+  batcherP50Ms: number;
+  httpP50Ms: number;
+  addedP50Ms: number;
+}
+
+/** One request at a time, in turns with the same without HTTP; picture and question are known, so that little else takes time. */
+export async function addedLatency(model: QAViT, pair: Pair, requests: number): Promise<AddedLatency> {
+  return served(model, {}, async (client) => {
+    await using batcher = new Batcher(model);
+    const [direct, http, added]: number[][] = [[], [], []];
+    for (let i = -20; i < requests; i += 1) {
+      const own = await timed(() => batcher.encode(pair.picture, pair.question));
+      const { ms } = await client.ask(pair, 'tokens');
+      if (i < 0) continue;
+      direct!.push(own);
+      http!.push(ms);
+      added!.push(ms - own);
+    }
+    return {
+      requests,
+      batcherP50Ms: round(median(direct!)),
+      httpP50Ms: round(median(http!)),
+      addedP50Ms: round(median(added!)),
+    };
+  });
+}
+
+export interface Sharing {
+  rounds: number;
+  /** Eight questions about eight pictures, milliseconds, and CPU time of the process. */
+  differentMs: number;
+  sameMs: number;
+  /** Of eight pictures' cost. */
+  share: number;
+  cpuShare: number;
+}
+
+/** Eight questions about one picture against eight about eight, all at once, in turns. Nothing is known from the turn before. */
+export async function sharing(model: QAViT, pairs: readonly Pair[], rounds: number): Promise<Sharing> {
+  const questions = pairs.slice(0, 8);
+  const different = questions.map(({ question }, i) => ({ ...pairs[i * 8]!, question }));
+  const same = questions.map(({ question }) => ({ ...pairs[0]!, question }));
+  const options = { batching: { imageCacheBytes: 0 } };
+  return served(model, options, async (client) => {
+    const cost = async (of: readonly Pair[]): Promise<{ ms: number; cpu: number }> => {
+      const cpu = process.cpuUsage();
+      const ms = await timed(() => Promise.all(of.map((pair) => client.ask(pair, 'tokens'))));
+      const used = process.cpuUsage(cpu);
+      return { ms, cpu: (used.user + used.system) / 1000 };
+    };
+    await cost(different);
+    await cost(same);
+    const turns: { different: { ms: number; cpu: number }; same: { ms: number; cpu: number } }[] = [];
+    for (let i = 0; i < rounds; i += 1) turns.push({ different: await cost(different), same: await cost(same) });
+    return {
+      rounds,
+      differentMs: round(median(turns.map((turn) => turn.different.ms))),
+      sameMs: round(median(turns.map((turn) => turn.same.ms))),
+      share: round(median(turns.map((turn) => turn.same.ms / turn.different.ms)), 3),
+      cpuShare: round(median(turns.map((turn) => turn.same.cpu / turn.different.cpu)), 3),
+    };
+  });
+}
