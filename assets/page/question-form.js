@@ -32,6 +32,7 @@ export class QuestionForm {
     this.element.addEventListener('keydown', (event) => {
       if (event.key === 'Escape') question.stop();
     });
+    this.#field.addEventListener('input', () => this.#show());
     question.addEventListener('change', () => this.#show());
     this.#show();
   }
@@ -69,14 +70,22 @@ export class QuestionForm {
   }
 
   #submitted() {
-    const text = this.#field.value.trim();
-    if (this.#question.isRunning) this.#question.stop();
-    else if (text === '') this.#field.focus();
-    else this.#ask(text);
+    if (this.#stops) this.#question.stop();
+    else if (this.#text === '') this.#field.focus();
+    else this.#ask(this.#text);
+  }
+
+  get #text() {
+    return this.#field.value.trim();
+  }
+
+  /** Whoever has typed another question wants that one, whatever is still being answered. */
+  get #stops() {
+    return this.#question.isRunning && (this.#text === '' || this.#text === this.#question.text);
   }
 
   #show() {
     // One button for both, so that the keyboard's focus stays where it is.
-    this.#button.textContent = this.#question.isRunning ? 'Stop' : 'Ask';
+    this.#button.textContent = this.#stops ? 'Stop' : 'Ask';
   }
 }

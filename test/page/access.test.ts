@@ -3,7 +3,7 @@ import { audit } from './audit';
 import { ask, BOTH_DONE, DONE, until, withStandIn } from './on-page';
 
 describe('the page: access', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const here = withStandIn();
 
   for (const [name, options] of Object.entries({

@@ -56,7 +56,7 @@ export function withChromium(): Visitor {
         const { origin, protocol } = new URL(request.url());
         if (protocol !== 'data:' && protocol !== 'blob:' && origin !== new URL(url).origin) faults.push(request.url());
       });
-      page.setDefaultTimeout(15_000);
+      page.setDefaultTimeout(30_000);
       await page.goto(url);
       await page.waitForSelector(ready);
       const expectClean = (ignored = /^$/): void => {

@@ -3,7 +3,7 @@ import { ask, DONE, textOf, until, withStandIn } from './on-page';
 import type { Refusal } from './stand-in';
 
 describe('the page: failures', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const here = withStandIn();
 
   it('asks for a key when the server does, keeps it in the tab, and says so when it is declined', async () => {

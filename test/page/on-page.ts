@@ -12,7 +12,7 @@ export const textOf = (page: Page, selector: string): Promise<string> => page.lo
 
 /** Waits for a condition in the page; its policy forbids what the driver would do for that by itself. */
 export async function until(page: Page, condition: string): Promise<void> {
-  const end = Date.now() + 15_000;
+  const end = Date.now() + 30_000;
   while (!(await page.evaluate(`Boolean(${condition})`))) {
     if (Date.now() > end) throw new Error(`Expected ${condition}`);
     await page.waitForTimeout(20);

@@ -19,7 +19,7 @@ async function giveFile(page: Page, how: 'drop' | 'paste', name: string, type: s
 }
 
 describe('the page: pictures', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const here = withStandIn();
 
   it('takes pictures from a drop, a paste and the file dialog, and says what is none', async () => {

@@ -5,7 +5,7 @@ import { ask, BOTH_DONE, DONE, SHAPES, textOf, until, withStandIn } from './on-p
 import { shareOf } from './stand-in';
 
 describe('the page: questions', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const here = withStandIn();
 
   it('can be used with the keyboard alone, from the picture to a single patch', async () => {
@@ -143,8 +143,14 @@ describe('the page: questions', function () {
     expect(await textOf(page, '.question [type=submit]')).to.equal('Ask');
     for (let i = 0; i < 100 && here.server.abandoned === 0; i += 1) await page.waitForTimeout(20);
     expect(here.server.abandoned).to.equal(1);
-    release();
     await ask(page, 'a', 'and now?');
+    await until(page, "document.querySelector('.answer').textContent === 'forty'");
+    await page.fill('#question-a', 'or rather this?');
+    expect(await textOf(page, '.question [type=submit]')).to.equal('Ask');
+    release();
+    here.server.held = Promise.resolve();
+    await page.press('#question-a', 'Enter');
+    await until(page, "document.querySelector('.asked-text').textContent === 'or rather this?'");
     await page.waitForSelector(DONE);
     expect(await textOf(page, '.answer')).to.equal('forty-two');
     expectClean();

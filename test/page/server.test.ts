@@ -11,7 +11,7 @@ import { ask, BOTH_DONE, SHAPES, textOf, until } from './on-page';
 const QUESTIONS = ['what digit is on the red square?', 'how many triangles are there?'] as const;
 
 describe('the page on the real server', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const visitor = withChromium();
 
   it('shows what the library says: answers, maps, gates and stages', async () => {
