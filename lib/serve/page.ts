@@ -54,21 +54,24 @@ function pageFile(url: string, bytes: Buffer): PageFile {
   return { url, type: TYPES[path.extname(url)] ?? TYPES['.html']!, bytes, tag };
 }
 
-function filesOf(folder: string, prefix: string, wanted: RegExp): PageFile[] {
-  const names = readdirSync(folder).filter((name) => wanted.test(name));
-  return names.map((name) => pageFile(`${prefix}${name}`, readFileSync(path.join(folder, name))));
-}
-
-/** Whoever serves a model of their own may have left the demo's folder out. */
+/** The list of samples and the pictures that it names; whoever serves a model of their own may have left the demo's folder out. */
 function samples(): PageFile[] {
-  if (!existsSync(SAMPLES)) return [pageFile('/page/samples/samples.json', Buffer.from('[]'))];
-  return filesOf(SAMPLES, '/page/samples/', /\.png$|^samples\.json$/);
+  const list = path.join(SAMPLES, 'samples.json');
+  const bytes = existsSync(list) ? readFileSync(list) : Buffer.from('[]');
+  const names = (JSON.parse(bytes.toString()) as { image: string }[]).map(({ image }) => image);
+  const pictures = names.map((name) => pageFile(`/page/samples/${name}`, readFileSync(path.join(SAMPLES, name))));
+  return [pageFile('/page/samples/samples.json', bytes), ...pictures];
 }
 
 /** All that the page consists of, read once: no request leads to a path, so none can lead out of the folder. */
 function pageFiles(): PageFile[] {
-  const index = pageFile('/', readFileSync(path.join(PAGE, 'index.html')));
-  return [index, ...filesOf(PAGE, '/page/', /\.(css|js|svg)$/), ...samples()];
+  const read = (name: string): Buffer => readFileSync(path.join(PAGE, name));
+  const parts = readdirSync(PAGE).filter((name) => /\.(css|js|svg)$/.test(name));
+  return [
+    pageFile('/', read('index.html')),
+    ...parts.map((name) => pageFile(`/page/${name}`, read(name))),
+    ...samples(),
+  ];
 }
 
 /**
