@@ -5,7 +5,7 @@ import { commit, machine, root } from '../../bench/support/machine';
 import { QAViT } from '../../lib';
 import { Client } from './client';
 import { abortMany, halfSent, killLanguageModel, malformed, slowReaders } from './faults';
-import { withMiddleModel } from './middle-model';
+import { withBaseModel } from './base-model';
 import { capacity, openLoop } from './open-loop';
 import { addedLatency, sharing, throughput } from './ratios';
 import { Served } from './served';
@@ -32,15 +32,15 @@ async function measureRatios(demo: QAViT, pairs: readonly Pair[]) {
   const distinct = pairs.filter((_, i) => i % 9 === 0 || i % 9 === 4);
   return {
     throughput: {
-      middle: await step('throughput, a tower of ViT-S/32’s size', () =>
-        withMiddleModel((model) => throughput(model, distinct, 7)),
+      base: await step('throughput, a tower of ViT-B/32’s size', () =>
+        withBaseModel((model) => throughput(model, distinct, 5)),
       ),
       demo: await step('throughput, demo', () => throughput(demo, distinct, 7)),
     },
     addedLatency: await step('added latency', () => addedLatency(demo, pairs[0]!, 300)),
     sharing: {
-      middle: await step('eight questions, one picture, ViT-S/32’s size', () =>
-        withMiddleModel((model) => sharing(model, pairs, 15)),
+      base: await step('eight questions, one picture, ViT-B/32’s size', () =>
+        withBaseModel((model) => sharing(model, pairs, 15)),
       ),
       demo: await step('eight questions, one picture, demo', () => sharing(demo, pairs, 15)),
     },

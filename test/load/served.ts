@@ -16,7 +16,7 @@ export class Served implements AsyncDisposable {
   static async start(args: readonly string[]): Promise<Served> {
     const all = ['serve', '--device', 'cpu', '--port', '0', '--log-level', 'silent', ...args];
     const child = spawn(process.execPath, [MAIN, ...all], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const line = once(createInterface(child.stdout!), 'line').then(([text]) => text as string);
+    const line = once(createInterface(child.stdout), 'line').then(([text]) => text as string);
     const ended = once(child, 'exit').then(([code]) => Promise.reject(new Error(`qavit serve ended with ${code}`)));
     ended.catch(() => undefined);
     const url = /http:\S+/.exec(await Promise.race([line, ended]))?.[0] ?? '';

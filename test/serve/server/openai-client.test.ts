@@ -1,7 +1,8 @@
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import type { FastifyInstance } from 'fastify';
-import OpenAI, { APIError } from 'openai';
+import type { APIError } from 'openai';
+import OpenAI from 'openai';
 import { QAViT } from '../../../lib';
 import { createServer } from '../../../lib/serve';
 import { FakeModel } from '../batcher/fake-model';

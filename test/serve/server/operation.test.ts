@@ -212,7 +212,7 @@ describe('operating the server', () => {
   it('refuses wrong options', async () => {
     await expectRejection(createServer({}), 'ERR_ARGUMENT', /at least one model/);
     const refused = (options: object, message: RegExp) =>
-      expectRejection(createServer({ demo: new FakeModel() }, options as ServerOptions), 'ERR_ARGUMENT', message);
+      expectRejection(createServer({ demo: new FakeModel() }, options), 'ERR_ARGUMENT', message);
     await refused({ apiKey: ['x'] }, /did you mean apiKeys/);
     await refused({ apiKeys: ['with space'] }, /visible ASCII characters for apiKeys\[0\] but received "string"/);
     await refused({ limits: { pixel: 3 } }, /did you mean pixels/);

@@ -5,12 +5,12 @@ import { QAViT } from '../../lib';
 import { fixture } from '../support/paths';
 import { writeRandomModel } from '../support/random-model';
 
-/** The size of ViT-S/32: a picture takes as long as one of a real, if small, tower. The demo's takes less than the request about it. */
+/** The size of ViT-B/32, the smallest of the public CLIP towers. A picture of the demo's takes less than the request about it. */
 const SIZE = {
-  width: 384,
-  heads: 6,
+  width: 768,
+  heads: 12,
   layers: 12,
-  mlp: 1536,
+  mlp: 3072,
   patch: 32,
   image: 224,
   questionWidth: 32,
@@ -18,7 +18,7 @@ const SIZE = {
 };
 
 /** A model of random weights for measurements that ask how much a server takes of what the tower can do. */
-export async function withMiddleModel<T>(use: (model: QAViT) => Promise<T>): Promise<T> {
+export async function withBaseModel<T>(use: (model: QAViT) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(path.join(tmpdir(), 'qavit-load-'));
   try {
     const folders = { ...writeRandomModel(folder, SIZE), language: fixture('language', 't5-tiny') };
