@@ -22,6 +22,23 @@ export default tseslint.config(
     rules: { '@typescript-eslint/no-unused-expressions': 'off' },
   },
   {
+    // TypeScript checks the page's modules (assets/page/tsconfig.json) and knows a browser's names.
+    files: ['assets/page/*.js'],
+    languageOptions: { sourceType: 'module' },
+    rules: { 'no-undef': 'off', eqeqeq: 'error' },
+  },
+  {
+    files: ['examples/**/*.mjs'],
+    languageOptions: {
+      globals: Object.fromEntries(
+        ['AbortController', 'Buffer', 'URL', 'console', 'fetch', 'performance', 'process'].map((name) => [
+          name,
+          'readonly',
+        ]),
+      ),
+    },
+  },
+  {
     files: ['scripts/**/*.js'],
     languageOptions: {
       sourceType: 'commonjs',

@@ -1,7 +1,10 @@
 export { QAViTError, type QAViTErrorCode } from './errors';
 export type { ImageInput } from './image';
 export { QAViT } from './qavit';
+export type { Stages } from './qavit/stages';
 export type {
+  AnswerEnd,
+  AnswerOptions,
   AskOptions,
   AttentionMaps,
   BatchItem,

@@ -3,13 +3,16 @@ import type { ImageInput } from './image';
 import type { Output } from './models/plans';
 import { throwIfAborted } from './calls/abort';
 import { attendTo } from './qavit/attending';
+import { ASK_RULES, CALL_RULES, ENCODE_RULES, ITEM_RULES } from './qavit/call-rules';
 import { Calls } from './calls/calls';
 import { encodeAll, type EncodingContext, handedOver } from './qavit/encoding';
 import { closeModel, type LoadedModel, loadModel } from './qavit/load';
-import { abortSignal, anything, checkOptions, integer, isPlainObject, number, oneOf, text } from './calls/options';
+import { checkOptions, isPlainObject } from './calls/options';
 import { alreadyLooked, LookedPicture, preparePicture } from './qavit/pictures';
 import { QuestionEncoder } from './qavit/questions';
+import { languageOf, readingOf, Stages } from './qavit/stages';
 import type {
+  AnswerEnd,
   AskOptions,
   AttentionMaps,
   BatchItem,
@@ -22,20 +25,6 @@ import type {
   QuestionInput,
   VisualTokens,
 } from './qavit/types';
-
-const CALL_RULES = { signal: abortSignal };
-/** What they may be is said where they are used. */
-const ITEM_RULES = { image: anything, question: anything };
-const ENCODE_RULES = { ...CALL_RULES, output: oneOf('projected', 'tower') };
-const ASK_RULES = {
-  ...CALL_RULES,
-  maxNewTokens: integer(1, 2 ** 20),
-  temperature: number(0, 100),
-  topP: number(0, 1),
-  seed: integer(0, 2 ** 53 - 1),
-  system: text,
-  before: text,
-};
 
 /** A model that was dropped without close() is closed when it is collected; its language model's process would live on else. */
 const forgotten = new FinalizationRegistry<LoadedModel>((loaded) => void closeModel(loaded));
@@ -53,6 +42,8 @@ const forgotten = new FinalizationRegistry<LoadedModel>((loaded) => void closeMo
  * for await (const text of model.ask('street.jpg', 'What is written on the blue sign?')) process.stdout.write(text);
  */
 export class QAViT implements AsyncDisposable {
+  /** What the methods are made of, step by step, for servers. */
+  readonly stages: Stages;
   private readonly calls: Calls;
   private readonly questions: QuestionEncoder;
   private readonly context: EncodingContext;
@@ -64,6 +55,7 @@ export class QAViT implements AsyncDisposable {
     this.calls = new Calls(maxPending);
     this.questions = new QuestionEncoder(vision.model.questionWidth, vision.question, language);
     this.context = { engine, preprocessor: vision.preprocessor, questions: this.questions, padding, fingerprint };
+    this.stages = new Stages(this.calls, loaded, this.context);
   }
 
   /**
@@ -95,6 +87,7 @@ export class QAViT implements AsyncDisposable {
       missingFiles,
       image: model.image,
       trainedImage: model.trainedImage,
+      preprocessing: { resize: vision.preprocessor.resize?.rule ?? null, crop: vision.preprocessor.crop },
       patch: model.patch,
       hasClass: model.hasClass,
       registers: model.registers,
@@ -185,25 +178,28 @@ export class QAViT implements AsyncDisposable {
   }
 
   /**
-   * The language model's answer, piece by piece. Ending the loop early stops the work.
+   * The language model's answer, piece by piece; the generator returns how it ended. Leaving the loop early stops the work.
    *
    * @throws QAViTError ERR_ARGUMENT also without a language model
    * @example
    * for await (const text of model.ask('street.jpg', 'How many cars?', { maxNewTokens: 10 })) process.stdout.write(text);
    */
-  async *ask(image: ImageInput | Looked, question: string, options?: AskOptions): AsyncGenerator<string, void, void> {
-    const { signal, ...decoding } = checkOptions(options, ASK_RULES, 'ask');
-    const { language, vision } = this.loaded;
-    if (!language) throw expected('ERR_ARGUMENT', 'a model with a language model', 'ask', 'one without');
+  async *ask(
+    image: ImageInput | Looked,
+    question: string,
+    options?: AskOptions,
+  ): AsyncGenerator<string, AnswerEnd | void, void> {
+    const { signal, questionAware = true, ...decoding } = checkOptions(options, ASK_RULES, 'ask');
+    const { vision } = this.loaded;
+    const language = languageOf(this.loaded, 'ask');
     if (typeof question !== 'string') throw expected('ERR_ARGUMENT', 'a string', 'question of ask', question);
-    const { context } = this;
-    yield* this.calls.stream('ask', signal, async function* (abort) {
-      const heard = vision.model.questionWidth === undefined ? null : question;
+    const { context, loaded } = this;
+    return yield* this.calls.stream('ask', signal, async function* (abort) {
+      const heard = questionAware && vision.model.questionWidth !== undefined ? question : null;
       const [tokens] = await encodeAll(context, [{ image, question: heard }], 'projected', abort);
       throwIfAborted(abort, 'ask');
-      // A model with a way of being asked reads the question in full, whatever the adapter takes of it.
-      const reading = language.info.visionLanguage === undefined ? vision.question : undefined;
-      if (tokens) yield* language.generate(tokens, question, { ...decoding, question: reading, signal: abort });
+      const how = { ...decoding, question: readingOf(loaded), signal: abort };
+      return yield* language.generate(tokens as VisualTokens, question, how);
     });
   }
 

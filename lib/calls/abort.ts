@@ -27,3 +27,19 @@ export async function withAbortFlag<T>(
     signal.removeEventListener('abort', abort);
   }
 }
+
+/** `work`, or ERR_ABORTED as soon as `signal` fires; the work itself goes on. */
+export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal, what: string): Promise<T> {
+  let stopListening = (): void => {};
+  const abort = new Promise<never>((_resolve, reject) => {
+    const onAbort = (): void => reject(aborted(what, signal.reason));
+    if (signal.aborted) return onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    stopListening = () => signal.removeEventListener('abort', onAbort);
+  });
+  try {
+    return await Promise.race([work, abort]);
+  } finally {
+    stopListening();
+  }
+}

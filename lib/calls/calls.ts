@@ -34,15 +34,15 @@ export class Calls {
   }
 
   /** Like run(), for work that hands out pieces: its caller decides when the next one is made, so that closing does not wait. */
-  async *stream<T>(
+  async *stream<T, R>(
     what: string,
     signal: AbortSignal | undefined,
-    work: (signal: AbortSignal) => AsyncIterable<T>,
-  ): AsyncGenerator<T, void, void> {
+    work: (signal: AbortSignal) => AsyncGenerator<T, R, void>,
+  ): AsyncGenerator<T, R, void> {
     const { controller, end } = this.begin(what, signal);
     this.running.set(controller, Promise.resolve());
     try {
-      yield* work(controller.signal);
+      return yield* work(controller.signal);
     } catch (error) {
       throw controller.signal.aborted ? aborted(what, controller.signal.reason) : error;
     } finally {

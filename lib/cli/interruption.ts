@@ -6,6 +6,8 @@ export interface Interruption {
   readonly signal: AbortSignal;
   /** What the process ends with if it was interrupted: 128 + the signal's number, or 0 where the reader has left (`qavit ... | head`). */
   readonly exitCode: number | undefined;
+  /** For a command that is meant to be ended this way, as a server is: the process may take so long to stop, and its exit code is 0. */
+  isNormal(patienceMs: number): void;
   stop(): void;
 }
 
@@ -13,12 +15,14 @@ export interface Interruption {
 export function watchInterruption(): Interruption {
   const controller = new AbortController();
   let exitCode: number | undefined;
+  let patience = PATIENCE_MS;
+  let normal = false;
 
   const interrupt = (code: number): void => {
-    if (exitCode !== undefined) process.exit(exitCode);
-    exitCode = code;
+    if (exitCode !== undefined) process.exit(code);
+    exitCode = normal ? 0 : code;
     controller.abort();
-    setTimeout(() => process.exit(code), PATIENCE_MS).unref();
+    setTimeout(() => process.exit(code), patience).unref();
   };
   const onSigint = (): void => interrupt(130);
   const onSigterm = (): void => interrupt(143);
@@ -35,6 +39,10 @@ export function watchInterruption(): Interruption {
     signal: controller.signal,
     get exitCode() {
       return exitCode;
+    },
+    isNormal(patienceMs) {
+      patience = patienceMs;
+      normal = true;
     },
     stop() {
       process.off('SIGINT', onSigint);

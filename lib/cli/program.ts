@@ -7,8 +7,10 @@ import { addConvert } from './commands/convert';
 import { addDemo } from './commands/demo';
 import { addEncode } from './commands/encode';
 import { addFetch } from './commands/fetch';
+import { addServe } from './commands/serve';
 import { addInfo } from './commands/info';
-import { packageRoot } from './package-root';
+import type { Interruption } from './interruption';
+import { packageRoot } from '../package-root';
 
 const AFTER_HELP = `
 Examples:
@@ -32,9 +34,9 @@ function rephrase(text: string): string {
 /**
  * The whole command line.
  *
- * @param signal ends a running command early
+ * @param interruption ends a running command early
  */
-export function createProgram(signal: AbortSignal): Command {
+export function createProgram(interruption: Interruption): Command {
   const program = new Command('qavit')
     .description('Vision encoding that listens to the question: ask pictures, encode them, see where a question looks.')
     .version(packageVersion(), '--version', 'print the version')
@@ -44,8 +46,11 @@ export function createProgram(signal: AbortSignal): Command {
     .configureOutput({ outputError: (text, write) => write(rephrase(text)) })
     .exitOverride()
     .addHelpText('after', AFTER_HELP);
-  for (const add of [addAsk, addEncode, addAttend, addInfo, addFetch, addConvert, addDemo]) {
-    const command = add(program, signal);
+  const { signal } = interruption;
+  const commands = [addAsk, addEncode, addAttend].map((add) => add(program, signal));
+  commands.push(addServe(program, interruption));
+  commands.push(...[addInfo, addFetch, addConvert, addDemo].map((add) => add(program, signal)));
+  for (const command of commands) {
     command.showHelpAfterError(`hint: qavit ${command.name()} --help lists arguments, options and examples.`);
   }
   return program;

@@ -7,7 +7,7 @@ import { createProgram } from './program';
 export async function runCli(args: readonly string[]): Promise<number> {
   const interruption = watchInterruption();
   try {
-    await createProgram(interruption.signal).parseAsync(args, { from: 'user' });
+    await createProgram(interruption).parseAsync(args, { from: 'user' });
     return interruption.exitCode ?? EXIT.ok;
   } catch (error) {
     if (interruption.exitCode !== undefined) {

@@ -44,6 +44,17 @@ export class Tensor {
     );
   }
 
+  /** One sample of the batch. */
+  sample(index: number): Tensor {
+    checkRange('samples', index, index + 1, this.batch, this.shape);
+    const { offset, batchStride, rowStride } = this.layout;
+    return this.view([dim('1', 1), this.rows, this.columns], {
+      offset: offset + index * batchStride,
+      batchStride,
+      rowStride,
+    });
+  }
+
   /** Rows [start, end), for example what stands behind the class token. */
   sliceRows(start: number, end: number, name = this.rows.name): Tensor {
     checkRange('rows', start, end, this.rows, this.shape);

@@ -1,5 +1,6 @@
 import { TextStream } from '../text/text-stream';
 import type { TextTokenizer } from '../text/tokenizer';
+import type { AnswerEnd } from './language-model';
 import { makeSampler, type Sampling } from './sampler';
 import type { TokenRules } from './token-rules';
 
@@ -14,20 +15,31 @@ export interface AnswerSettings {
   readonly length: number;
 }
 
-/** The loop that says token after token. One piece of text for each, often empty: between two of them the caller may stop. */
+/**
+ * The loop that says token after token. One piece of text for each, often empty: between two of them the caller may stop.
+ *
+ * @param promptTokens what was read before, for what the generator returns
+ */
 export async function* sayAnswer(
   next: NextLogits,
   { rules, tokenizer, sampling, length }: AnswerSettings,
-): AsyncGenerator<string, void, void> {
+  promptTokens: number,
+): AsyncGenerator<string, AnswerEnd, void> {
   const sample = makeSampler(sampling);
   const text = new TextStream(tokenizer);
   let token: number | undefined;
-  for (let said = 0; said < length; said++) {
+  let said = 0;
+  let finish: AnswerEnd['finish'] = 'length';
+  for (; said < length; said++) {
     const logits = await next(token);
     rules.apply(logits, said);
     token = sample(logits);
-    if (rules.isEnd(token)) break;
+    if (rules.isEnd(token)) {
+      finish = 'stop';
+      break;
+    }
     yield text.push(token);
   }
   yield text.finish();
+  return { finish, promptTokens, answerTokens: said };
 }

@@ -48,6 +48,16 @@ export interface GenerateOptions extends Framing {
   signal?: AbortSignal;
 }
 
+/** How an answer ended, and what it took. */
+export interface AnswerEnd {
+  /** `stop`: the model had said all; `length`: it was cut after the tokens it was allowed. */
+  finish: 'stop' | 'length';
+  /** Rows that the language model read before it answered, visual tokens included. */
+  promptTokens: number;
+  /** Tokens of the answer; the one that ends it is not counted. */
+  answerTokens: number;
+}
+
 export interface LanguageModelInfo {
   /** The model's folder. */
   readonly path: string;
@@ -64,7 +74,8 @@ export interface LanguageModelInfo {
 /**
  * Reads visual tokens and a question, writes an answer. Any number of calls may run at once.
  *
- * An idle model does not keep the process alive. After `close()`, and when the model's process has ended by itself, every call fails.
+ * An idle model does not keep the process alive. After `close()` every call fails. When the process of a model in ONNX files ends by itself,
+ * the calls under way fail with ERR_DEVICE, and the next one starts another.
  */
 export interface LanguageModel {
   readonly info: LanguageModelInfo;
@@ -82,13 +93,17 @@ export interface LanguageModel {
   ): Promise<QuestionFeatures>;
 
   /**
-   * The answer, piece by piece; the pieces joined are the whole answer. Work starts with the first piece asked for; leaving the loop
-   * stops it. The question may be empty: a model that was trained to can describe the picture alone.
+   * The answer, piece by piece; the pieces joined are the whole answer, and what the generator returns says how it ended, unless it was left. Work starts with
+   * the first piece asked for; leaving the loop stops it. The question may be empty: a model that was trained to can describe the picture alone.
    *
    * @throws QAViTError ERR_SHAPE (not N x E), ERR_ARGUMENT (options, numbers that are not finite), ERR_ABORTED (the signal, or
    *   `close()`), ERR_OUT_OF_MEMORY, ERR_DEVICE
    */
-  generate(tokens: VisualTokens, question: string, options?: GenerateOptions): AsyncIterable<string>;
+  generate(
+    tokens: VisualTokens,
+    question: string,
+    options?: GenerateOptions,
+  ): AsyncGenerator<string, AnswerEnd | void, void>;
 
   /** Stops what runs and frees the model's memory. May be called any number of times. */
   close(): Promise<void>;

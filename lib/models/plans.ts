@@ -1,5 +1,5 @@
 /** The graphs that an engine compiles: a forward function with its inputs and outputs declared, one a shape key. */
-import { dim, gatherRows, Graph, type GraphOptions, type Tensor } from '../graph';
+import { copy, dim, gatherRows, Graph, joinSamples, type GraphOptions, type Tensor } from '../graph';
 import { finish, handOver, listen, look } from './forward';
 import type { VisionModel } from './qavit';
 
@@ -12,6 +12,27 @@ export function lookPlan(model: VisionModel, options: GraphOptions, images: numb
   const g = Graph.create('look', options);
   const pixels = g.input('u8', [dim('B', images), dim('rows', model.image), dim('columns*3', model.image * 3)]);
   g.output(look(g, model, pixels));
+  return g;
+}
+
+/** Inputs: residual streams [1, M, C] of `images` pictures. Outputs: one [U, M, C]. */
+export function joinPlan({ tokens, width }: VisionModel, options: GraphOptions, images: number): Graph {
+  const g = Graph.create('join', options);
+  const shape = [ONE, dim('M', tokens), dim('C', width)] as const;
+  g.output(
+    joinSamples(
+      g,
+      Array.from({ length: images }, () => g.input(options.stream, shape)),
+    ),
+  );
+  return g;
+}
+
+/** Inputs: residual stream [U, M, C] of `images` pictures. Outputs: each one's [1, M, C]. */
+export function splitPlan({ tokens, width }: VisionModel, options: GraphOptions, images: number): Graph {
+  const g = Graph.create('split', options);
+  const all = g.input(options.stream, [dim('B', images), dim('M', tokens), dim('C', width)]);
+  for (let i = 0; i < images; i++) g.output(copy(g, all.sample(i), { dtype: options.stream }));
   return g;
 }
 

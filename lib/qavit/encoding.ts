@@ -72,8 +72,7 @@ class Batch {
 
   async encode(items: readonly BatchItem[]): Promise<VisualTokens[]> {
     const samples = await this.resolve(items);
-    const { model, device } = this.context.engine;
-    const perRun = Math.max(1, Math.ceil(ROWS[device.info.kind] / model.tokens));
+    const perRun = samplesPerRun(this.context.engine);
     const byImage = groupBy(samples, ({ image }) => image);
     const turns = this.turns(perRun);
     let next = this.prepare(turns[0]);
@@ -81,7 +80,7 @@ class Batch {
       const pictures = await next;
       next = this.prepare(turns[i + 1]);
       next.catch(() => undefined); // reported when its turn comes; an earlier failure aborts it
-      const stream = await this.look(turn, pictures);
+      const { stream, owned } = await this.look(turn, pictures);
       try {
         await this.finish(
           stream,
@@ -89,7 +88,7 @@ class Batch {
           perRun,
         );
       } finally {
-        if (!this.lookedAt(turn)) stream.dispose();
+        if (owned) stream.dispose();
       }
     }
     return this.results;
@@ -124,19 +123,21 @@ class Batch {
     return numbered.map((sample) => ({ ...sample, question: heardAs.get(sample.question) }));
   }
 
-  /** Pictures of one turn go through the tower together; one that was looked at before stands alone. */
+  /** Pictures of one turn go through the tower together: those that were looked at before, or those that were not. */
   private turns(perRun: number): number[][] {
     const byKind = groupBy([...this.images.values.keys()], (i) => (this.lookedAt([i]) ? 'looked' : 'fresh'));
-    return [...(byKind.get('looked') ?? []).map((i) => [i]), ...chunks(byKind.get('fresh') ?? [], perRun)];
+    return (['looked', 'fresh'] as const).flatMap((kind) => chunks(byKind.get(kind) ?? [], perRun));
   }
 
-  private lookedAt([image]: readonly number[]): LookedPicture | undefined {
-    return alreadyLooked(this.images.values[image ?? -1], this.context.engine);
+  /** The pictures of a turn, if they were looked at before. */
+  private lookedAt(turn: readonly number[]): readonly LookedPicture[] | undefined {
+    const looked = turn.map((image) => alreadyLooked(this.images.values[image], this.context.engine));
+    return looked.length > 0 && looked.every((one) => one !== undefined) ? looked : undefined;
   }
 
   private async prepare(turn: readonly number[] = []): Promise<Picture[]> {
     const looked = this.lookedAt(turn);
-    if (looked) return [looked.picture];
+    if (looked) return looked.map(({ picture }) => picture);
     const pictures: Picture[] = [];
     for (const group of chunks(turn, DECODING)) {
       pictures.push(...(await Promise.all(group.map((image) => this.picture(image)))));
@@ -160,12 +161,18 @@ class Batch {
     }
   }
 
-  /** @returns [U, M, C] of the pictures of this turn */
-  private async look(turn: readonly number[], pictures: readonly Picture[]): Promise<DeviceTensor> {
+  /** @returns [U, M, C] of the pictures of this turn, and whether it was made for it */
+  private async look(
+    turn: readonly number[],
+    pictures: readonly Picture[],
+  ): Promise<{ stream: DeviceTensor; owned: boolean }> {
+    const { engine } = this.context;
     turn.forEach((image, i) => this.imageDigests.set(image, digest([pictures[i]?.data ?? ''])));
-    const looked = this.lookedAt(turn);
-    if (looked) return looked.stream();
-    return this.context.engine.look(joined(pictures), pictures.length, this.signal);
+    const streams = this.lookedAt(turn)?.map((looked) => looked.stream());
+    if (!streams) return { stream: await engine.look(joined(pictures), pictures.length, this.signal), owned: true };
+    const [only] = streams;
+    if (only && streams.length === 1) return { stream: only, owned: false };
+    return { stream: await engine.join(streams, this.signal), owned: true };
   }
 
   /** Runs what depends on questions, for the samples of one turn. */
@@ -208,12 +215,17 @@ class Batch {
   }
 }
 
+/** Pictures that go through the tower together at most. */
+export function samplesPerRun({ device, model }: Engine): number {
+  return Math.max(1, Math.ceil(ROWS[device.info.kind] / model.tokens));
+}
+
 /** N */
 export function handedOver({ model }: Engine): number {
   return model.keepClass ? model.tokens : model.tokens - tokensBeforePatches(model);
 }
 
-function joined(pictures: readonly Picture[]): Uint8Array {
+export function joined(pictures: readonly Picture[]): Uint8Array {
   const [first] = pictures;
   if (!first) throw new QAViTError('ERR_ARGUMENT', 'Expected a picture for look but received none');
   if (pictures.length === 1) return first.data;

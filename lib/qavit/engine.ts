@@ -4,12 +4,14 @@ import type { VisionModel } from '../models/qavit';
 import {
   attendPlan,
   fusePlan,
+  joinPlan,
   listenPlan,
   lookPlan,
   type Output,
   plainPlan,
   type QuestionSize,
   type Shared,
+  splitPlan,
 } from '../models/plans';
 import { ParameterStore } from '../weights';
 import { withAbortFlag } from '../calls/abort';
@@ -69,6 +71,26 @@ export class Engine {
   async look(pixels: Uint8Array, images: number, signal: AbortSignal): Promise<DeviceTensor> {
     const plan = await this.plan(`look ${images}`, () => lookPlan(this.model, this.options, images));
     return this.keep(plan, [pixels], signal);
+  }
+
+  /**
+   * @param streams [1, M, C] of pictures that were looked at one by one
+   * @returns [U, M, C]
+   */
+  async join(streams: readonly DeviceTensor[], signal: AbortSignal): Promise<DeviceTensor> {
+    const plan = await this.plan(`join ${streams.length}`, () => joinPlan(this.model, this.options, streams.length));
+    return this.keep(plan, [...streams], signal);
+  }
+
+  /**
+   * @param stream [U, M, C]
+   * @returns each picture's [1, M, C], memory of its own
+   */
+  async split(stream: DeviceTensor, signal: AbortSignal): Promise<DeviceTensor[]> {
+    const [images] = stream.shape;
+    const plan = await this.plan(`split ${images}`, () => splitPlan(this.model, this.options, images));
+    const keep = Array.from({ length: images }, () => true);
+    return (await this.run(plan, [stream], signal, keep)) as DeviceTensor[];
   }
 
   /**

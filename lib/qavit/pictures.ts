@@ -1,6 +1,6 @@
 import type { DeviceTensor } from '../binding/native';
 import { expectedButFound } from '../errors';
-import { type ImageInput, type PreprocessorConfig, prepareImage } from '../image';
+import { type ImageInput, type ImageLimits, type PreprocessorConfig, prepareImage } from '../image';
 import type { Engine } from './engine';
 import type { Looked, Picture } from './types';
 
@@ -10,8 +10,9 @@ export async function preparePicture(
   config: PreprocessorConfig,
   side: number,
   signal: AbortSignal,
+  limits?: ImageLimits,
 ): Promise<Picture> {
-  const picture = await prepareImage(image, config, { signal });
+  const picture = await prepareImage(image, config, { signal, limits });
   if (picture.width === side && picture.height === side) return picture;
   const found = `${picture.width} x ${picture.height} (preprocessor_config.json neither crops nor resizes to a square)`;
   throw expectedButFound('ERR_SHAPE', `${side} x ${side} pixels`, 'the prepared picture', found);

@@ -2,8 +2,10 @@
 import type { CpuIsa, DeviceMemory, MatrixDType } from '../binding/native';
 import type { DownloadProgress } from '../hub';
 import type { ImageInput } from '../image';
+import type { ResizeRule, Size } from '../image/geometry';
 import type { OnnxDType } from '../llm/onnx/onnx-folder';
 import type {
+  AnswerEnd,
   GenerateOptions,
   LanguageModel,
   QuestionFeatures,
@@ -82,7 +84,15 @@ export interface EncodeOptions extends CallOptions {
  * How the answer is written, and for models with a chat template what is said around picture and question (`system`, `before`). How the
  * question is read is the adapter's to say, or the chat template's.
  */
-export type AskOptions = Omit<GenerateOptions, 'question'>;
+export type AnswerOptions = Omit<GenerateOptions, 'question'>;
+
+export interface AskOptions extends AnswerOptions {
+  /** False: the tower does not hear the question; the language model reads its words all the same. Default true. */
+  questionAware?: boolean;
+}
+
+/** How an answer ended, and what it took. */
+export type { AnswerEnd };
 
 /** Question features made elsewhere: data, row-major, of shape [K, Dq]. */
 export type { QuestionFeatures };
@@ -167,6 +177,8 @@ export interface ModelInfo {
   image: number;
   /** Side of those that its position table was made for, pixels; for another `image` the table is interpolated. */
   trainedImage: number;
+  /** How a picture becomes the tower's pixels: resized, then cropped in its middle, each unless null. Tells which part of it a patch is. */
+  preprocessing: { resize: ResizeRule | null; crop: Size | null };
   /** Side of a patch, pixels. */
   patch: number;
   hasClass: boolean;

@@ -2,9 +2,9 @@ import { expect } from 'chai';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { npyFile } from '../../lib/cli/npy';
+import { npyFile } from '../../lib/formats/npy';
 import { printable, ranges, size, table } from '../../lib/cli/output';
-import { safetensorsFile } from '../../lib/cli/safetensors-file';
+import { safetensorsFile } from '../../lib/formats/safetensors-file';
 import { readSafetensors } from '../support/safetensors';
 import { readNpy } from './npy-reader';
 

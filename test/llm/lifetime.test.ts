@@ -144,15 +144,27 @@ describe('language model lifetime', () => {
   });
 
   describe('the worker process', () => {
-    it('fails all calls when it dies', async () => {
+    it('fails the calls under way when it dies, and is started again by the next', async () => {
       const pieces = generate();
       await pieces.next();
       newest().kill('SIGSTOP');
       const waiting = [generate().next(), model.encodeQuestion('a', HOW)];
       newest().kill('SIGKILL');
       for (const promise of waiting) await expectRejection(promise, 'ERR_DEVICE', /received the signal SIGKILL$/);
-      await expectRejection(generate().next(), 'ERR_DEVICE');
+      const dead = workers.length;
+      await Promise.all([stillAnswers(), model.encodeQuestion('a', HOW)]);
+      expect(workers).to.have.length(dead + 1);
       await model.close();
+    });
+
+    it('is not started again by a model that is closed meanwhile', async () => {
+      newest().kill('SIGKILL');
+      const waiting = expectRejection(model.encodeQuestion('a', HOW), 'ERR_DEVICE');
+      await waiting;
+      const late = model.encodeQuestion('a', HOW).catch((error: unknown) => error);
+      await model.close();
+      expect(await late).to.have.property('code');
+      await expectRejection(model.encodeQuestion('a', HOW), 'ERR_ARGUMENT', /an open language model/);
     });
 
     it('is not ended by the signals that a terminal or a service manager sends to all', async () => {

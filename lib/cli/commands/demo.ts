@@ -8,7 +8,7 @@ import { writeWhole } from '../files';
 import { EMBEDDED, openModel } from '../open-model';
 import { addDeviceOptions, type DeviceOptions } from '../options';
 import { print, printJson } from '../output';
-import { packageRoot } from '../package-root';
+import { packageRoot } from '../../package-root';
 import { Status } from '../status';
 import { Timer } from '../timer';
 

@@ -2,11 +2,11 @@ import path from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { VisualTokens } from '../..';
 import { imageArgument, writeWhole } from '../files';
-import { npyFile } from '../npy';
+import { npyFile } from '../../formats/npy';
 import { openModel } from '../open-model';
 import { addModelOptions, type ModelOptions } from '../options';
 import { print, printJson, table } from '../output';
-import { safetensorsFile } from '../safetensors-file';
+import { safetensorsFile } from '../../formats/safetensors-file';
 import { Status } from '../status';
 import { Timer } from '../timer';
 

@@ -62,3 +62,22 @@ export function concatRows(
   }
   return all;
 }
+
+/**
+ * Samples of their own as one batch.
+ *
+ * @param parts [1, rows, C], all alike, at least one
+ * @returns [B, rows, C] in the dtype of the parts
+ */
+export function joinSamples(g: Graph, parts: readonly Tensor[]): Tensor {
+  const [first] = parts;
+  if (!first) throw g.wrongArgument('copy', 'something to make a batch of', 'nothing');
+  g.expectDType('copy', 'x', first, ...FLOATS);
+  const all = g.allocate(first.dtype, [dim('B', parts.length), first.rows, first.columns]);
+  parts.forEach((x, i) => {
+    g.expectDType('copy', 'x', x, first.dtype);
+    g.expectShape('copy', 'x', x, first.shape);
+    g.record('copy', { x, y: all.sample(i) }, {}, {});
+  });
+  return all;
+}

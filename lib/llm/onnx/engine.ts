@@ -6,7 +6,7 @@ import { TextTokenizer } from '../../text/tokenizer';
 import { sayAnswer } from '../answer';
 import type { GenerateSettings, QuestionText } from '../checks';
 import { JsonFields } from '../json-fields';
-import type { LanguageModelInfo, QuestionEncoding, QuestionFeatures } from '../language-model';
+import type { AnswerEnd, LanguageModelInfo, QuestionEncoding, QuestionFeatures } from '../language-model';
 import { languageFields, readModelConfig, type ModelConfig } from '../model-config';
 import { openPrompt, type PromptWriter } from '../open-prompt';
 import type { Framing } from '../prompt';
@@ -67,13 +67,13 @@ export class Engine {
   async *generate(
     tokens: Float32Array,
     { question, framing, maxNewTokens, sampling }: GenerateSettings,
-  ): AsyncGenerator<string> {
+  ): AsyncGenerator<string, AnswerEnd, void> {
     const prompt = await this.prompt(tokens, question, framing);
     const next = await this.model.read(prompt);
     yield '';
     const { rules, tokenizer } = this;
     const length = Math.min(maxNewTokens, this.model.positions - prompt.count);
-    yield* sayAnswer(next, { rules, tokenizer, sampling, length });
+    return yield* sayAnswer(next, { rules, tokenizer, sampling, length }, prompt.count);
   }
 
   private async prompt(tokens: Float32Array, question: QuestionText, framing: Framing): Promise<Rows> {

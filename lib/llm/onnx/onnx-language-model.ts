@@ -2,6 +2,7 @@ import path from 'node:path';
 
 import { checkEncodeOptions, checkEncoding, checkGenerate, checkTokens } from '../checks';
 import type {
+  AnswerEnd,
   GenerateOptions,
   LanguageModel,
   LanguageModelInfo,
@@ -13,28 +14,23 @@ import type {
 import type { Result, Task } from './protocol';
 import { WorkerProcess } from './worker-process';
 
-/** A language model as ONNX files. Arguments are checked here, everything else happens in the worker process. */
+/**
+ * A language model as ONNX files. Arguments are checked here, everything else happens in the worker process. When that dies (a crash, the
+ * kernel's out-of-memory killer), the calls under way fail with ERR_DEVICE, and the next one starts another.
+ */
 export class OnnxLanguageModel implements LanguageModel {
+  private starting: Promise<WorkerProcess> | undefined;
+  private closed = false;
+
   private constructor(
     readonly info: LanguageModelInfo,
-    private readonly worker: WorkerProcess,
+    private readonly options: LoadLanguageModelOptions,
+    private worker: WorkerProcess,
   ) {}
 
   static async load(dir: string, options: LoadLanguageModelOptions): Promise<OnnxLanguageModel> {
-    const folder = path.resolve(dir);
-    const worker = new WorkerProcess(folder);
-    try {
-      const info = await resultOf(worker, {
-        kind: 'load',
-        dir: folder,
-        threads: options.threads,
-        dtype: options.onnxDType,
-      });
-      return new OnnxLanguageModel(info as LanguageModelInfo, worker);
-    } catch (error) {
-      await worker.close();
-      throw error;
-    }
+    const { worker, info } = await start(path.resolve(dir), options);
+    return new OnnxLanguageModel(info, options, worker);
   }
 
   async encodeQuestion(
@@ -45,17 +41,50 @@ export class OnnxLanguageModel implements LanguageModel {
     checkEncodeOptions(options);
     const text = checkEncoding(question, how);
     const task: Task = { kind: 'encode', question: text, features: how.features };
-    return (await resultOf(this.worker, task, options.signal)) as QuestionFeatures;
+    // Nothing is awaited where nothing has to be: a call that was made before close() is one that close() aborts.
+    const worker = this.worker.hasDied ? await this.another() : this.worker;
+    return (await resultOf(worker, task, options.signal)) as QuestionFeatures;
   }
 
-  async *generate(tokens: VisualTokens, question: string, options: GenerateOptions = {}): AsyncGenerator<string, void> {
+  async *generate(
+    tokens: VisualTokens,
+    question: string,
+    options: GenerateOptions = {},
+  ): AsyncGenerator<string, AnswerEnd | void, void> {
     const settings = checkGenerate(question, options);
     checkTokens(tokens, this.info.width);
-    yield* this.worker.run({ kind: 'generate', tokens: tokens.data, settings }, options.signal);
+    const task: Task = { kind: 'generate', tokens: tokens.data, settings };
+    const worker = this.worker.hasDied ? await this.another() : this.worker;
+    return (yield* worker.run(task, options.signal)) as AnswerEnd;
   }
 
-  close(): Promise<void> {
-    return this.worker.close();
+  async close(): Promise<void> {
+    this.closed = true;
+    const starting = this.starting?.then(
+      (worker) => worker.close(),
+      () => undefined,
+    );
+    await Promise.all([this.worker.close(), starting]);
+  }
+
+  /** Another worker in the place of one that has died, one for all who wait. */
+  private another(): Promise<WorkerProcess> {
+    if (this.closed) return Promise.resolve(this.worker);
+    this.starting ??= start(this.info.path, this.options)
+      .then(({ worker }) => (this.worker = worker))
+      .finally(() => (this.starting = undefined));
+    return this.starting;
+  }
+}
+
+async function start(dir: string, { threads, onnxDType: dtype }: LoadLanguageModelOptions) {
+  const worker = new WorkerProcess(dir);
+  try {
+    const info = (await resultOf(worker, { kind: 'load', dir, threads, dtype })) as LanguageModelInfo;
+    return { worker, info };
+  } catch (error) {
+    await worker.close();
+    throw error;
   }
 }
 

@@ -1,6 +1,6 @@
 import type { QAViTErrorCode } from '../../errors';
 import type { GenerateSettings, QuestionText } from '../checks';
-import type { LanguageModelInfo, QuestionEncoding, QuestionFeatures } from '../language-model';
+import type { AnswerEnd, LanguageModelInfo, QuestionEncoding, QuestionFeatures } from '../language-model';
 import type { OnnxDType } from './onnx-folder';
 
 /** What the worker process is asked to do. */
@@ -17,7 +17,8 @@ export type Reply =
   | { kind: 'result'; result: Result }
   | { kind: 'failure'; code: QAViTErrorCode; message: string };
 
-export type Result = LanguageModelInfo | QuestionFeatures | null;
+/** Null where nobody waits for it any more. */
+export type Result = LanguageModelInfo | QuestionFeatures | AnswerEnd | null;
 
 /** Messages are copied by the structured clone algorithm (`serialization: 'advanced'`), so typed arrays stay typed arrays. */
 export interface Response {

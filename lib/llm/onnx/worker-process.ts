@@ -49,6 +49,11 @@ export class WorkerProcess {
     this.setIdle(true);
   }
 
+  /** Whether it ended by itself. */
+  get hasDied(): boolean {
+    return this.over?.code === 'ERR_DEVICE';
+  }
+
   /**
    * The pieces of a task, then its result. Leaving the loop or aborting the signal stops the work between two tokens.
    *

@@ -41,11 +41,13 @@ async function work(id: number, task: Task): Promise<Result> {
   }
   if (!engine) throw new Error('not loaded');
   if (task.kind === 'encode') return engine.encodeQuestion(task.question, task.features);
-  for await (const text of engine.generate(task.tokens, task.settings)) {
-    if (!wanted.has(id)) break;
-    if (text) send(id, { kind: 'piece', text });
+  const pieces = engine.generate(task.tokens, task.settings);
+  for (;;) {
+    const { done, value } = await pieces.next();
+    if (done) return value;
+    if (!wanted.has(id)) return null;
+    if (value) send(id, { kind: 'piece', text: value });
   }
-  return null;
 }
 
 function failure(error: unknown): Reply {

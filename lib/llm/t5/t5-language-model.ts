@@ -10,6 +10,7 @@ import { sayAnswer } from '../answer';
 import { checkEncodeOptions, checkEncoding, checkGenerate, checkTokens, type QuestionText } from '../checks';
 import { JsonFields } from '../json-fields';
 import type {
+  AnswerEnd,
   GenerateOptions,
   LanguageModel,
   LanguageModelInfo,
@@ -90,13 +91,17 @@ export class T5LanguageModel implements LanguageModel {
     });
   }
 
-  async *generate(tokens: VisualTokens, question: string, options: GenerateOptions = {}): AsyncGenerator<string, void> {
+  async *generate(
+    tokens: VisualTokens,
+    question: string,
+    options: GenerateOptions = {},
+  ): AsyncGenerator<string, AnswerEnd | void, void> {
     const { question: text, framing, maxNewTokens: length, sampling } = checkGenerate(question, options);
     checkTokens(tokens, this.info.width);
     expectNoFraming(framing, this.info.path);
     const visual = tokens.data.slice(); // the caller's to change from now on
     const { rules, tokenizer } = this;
-    yield* this.calls.stream(
+    return yield* this.calls.stream(
       'generate',
       options.signal,
       async function* (this: T5LanguageModel, signal: AbortSignal) {
@@ -104,8 +109,11 @@ export class T5LanguageModel implements LanguageModel {
         const answer = new T5Answer(this.engine, prompt);
         try {
           const next = (said = this.start) => answer.next(said, signal);
-          for await (const piece of sayAnswer(next, { rules, tokenizer, sampling, length })) {
-            if (piece) yield piece;
+          const saying = sayAnswer(next, { rules, tokenizer, sampling, length }, prompt.length);
+          for (;;) {
+            const { done, value } = await saying.next();
+            if (done) return value;
+            if (value) yield value;
             throwIfAborted(signal, 'generate');
           }
         } finally {

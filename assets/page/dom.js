@@ -1,0 +1,64 @@
+/**
+ * The element at `selector`, of the type that is expected there: a page that lost one fails at once and says what.
+ *
+ * @template {Element} T
+ * @param {ParentNode} root
+ * @param {string} selector
+ * @param {new () => T} type
+ * @returns {T}
+ */
+export function find(root, selector, type) {
+  const element = root.querySelector(selector);
+  if (element instanceof type) return element;
+  throw new Error(`Expected ${type.name} at ${selector}`);
+}
+
+/**
+ * A copy of a <template>'s one element.
+ *
+ * @template {HTMLElement} T
+ * @param {string} id
+ * @param {new () => T} type
+ * @returns {T}
+ */
+export function fromTemplate(id, type) {
+  const copy = find(document, `#${id}`, HTMLTemplateElement).content.firstElementChild?.cloneNode(true);
+  if (copy instanceof type) return copy;
+  throw new Error(`Expected ${type.name} in template ${id}`);
+}
+
+/**
+ * @param {string} tag
+ * @param {string} className
+ * @param {...(Node | string)} children
+ */
+export function element(tag, className, ...children) {
+  const created = document.createElement(tag);
+  if (className) created.className = className;
+  created.append(...children);
+  return created;
+}
+
+/**
+ * Says something to those who do not see the page; said again even if the words are the same.
+ *
+ * @param {string} words
+ */
+export function announce(words) {
+  const status = find(document, '#status', HTMLElement);
+  status.textContent = '';
+  requestAnimationFrame(() => (status.textContent = words));
+}
+
+/**
+ * A failure in its place on the page; none clears it.
+ *
+ * @param {HTMLElement} place role="alert"
+ * @param {{ message: string, detail: string } | undefined} problem
+ */
+export function showProblem(place, problem) {
+  place.replaceChildren();
+  if (!problem) return;
+  place.append(element('p', '', problem.message));
+  if (problem.detail) place.append(element('p', 'detail', problem.detail));
+}

@@ -1,0 +1,193 @@
+import { gradient } from './color-map.js';
+import { announce, find, fromTemplate, showProblem } from './dom.js';
+import { drawHeatMap, drawPicture } from './heat-map.js';
+import { showTimings } from './timings.js';
+
+/**
+ * @typedef {{ row: number, column: number }} Patch
+ * @typedef {object} Shown a heat map and what its numbers mean
+ * @property {import('./measures.js').PatchGrid} grid
+ * @property {import('./measures.js').Range} range
+ * @property {import('./geometry.js').Region} region
+ * @property {string} meaning
+ * @property {(value: number) => string} format
+ */
+
+/** Longer answers are sentences, and set like text. */
+const SHORT_ANSWER = 40;
+/** Longer ones, to compare with, stand below their name and not beside it. */
+const SHORT_COMPARISON = 16;
+
+/** @type {Readonly<Record<string, [down: number, right: number]>>} */
+const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+
+/** The picture with the heat map of one question over it, its answer and what that took. */
+export class Figure {
+  element = fromTemplate('figure-template', HTMLElement);
+  #asked = find(this.element, '.asked-text', HTMLElement);
+  #answer = find(this.element, '.answer', HTMLElement);
+  #comparison = find(this.element, '.comparison', HTMLElement);
+  #frame = find(this.element, '.frame', HTMLElement);
+  #picture = find(this.element, '.picture', HTMLCanvasElement);
+  #map = find(this.element, '.map', HTMLCanvasElement);
+  #patchBox = find(this.element, '.patch', HTMLElement);
+  #legend = find(this.element, '.legend', HTMLElement);
+  #mark = find(this.element, '.mark', HTMLElement);
+  #readout = find(this.element, '.readout', HTMLElement);
+  #timings = find(this.element, '.timings', HTMLElement);
+  #problem = find(this.element, '.problem', HTMLElement);
+  #letter;
+  #point;
+  /** @type {Shown | undefined} */
+  #shown;
+  /** @type {Patch | null} */
+  #patch = null;
+  /** @type {import('./api.js').Extras | undefined} */
+  #timed;
+
+  /**
+   * @param {string} letter
+   * @param {(patch: Patch | null) => void} point a patch was pointed at, here: every figure shows it
+   */
+  constructor(letter, point) {
+    this.#letter = letter;
+    this.#point = point;
+    find(this.element, '.badge', HTMLElement).textContent = letter;
+    find(this.#legend, '.scale', HTMLElement).style.backgroundImage = gradient();
+    this.#frame.addEventListener('pointermove', (event) => this.#pointed(event));
+    this.#frame.addEventListener('pointerdown', (event) => this.#pointed(event));
+    this.#frame.addEventListener('pointerleave', () => point(null));
+    this.#frame.addEventListener('blur', () => point(null));
+    this.#frame.addEventListener('keydown', (event) => this.#stepped(event));
+  }
+
+  /** @param {import('./pictures.js').Picture} picture */
+  showPicture(picture) {
+    drawPicture(this.#picture, picture);
+    this.#frame.classList.remove('blank');
+    this.#frame.style.setProperty('--ratio', String(picture.bitmap.width / picture.bitmap.height));
+    this.showMap(undefined);
+    this.#describe(picture.name);
+  }
+
+  /** @param {Shown | undefined} shown */
+  showMap(shown) {
+    this.#shown = shown;
+    if (shown) drawHeatMap(this.#map, this.#picture, shown);
+    this.#frame.classList.toggle('mapped', shown !== undefined);
+    this.#frame.tabIndex = shown ? 0 : -1;
+    this.#describe(shown ? shown.meaning : 'picture');
+    this.#showLegend();
+    this.showPatch(this.#patch);
+  }
+
+  /**
+   * @param {import('./question.js').Question} question
+   * @param {string | undefined} truth the picture's own answer, where it is known
+   */
+  showQuestion({ phase, text, answer, plainAnswer, extras, browserMs, problem }, truth) {
+    this.element.dataset.phase = phase;
+    this.element.classList.toggle('writing', phase === 'asking' && !extras);
+    this.#asked.textContent = text || 'No question yet';
+    this.#answer.classList.toggle('long', answer.length > SHORT_ANSWER);
+    this.#answer.textContent = answer.trim() || (phase === 'done' ? '(no answer)' : '');
+    const rows = [
+      ['Plain ViT, same language model', plainAnswer.trim()],
+      ['True answer of this sample', truth],
+    ];
+    this.#comparison.classList.toggle('long', plainAnswer.length > SHORT_COMPARISON);
+    this.#comparison.replaceChildren(
+      ...rows.flatMap(([name, value]) => {
+        if (!value || phase === 'idle') return [];
+        const [term, description] = [document.createElement('dt'), document.createElement('dd')];
+        term.textContent = name ?? '';
+        description.textContent = value;
+        return [term, description];
+      }),
+    );
+    if (extras !== this.#timed) {
+      if (extras) showTimings(this.#timings, extras, browserMs);
+      else this.#timings.replaceChildren();
+    }
+    this.#timed = extras;
+    showProblem(this.#problem, problem);
+  }
+
+  /**
+   * @param {Patch | null} patch
+   * @param {boolean} [aloud]
+   */
+  showPatch(patch, aloud = false) {
+    this.#patch = patch;
+    const shown = this.#shown;
+    this.#patchBox.hidden = this.#mark.hidden = !patch || !shown;
+    this.#readout.textContent = '';
+    if (!patch || !shown) return;
+    const { region, grid, format, meaning } = shown;
+    const [width, height] = [region.width / grid.columns, region.height / grid.rows];
+    const { style } = this.#patchBox;
+    style.left = `${100 * (region.left + patch.column * width)}%`;
+    style.top = `${100 * (region.top + patch.row * height)}%`;
+    style.width = `${100 * width}%`;
+    style.height = `${100 * height}%`;
+    const value = grid.values[patch.row * grid.columns + patch.column] ?? 0;
+    const { low, high } = shown.range;
+    this.#mark.style.left = `${high > low ? (100 * (value - low)) / (high - low) : 0}%`;
+    const words = `Row ${patch.row + 1}, column ${patch.column + 1}: ${inWords(format(value), meaning)}`;
+    this.#readout.textContent = words;
+    if (aloud) announce(words);
+  }
+
+  /** What the colours mean; keeps its place where there are none, so that nothing jumps. */
+  #showLegend() {
+    const shown = this.#shown;
+    this.#legend.classList.toggle('empty', !shown);
+    const words = shown ? [shown.format(shown.range.low), shown.meaning, shown.format(shown.range.high)] : [];
+    ['.low', '.meaning', '.high'].forEach((place, i) => {
+      find(this.#legend, place, HTMLElement).textContent = words[i] ?? '';
+    });
+  }
+
+  /** @param {string} what */
+  #describe(what) {
+    const keys = this.#shown ? '. Arrow keys move from patch to patch' : '';
+    this.#frame.setAttribute('aria-label', `Question ${this.#letter}: ${what}${keys}`);
+  }
+
+  /** @param {PointerEvent} event */
+  #pointed(event) {
+    const shown = this.#shown;
+    if (!shown) return;
+    const box = this.#frame.getBoundingClientRect();
+    const { region, grid } = shown;
+    const across = ((event.clientX - box.left) / box.width - region.left) / region.width;
+    const down = ((event.clientY - box.top) / box.height - region.top) / region.height;
+    const inside = across >= 0 && across < 1 && down >= 0 && down < 1;
+    this.#point(inside ? { row: Math.floor(down * grid.rows), column: Math.floor(across * grid.columns) } : null);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #stepped(event) {
+    const shown = this.#shown;
+    const step = STEPS[event.key];
+    if (!shown || !step) return;
+    event.preventDefault();
+    const { rows, columns } = shown.grid;
+    const from = this.#patch ?? { row: Math.floor(rows / 2), column: Math.floor(columns / 2) };
+    const [down, right] = this.#patch ? step : [0, 0];
+    /** @type {(value: number, count: number) => number} */
+    const within = (value, count) => Math.min(Math.max(value, 0), count - 1);
+    this.#point({ row: within(from.row + down, rows), column: within(from.column + right, columns) });
+    this.showPatch(this.#patch, true);
+  }
+}
+
+/**
+ * `41 % of its attention`, but `feature changed by 41 %`.
+ *
+ * @param {string} value
+ * @param {string} meaning
+ */
+function inWords(value, meaning) {
+  return meaning.startsWith('of ') ? `${value} ${meaning}` : `${meaning} ${value}`;
+}

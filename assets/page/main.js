@@ -1,0 +1,159 @@
+import { Api } from './api.js';
+import { connectAppearance } from './appearance.js';
+import { announce, element, find, showProblem } from './dom.js';
+import { Intake } from './intake.js';
+import { keyDialog } from './key-dialog.js';
+import { inPlainWords } from './plain-words.js';
+import { Question } from './question.js';
+import { QuestionForm, SUGGESTIONS } from './question-form.js';
+import { Stage } from './stage.js';
+
+/** @typedef {import('./api.js').Model} Model */
+
+const LETTERS = /** @type {const} */ (['A', 'B']);
+
+const api = new Api(keyDialog(find(document, '#key-dialog', HTMLDialogElement)));
+const stage = new Stage();
+const forms = find(document, '#forms', HTMLElement);
+const compare = find(document, '#compare', HTMLButtonElement);
+const modelProblem = find(document, '#model-problem', HTMLElement);
+
+/** @type {{ question: Question, form: QuestionForm }[]} */
+const asked = [];
+/** @type {Model | undefined} */
+let model;
+/** @type {import('./pictures.js').Picture | undefined} */
+let picture;
+
+/** @param {Question} question */
+function tell(question) {
+  const letter = LETTERS[asked.findIndex((each) => each.question === question)];
+  // Taken away while it was being answered.
+  if (!letter) return;
+  const words = {
+    idle: '',
+    asking: `Question ${letter} asked`,
+    done: `Answer to question ${letter}: ${question.answer.trim() || 'none'}.${question.maps ? ' The heat map is there.' : ''}`,
+    stopped: `Question ${letter} stopped`,
+    failed: '',
+  };
+  if (words[question.phase]) announce(words[question.phase]);
+}
+
+/** Another question beside the first. */
+function addQuestion() {
+  const letter = LETTERS[asked.length];
+  if (!letter) return undefined;
+  const question = new Question();
+  const form = new QuestionForm(letter, question, (text) => {
+    if (model && picture) void question.ask(text, { api, model, picture });
+  });
+  let phase = question.phase;
+  question.addEventListener('change', () => {
+    if (question.phase !== phase) tell(question);
+    if (question.phase === 'asking' && phase !== 'asking') stage.reveal(question);
+    phase = question.phase;
+  });
+  asked.push({ question, form });
+  forms.append(form.element);
+  stage.add(question, letter);
+  form.removeButton.hidden = asked.length === 1;
+  form.removeButton.addEventListener('click', removeSecond);
+  compare.hidden = asked.length === LETTERS.length;
+  update();
+  return form;
+}
+
+function removeSecond() {
+  const second = asked.pop();
+  if (!second) return;
+  second.question.stop();
+  second.form.element.remove();
+  stage.remove(second.question);
+  compare.hidden = false;
+  compare.focus();
+}
+
+/** What can be asked, and suggestions, follow the picture and the model. */
+function update() {
+  const questions = picture?.questions ?? [];
+  const can = model?.qavit.canAnswer === true && picture !== undefined;
+  asked.forEach(({ form }, i) => {
+    form.allow(can);
+    // The second question is offered others than the first.
+    form.suggest(can ? questions.slice(i * SUGGESTIONS) : []);
+  });
+}
+
+function setScene() {
+  update();
+  if (model && picture) stage.setScene({ api, model, picture });
+}
+
+/** @param {Model} chosen */
+function useModel(chosen) {
+  model = chosen;
+  const { image, patch, grid, layers, fusedLayers, dtype, device, canAnswer } = chosen.qavit;
+  const fused =
+    fusedLayers.length > 0 ? `question in layers ${ranges(fusedLayers)} of ${layers}` : `${layers} layers, no adapter`;
+  find(document, '#model-facts', HTMLElement).textContent = [
+    `${image.width} × ${image.height} pixels`,
+    `${grid.rows} × ${grid.columns} patches of ${patch}`,
+    fused,
+    `${dtype} on ${device}`,
+  ].join(' · ');
+  const mute = {
+    message: 'This model has no language model: it can show what the plain ViT sees, but read no question.',
+    detail: '',
+  };
+  showProblem(modelProblem, canAnswer ? undefined : mute);
+  stage.lens.configure(chosen.qavit);
+  setScene();
+}
+
+/**
+ * `2–4, 7`
+ *
+ * @param {number[]} numbers
+ */
+function ranges(numbers) {
+  /** @type {[number, number][]} */
+  const runs = [];
+  for (const n of numbers) {
+    const last = runs.at(-1);
+    if (last && last[1] === n - 1) last[1] = n;
+    else runs.push([n, n]);
+  }
+  return runs.map(([from, to]) => (from === to ? String(from) : `${from}–${to}`)).join(', ');
+}
+
+async function loadModels() {
+  const select = find(document, '#model', HTMLSelectElement);
+  try {
+    const models = await api.models();
+    select.replaceChildren(...models.map(({ id }) => new Option(id, id)));
+    select.addEventListener('change', () => {
+      const chosen = models.find(({ id }) => id === select.value);
+      if (chosen) useModel(chosen);
+    });
+    const [first] = models;
+    if (first) useModel(first);
+  } catch (error) {
+    showProblem(modelProblem, inPlainWords(error));
+    const again = element('button', 'quiet', 'Try again');
+    again.addEventListener('click', () => void loadModels());
+    modelProblem.append(again);
+  }
+}
+
+connectAppearance(find(document, '#appearance', HTMLButtonElement));
+compare.addEventListener('click', () => addQuestion()?.focus());
+addQuestion();
+const intake = new Intake((taken) => {
+  const before = picture;
+  picture = taken;
+  setScene();
+  before?.bitmap.close();
+});
+await Promise.all([loadModels(), intake.start()]);
+document.documentElement.dataset.ready = '';

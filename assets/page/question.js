@@ -1,0 +1,139 @@
+import { inPlainWords } from './plain-words.js';
+
+/**
+ * @typedef {object} Scene what a question is asked about
+ * @property {import('./api.js').Api} api
+ * @property {import('./api.js').Model} model
+ * @property {import('./pictures.js').Picture} picture
+ * @typedef {'idle' | 'asking' | 'done' | 'stopped' | 'failed'} Phase
+ */
+
+/** One question about the picture, and all that came of it. Fires `change` whenever there is something more to show. */
+export class Question extends EventTarget {
+  /** @type {Phase} */
+  phase = 'idle';
+  /** As it was asked. */
+  text = '';
+  answer = '';
+  /** What the same language model answers from the plain ViT's features. */
+  plainAnswer = '';
+  /** @type {import('./api.js').Extras | undefined} */
+  extras;
+  /** From sending to the last word, as seen from here. */
+  browserMs = 0;
+  /** @type {import('./measures.js').AttentionMaps | undefined} */
+  maps;
+  /** @type {{ message: string, detail: string } | undefined} */
+  problem;
+  /** @type {AbortController | undefined} */
+  #running;
+
+  get isRunning() {
+    return this.phase === 'asking';
+  }
+
+  /** Ends what is under way; the server is told by the connection's end. */
+  stop() {
+    this.#running?.abort();
+  }
+
+  /** Forgets everything, for another picture. */
+  reset() {
+    this.stop();
+    this.#running = undefined;
+    this.#clear('');
+    this.#enter('idle');
+  }
+
+  /**
+   * Resolves when everything is there, or when it has failed or was stopped: `phase` says which.
+   *
+   * @param {string} text
+   * @param {Scene} scene
+   */
+  async ask(text, scene) {
+    this.stop();
+    const running = new AbortController();
+    this.#running = running;
+    this.#clear(text);
+    this.#enter('asking');
+    try {
+      await this.#answerAndMaps(scene, running.signal);
+      if (running === this.#running) this.#enter('done');
+    } catch (error) {
+      // Another question, or another picture, has taken this one's place.
+      if (running !== this.#running) return;
+      if (!running.signal.aborted) this.problem = inPlainWords(error);
+      this.#enter(running.signal.aborted ? 'stopped' : 'failed');
+      running.abort();
+    }
+  }
+
+  /**
+   * The stages of the answer are timed, so nothing else is asked for until the first word is there; and an answer from the plain ViT is
+   * only wanted for comparison, so it comes last.
+   *
+   * @param {Scene} scene
+   * @param {AbortSignal} signal
+   */
+  async #answerAndMaps({ api, model, picture }, signal) {
+    const query = { model: model.id, image: picture.url, question: this.text };
+    const hearsQuestions = model.qavit.fusedLayers.length > 0;
+    /** @type {Promise<void> | undefined} */
+    let maps;
+    const measure = () => (maps ??= hearsQuestions ? this.#measure(api, query, signal) : Promise.resolve());
+    const start = performance.now();
+    for await (const piece of api.ask(query, { questionAware: true, signal })) {
+      signal.throwIfAborted();
+      if ('extras' in piece) {
+        this.extras = piece.extras;
+        this.browserMs = performance.now() - start;
+      } else {
+        this.answer += piece.text;
+        // Awaited below; an answer that fails first must not leave it unhandled.
+        measure().catch(() => undefined);
+      }
+      this.#changed();
+    }
+    await measure();
+    if (!hearsQuestions) return;
+    for await (const piece of api.ask(query, { questionAware: false, signal })) {
+      signal.throwIfAborted();
+      if ('text' in piece) this.plainAnswer += piece.text;
+      this.#changed();
+    }
+  }
+
+  /**
+   * @param {import('./api.js').Api} api
+   * @param {import('./api.js').Query} query
+   * @param {AbortSignal} signal
+   */
+  async #measure(api, query, signal) {
+    const maps = await api.attend(query, signal);
+    signal.throwIfAborted();
+    this.maps = maps;
+    this.#changed();
+  }
+
+  /** @param {string} text */
+  #clear(text) {
+    this.text = text;
+    this.answer = '';
+    this.plainAnswer = '';
+    this.extras = undefined;
+    this.browserMs = 0;
+    this.maps = undefined;
+    this.problem = undefined;
+  }
+
+  /** @param {Phase} phase */
+  #enter(phase) {
+    this.phase = phase;
+    this.#changed();
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event('change'));
+  }
+}

@@ -1,4 +1,0 @@
-import path from 'node:path';
-
-/** The package's root: this file is dist/lib/cli/package-root.js. */
-export const packageRoot = path.join(__dirname, '../../..');

@@ -1,0 +1,19 @@
+import { abortSignal, anything, boolean, integer, number, oneOf, text } from '../calls/options';
+
+/** What the options of QAViT's methods must be. */
+export const CALL_RULES = { signal: abortSignal };
+/** What they may be is said where they are used. */
+export const ITEM_RULES = { image: anything, question: anything };
+export const ENCODE_RULES = { ...CALL_RULES, output: oneOf('projected', 'tower') };
+/** How an answer is written from visual tokens. */
+export const ANSWER_RULES = {
+  system: text,
+  before: text,
+  ...CALL_RULES,
+  maxNewTokens: integer(1, 2 ** 20),
+  temperature: number(0, 100),
+  topP: number(0, 1),
+  seed: integer(0, 2 ** 53 - 1),
+};
+export const ASK_RULES = { ...ANSWER_RULES, questionAware: boolean };
+export const PREPARE_RULES = { ...CALL_RULES, limits: anything };

@@ -1,0 +1,105 @@
+import { untilAborted } from '../../calls/abort';
+import type { QAViTError } from '../../errors';
+import { chooseReplica } from './choose-replica';
+import type { BatchModel } from './model';
+import type { ResolvedOptions } from './options';
+import { Replica } from './replica';
+import { type BatchImage, openSource, questionKey } from './sources';
+import { type Outcome, type Task, Work } from './work';
+
+/** A request that was let in. */
+export interface Admitted {
+  readonly client: string;
+  readonly signal: AbortSignal;
+  /** The clock's milliseconds. */
+  readonly since: number;
+}
+
+export interface Done {
+  readonly outcome: Outcome;
+  readonly replica: Replica;
+  readonly queued: number;
+  /** Whether another request had begun the same work. */
+  readonly shared: boolean;
+}
+
+/** Brings requests and works together: equal requests share one, and each goes to a replica. */
+export class Dispatcher {
+  readonly replicas: readonly Replica[];
+  /** Works that a new request may join. */
+  private readonly open = new Map<string, Work>();
+
+  constructor(
+    models: readonly BatchModel[],
+    private readonly options: ResolvedOptions,
+  ) {
+    const failed = (work: Work, error: QAViTError): void => this.moveOrFail(work, error);
+    this.replicas = models.map((model) => new Replica(model, options, failed));
+  }
+
+  /** Waits for the work, begun for this request or for another that wants the same. */
+  async compute(
+    asked: Pick<Task, 'kind' | 'question' | 'output'>,
+    image: BatchImage,
+    { client, signal }: Admitted,
+  ): Promise<Done> {
+    const { clock, limits, observer } = this.options;
+    const source = await openSource(image, limits, signal);
+    const key = [asked.kind, asked.output ?? '', source.key, questionKey(asked.question)].join(' ');
+    const known = this.open.get(key);
+    const joined = clock.now();
+    const work = known ?? this.begin({ ...asked, key, source }, client);
+    work.join();
+    try {
+      const outcome = await untilAborted(work.outcome, signal, 'Batcher');
+      const queued = joined > outcome.begun ? 0 : outcome.begun - joined + outcome.waitedForBatch;
+      observer.stage?.('queue', queued);
+      return { outcome, replica: work.home!, queued, shared: known !== undefined };
+    } finally {
+      work.leave(signal.reason);
+    }
+  }
+
+  /** Refuses a waiting work of the client that has most of them, if those are more than this client would have. */
+  makeRoom(client: string, busy: QAViTError): boolean {
+    this.options.observer.refused?.();
+    const own = this.sum((replica) => replica.waitingOf(client));
+    for (const replica of this.replicas) {
+      const dropped = replica.popLongest(own + 1);
+      dropped?.fail(busy);
+      if (dropped) return true;
+    }
+    return false;
+  }
+
+  sum(of: (replica: Replica) => number): number {
+    return this.replicas.reduce((all, replica) => all + of(replica), 0);
+  }
+
+  private begin(task: Task, client: string): Work {
+    const forget = (): void => {
+      if (this.open.get(task.key) === work) this.open.delete(task.key);
+    };
+    const work: Work = new Work(task, client, () => {
+      // Who comes now begins anew: this one is being stopped.
+      forget();
+      work.home?.abandon(work);
+    });
+    work.outcome.then(forget, forget);
+    this.open.set(task.key, work);
+    this.place(work);
+    return work;
+  }
+
+  private place(work: Work): void {
+    work.home = chooseReplica(this.replicas, work.task.source.key, this.options.maxBatch);
+    work.home.submit(work);
+  }
+
+  /** What a failed device had to do, another may do; once. */
+  private moveOrFail(work: Work, error: QAViTError): void {
+    if (this.replicas.length === 1 || work.moved) return work.fail(error);
+    work.moveAway();
+    this.place(work);
+  }
+}

@@ -1,0 +1,165 @@
+import type { QAViTError } from '../../errors';
+import type { ImageLimits } from '../../image';
+import { BatchRun } from './batch-run';
+import { Buckets } from './buckets';
+import type { Clock } from './clock';
+import { FairQueue } from './fair-queue';
+import { FairSlots } from './fair-slots';
+import { Looking } from './looking';
+import type { BatchModel } from './model';
+import { PictureCache } from './picture-cache';
+import { Preparation } from './preparation';
+import type { BatcherObserver } from './types';
+import type { Work } from './work';
+
+/** Batches under way at once: while one is computed, the results of the other are handed out. */
+const BATCHES = 2;
+/** How long a replica whose device failed is passed over where there are others. */
+const REST_MS = 1000;
+
+export interface ReplicaOptions {
+  readonly maxBatch: number;
+  readonly delayMs: number;
+  readonly maxAnswers: number;
+  readonly imageCacheBytes: number;
+  readonly questionCacheBytes: number;
+  readonly limits: ImageLimits;
+  readonly observer: BatcherObserver;
+  readonly clock: Clock;
+}
+
+/**
+ * One model on its device. Works wait in turns of their clients; those that are next are prepared (decoded, listened to), and those that
+ * are ready are computed together.
+ */
+export class Replica {
+  readonly pictures: PictureCache;
+  readonly preparation: Preparation;
+  /** The language model cannot batch: answers share it token by token, so few are written at a time and clients take turns. */
+  readonly answers: FairSlots;
+  private readonly waiting = new FairQueue<Work>();
+  private readonly ready: Buckets<Work>;
+  private readonly looking: Looking;
+  private readonly runs = new Map<Work, BatchRun>();
+  private running = 0;
+  /** Works past the queue: prepared, ready or running. */
+  private begun = 0;
+  private timer: (() => void) | undefined;
+  private restsUntil = -Infinity;
+
+  /** @param failed decides what becomes of a work whose device failed */
+  constructor(
+    readonly model: BatchModel,
+    private readonly options: ReplicaOptions,
+    private readonly failed: (work: Work, error: QAViTError) => void,
+  ) {
+    this.pictures = new PictureCache(options.imageCacheBytes);
+    this.preparation = new Preparation(model, this.pictures, options);
+    this.looking = new Looking(model, this.pictures);
+    this.ready = new Buckets(options.maxBatch, options.delayMs, options.clock);
+    this.answers = new FairSlots(options.maxAnswers);
+  }
+
+  /** Works that wait or are under way. */
+  get load(): number {
+    return this.waiting.size + this.begun;
+  }
+
+  get queued(): number {
+    return this.waiting.size + this.answers.queued;
+  }
+
+  get resting(): boolean {
+    return this.options.clock.now() < this.restsUntil;
+  }
+
+  waitingOf(client: string): number {
+    return this.waiting.waiting(client);
+  }
+
+  submit(work: Work): void {
+    work.state = 'waiting';
+    this.waiting.push(work.client, work);
+    this.advance();
+  }
+
+  /** Takes the newest work out of the queue of the client with most waiting, if those are more than `than`. */
+  popLongest(than: number): Work | undefined {
+    return this.waiting.popLongest(than);
+  }
+
+  /** Nobody waits for a work any more: unless it has begun, it never does. */
+  abandon(work: Work): void {
+    const isWaiting = work.state === 'waiting' && this.waiting.remove(work.client, work);
+    if (!isWaiting && work.state === 'ready' && this.ready.remove(work.prepared?.bucket ?? '', work)) this.begun -= 1;
+    this.runs.get(work)?.abandon();
+    if (work.state === 'waiting' || work.state === 'ready') work.fail(work.controller.signal.reason);
+    this.advance();
+  }
+
+  /** Starts what can start, and sets the clock for what can start later. */
+  private advance(): void {
+    // Twice a batch: while one is computed the next is prepared. Who waits beyond that waits for the turn of its client.
+    while (this.begun < 2 * this.options.maxBatch) {
+      const work = this.waiting.shift();
+      if (!work) break;
+      this.begun += 1;
+      void this.prepare(work);
+    }
+    while (this.running < BATCHES) {
+      const batch = this.ready.take();
+      if (!batch) break;
+      void this.run(batch);
+    }
+    this.timer?.();
+    this.timer = undefined;
+    const due = this.running < BATCHES ? this.ready.nextDue() : undefined;
+    if (due === undefined) return;
+    this.timer = this.options.clock.after(Math.max(0, due - this.options.clock.now()), () => this.advance());
+  }
+
+  private async prepare(work: Work): Promise<void> {
+    work.state = 'preparing';
+    work.begun = this.options.clock.now();
+    try {
+      work.prepared = await this.preparation.prepare(work);
+      if (!work.wanted) throw work.controller.signal.reason;
+      work.state = 'ready';
+      this.ready.add(work.prepared.bucket, work);
+    } catch (error) {
+      this.begun -= 1;
+      work.fail(error);
+    }
+    this.advance();
+  }
+
+  private async run(works: readonly Work[]): Promise<void> {
+    this.running += 1;
+    const { pictures } = this;
+    const { model, looking } = this;
+    const { observer, clock } = this.options;
+    const run = new BatchRun({ model, looking, observer, clock, relieve: () => pictures.clear() }, works);
+    for (const work of works) {
+      work.state = 'running';
+      this.runs.set(work, run);
+    }
+    const error = await run.run();
+    for (const work of works) this.runs.delete(work);
+    this.running -= 1;
+    this.begun -= works.length;
+    if (error) this.restsUntil = clock.now() + REST_MS;
+    for (const work of works) {
+      if (work.state === 'over') continue;
+      if (error && work.wanted) this.failed(work, error);
+      else work.fail(work.controller.signal.reason);
+    }
+    this.advance();
+  }
+
+  /** Lets go of everything that is cached; what is under way goes on. */
+  clear(): void {
+    this.timer?.();
+    this.pictures.clear();
+    this.preparation.questions.clear();
+  }
+}

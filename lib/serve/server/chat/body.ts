@@ -1,0 +1,55 @@
+import { RequestError } from '../errors';
+import type { Message } from './question';
+
+/** A chat completion's body, as its schema has let it through. */
+export interface ChatBody {
+  model: string;
+  messages: Message[];
+  stream?: boolean | null;
+  stream_options?: { include_usage?: boolean } | null;
+  max_tokens?: number | null;
+  max_completion_tokens?: number | null;
+  temperature?: number | null;
+  top_p?: number | null;
+  seed?: number | null;
+  stop?: string | string[] | null;
+  qavit?: { question_aware?: boolean };
+}
+
+/** As the Batcher takes them. */
+export interface Decoding {
+  maxNewTokens?: number;
+  temperature?: number;
+  topP?: number;
+  seed?: number;
+  questionAware?: boolean;
+}
+
+/** @throws RequestError 400 for two different lengths, and for options of a stream where there is none */
+export function decodingOf(body: ChatBody): Decoding {
+  const { max_tokens, max_completion_tokens, temperature, top_p, seed, qavit } = body;
+  const [short, long] = [max_tokens ?? undefined, max_completion_tokens ?? undefined];
+  if (short !== undefined && long !== undefined && short !== long) {
+    throw invalid('Expected max_tokens and max_completion_tokens to agree', 'max_tokens');
+  }
+  if (body.stream_options && !body.stream) {
+    throw invalid('Expected stream: true for stream_options', 'stream_options');
+  }
+  // Null stands for absent in OpenAI's bodies.
+  return {
+    maxNewTokens: long ?? short,
+    temperature: temperature ?? undefined,
+    topP: top_p ?? undefined,
+    seed: seed ?? undefined,
+    questionAware: qavit?.question_aware,
+  };
+}
+
+export function stopsOf({ stop }: ChatBody): readonly string[] {
+  if (typeof stop === 'string') return [stop];
+  return stop ?? [];
+}
+
+function invalid(message: string, param: string): RequestError {
+  return new RequestError(400, 'invalid_value', message, param);
+}

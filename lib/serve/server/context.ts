@@ -1,0 +1,38 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Lifecycle, Running } from './lifecycle';
+import type { Metrics } from './metrics';
+import type { ResolvedServerOptions } from './options';
+import type { ServedModel } from './served-model';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Whose turn a request takes: an API key's number, or an address. */
+    caller: string;
+    /** Milliseconds of performance.now() when the request came in. */
+    receivedAt: number;
+  }
+}
+
+/** What all routes work with. */
+export interface ServerContext {
+  readonly models: ReadonlyMap<string, ServedModel>;
+  readonly options: ResolvedServerOptions;
+  readonly lifecycle: Lifecycle;
+  readonly metrics: Metrics;
+}
+
+export function elapsed({ receivedAt }: FastifyRequest): number {
+  return performance.now() - receivedAt;
+}
+
+/**
+ * Begins work for a request; its signal fires when the client hangs up before the answer is sent.
+ *
+ * @throws RequestError 503 while the server drains
+ */
+export function beginFor(reply: FastifyReply, { lifecycle }: ServerContext): Running {
+  const running = lifecycle.begin();
+  // Emitted both when all is sent and when the connection breaks.
+  reply.raw.once('close', () => running.end(new Error('the client hanging up')));
+  return running;
+}

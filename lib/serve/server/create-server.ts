@@ -1,0 +1,125 @@
+import cors from '@fastify/cors';
+import rateLimit from '@fastify/rate-limit';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { expected } from '../../errors';
+import { systemClock } from '../batcher/clock';
+import { registerPage } from '../page';
+import { ApiKeys } from '../security/api-keys';
+import type { ServerContext } from './context';
+import { answerErrors } from './error-handlers';
+import { RequestError } from './errors';
+import { Lifecycle } from './lifecycle';
+import { loggerOf } from './logging';
+import { Metrics } from './metrics';
+import { describeRoutes, openApiRoute } from './openapi';
+import { checkServerOptions, type ResolvedServerOptions, type ServerOptions } from './options';
+import { attendRoute } from './routes/attend';
+import { chatRoute } from './routes/chat';
+import { healthRoutes } from './routes/health';
+import { countAnswers, metricsRoute } from './routes/metrics';
+import { modelRoutes } from './routes/models';
+import { visualTokensRoute } from './routes/visual-tokens';
+import { rateLimitOf } from './rate-limit';
+import { ServedModel, type ServedModels } from './served-model';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /**
+     * Takes no more requests, lets the running ones finish within `timeouts.drainMs`, then closes. The models stay open: they are their
+     * owner's.
+     */
+    drain(): Promise<void>;
+  }
+}
+
+/**
+ * A server for models that are loaded: OpenAI's chat completions, visual tokens, attention maps, and the page. It listens when it is told
+ * to: `await app.listen({ port: 8000 })`.
+ *
+ * @param models by the name that clients use; several equal ones under one name are replicas
+ * @throws QAViTError ERR_ARGUMENT
+ * @example
+ * const app = await createServer({ demo: model }, { apiKeys: [key] });
+ * await app.listen({ port: 8000 });
+ */
+export async function createServer(models: ServedModels, options?: ServerOptions): Promise<FastifyInstance> {
+  const resolved = checkServerOptions(options);
+  const names = Object.keys(models ?? {});
+  if (names.length === 0) throw expected('ERR_ARGUMENT', 'at least one model', 'createServer', models);
+  const metrics = new Metrics();
+  const served = new Map(names.map((id) => [id, new ServedModel(id, models[id]!, resolved, metrics.observerOf(id))]));
+  metrics.watch(served);
+  const lifecycle = new Lifecycle(systemClock);
+  const context: ServerContext = { models: served, options: resolved, lifecycle, metrics };
+  const app = makeApp(resolved);
+  // JSON is all that is taken.
+  app.removeContentTypeParser('text/plain');
+  answerErrors(app, context);
+  countAnswers(app, metrics);
+  await describeRoutes(app, resolved.apiKeys.length > 0);
+  app.addHook('onClose', async () => {
+    for (const { batcher } of served.values()) await batcher.close();
+  });
+  app.decorate('drain', async () => {
+    await context.lifecycle.drain(resolved.timeouts.drainMs);
+    await app.close();
+  });
+  app.decorateRequest('caller', '');
+  app.decorateRequest('receivedAt', 0);
+  if (resolved.corsOrigins.length > 0) await app.register(cors, { origin: [...resolved.corsOrigins] });
+  healthRoutes(app, context);
+  if (resolved.page) registerPage(app);
+  await app.register((scope) => apiRoutes(scope, context));
+  return app;
+}
+
+function makeApp({ limits, timeouts, trustProxy, logger }: ResolvedServerOptions): FastifyInstance {
+  return Fastify({
+    bodyLimit: limits.bodyBytes,
+    requestTimeout: timeouts.requestMs,
+    connectionTimeout: timeouts.idleMs,
+    keepAliveTimeout: timeouts.keepAliveMs,
+    forceCloseConnections: 'idle',
+    trustProxy,
+    // What is sent is checked, not repaired: no field is removed, and no string becomes a number.
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: false } },
+    http: {
+      headersTimeout: timeouts.headersMs,
+      // How often the two timeouts above are looked at.
+      connectionsCheckingInterval: Math.max(20, Math.min(timeouts.headersMs, timeouts.requestMs) / 10),
+    },
+    ...loggerOf(logger),
+  });
+}
+
+/** Routes behind the API keys. */
+async function apiRoutes(scope: FastifyInstance, context: ServerContext): Promise<void> {
+  const { options } = context;
+  const keys = new ApiKeys(options.apiKeys);
+  scope.addHook('onRequest', async (request, reply) => {
+    request.receivedAt = performance.now();
+    const holder = keys.holder(request.headers.authorization);
+    request.caller = keys.required ? `key ${holder}` : request.ip;
+    refuseCompressed(request.headers['content-encoding']);
+    if (!keys.required || holder !== undefined) return;
+    void reply.header('www-authenticate', 'Bearer');
+    throw new RequestError(
+      401,
+      'invalid_api_key',
+      'Expected a valid API key in the header Authorization: Bearer <key>',
+    );
+  });
+  if (options.rateLimit) await scope.register(rateLimit, rateLimitOf(options.rateLimit));
+  modelRoutes(scope, context);
+  chatRoute(scope, context);
+  visualTokensRoute(scope, context);
+  attendRoute(scope, context);
+  metricsRoute(scope, context.metrics);
+  openApiRoute(scope);
+}
+
+/** A few compressed bytes can become many: bodies are taken as they are, or not. */
+function refuseCompressed(coding: string | undefined): void {
+  if (coding === undefined || coding === 'identity') return;
+  throw new RequestError(415, 'unsupported_content_encoding', 'Expected a body without Content-Encoding');
+}

@@ -1,0 +1,28 @@
+import { readDataUrl } from '../security/data-url';
+import { fetchImage } from '../security/remote-image';
+import { RequestError } from './errors';
+import type { ResolvedServerOptions } from './options';
+
+/** The bytes of the picture that a request names. Nothing but URLs is taken: a path would be one of ours. */
+export async function readImage(
+  url: string,
+  param: string,
+  { limits, remoteImages, timeouts }: ResolvedServerOptions,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  if (!/^https:/i.test(url)) return readDataUrl(url, limits.imageBytes, param);
+  if (!remoteImages) {
+    const message = 'Expected a data: URL for the image: this server fetches no pictures from elsewhere';
+    throw new RequestError(400, 'remote_images_disabled', message, param);
+  }
+  return fetchImage(url, { maxBytes: limits.imageBytes, timeoutMs: timeouts.remoteImageMs, signal, param });
+}
+
+/** @throws RequestError 400 for a question that is too long, or empty */
+export function checkQuestion(question: string, limit: number, param: string): string {
+  if (question.length > limit) {
+    throw new RequestError(400, 'question_too_long', `Expected at most ${limit} characters for the question`, param);
+  }
+  if (question.trim() === '') throw new RequestError(400, 'question_empty', 'Expected a question', param);
+  return question;
+}

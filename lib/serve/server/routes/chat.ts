@@ -1,0 +1,102 @@
+import { Readable } from 'node:stream';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { AnswerTold } from '../../batcher';
+import { type ChatBody, decodingOf, stopsOf } from '../chat/body';
+import { Completion, type Finish } from '../chat/completion';
+import { questionOf } from '../chat/question';
+import { StopSequences } from '../chat/stop-sequences';
+import { beginFor, elapsed, type ServerContext } from '../context';
+import { errorReply } from '../errors';
+import { checkQuestion, readImage } from '../images';
+import { chatSchema } from '../schemas/chat';
+import { findModel, requireAnswers } from '../served-model';
+
+type Pieces = AsyncGenerator<string, AnswerTold, void>;
+type ChatRequest = FastifyRequest<{ Body: ChatBody }>;
+
+export function chatRoute(app: FastifyInstance, context: ServerContext): void {
+  const { limits } = context.options;
+  app.post<{ Body: ChatBody }>('/v1/chat/completions', { schema: chatSchema(limits) }, async (request, reply) => {
+    const { body } = request;
+    const pieces = await ask(request, reply, context);
+    const stops = new StopSequences(stopsOf(body));
+    const answer = stopping(pieces, stops);
+    const completion = new Completion(body.model, body.stream_options?.include_usage);
+    if (!body.stream) return whole(answer, stops, completion, request);
+    // What fails before the first piece still has a status of its own.
+    const first = await answer.next();
+    const events = Readable.from(stream(first, answer, stops, completion, request), { objectMode: false });
+    return reply
+      .header('cache-control', 'no-cache')
+      .header('x-accel-buffering', 'no')
+      .type('text/event-stream; charset=utf-8')
+      .send(events);
+  });
+}
+
+/** @throws RequestError, QAViTError for what cannot be honoured */
+async function ask(request: ChatRequest, reply: FastifyReply, context: ServerContext): Promise<Pieces> {
+  const { body, caller } = request;
+  const { models, options } = context;
+  const model = findModel(models, body.model);
+  requireAnswers(model);
+  const { url, urlParam, text } = questionOf(body.messages);
+  const question = checkQuestion(text, options.limits.questionCharacters, 'messages');
+  const decoding = decodingOf(body);
+  const { signal } = beginFor(reply, context);
+  const image = await readImage(url, urlParam, options, signal);
+  return model.batcher.ask(image, question, { ...decoding, client: caller, signal });
+}
+
+/** The pieces until a stop sequence; none of them is empty. */
+async function* stopping(pieces: Pieces, stops: StopSequences): Pieces {
+  for (;;) {
+    const { done, value } = await pieces.next();
+    const text = done ? stops.finish() : stops.push(value);
+    if (text) yield text;
+    if (done) return value;
+  }
+}
+
+async function whole(answer: Pieces, stops: StopSequences, completion: Completion, request: FastifyRequest) {
+  let text = '';
+  for (;;) {
+    const { done, value } = await answer.next();
+    if (done) return completion.whole(text, finishOf(value, stops), value, elapsed(request));
+    text += value;
+  }
+}
+
+/** Server-sent events. A failure half-way is an event too, and then there is no [DONE]. */
+async function* stream(
+  first: IteratorResult<string, AnswerTold>,
+  answer: Pieces,
+  stops: StopSequences,
+  completion: Completion,
+  request: FastifyRequest,
+): AsyncGenerator<string, void, void> {
+  yield event(completion.first());
+  try {
+    for (let next = first; ; next = await answer.next()) {
+      if (next.done) {
+        const { value } = next;
+        const chunks = completion.last(finishOf(value, stops), value, elapsed(request));
+        yield chunks.map(event).join('');
+        break;
+      }
+      yield event(completion.piece(next.value));
+    }
+    yield 'data: [DONE]\n\n';
+  } catch (error) {
+    request.log.warn({ err: error }, 'answer failed half-way');
+    yield event(errorReply(error).body);
+  }
+}
+
+function finishOf({ finish = 'stop' }: AnswerTold, { over }: StopSequences): Finish {
+  return over ? 'stop' : finish;
+}
+
+function event(value: object): string {
+  return `data: ${JSON.stringify(value)}\n\n`;
+}

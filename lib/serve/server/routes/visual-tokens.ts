@@ -1,0 +1,55 @@
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import { npyFile } from '../../../formats/npy';
+import { safetensorsFile } from '../../../formats/safetensors-file';
+import type { EncodeReply } from '../../batcher';
+import { beginFor, elapsed, type ServerContext } from '../context';
+import { checkQuestion, readImage } from '../images';
+import { visualTokensSchema } from '../schemas/visual-tokens';
+import { findModel, requireQuestions } from '../served-model';
+import { toldJson } from '../told';
+
+interface VisualTokensBody {
+  model: string;
+  image: string;
+  question: string | null;
+  output?: 'projected' | 'tower';
+  format?: 'json' | 'safetensors' | 'npy';
+}
+
+export function visualTokensRoute(app: FastifyInstance, context: ServerContext): void {
+  const { models, options } = context;
+  app.post<{ Body: VisualTokensBody }>('/v1/visual-tokens', { schema: visualTokensSchema }, async (request, reply) => {
+    const { body, caller } = request;
+    const { output, format = 'json' } = body;
+    const model = findModel(models, body.model);
+    let question: string | null = null;
+    if (body.question !== null) {
+      requireQuestions(model);
+      question = checkQuestion(body.question, options.limits.questionCharacters, 'question');
+    }
+    const { signal } = beginFor(reply, context);
+    const image = await readImage(body.image, 'image', options, signal);
+    const asked = { ...(output && { output }), client: caller, signal };
+    const encoded = await model.batcher.encode(image, question, asked);
+    if (format !== 'json') return sendFile(reply, encoded, format);
+    const { data, shape, key } = encoded.tokens;
+    const base64 = bytesOf(data).toString('base64');
+    const qavit = toldJson(encoded, elapsed(request));
+    return { object: 'visual_tokens', shape, dtype: 'float32', data: base64, key, qavit };
+  });
+}
+
+function sendFile(reply: FastifyReply, { tokens }: EncodeReply, format: 'safetensors' | 'npy'): FastifyReply {
+  const { data, shape, key } = tokens;
+  const file = format === 'npy' ? npyFile(data, shape) : safetensorsFile({ tokens: { data, shape } }, { key });
+  return reply
+    .header('x-qavit-shape', shape.join(','))
+    .header('x-qavit-key', key)
+    .type('application/octet-stream')
+    .send(file);
+}
+
+/** Numbers as they lie in memory, which is little-endian wherever the addon runs. */
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}

@@ -1,0 +1,105 @@
+import { failures } from './errors';
+
+const size = { type: 'integer', minimum: 1 };
+
+export const modelSchema = {
+  type: 'object',
+  required: ['id', 'object', 'created', 'owned_by', 'qavit'],
+  additionalProperties: false,
+  properties: {
+    id: { type: 'string' },
+    object: { const: 'model' },
+    created: { type: 'integer', description: 'When it was opened for serving, Unix seconds.' },
+    owned_by: { const: 'qavit' },
+    qavit: {
+      type: 'object',
+      required: [
+        'image',
+        'patch',
+        'grid',
+        'layers',
+        'fusedLayers',
+        'gates',
+        'dtype',
+        'device',
+        'replicas',
+        'canAnswer',
+      ],
+      additionalProperties: false,
+      properties: {
+        image: {
+          type: 'object',
+          required: ['width', 'height'],
+          additionalProperties: false,
+          description: 'Pixels that the tower sees, after resizing and cropping.',
+          properties: {
+            width: size,
+            height: size,
+            resize: {
+              type: ['object', 'null'],
+              description:
+                'How a picture is resized first: `exact`, to width x height; `shortest-edge`, so that the shorter edge has `shortest` pixels and the ' +
+                'longer no more than `longest`.',
+              required: ['kind'],
+              additionalProperties: false,
+              properties: {
+                kind: { enum: ['exact', 'shortest-edge'] },
+                width: size,
+                height: size,
+                shortest: size,
+                longest: size,
+              },
+            },
+            crop: {
+              type: ['object', 'null'],
+              description: 'What is then cut out of its middle.',
+              required: ['width', 'height'],
+              additionalProperties: false,
+              properties: { width: size, height: size },
+            },
+          },
+        },
+        patch: { ...size, description: 'Side of a patch, pixels.' },
+        grid: {
+          type: 'object',
+          required: ['rows', 'columns'],
+          additionalProperties: false,
+          properties: { rows: size, columns: size },
+        },
+        layers: size,
+        fusedLayers: { type: 'array', items: { type: 'integer', minimum: 0 } },
+        gates: { type: 'array', items: { type: 'number' }, description: 'tanh(beta) of each fused layer.' },
+        dtype: { type: 'string' },
+        device: { type: 'string', description: 'cpu, cuda:0, ... of the first replica.' },
+        replicas: size,
+        canAnswer: { type: 'boolean', description: 'Whether it has a language model.' },
+      },
+    },
+  },
+};
+
+export const modelsSchema = {
+  summary: 'The models that are served',
+  tags: ['models'],
+  response: {
+    200: {
+      description: 'All of them.',
+      type: 'object',
+      required: ['object', 'data'],
+      additionalProperties: false,
+      properties: { object: { const: 'list' }, data: { type: 'array', items: modelSchema } },
+    },
+    401: failures[401],
+  },
+};
+
+export const oneModelSchema = {
+  summary: 'One model',
+  tags: ['models'],
+  params: {
+    type: 'object',
+    required: ['model'],
+    properties: { model: { type: 'string', maxLength: 256 } },
+  },
+  response: { 200: { description: 'The model.', ...modelSchema }, 401: failures[401], 404: failures[404] },
+};

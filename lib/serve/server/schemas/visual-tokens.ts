@@ -1,0 +1,44 @@
+import { failures } from './errors';
+import { toldSchema } from './told';
+
+export const visualTokensSchema = {
+  summary: 'Encode a picture under a question into visual tokens',
+  tags: ['vision'],
+  body: {
+    type: 'object',
+    required: ['model', 'image', 'question'],
+    additionalProperties: false,
+    properties: {
+      model: { type: 'string', maxLength: 256 },
+      image: { type: 'string', description: 'data:image/...;base64,... or, where the server allows it, https:' },
+      question: { type: 'string', nullable: true, description: 'Null: the plain tower.' },
+      output: {
+        enum: ['projected', 'tower'],
+        description:
+          'projected: [N, E], as a language model takes them, the default where there is a projector; tower: [N, C].',
+      },
+      format: {
+        enum: ['json', 'safetensors', 'npy'],
+        description:
+          'How they are sent; default json. The others are binary bodies; X-QAViT-Shape and X-QAViT-Key describe them.',
+      },
+    },
+  },
+  response: {
+    200: {
+      description: 'The tokens.',
+      type: 'object',
+      required: ['object', 'shape', 'dtype', 'data', 'key', 'qavit'],
+      additionalProperties: false,
+      properties: {
+        object: { const: 'visual_tokens' },
+        shape: { type: 'array', items: { type: 'integer', minimum: 1 }, minItems: 2, maxItems: 2 },
+        dtype: { const: 'float32' },
+        data: { type: 'string', description: 'base64 of little-endian numbers, row by row.' },
+        key: { type: 'string', description: 'The same for the same pixels, question, weights and settings.' },
+        qavit: toldSchema,
+      },
+    },
+    ...failures,
+  },
+};

@@ -1,0 +1,99 @@
+import type { QAViT } from '../../qavit';
+import { Batcher, type BatchModel, type BatcherObserver } from '../batcher';
+import { RequestError } from './errors';
+import type { ResolvedServerOptions } from './options';
+
+/** One model, or equal ones on several devices, by the name clients know. */
+export type ServedModels = Readonly<Record<string, BatchModel | readonly BatchModel[]>>;
+
+/** A model under its name, with the Batcher in front of it. */
+export class ServedModel {
+  readonly batcher: Batcher;
+  readonly created = Math.floor(Date.now() / 1000);
+  private readonly replicas: readonly BatchModel[];
+
+  constructor(
+    readonly id: string,
+    models: BatchModel | readonly BatchModel[],
+    { batching, limits }: ResolvedServerOptions,
+    observer: BatcherObserver,
+  ) {
+    this.replicas = Array.isArray(models) ? (models as readonly BatchModel[]) : [models as BatchModel];
+    const { imageBytes: maxBytes, pixels: maxPixels } = limits;
+    this.batcher = new Batcher(this.replicas, { ...batching, limits: { maxBytes, maxPixels }, observer });
+  }
+
+  get info(): QAViT['info'] {
+    return this.replicas[0]!.info;
+  }
+
+  get canAnswer(): boolean {
+    return this.info.language !== null;
+  }
+
+  /** Whether questions in words reach the tower. */
+  get canListen(): boolean {
+    return this.info.language !== null && this.info.Dq !== null;
+  }
+
+  /** Memory held on all devices of this model, bytes. */
+  get memory(): QAViT['info']['memory'] {
+    const all = this.replicas.map(({ info }) => info.memory);
+    const sum = (of: (one: (typeof all)[number]) => number): number => all.reduce((total, one) => total + of(one), 0);
+    return {
+      weightBytes: sum(({ weightBytes }) => weightBytes),
+      tensorBytes: sum(({ tensorBytes }) => tensorBytes),
+      arenaBytes: sum(({ arenaBytes }) => arenaBytes),
+    };
+  }
+
+  /** As `GET /v1/models` lists it. */
+  describe() {
+    const { image, preprocessing, patch, L, fusedLayers, gates, dtype, device } = this.info;
+    const side = Math.floor(image / patch);
+    return {
+      id: this.id,
+      object: 'model',
+      created: this.created,
+      owned_by: 'qavit',
+      qavit: {
+        image: { width: image, height: image, ...preprocessing },
+        patch,
+        grid: { rows: side, columns: side },
+        layers: L,
+        fusedLayers,
+        gates,
+        dtype,
+        device: device.ordinal === undefined ? device.kind : `${device.kind}:${device.ordinal}`,
+        replicas: this.replicas.length,
+        canAnswer: this.canAnswer,
+      },
+    };
+  }
+}
+
+/** @throws RequestError 404 */
+export function findModel(models: ReadonlyMap<string, ServedModel>, id: string): ServedModel {
+  const found = models.get(id);
+  if (found) return found;
+  const known = [...models.keys()].map((name) => JSON.stringify(name)).join(', ');
+  throw new RequestError(404, 'model_not_found', `Expected one of the models ${known}`, 'model');
+}
+
+/** @throws RequestError 501 where questions in words cannot reach the tower */
+export function requireQuestions({ id, canListen }: ServedModel): void {
+  if (canListen) return;
+  const what = 'null for the question: this model has no adapter, or no language model to read words';
+  throw new RequestError(501, 'unsupported_by_model', `Expected ${what} (${id})`, 'question');
+}
+
+/** @throws RequestError 501 where there is no language model */
+export function requireAnswers({ id, canAnswer }: ServedModel): void {
+  if (canAnswer) return;
+  throw new RequestError(
+    501,
+    'unsupported_by_model',
+    `Expected a model with a language model (${id} has none)`,
+    'model',
+  );
+}

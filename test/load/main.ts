@@ -1,0 +1,118 @@
+/** `npm run test:load`: what a server does under load and faults. Writes bench/results/serve.json; exits with 1 where an answer was wrong. */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { commit, machine, root } from '../../bench/support/machine';
+import { QAViT } from '../../lib';
+import { Client } from './client';
+import { abortMany, halfSent, killLanguageModel, malformed, slowReaders } from './faults';
+import { withBaseModel } from './base-model';
+import { capacity, openLoop } from './open-loop';
+import { addedLatency, sharing, throughput } from './ratios';
+import { Served } from './served';
+import { soak } from './soak';
+import { round } from './tally';
+import { makePairs, type Pair } from './world';
+
+const LOADS = [0.25, 0.5, 0.75, 0.9, 1.1, 1.5];
+const LEVEL_MS = 8000;
+const SOAK_REQUESTS = 20_000;
+const ABORTED_REQUESTS = 10_000;
+
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+
+async function step<T>(name: string, work: () => Promise<T>): Promise<T> {
+  const start = performance.now();
+  const result = await work();
+  say(`${name} (${round((performance.now() - start) / 1000)} s): ${JSON.stringify(result)}`);
+  return result;
+}
+
+/** What takes no server process of its own: shares of the same process, in turns. */
+async function measureRatios(demo: QAViT, pairs: readonly Pair[]) {
+  const distinct = pairs.filter((_, i) => i % 9 === 0 || i % 9 === 4);
+  return {
+    throughput: {
+      base: await step('throughput, a tower of ViT-B/32’s size', () =>
+        withBaseModel((model) => throughput(model, distinct, 5)),
+      ),
+      demo: await step('throughput, demo', () => throughput(demo, distinct, 7)),
+    },
+    addedLatency: await step('added latency', () => addedLatency(demo, pairs[0]!, 300)),
+    sharing: {
+      base: await step('eight questions, one picture, ViT-B/32’s size', () =>
+        withBaseModel((model) => sharing(model, pairs, 15)),
+      ),
+      demo: await step('eight questions, one picture, demo', () => sharing(demo, pairs, 15)),
+    },
+  };
+}
+
+async function measureLoad(pairs: readonly Pair[]) {
+  await using served = await Served.start(['--max-pending', '64']);
+  const client = new Client(served.url, 256);
+  const most = await step('capacity', () => capacity(client, pairs, 'chat', 32, LEVEL_MS));
+  const levels = [];
+  for (const [seed, load] of LOADS.entries()) {
+    const how = { load, perSecond: most * load, ms: LEVEL_MS, seed: seed + 1 };
+    levels.push(await step(`open loop at ${load}`, () => openLoop(client, pairs, 'chat', how)));
+  }
+  client.close();
+  return { capacityPerSecond: round(most), levels };
+}
+
+async function measureFaults(pairs: readonly Pair[]) {
+  await using served = await Served.start([]);
+  const { url } = served;
+  const client = new Client(url);
+  const few = pairs.slice(0, 64);
+  const result = {
+    aborted: await step('aborted', () => abortMany(client, pairs, ABORTED_REQUESTS)),
+    halfSent: await step('half-sent bodies', () => halfSent(url, client, few, 200)),
+    slowReaders: await step('slow readers', () => slowReaders(url, client, few, 200)),
+    malformed: await step('malformed', () => malformed(client, pairs, 2000)),
+    killed: await step('killed', () => killLanguageModel(served, client, pairs, 10)),
+  };
+  client.close();
+  return result;
+}
+
+async function measureSoak(pairs: readonly Pair[]) {
+  await using served = await Served.start([]);
+  const client = new Client(served.url);
+  const result = await step('soak', () => soak(client, pairs, SOAK_REQUESTS));
+  client.close();
+  return result;
+}
+
+/** Counts `wrong` wherever it stands in the results. */
+function wrongAnswers(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  return Object.entries(value).reduce(
+    (sum, [key, inner]) => sum + (key === 'wrong' ? (inner as number) : wrongAnswers(inner)),
+    0,
+  );
+}
+
+async function main(): Promise<void> {
+  const about = { commit: commit(), machine: machine(), node: process.version, at: new Date().toISOString() };
+  const { pairs, ratios } = await (async () => {
+    await using demo = await QAViT.load('demo', { device: 'cpu' });
+    say('asking the library for the right answers');
+    const all = await makePairs(demo, 32);
+    return { pairs: all, ratios: await measureRatios(demo, all) };
+  })();
+  const results = {
+    about,
+    ...ratios,
+    load: await measureLoad(pairs),
+    faults: await measureFaults(pairs),
+    soak: await measureSoak(pairs),
+  };
+  const file = path.join(root, 'bench', 'results', 'serve.json');
+  writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`);
+  const wrong = wrongAnswers(results);
+  say(`${wrong} wrong answers; written to ${file}`);
+  if (wrong > 0) process.exitCode = 1;
+}
+
+void main();

@@ -1,0 +1,69 @@
+import { expect } from 'chai';
+import { audit } from './audit';
+import { ask, BOTH_DONE, DONE, until, withStandIn } from './on-page';
+
+describe('the page: access', function () {
+  this.timeout(120_000);
+  const here = withStandIn();
+
+  for (const [name, options] of Object.entries({
+    light: { colorScheme: 'light' },
+    dark: { colorScheme: 'dark' },
+    narrow: { viewport: { width: 1000, height: 800 } },
+    phone: { viewport: { width: 360, height: 740 } },
+  } as const)) {
+    it(`has names, contrast and room for everything (${name})`, async () => {
+      const { page, expectClean } = await here.open(options);
+      expect(await audit(page)).to.deep.equal([]);
+      await ask(page, 'a', 'what is it?');
+      await page.waitForSelector(DONE);
+      expect(await audit(page)).to.deep.equal([]);
+      await page.click('#compare');
+      await ask(page, 'b', 'how many squares are there?');
+      await page.waitForSelector(BOTH_DONE);
+      expect(await audit(page)).to.deep.equal([]);
+      here.server.refusals = {
+        '/v1/chat/completions': { status: 500, message: `a fault ${'far too long '.repeat(20)}` },
+      };
+      await ask(page, 'a', 'what is it?');
+      await page.waitForSelector('[data-phase=failed]');
+      expect(await audit(page)).to.deep.equal([]);
+      expectClean(/status of 500/);
+    });
+  }
+
+  it('has room for 24 fused layers and a long answer on a phone', async () => {
+    const layers = Array.from({ length: 24 }, (_, layer) => layer);
+    const gates = layers.map((layer) => Math.sin(layer));
+    here.server.facts = { ...here.server.facts, layers: 24, fusedLayers: layers, gates };
+    here.server.answer = ['A sentence ', 'that goes on and on and has anunusuallylongwordinit'.repeat(5)];
+    const { page, expectClean } = await here.open({ viewport: { width: 360, height: 740 } });
+    await ask(page, 'a', 'what is it?');
+    await page.waitForSelector(DONE);
+    expect(await audit(page)).to.deep.equal([]);
+    await page.locator('#layer').focus();
+    await page.keyboard.press('End');
+    expect(await page.locator('#layer-output').innerText()).to.match(/^Layer 23, gate −0\.85$/);
+    expectClean();
+  });
+
+  it('follows the system between light and dark until told otherwise, and moves nothing where that is unwanted', async () => {
+    const { page, expectClean } = await here.open({ colorScheme: 'dark', reducedMotion: 'reduce' });
+    const ground = (): Promise<string> =>
+      page.evaluate<string>('getComputedStyle(document.documentElement).backgroundColor');
+    const dark = await ground();
+    await page.emulateMedia({ colorScheme: 'light' });
+    const light = await ground();
+    expect(light).not.to.equal(dark);
+    await page.click('#appearance');
+    expect(await ground()).to.equal(dark);
+    await page.reload();
+    expect(await ground()).to.equal(dark);
+    await page.waitForSelector('html[data-ready]');
+    here.server.held = new Promise(() => undefined);
+    await ask(page, 'a', 'what is it?');
+    await until(page, "document.querySelector('.answer').textContent === 'forty'");
+    expect(await page.evaluate('document.getAnimations().length')).to.equal(0);
+    expectClean();
+  });
+});

@@ -1,0 +1,111 @@
+import { expect } from 'chai';
+import { ask, DONE, textOf, until, withStandIn } from './on-page';
+import type { Refusal } from './stand-in';
+
+describe('the page: failures', function () {
+  this.timeout(120_000);
+  const here = withStandIn();
+
+  it('asks for a key when the server does, keeps it in the tab, and says so when it is declined', async () => {
+    here.server.key = 'right';
+    const { page } = await here.open({}, '#key-dialog[open]');
+    await page.keyboard.type('wrong');
+    await page.keyboard.press('Enter');
+    await until(page, "document.querySelector('.key-note').textContent !== ''");
+    await page.keyboard.type('right');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('html[data-ready]');
+    expect(await page.evaluate('[{ ...sessionStorage }, { ...localStorage }]')).to.deep.equal([
+      { 'qavit.key': 'right' },
+      {},
+    ]);
+    await ask(page, 'a', 'what is it?');
+    await page.waitForSelector(DONE);
+    here.server.key = 'another';
+    await ask(page, 'a', 'what is it?');
+    await page.waitForSelector('#key-dialog[open]');
+    await page.keyboard.press('Escape');
+    await page.waitForSelector('[data-phase=failed]');
+    expect(await textOf(page, '.figure .problem')).to.match(/^The server asks for an API key\./);
+  });
+
+  it('says in plain words what went wrong', async () => {
+    const { page } = await here.open();
+    const cases: [string, Refusal, RegExp][] = [
+      [
+        '/v1/chat/completions',
+        { status: 429, message: 'busy', headers: { 'retry-after': '7' } },
+        /more to do.*7 seconds/,
+      ],
+      ['/v1/chat/completions', { status: 413, message: 'Expected at most 9 bytes' }, /too large[^]*at most 9 bytes/],
+      ['/v1/attend', { status: 500, message: 'a fault' }, /went wrong in the server[^]*a fault/],
+    ];
+    for (const [path, refusal, words] of cases) {
+      here.server.refusals = { [path]: refusal };
+      await ask(page, 'a', 'what is it?');
+      await page.waitForSelector('[data-phase=failed]');
+      expect(await textOf(page, '.figure .problem')).to.match(words);
+      here.server.refusals = {};
+      await ask(page, 'a', 'what is it?');
+      await page.waitForSelector(DONE);
+      expect(await page.locator('.figure .problem').textContent()).to.equal('');
+    }
+    here.server.refusals = { '/v1/visual-tokens': { status: 503, message: 'draining' } };
+    await page.locator('#views input[value=plain]').check();
+    await until(page, "document.querySelector('#stage-problem').textContent.includes('not ready')");
+    await here.server.close();
+    await ask(page, 'a', 'what is it?');
+    await page.waitForSelector('[data-phase=failed]');
+    expect(await textOf(page, '.figure .problem')).to.equal('The server cannot be reached.');
+  });
+
+  it('keeps what was written of an answer that fails half-way', async () => {
+    const { page, expectClean } = await here.open();
+    for (const [breaks, words] of [
+      ['with an event', /the model failed/],
+      ['off', /broke off/],
+    ] as const) {
+      here.server.breaks = breaks;
+      await ask(page, 'a', 'what is it?');
+      await page.waitForSelector('[data-phase=failed]');
+      expect(await textOf(page, '.answer')).to.equal('forty');
+      expect(await textOf(page, '.figure .problem')).to.match(words);
+      here.server.breaks = undefined;
+      await ask(page, 'a', 'what is it?');
+      await page.waitForSelector(DONE);
+    }
+    expectClean();
+  });
+
+  it('can be tried again where the server is not ready yet', async () => {
+    here.server.refusals = { '/v1/models': { status: 503, message: 'loading' } };
+    const { page } = await here.open();
+    expect(await textOf(page, '#model-problem')).to.match(/not ready for questions/);
+    here.server.refusals = {};
+    await page.click('#model-problem button');
+    await ask(page, 'a', 'what is it?');
+    await page.waitForSelector(DONE);
+    expect(await page.locator('#model-problem').textContent()).to.equal('');
+  });
+
+  it('says what a model without a language model cannot do, and shows the plain ViT', async () => {
+    here.server.facts = { ...here.server.facts, canAnswer: false, fusedLayers: [], gates: [] };
+    const { page, expectClean } = await here.open();
+    expect(await textOf(page, '#model-problem')).to.match(/no language model/);
+    expect(await page.locator('#question-a').isDisabled()).to.equal(true);
+    expect(await page.locator('#layers').isVisible()).to.equal(false);
+    await page.locator('#views input[value=plain]').check();
+    await page.waitForSelector('.mapped');
+    expectClean();
+  });
+
+  it('never takes words of a model or a file name for markup', async () => {
+    here.server.answer = ['<img src=x onerror=alert(1)>', '<b>bold</b>'];
+    const { page, expectClean } = await here.open();
+    await ask(page, 'a', '<i>what</i>?');
+    await page.waitForSelector(DONE);
+    expect(await textOf(page, '.answer')).to.equal('<img src=x onerror=alert(1)><b>bold</b>');
+    expect(await page.locator('.figure :is(b, i, img)').count()).to.equal(0);
+    expectClean();
+  });
+});

@@ -1,0 +1,76 @@
+import { expect } from 'chai';
+import { readFileSync } from 'node:fs';
+import type { Page } from 'playwright-core';
+import sharp from 'sharp';
+import { ask, DONE, SHAPES, textOf, until, withStandIn } from './on-page';
+
+/** Hands the page a file as a drop or a paste does. */
+async function giveFile(page: Page, how: 'drop' | 'paste', name: string, type: string, bytes: Buffer): Promise<void> {
+  const script = `(([how, name, type, base64]) => {
+    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    const data = new DataTransfer();
+    data.items.add(new File([bytes], name, { type }));
+    const init = { bubbles: true, cancelable: true };
+    document.body.dispatchEvent(
+      how === 'drop' ? new DragEvent('drop', { ...init, dataTransfer: data }) : new ClipboardEvent('paste', { ...init, clipboardData: data }),
+    );
+  })(${JSON.stringify([how, name, type, bytes.toString('base64')])})`;
+  await page.evaluate(script);
+}
+
+describe('the page: pictures', function () {
+  this.timeout(120_000);
+  const here = withStandIn();
+
+  it('takes pictures from a drop, a paste and the file dialog, and says what is none', async () => {
+    const { page, expectClean } = await here.open();
+    const bytes = readFileSync(SHAPES);
+    await ask(page, 'a', 'what is it?');
+    await page.waitForSelector(DONE);
+    await giveFile(page, 'drop', 'dropped.png', 'image/png', bytes);
+    await until(page, "document.querySelector('#own-name').textContent === 'dropped.png'");
+    expect(await textOf(page, '.answer'), 'what was said of another picture is gone').to.equal('');
+    await giveFile(page, 'paste', 'pasted.png', 'image/png', bytes);
+    await until(page, "document.querySelector('#own-name').textContent === 'pasted.png'");
+    await page.setInputFiles('#file', SHAPES);
+    await until(page, "document.querySelector('#own-name').textContent === 'shapes.png'");
+    await ask(page, 'a', 'what is it?');
+    await page.waitForSelector(DONE);
+    const sent = JSON.stringify(here.server.requests.at(-1)?.body);
+    expect(sent).to.include(`data:image/png;base64,${bytes.toString('base64')}`);
+
+    await giveFile(page, 'drop', 'notes.txt', 'text/plain', Buffer.from('words'));
+    await until(page, "document.querySelector('#picture-problem').textContent.includes('notes.txt')");
+    await giveFile(page, 'drop', 'broken.png', 'image/png', bytes.subarray(0, 40));
+    await until(page, "document.querySelector('#picture-problem').textContent.includes('damaged')");
+    expectClean();
+  });
+
+  it('keeps the proportions of any picture, and shows which part of it the encoder sees', async () => {
+    const { page, expectClean } = await here.open();
+    for (const [width, height] of [
+      [900, 300],
+      [100, 800],
+    ] as const) {
+      const picture = await sharp({ create: { width, height, channels: 3, background: '#fff' } })
+        .png()
+        .toBuffer();
+      await giveFile(page, 'drop', `${width}.png`, 'image/png', picture);
+      await until(page, `document.querySelector('#own-name').textContent === '${width}.png'`);
+      await page.locator('#views input[value=plain]').check();
+      await page.waitForSelector('.mapped');
+      const box = (await page.locator('.frame').boundingBox())!;
+      expect(box.width / box.height).to.be.closeTo(width / height, 0.01);
+      expect(box.height).to.be.below(600);
+      // In the middle a heat map, at both ends the picture alone, in dark grey.
+      const colours = await page.evaluate<number[][]>(`[0.02, 0.5, 0.98].map((share) => {
+        const map = document.querySelector('canvas.map');
+        const [x, y] = [map.width * (${width} > ${height} ? share : 0.5), map.height * (${width} > ${height} ? 0.5 : share)];
+        return [...map.getContext('2d').getImageData(x, y, 1, 1).data].slice(0, 3);
+      })`);
+      const isGrey = colours.map(([red, green, blue]) => red === green && green === blue);
+      expect(isGrey).to.deep.equal([true, false, true]);
+    }
+    expectClean(/willReadFrequently/);
+  });
+});

@@ -1,0 +1,158 @@
+import { expect } from 'chai';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { ask, BOTH_DONE, DONE, SHAPES, textOf, until, withStandIn } from './on-page';
+import { shareOf } from './stand-in';
+
+describe('the page: questions', function () {
+  this.timeout(120_000);
+  const here = withStandIn();
+
+  it('can be used with the keyboard alone, from the picture to a single patch', async () => {
+    const { page, expectClean } = await here.open();
+    const focused = (): Promise<string> =>
+      page.evaluate<string>('(({ id, name, className }) => id || name || className)(document.activeElement)');
+    const tabTo = async (place: string): Promise<void> => {
+      for (let i = 0; (await focused()) !== place; i += 1) {
+        expect(i, `${place} is not reached`).to.be.below(20);
+        await page.keyboard.press('Tab');
+      }
+    };
+    await tabTo('sample');
+    await page.keyboard.press('ArrowRight');
+    await tabTo('question-a');
+    await page.keyboard.type('what is it?');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector(DONE);
+    expect(here.server.requests.at(-1)?.body).to.deep.include({ model: 'demo' });
+    const second = readFileSync(path.join(path.dirname(SHAPES), 'letters.png')).toString('base64');
+    expect(JSON.stringify(here.server.requests.at(-1)?.body)).to.include(second);
+    expect(await textOf(page, '.answer')).to.equal('forty-two');
+    expect(await textOf(page, '.comparison')).to.match(/Plain ViT.*\s+forty$/);
+    await until(page, "document.querySelector('#status').textContent.startsWith('Answer to question A: forty-two')");
+
+    for (const place of ['compare', 'view', 'layer', 'frame mapped']) await tabTo(place);
+    await page.keyboard.press('ArrowRight');
+    await page.keyboard.press('ArrowUp');
+    // The mean over layers 2, 3 and 4 of the patch in row 4, column 5.
+    const share = (shareOf(3, 3 * 8 + 4) * 100).toFixed(1);
+    expect(await textOf(page, '.readout')).to.equal(`Row 4, column 5: ${share} % of its attention`);
+    await until(page, "document.querySelector('#status').textContent.startsWith('Row 4, column 5')");
+    expectClean();
+  });
+
+  it('leads past the masthead to the question', async () => {
+    const { page } = await here.open();
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    expect(await page.evaluate('document.activeElement.id')).to.equal('question-a');
+  });
+
+  it('goes through the layers with their gates, and the views that there is something for', async () => {
+    const { page, expectClean } = await here.open();
+    expect(await page.locator('#views input:disabled').count()).to.equal(3);
+    await page.locator('#views input[value=plain]').check();
+    await page.waitForSelector('.mapped');
+    await ask(page, 'a', 'what is it?');
+    await page.waitForSelector(DONE);
+    // Chosen before, so it stays.
+    expect(await page.locator('#views input[value=plain]').isChecked()).to.equal(true);
+    await page.locator('#layer').focus();
+    await page.keyboard.press('ArrowRight');
+    await page.keyboard.press('ArrowRight');
+    expect(await textOf(page, '#layer-output')).to.equal('Layer 3, gate −0.95');
+    expect(await page.getAttribute('#layer', 'aria-valuetext')).to.equal('Layer 3, gate −0.95');
+    expect(await page.locator('#views input[value=attention]').isChecked()).to.equal(true);
+    const ends = [shareOf(3, 0), shareOf(3, 63)].map((share) => `${(share * 100).toFixed(1)} %`);
+    expect(await page.locator('.figure:first-child .legend p span').allInnerTexts()).to.deep.equal([
+      ends[0],
+      'of its attention',
+      ends[1],
+    ]);
+    await page.locator('#views input[value=change]').check();
+    await ask(page, 'a', 'and another?');
+    await until(page, "document.querySelector('.asked-text').textContent === 'and another?'");
+    await page.waitForSelector(DONE);
+    expect(await page.locator('#views input[value=change]').isChecked()).to.equal(true);
+    expect(await page.locator('.figure:first-child .legend p span').allInnerTexts()).to.deep.equal([
+      '0 %',
+      'feature changed by',
+      '98 %',
+    ]);
+    expectClean();
+  });
+
+  it('draws the map in the colours of the command line, over the picture in grey', async () => {
+    const { page } = await here.open();
+    await ask(page, 'a', 'what is it?');
+    await page.waitForSelector('.mapped');
+    const [first, last] = await page.evaluate<[number[], number[]]>(`(() => {
+      const map = document.querySelector('canvas.map');
+      const at = (x, y) => [...map.getContext('2d').getImageData(x, y, 1, 1).data];
+      return [at(2, 2), at(map.width - 3, map.height - 3)];
+    })()`);
+    const picture = await page.evaluate<number[]>(`(() => {
+      const canvas = document.querySelector('canvas.picture');
+      return [...canvas.getContext('2d').getImageData(2, 2, 1, 1).data];
+    })()`);
+    const [red = 0, green = 0, blue = 0] = picture;
+    const grey = 0.7 * (0.299 * red + 0.587 * green + 0.114 * blue) * 0.34;
+    // The ends of Viridis, where values are lowest and highest.
+    [0x44, 0x01, 0x54].forEach((channel, i) => expect(first[i]).to.be.closeTo(channel * 0.66 + grey, 4));
+    expect(last[0]).to.be.above(last[2]! + 80);
+  });
+
+  it('puts two questions side by side, and takes the second away again', async () => {
+    const { page, expectClean } = await here.open();
+    await ask(page, 'a', 'what is it?');
+    await page.click('#compare');
+    await ask(page, 'b', 'how many squares are there?');
+    await page.waitForSelector(BOTH_DONE);
+    const boxes = await Promise.all([0, 1].map((i) => page.locator('.frame').nth(i).boundingBox()));
+    expect(boxes[0]!.y).to.equal(boxes[1]!.y);
+    expect(boxes[1]!.x).to.be.above(boxes[0]!.x + boxes[0]!.width);
+    await page.locator('.frame').first().hover();
+    const readouts = await page.locator('.readout').allInnerTexts();
+    expect(readouts[0])
+      .to.match(/^Row \d, column \d: /)
+      .and.to.equal(readouts[1]);
+    await page.locator('#views input[value=between]').check();
+    await until(page, "document.querySelector('.meaning').textContent === 'features differ by'");
+    const asked = here.server.requests
+      .filter(({ path }) => path === '/v1/visual-tokens')
+      .map(({ body }) => body.question);
+    expect(asked).to.have.members([null, 'what is it?', 'how many squares are there?']);
+
+    await page.click('.remove:visible');
+    expect(await page.locator('.figure').count()).to.equal(1);
+    expect(await page.locator('#views input[value=between]').isDisabled()).to.equal(true);
+    expect(await page.evaluate('document.activeElement.id')).to.equal('compare');
+    expectClean();
+  });
+
+  it('stops an answer that is being written, and the server with it', async () => {
+    let release = (): void => undefined;
+    here.server.held = new Promise((resolve) => (release = resolve));
+    const { page, expectClean } = await here.open();
+    await ask(page, 'a', 'what is it?');
+    await until(page, "document.querySelector('.answer').textContent === 'forty'");
+    expect(await textOf(page, '.question [type=submit]')).to.equal('Stop');
+    await page.click('.question [type=submit]');
+    await page.waitForSelector('[data-phase=stopped]');
+    expect(await textOf(page, '.answer')).to.equal('forty');
+    expect(await textOf(page, '.question [type=submit]')).to.equal('Ask');
+    for (let i = 0; i < 100 && here.server.abandoned === 0; i += 1) await page.waitForTimeout(20);
+    expect(here.server.abandoned).to.equal(1);
+    await ask(page, 'a', 'and now?');
+    await until(page, "document.querySelector('.answer').textContent === 'forty'");
+    await page.fill('#question-a', 'or rather this?');
+    expect(await textOf(page, '.question [type=submit]')).to.equal('Ask');
+    release();
+    here.server.held = Promise.resolve();
+    await page.press('#question-a', 'Enter');
+    await until(page, "document.querySelector('.asked-text').textContent === 'or rather this?'");
+    await page.waitForSelector(DONE);
+    expect(await textOf(page, '.answer')).to.equal('forty-two');
+    expectClean();
+  });
+});

@@ -1,0 +1,184 @@
+import { expect } from 'chai';
+import { Batcher, type BatcherOptions } from '../../../lib/serve';
+import { expectRejection, expectThrow } from '../../support/expect-error';
+import { FakeClock, settle } from './fake-clock';
+import { FakeModel, picture } from './fake-model';
+
+/** Words of so many tokens. */
+const words = (tokens: number): string => 'x'.repeat(tokens);
+
+describe('Batcher', () => {
+  function open(options: BatcherOptions = {}, model = new FakeModel()) {
+    const clock = new FakeClock();
+    const batcher = new Batcher(model, { maxBatch: 4, clock, ...options });
+    return { model, clock, batcher };
+  }
+
+  it('begins at once while the device is free, and makes a batch of what comes while it works', async () => {
+    const { model, batcher } = open();
+    const all = [batcher.encode(picture(1), words(3))];
+    await settle();
+    expect(model.batches).to.deep.equal([['1:3']]);
+    // Two batches are under way at most, so that the device never waits for results to be handed out.
+    all.push(batcher.encode(picture(2), words(3)));
+    await settle();
+    for (const number of [3, 4, 5]) all.push(batcher.encode(picture(number), words(3)));
+    await settle();
+    expect(model.batches).to.deep.equal([['1:3'], ['2:3']]);
+    model.release();
+    await settle();
+    expect(model.batches[2]).to.deep.equal(['3:3', '4:3', '5:3']);
+    model.release();
+    model.release();
+    const replies = await Promise.all(all);
+    expect(replies.map(({ tokens }) => tokens.data[0])).to.deep.equal([1, 2, 3, 4, 5]);
+  });
+
+  it('waits for a batch to fill, but not beyond the deadline', async () => {
+    const { model, clock, batcher } = open({ delayMs: 10 });
+    const all = [1, 2, 3].map((number) => batcher.encode(picture(number), words(3)));
+    await settle();
+    await clock.advance(9);
+    expect(model.batches).to.deep.equal([]);
+    await clock.advance(1);
+    expect(model.batches).to.deep.equal([['1:3', '2:3', '3:3']]);
+    for (const number of [4, 5, 6, 7]) all.push(batcher.encode(picture(number), words(3)));
+    await settle();
+    expect(model.batches[1]).to.deep.equal(['4:3', '5:3', '6:3', '7:3']);
+    model.release();
+    model.release();
+    const replies = await Promise.all(all);
+    expect(replies[0]!.timings.queued).to.equal(10);
+    expect(replies[3]!.timings.queued).to.equal(0);
+    expect(clock.waiting).to.equal(0);
+  });
+
+  it('puts questions together that are padded to the same length', async () => {
+    const { model, clock, batcher } = open({ delayMs: 5 });
+    const lengths = [3, 20, 8, 30, 9];
+    const all = lengths.map((length, i) => batcher.encode(picture(i), words(length)));
+    all.push(batcher.encode(picture(9), null));
+    await settle();
+    for (let i = 0; i < 5; i += 1) {
+      await clock.advance(5);
+      model.release();
+    }
+    await Promise.all(all);
+    const buckets = [['0:3', '2:8'], ['1:20', '3:30'], ['4:9'], ['9:0']];
+    expect(model.batches.sort()).to.deep.equal(buckets.sort());
+  });
+
+  it('computes equal requests once, and gives each its own array', async () => {
+    const { model, batcher } = open();
+    const all = [1, 2, 3].map(() => batcher.encode(picture(1), words(3)));
+    await settle();
+    model.release();
+    const replies = await Promise.all(all);
+    expect(model.batches).to.deep.equal([['1:3']]);
+    expect(model.looked).to.deep.equal([[1]]);
+    replies[0]!.tokens.data[0] = 7;
+    expect(replies[1]!.tokens.data[0]).to.equal(1);
+  });
+
+  it('looks at a picture and hears a question once, across batches', async () => {
+    const { model, batcher } = open({}, new FakeModel(false));
+    const first = await batcher.encode(picture(1), words(3));
+    expect(first.cached).to.deep.equal({ image: false, question: false });
+    const second = await batcher.encode(picture(1), words(4));
+    expect(second.cached).to.deep.equal({ image: true, question: false });
+    const third = await batcher.encode(picture(2), words(4));
+    expect(third.cached).to.deep.equal({ image: false, question: true });
+    expect(model.looked).to.deep.equal([[1], [2]]);
+    expect(model.heard).to.deep.equal([words(3), words(4)]);
+    expect(batcher.state).to.include({ pending: 0, queued: 0, imageCacheBytes: 200 });
+  });
+
+  it('decodes and looks at a picture once that several ask about at the same time', async () => {
+    const { model, batcher } = open();
+    const all = [3, 4, 20].map((length) => batcher.encode(picture(1), words(length)));
+    await settle();
+    for (let i = 0; i < 3; i += 1) {
+      model.release();
+      await settle();
+    }
+    await Promise.all(all);
+    expect(model.prepared).to.deep.equal([1]);
+    expect(model.looked).to.deep.equal([[1]]);
+  });
+
+  it('refuses what is beyond maxPending with ERR_BUSY', async () => {
+    const { model, batcher } = open({ maxPending: 2 });
+    const all = [1, 2].map((number) => batcher.encode(picture(number), null));
+    await expectRejection(batcher.encode(picture(3), null), 'ERR_BUSY', /at most 2 requests at once for Batcher/);
+    expect(batcher.retryAfterSeconds).to.equal(1);
+    await settle();
+    model.release();
+    model.release();
+    await Promise.all(all);
+    model.held = false;
+    await batcher.encode(picture(3), null);
+  });
+
+  it('lets clients take turns', async () => {
+    const { model, batcher } = open({ maxBatch: 1 });
+    const ask = (client: string, number: number) => batcher.encode(picture(number), null, { client });
+    const all = [1, 2, 3, 4, 5, 6].map((number) => ask('greedy', number));
+    await settle();
+    all.push(ask('modest', 10), ask('other', 20));
+    for (let i = 0; i < 8; i += 1) {
+      await settle();
+      model.release();
+    }
+    await Promise.all(all);
+    // What had begun goes on; of what waited, each client's first comes before anybody's second.
+    expect(model.batches.map(([pair]) => pair)).to.deep.equal([
+      '1:0',
+      '2:0',
+      '3:0',
+      '10:0',
+      '20:0',
+      '4:0',
+      '5:0',
+      '6:0',
+    ]);
+  });
+
+  it('makes room for a client in a full queue at the expense of the one that fills it', async () => {
+    const { model, batcher } = open({ maxBatch: 1, maxPending: 6 });
+    const ask = (client: string, number: number) => batcher.encode(picture(number), null, { client });
+    const greedy = [1, 2, 3, 4, 5, 6].map((number) => ask('greedy', number));
+    const last = expectRejection(greedy[5]!, 'ERR_BUSY');
+    await settle();
+    const modest = ask('modest', 10);
+    await last;
+    await expectRejection(ask('greedy', 7), 'ERR_BUSY');
+    model.held = false;
+    model.release();
+    model.release();
+    expect((await modest).tokens.data[0]).to.equal(10);
+    await Promise.all(greedy.slice(0, 5));
+  });
+
+  it('refuses wrong options and arguments', async () => {
+    expectThrow(() => new Batcher([]), 'ERR_ARGUMENT', /at least one model/);
+    expectThrow(() => new Batcher(new FakeModel(), { maxBatch: 0 }), 'ERR_ARGUMENT', /maxBatch/);
+    expectThrow(() => new Batcher(new FakeModel(), { delay: 3 } as never), 'ERR_ARGUMENT', /did you mean delayMs/);
+    const { batcher } = open();
+    await expectRejection(batcher.encode(picture(1), null, { client: 3 } as never), 'ERR_ARGUMENT', /client/);
+    await expectRejection(batcher.ask(picture(1), 5 as never).next(), 'ERR_ARGUMENT', /question/);
+    await expectRejection(batcher.encode('/no/such/file', null), 'ERR_ARGUMENT', /readable file/);
+    expect(batcher.state.pending).to.equal(0);
+  });
+
+  it('ends with close(): requests with ERR_ABORTED, later ones with ERR_ARGUMENT, pictures disposed of', async () => {
+    const { model, batcher } = open();
+    const running = batcher.encode(picture(1), null);
+    const aborted = expectRejection(running, 'ERR_ABORTED');
+    await settle();
+    await batcher.close();
+    await aborted;
+    await expectRejection(batcher.encode(picture(1), null), 'ERR_ARGUMENT', /an open model/);
+    await settle();
+    expect(model.pictures.every(({ disposed }) => disposed)).to.equal(true);
+  });
+});

@@ -1,0 +1,122 @@
+import { expect } from 'chai';
+import { QAViTError } from '../../../lib';
+import { Batcher, type BatcherOptions } from '../../../lib/serve';
+import { expectRejection } from '../../support/expect-error';
+import { FakeClock, settle } from './fake-clock';
+import { type FakeLooked, FakeModel, picture } from './fake-model';
+
+describe('Batcher and failures', () => {
+  function open(options: BatcherOptions = {}, models = [new FakeModel(false)]) {
+    const clock = new FakeClock();
+    return {
+      models,
+      model: models[0]!,
+      clock,
+      batcher: new Batcher(models, { maxBatch: 8, delayMs: 1, clock, ...options }),
+    };
+  }
+
+  const numbersOf = (items: readonly { image: unknown }[]) => items.map(({ image }) => (image as FakeLooked).number);
+
+  it('lets only that pair fail which fails alone', async () => {
+    const { model, clock, batcher } = open();
+    model.failWith = (items) => (numbersOf(items).includes(3) ? new Error('three') : undefined);
+    const all = [1, 2, 3, 4, 5].map((number) => batcher.encode(picture(number), null));
+    const settled = Promise.allSettled(all);
+    await settle();
+    await clock.advance(1);
+    const results = await settled;
+    expect(results.map(({ status }) => status)).to.deep.equal([
+      'fulfilled',
+      'fulfilled',
+      'rejected',
+      'fulfilled',
+      'fulfilled',
+    ]);
+    expect((results[2] as PromiseRejectedResult).reason).to.have.property('message', 'three');
+    expect(batcher.state.pending).to.equal(0);
+  });
+
+  it('does with less memory: in halves, and without what is only cached', async () => {
+    const { model, clock, batcher } = open();
+    const before = batcher.encode(picture(9), null);
+    await settle();
+    await clock.advance(1);
+    await before;
+    const [cached] = model.pictures;
+    model.failWith = (items) => (items.length > 2 ? new QAViTError('ERR_OUT_OF_MEMORY', 'full') : undefined);
+    const all = [1, 2, 3, 4, 5].map((number) => batcher.encode(picture(number), null));
+    await settle();
+    await clock.advance(1);
+    const replies = await Promise.all(all);
+    expect(replies.map(({ tokens }) => tokens.data[0])).to.deep.equal([1, 2, 3, 4, 5]);
+    expect(cached!.disposed).to.equal(true);
+    model.failWith = () => new QAViTError('ERR_OUT_OF_MEMORY', 'full');
+    const hopeless = expectRejection(batcher.encode(picture(7), null), 'ERR_OUT_OF_MEMORY', 'full');
+    await settle();
+    await clock.advance(1);
+    await hopeless;
+    expect(batcher.state.pending).to.equal(0);
+  });
+
+  it('moves work from a device that failed to another, and lets that device rest', async () => {
+    const models = [new FakeModel(false), new FakeModel(false)];
+    const { clock, batcher } = open({ maxBatch: 1, delayMs: 0 }, models);
+    models[0]!.failWith = () => new QAViTError('ERR_DEVICE', 'gone');
+    const all = [1, 2, 3].map((number) => batcher.encode(picture(number), null));
+    expect((await Promise.all(all)).map(({ tokens }) => tokens.data[0])).to.deep.equal([1, 2, 3]);
+    const before = models[0]!.batches.length;
+    for (const number of [4, 5, 6]) await batcher.encode(picture(number), null);
+    expect(models[0]!.batches).to.have.length(before);
+    await clock.advance(1000);
+    models[0]!.failWith = undefined;
+    await Promise.all([7, 8].map((number) => batcher.encode(picture(number), null)));
+    expect(models[0]!.batches.length).to.be.greaterThan(before);
+  });
+
+  it('fails with the only device, at once', async () => {
+    const { model, clock, batcher } = open();
+    model.failWith = () => new QAViTError('ERR_DEVICE', 'gone');
+    const all = [1, 2, 3].map((number) => expectRejection(batcher.encode(picture(number), null), 'ERR_DEVICE', 'gone'));
+    await settle();
+    await clock.advance(1);
+    await Promise.all(all);
+    expect(model.batches).to.have.length(1);
+  });
+
+  it('refuses a bad picture or question without touching its neighbours', async () => {
+    const { model, clock, batcher } = open();
+    const { prepare, listen } = model.stages;
+    model.stages.prepare = (image, options) =>
+      (image as Uint8Array)[0] === 66
+        ? Promise.reject(new QAViTError('ERR_FORMAT', 'bad picture'))
+        : prepare(image, options);
+    model.stages.listen = (question, options) =>
+      question === 'bad' ? Promise.reject(new QAViTError('ERR_ARGUMENT', 'bad question')) : listen(question, options);
+    const good = batcher.encode(picture(1), 'good');
+    const refused = [
+      expectRejection(batcher.encode(picture(66), 'good'), 'ERR_FORMAT', 'bad picture'),
+      expectRejection(batcher.encode(picture(1), 'bad'), 'ERR_ARGUMENT', 'bad question'),
+    ];
+    await settle();
+    await clock.advance(1);
+    await Promise.all([good, ...refused]);
+    expect(model.batches).to.deep.equal([['1:4']]);
+  });
+
+  it('shares load between replicas and goes where a picture is known', async () => {
+    const models = [new FakeModel(), new FakeModel()];
+    const { batcher } = open({ maxBatch: 2, delayMs: 0 }, models);
+    const all = [1, 2, 3, 4].map((number) => batcher.encode(picture(number), null));
+    await settle();
+    expect(models.map(({ prepared }) => prepared.length)).to.deep.equal([2, 2]);
+    for (const model of models) {
+      model.held = false;
+      for (let i = 0; i < 2; i += 1) model.release();
+    }
+    await Promise.all(all);
+    const known = models[1]!.prepared[0]!;
+    expect((await batcher.encode(picture(known), 'again')).cached.image).to.equal(true);
+    expect(models[1]!.batches.flat()).to.include(`${known}:5`);
+  });
+});

@@ -1,0 +1,117 @@
+import { expect } from 'chai';
+import { FairQueue } from '../../../lib/serve/batcher/fair-queue';
+import { PictureCache } from '../../../lib/serve/batcher/picture-cache';
+import { QuestionCache } from '../../../lib/serve/batcher/question-cache';
+import { readAhead } from '../../../lib/serve/batcher/read-ahead';
+import { FakeLooked } from './fake-model';
+
+const looked = (bytes = 100) => new FakeLooked({ data: Uint8Array.of(1), width: 1, height: 1 }, bytes);
+
+describe('the caches of a Batcher', () => {
+  it('dispose of the picture used least recently when they are full', () => {
+    const cache = new PictureCache(250);
+    const pictures = [looked(), looked(), looked()];
+    cache.add('a', pictures[0]!).release();
+    cache.add('b', pictures[1]!).release();
+    cache.lease('a')!.release();
+    cache.add('c', pictures[2]!).release();
+    expect(pictures.map(({ disposed }) => disposed)).to.deep.equal([false, true, false]);
+    expect(cache.bytes).to.equal(200);
+    expect(cache.lease('b')).to.equal(undefined);
+  });
+
+  it('dispose of no picture under a call that uses it', () => {
+    const cache = new PictureCache(100);
+    const [used, other] = [looked(), looked()];
+    const lease = cache.add('a', used);
+    const second = lease.another();
+    cache.add('b', other).release();
+    expect(cache.has('a')).to.equal(false);
+    lease.release();
+    lease.release();
+    expect(used.disposed).to.equal(false);
+    second.release();
+    expect(used.disposed).to.equal(true);
+    cache.clear();
+    expect(other.disposed).to.equal(true);
+  });
+
+  it('keep nothing that is larger than they are, and nothing at all when told so', () => {
+    for (const bytes of [50, 0]) {
+      const cache = new PictureCache(bytes);
+      const picture = looked();
+      const lease = cache.add('a', picture);
+      expect(cache.has('a')).to.equal(false);
+      expect(picture.disposed).to.equal(false);
+      lease.release();
+      expect(picture.disposed).to.equal(true);
+    }
+  });
+
+  it('bound questions in bytes, and hear one once that several ask', async () => {
+    const heard: string[] = [];
+    const cache = new QuestionCache(3 * 4 * 10 + 3 * 3, (question) => {
+      heard.push(question);
+      return Promise.resolve({ data: new Float32Array(10), shape: [10, 1] });
+    });
+    const { signal } = new AbortController();
+    await Promise.all(['a', 'a', 'a'].map((question) => cache.get(question, signal)));
+    await cache.get('b', signal);
+    await cache.get('a', signal);
+    expect(heard).to.deep.equal(['a', 'b']);
+    await cache.get('c', signal);
+    await cache.get('d', signal);
+    expect(cache.bytes).to.be.at.most(129);
+    expect(cache.has('b')).to.equal(false);
+    expect(cache.has('d')).to.equal(true);
+  });
+});
+
+describe('a FairQueue', () => {
+  it('gives turns to clients, and knows who has most waiting', () => {
+    const queue = new FairQueue<string>();
+    for (const item of ['a1', 'a2', 'a3', 'b1', 'c1']) queue.push(item[0]!, item);
+    expect(queue.remove('a', 'a2')).to.equal(true);
+    expect(queue.remove('a', 'a2')).to.equal(false);
+    expect(queue.popLongest(2)).to.equal(undefined);
+    expect(queue.popLongest(1)).to.equal('a3');
+    queue.push('a', 'a4');
+    expect([queue.shift(), queue.shift(), queue.shift(), queue.shift(), queue.shift()]).to.deep.equal([
+      'a1',
+      'b1',
+      'c1',
+      'a4',
+      undefined,
+    ]);
+    expect(queue.size).to.equal(0);
+  });
+});
+
+describe('readAhead', () => {
+  it('ends its source when its reader leaves, and hands on what fails', async () => {
+    let ended = 0;
+    const source = async function* () {
+      try {
+        for (let i = 0; ; i += 1) {
+          await Promise.resolve();
+          if (i === 3) throw new Error('three');
+          yield i;
+        }
+      } finally {
+        ended += 1;
+      }
+    };
+    let over = 0;
+    const seen: number[] = [];
+    const reading = readAhead(source(), () => (over += 1));
+    const failure = await (async () => {
+      for await (const value of reading) seen.push(value);
+    })().catch((error: Error) => error.message);
+    expect([failure, seen, ended, over]).to.deep.equal(['three', [0, 1, 2], 1, 1]);
+    for await (const value of readAhead(source(), () => (over += 1))) {
+      expect(value).to.equal(0);
+      break;
+    }
+    expect([ended, over]).to.deep.equal([2, 2]);
+  });
+});

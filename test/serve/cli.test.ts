@@ -1,0 +1,127 @@
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { expect } from 'chai';
+import { finish, runCli, startCli } from '../cli/run-cli';
+import { temporaryFolder } from '../support/temporary';
+import { dataUrl } from './server/requests';
+
+const CPU = ['--device', 'cpu', '--threads', '1', '--port', '0', '--log-level', 'silent'];
+
+describe('qavit serve', () => {
+  const at = temporaryFolder();
+  const running: ChildProcessWithoutNullStreams[] = [];
+  afterEach(() => running.splice(0).forEach((child) => child.kill('SIGKILL')));
+
+  /** Starts the command and waits for the line that it prints when it is ready. */
+  async function start(args: readonly string[], env: Record<string, string> = {}) {
+    const child = startCli(['serve', ...args], { env });
+    running.push(child);
+    const ended = finish(child);
+    const lines = createInterface(child.stdout);
+    const [line] = (await Promise.race([once(lines, 'line'), ended.then(({ stderr }) => [stderr])])) as [string];
+    return { child, line, url: /http:[^\s"]+/.exec(line)?.[0] ?? '', ended };
+  }
+
+  const asked = {
+    model: 'demo',
+    messages: [
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'what digit is on the red square?' },
+          { type: 'image_url', image_url: { url: dataUrl('digits') } },
+        ],
+      },
+    ],
+  };
+  const ask = (url: string) =>
+    fetch(`${url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(asked),
+    });
+
+  it('prints one line when it is ready, answers, and lets running requests finish after SIGTERM', async () => {
+    const { child, line, url, ended } = await start(CPU);
+    expect(line).to.match(/^qavit serves demo at http:\/\/127\.0\.0\.1:\d+$/);
+    expect((await fetch(`${url}/readyz`)).status).to.equal(200);
+    // The first answer takes longest; the signal comes while it is on its way.
+    const answers = [ask(url), ask(url), ask(url)];
+    await fetch(`${url}/healthz`);
+    child.kill('SIGTERM');
+    const statuses = await Promise.all(answers.map(async (reply) => (await reply).status));
+    expect(statuses.every((status) => status === 200 || status === 503)).to.equal(true);
+    expect(statuses).to.include(200);
+    const { code, stdout } = await ended;
+    expect(code).to.equal(0);
+    expect(stdout.trim().split('\n')).to.have.length(1);
+  });
+
+  it('takes the command line before the environment, and that before the file', async () => {
+    writeFileSync(
+      at('serve.json'),
+      JSON.stringify({ maxQuestion: 5, name: 'file', maxNewTokens: 7, logLevel: 'silent' }),
+    );
+    const env = { QAVIT_MAX_QUESTION: '6', QAVIT_NAME: 'environment', QAVIT_CONFIG: at('serve.json') };
+    const { line, url } = await start([...CPU, '--name', 'flag', '--json'], env);
+    expect(JSON.parse(line)).to.deep.equal({ url, models: ['flag'] });
+    const tokens = (question: string) =>
+      fetch(`${url}/v1/visual-tokens`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ model: 'flag', image: dataUrl('digits'), question }),
+      });
+    expect((await tokens('sixsix')).status).to.equal(200);
+    const refused = await tokens('seven!!');
+    expect([refused.status, await refused.text()].join()).to.match(/^400,.*at most 6 characters/);
+    const openapi = (await (await fetch(`${url}/openapi.json`)).json()) as object;
+    expect(JSON.stringify(openapi)).to.include('"max_tokens":{"type":["integer","null"],"minimum":1,"maximum":7}');
+  });
+
+  it('serves several models of a file', async () => {
+    writeFileSync(
+      at('models.json'),
+      JSON.stringify({ models: { a: { device: 'cpu' }, b: { devices: ['cpu', 'cpu'], dtype: 'f32' } } }),
+    );
+    const { url } = await start([...CPU, '--config', at('models.json')]);
+    const { data } = (await (await fetch(`${url}/v1/models`)).json()) as { data: { id: string; qavit: object }[] };
+    expect(data.map(({ id }) => id)).to.deep.equal(['a', 'b']);
+    expect(data[1]!.qavit).to.include({ dtype: 'f32', replicas: 2 });
+  });
+
+  it('asks for a key where there are some, in a file or in the environment', async () => {
+    writeFileSync(at('keys.txt'), '# of the team\nsesame\n\n');
+    const { url } = await start([...CPU, '--api-key-file', at('keys.txt')], { QAVIT_API_KEYS: 'open, other' });
+    const status = async (key?: string) =>
+      (await fetch(`${url}/v1/models`, { headers: key ? { authorization: `Bearer ${key}` } : {} })).status;
+    expect([await status(), await status('wrong'), await status('# of the team')]).to.deep.equal([401, 401, 401]);
+    expect([await status('sesame'), await status('open'), await status('other')]).to.deep.equal([200, 200, 200]);
+    expect((await fetch(`${url}/healthz`)).status).to.equal(200);
+  });
+
+  it('says what is wrong with its configuration', async () => {
+    writeFileSync(at('empty.txt'), '\n# nothing\n');
+    writeFileSync(at('slip.json'), JSON.stringify({ maxQuestoin: 3 }));
+    writeFileSync(at('value.json'), JSON.stringify({ port: 'eighty' }));
+    writeFileSync(at('model.json'), JSON.stringify({ models: { a: { folder: 'x' } } }));
+    const refused = async (args: string[], message: RegExp) => {
+      const { code, stderr } = await runCli(['serve', ...CPU, ...args]);
+      expect(code, stderr).to.equal(2);
+      expect(stderr).to.match(message);
+    };
+    await refused(['--api-key-file', at('empty.txt')], /Expected keys in .* but received none/);
+    await refused(['--config', at('slip.json')], /"maxQuestoin"\nhint: did you mean maxQuestion\?/);
+    await refused(['--config', at('value.json')], /a valid port .* received "eighty"/);
+    await refused(['--config', at('model.json')], /"folder"/);
+    await refused(['--remote-images', 'maybe'], /yes, no/);
+  });
+
+  it('says that an address is taken', async () => {
+    const { url } = await start(CPU);
+    const { code, stderr } = await runCli(['serve', '--device', 'cpu', '--port', new URL(url).port]);
+    expect(code).to.equal(1);
+    expect(stderr).to.match(/another program listens there\nhint: /);
+  });
+});
