@@ -5,9 +5,9 @@ import { atSize, normalization, parsePreprocessorConfig, preparedSize, type Prep
 import { isJsonObject, readJsonObject } from '../json-file';
 import { integerBetween } from '../models/config-values';
 import { type Tower, tokensBeforePatches } from '../models/tower';
-import type { TowerArchitecture } from '../models/towers';
+import { describeTower, type TowerArchitecture } from '../models/towers';
 import { transformerTower } from '../models/transformer-tower';
-import { describeFolder, type DescribedFolder } from '../models/vision-language/describe-folder';
+import { type VisionHalf, visionLanguageFamily } from '../models/vision-language';
 import { openLanguageProjector } from '../models/vision-language/open-projector';
 import type { Taken } from '../models/qavit';
 import { NamedTensors, type TensorFolder } from '../weights';
@@ -56,7 +56,10 @@ export async function openTower(
 ): Promise<OpenTower> {
   const file = path.join(directory, 'config.json');
   const prepared = await readPreprocessor(directory);
-  const { architecture, whole } = describeFolder(await readJsonObject(file), file);
+  const json = await readJsonObject(file);
+  const family = visionLanguageFamily(json.model_type);
+  const half = family?.describeVision(json, file);
+  const architecture = half ? describeTower(half.tower, `vision_config of ${file}`) : describeTower(json, file);
   const { image, patch } = architecture;
   if (imageSize !== undefined && imageSize < patch) {
     throw expectedButFound('ERR_ARGUMENT', `at least ${patch}, a patch,`, 'option imageSize', String(imageSize));
@@ -64,19 +67,19 @@ export async function openTower(
   const side = imageSize ?? sideOf(architecture, prepared, `image_size ${image} of ${file}`);
   expectPossible(architecture, side, file);
   const preprocessor = imageSize === undefined ? prepared.config : atSize(prepared.config, imageSize);
-  const folder = await open(directory, whole?.family.visionTensors);
+  const folder = await open(directory, half?.tensors);
   const tensors = NamedTensors.behindPrefix(folder, architecture.names.kernels);
   const tower = transformerTower(architecture, tensors, normalization(preprocessor), { image: side, folds });
-  return { tower, preprocessor, whole: whole && openWhole(whole, tower, folder, file) };
+  const whole = family && half && { name: family.name, ...openWhole(half, tower, folder, file) };
+  return { tower, preprocessor, whole };
 }
 
 function openWhole(
-  { family, vision }: NonNullable<DescribedFolder['whole']>,
+  { hiddenLayer, keepClass, projector: shape }: VisionHalf,
   tower: Tower,
   folder: TensorFolder,
   file: string,
-): OpenWhole {
-  const { hiddenLayer, keepClass } = vision;
+): Omit<OpenWhole, 'name'> {
   const { layers, width } = tower;
   integerBetween(-layers.length - 1, layers.length, hiddenLayer, `vision_feature_layer of ${file}`);
   const before = tokensBeforePatches(tower);
@@ -85,8 +88,8 @@ function openWhole(
     const found = `"default" with a tower that has ${before} tokens before its patches`;
     throw expectedButFound('ERR_UNSUPPORTED', '"full"', `vision_feature_select_strategy of ${file}`, found);
   }
-  const { projector, languageWidth } = openLanguageProjector(vision.projector, folder, width);
-  return { name: family.name, taken: { hiddenLayer, keepClass, projector }, languageWidth };
+  const { projector, languageWidth } = openLanguageProjector(shape, folder, width);
+  return { taken: { hiddenLayer, keepClass, projector }, languageWidth };
 }
 
 /** Tiny patches in a large picture are more tokens than any array holds. */

@@ -9,8 +9,6 @@ export interface VisionLanguageFamily {
   /** For people: `LLaVA`. */
   readonly name: string;
   readonly modelType: string;
-  /** What the tensors of the vision half are called: those of the language half are not read, and may be elsewhere. */
-  readonly visionTensors: RegExp;
   /**
    * @param config a config.json of this model_type
    * @throws QAViTError ERR_UNSUPPORTED for a variant that cannot be built, ERR_FORMAT for a field that makes no sense
@@ -28,6 +26,8 @@ export interface VisionHalf {
   /** False: the class token stays behind. */
   readonly keepClass: boolean;
   readonly projector: ProjectorShape;
+  /** What the tensors of this half are called: those of the language half may be elsewhere. */
+  readonly tensors: RegExp;
 }
 
 export interface ProjectorShape {

@@ -21,7 +21,6 @@ const TOWER = {
 export const LLAVA: VisionLanguageFamily = {
   name: 'LLaVA',
   modelType: 'llava',
-  visionTensors: /(^|\.)(vision_tower|multi_modal_projector)\./,
   describeVision(config, path) {
     const where = (key: string) => `${key} of ${path}`;
     const strategy = config.vision_feature_select_strategy ?? 'default';
@@ -35,6 +34,7 @@ export const LLAVA: VisionLanguageFamily = {
         bias: flag(config.multimodal_projector_bias ?? true, where('multimodal_projector_bias')),
         activation: activationNamed(config.projector_hidden_act ?? 'gelu', where('projector_hidden_act')),
       },
+      tensors: /(^|\.)(vision_tower|multi_modal_projector)\./,
     };
   },
   // Vicuna's way of asking, which LLaVA-1.5 was trained with.
