@@ -58,9 +58,9 @@ export class QAViT implements AsyncDisposable {
 
   private constructor(private readonly loaded: LoadedModel) {
     forgotten.register(this, loaded, this);
-    const { engine, vision, language, padding, fingerprint, maxPending } = loaded;
+    const { engine, vision, questions, padding, fingerprint, maxPending } = loaded;
     this.calls = new Calls(maxPending);
-    this.questions = new QuestionEncoder(vision.model.questionWidth, vision.question, language);
+    this.questions = new QuestionEncoder(vision.model.questionWidth, vision.question, questions);
     this.context = { engine, preprocessor: vision.preprocessor, questions: this.questions, padding, fingerprint };
   }
 
@@ -192,8 +192,9 @@ export class QAViT implements AsyncDisposable {
     if (!language) throw expected('ERR_ARGUMENT', 'a model with a language model', 'ask', 'one without');
     if (typeof question !== 'string') throw expected('ERR_ARGUMENT', 'a string', 'question of ask', question);
     const { context } = this;
+    const heard = vision.model.questionWidth === undefined ? null : question;
+    this.questions.check(heard, 'question');
     yield* this.calls.stream('ask', signal, async function* (abort) {
-      const heard = vision.model.questionWidth === undefined ? null : question;
       const [tokens] = await encodeAll(context, [{ image, question: heard }], 'projected', abort);
       throwIfAborted(abort, 'ask');
       if (tokens) yield* language.generate(tokens, question, { ...decoding, question: vision.question, signal: abort });

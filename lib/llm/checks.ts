@@ -25,8 +25,11 @@ const count = integer(1, 2 ** 31 - 1);
 const normalization = oneOf('qa-vit', 'none');
 const features = oneOf('encoder', 'embedding');
 
-/** @throws QAViTError unless `tokens` are N x E finite numbers, N > 0 */
-export function checkTokens(tokens: VisualTokens, width: number): void {
+/**
+ * @param width E where it is known
+ * @throws QAViTError unless `tokens` are N x E finite numbers, N > 0
+ */
+export function checkTokens(tokens: VisualTokens, width?: number): void {
   const received: unknown = tokens;
   if (!isPlainObject(received)) throw expected('ERR_ARGUMENT', '{ data, shape }', 'visual tokens', received);
   const { data, shape } = tokens;
@@ -35,7 +38,7 @@ export function checkTokens(tokens: VisualTokens, width: number): void {
     throw expected('ERR_SHAPE', '[N, E]', 'the shape of visual tokens', shape);
   }
   const [rows, columns] = shape;
-  if (columns !== width) {
+  if (columns !== (width ?? columns)) {
     const what = `[N, E = ${width}] (the width of the language model)`;
     throw expectedButFound('ERR_SHAPE', what, 'the shape of visual tokens', `[${rows}, ${columns}]`);
   }

@@ -45,23 +45,27 @@ export interface GenerateOptions {
 }
 
 export interface LanguageModelInfo {
-  /** The model's folder. */
+  /** The model's folder, or a server's address and the model's name there. */
   readonly path: string;
   readonly kind: 'encoder-decoder' | 'decoder-only';
   /** E: what visual tokens must be wide. */
   readonly width: number;
-  /** Dq: how wide question features are. */
+  /** Dq: how wide question features are; null where it makes none. */
+  readonly questionWidth: number | null;
+  /** Null where only a server knows. */
+  readonly vocabularySize: number | null;
+}
+
+/** Of a model whose files are here. */
+export interface LocalModelInfo extends LanguageModelInfo {
   readonly questionWidth: number;
   readonly vocabularySize: number;
 }
 
-/**
- * Reads visual tokens and a question, writes an answer. Any number of calls may run at once.
- *
- * An idle model does not keep the process alive. After `close()`, and when the model's process has ended by itself, every call fails.
- */
-export interface LanguageModel {
-  readonly info: LanguageModelInfo;
+/** Turns questions into features for the fused layers of a tower. */
+export interface QuestionReader {
+  /** A folder or server, and Dq. */
+  readonly info: Pick<LanguageModelInfo, 'path' | 'questionWidth'>;
 
   /**
    * Features K x Dq of a question for the fused layers of a tower, K <= `how.maxTokens`.
@@ -75,6 +79,18 @@ export interface LanguageModel {
     options?: { signal?: AbortSignal },
   ): Promise<QuestionFeatures>;
 
+  /** Stops what runs and frees its memory. May be called any number of times. */
+  close(): Promise<void>;
+}
+
+/**
+ * Reads visual tokens and a question, writes an answer. Any number of calls may run at once.
+ *
+ * An idle model does not keep the process alive. After `close()`, and when the model's process has ended by itself, every call fails.
+ */
+export interface LanguageModel extends QuestionReader {
+  readonly info: LanguageModelInfo;
+
   /**
    * The answer, piece by piece; the pieces joined are the whole answer. Work starts with the first piece asked for; leaving the loop
    * stops it. The question may be empty: a model that was trained to can describe the picture alone.
@@ -83,9 +99,6 @@ export interface LanguageModel {
    *   `close()`), ERR_OUT_OF_MEMORY, ERR_DEVICE
    */
   generate(tokens: VisualTokens, question: string, options?: GenerateOptions): AsyncIterable<string>;
-
-  /** Stops what runs and frees the model's memory. May be called any number of times. */
-  close(): Promise<void>;
 }
 
 export interface LoadLanguageModelOptions {

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { expected, expectedButFound } from '../errors';
 import { isTowerConfig, TOWER_MODEL_TYPES } from '../models/towers';
 import { type JsonObject, readJsonObject } from '../json-file';
+import { isServer, readServer } from '../llm/vllm/server';
 import { nearest } from '../calls/nearest';
 import { isPlainObject } from '../calls/options';
 import type { ModelFolders } from './types';
@@ -10,7 +11,7 @@ import type { ModelFolders } from './types';
 /** Models that the package itself brings, by name. */
 const EMBEDDED = ['demo'];
 
-const PARTS = ['tower', 'adapter', 'language'] as const;
+const PARTS = ['tower', 'adapter', 'language', 'questions'] as const;
 
 /**
  * Where the parts of a model lie: a folder whose config.json names them, the folder of a tower alone, the name of an embedded model,
@@ -21,19 +22,24 @@ const PARTS = ['tower', 'adapter', 'language'] as const;
 export async function findModel(model: string | ModelFolders): Promise<ModelFolders> {
   if (typeof model === 'string') return inFolder(folderOf(model));
   checkParts(model);
-  for (const part of PARTS) if (model[part] !== undefined) expectFolder(model[part], part);
+  for (const part of PARTS) {
+    const place = model[part];
+    if (part === 'language' && isServer(place)) readServer(place);
+    else if (place !== undefined) expectFolder(place as string, part);
+  }
   return model;
 }
 
 function checkParts(model: unknown): asserts model is ModelFolders {
-  const what = 'a model folder or { tower, adapter?, language? }';
+  const what = 'a model folder or { tower, adapter?, language?, questions? }';
   if (!isPlainObject(model)) throw expected('ERR_ARGUMENT', what, 'QAViT.load', model);
   for (const [key, value] of Object.entries(model)) {
     const near = nearest(key, PARTS);
     if (!PARTS.some((part) => part === key)) {
       const found = `${JSON.stringify(key)}${near === undefined ? '' : ` (did you mean ${near}?)`}`;
-      throw expectedButFound('ERR_ARGUMENT', 'tower, adapter or language', 'a part of the model', found);
+      throw expectedButFound('ERR_ARGUMENT', 'tower, adapter, language or questions', 'a part of the model', found);
     }
+    if (key === 'language' && isServer(value)) continue;
     if (typeof value !== 'string' && value !== undefined) throw expected('ERR_ARGUMENT', 'a folder', key, value);
   }
   if (typeof model.tower !== 'string') throw expected('ERR_ARGUMENT', 'a folder', 'tower', model.tower);
@@ -68,10 +74,11 @@ async function inFolder(folder: string): Promise<ModelFolders> {
   }
   const tower = partOf(json, 'tower', folder);
   if (tower === undefined) throw expected('ERR_FORMAT', 'the name of a folder', `tower in ${config}`, undefined);
-  return { tower, adapter: partOf(json, 'adapter', folder), language: partOf(json, 'language', folder) };
+  const part = (name: (typeof PARTS)[number]) => partOf(json, name, folder);
+  return { tower, adapter: part('adapter'), language: part('language'), questions: part('questions') };
 }
 
-/** A part's folder lies inside the model's: a downloaded config must not reach out of it. */
+/** A part's folder lies inside the model's: a downloaded config must not reach out of it, to other folders or to a server. */
 function partOf(json: JsonObject, part: (typeof PARTS)[number], folder: string): string | undefined {
   const name = json[part];
   if (name === undefined || name === null) return undefined;

@@ -13,9 +13,12 @@ Examples:
   $ qavit info --tower clip-vit-large-patch14-336 --adapter my-adapter --json`;
 
 /** What keeps `ask` from working, each with what to do. */
-function missingForAsk({ fusedLayers, language }: ModelInfo): string[] {
+function missingForAsk({ fusedLayers, folders, language, Dq }: ModelInfo): string[] {
   return [
     ...(language ? [] : ['no language model; give one with --language <folder>']),
+    ...(language && Dq !== null && language.questionWidth === null && folders.questions === undefined
+      ? ['nothing that reads questions for the adapter; give a folder with --questions <folder>']
+      : []),
     ...(fusedLayers.length > 0
       ? []
       : ['no adapter, so questions do not reach the tower; give one with --adapter <folder>']),
@@ -50,6 +53,7 @@ function described(name: string, info: ModelInfo): [string, string][] {
     ['tower', `${folders.tower} (${info.family})`],
     ['adapter', folders.adapter ?? 'none'],
     ['language', language ? `${language.path} (${language.kind})` : 'none'],
+    ...(folders.questions === undefined ? [] : [['questions read by', folders.questions] as [string, string]]),
     ['device', deviceText(device)],
     ['dtype', info.dtype],
     ['padding', info.padding],
