@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto';
 import { abortSignal, checkOptions, integer, isPlainObject, number, oneOf } from '../calls/options';
 import { expected, expectedButFound } from '../errors';
 import { normalizeQuestion } from '../text/normalize-question';
+import { firstNonFinite } from '../weights';
 import type { GenerateOptions, LoadLanguageModelOptions, QuestionEncoding, VisualTokens } from './language-model';
 import type { Sampling } from './sampler';
 
@@ -45,7 +46,7 @@ export function checkTokens(tokens: VisualTokens, width?: number): void {
   if (data.length !== rows * columns) {
     throw expectedButFound('ERR_SHAPE', `${rows * columns} numbers`, 'the data of visual tokens', `${data.length}`);
   }
-  const bad = data.findIndex((value) => !Number.isFinite(value));
+  const bad = firstNonFinite(data, 'f32');
   if (bad >= 0) throw expected('ERR_ARGUMENT', 'finite numbers', `the data of visual tokens at ${bad}`, data[bad]);
 }
 

@@ -49,7 +49,7 @@ export class VllmClient {
    */
   async *stream(
     endpoint: Endpoint,
-    body: string,
+    body: Uint8Array,
     signal: AbortSignal,
   ): AsyncGenerator<JsonObject | typeof DONE, void, void> {
     const key = this.key();
@@ -71,7 +71,7 @@ export class VllmClient {
   private async request(
     connection: Connection,
     endpoint: Endpoint,
-    body: string,
+    body: Uint8Array,
     key: string | undefined,
     failures: Failures,
   ): Promise<Response> {

@@ -57,6 +57,11 @@ describe('vLLM', () => {
     const model = await open();
     await pieces(model, '');
     expect(contentSent().map(({ type }) => type)).to.deep.equal(['image_embeds']);
+    for (const text of ['here', '"here", \\"here\\" {} ñ 日本']) {
+      await pieces(model, text);
+      expect(contentSent()[1]).to.deep.equal({ type: 'text', text });
+      expect(tensorIn(contentSent()[0]!.image_embeds).bytes.equals(bf16)).to.equal(true);
+    }
     await pieces(model, 'What (exactly) IS it?!', { question: { normalization: 'qa-vit', maxTokens: 2 } });
     expect(contentSent()[1]).to.deep.equal({ type: 'text', text: 'what exactly is it?' });
   });
