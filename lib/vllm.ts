@@ -20,9 +20,8 @@ export {
   promptEmbeds,
   type PromptEmbedsPart,
   torchTensor,
-  type TravelDType,
 } from './llm/vllm/parts';
-export type { ServerInput, VllmServer } from './llm/vllm/server';
+export type { ServerInput, TravelDType, VllmServer } from './llm/vllm/server';
 export type { OpenVllmOptions };
 
 /**

@@ -105,9 +105,8 @@ export class TextRows implements QuestionReader {
 }
 
 function findTable(folder: TensorFolder, { width }: ModelConfig): StoredTensor {
-  const found = [...folder.all].filter(({ name }) => TABLE.test(name));
-  // A decoder's and an encoder's copies of one table, and T5's, are the same numbers.
-  const table = found.find(({ name }) => /shared\.weight$/.test(name)) ?? found[0];
+  // Further ones, of an encoder, a decoder or layers that guess ahead, are copies of the one with the shortest name.
+  const [table] = [...folder.all].filter(({ name }) => TABLE.test(name)).sort((a, b) => a.name.length - b.name.length);
   if (!table) throw expectedButFound('ERR_FORMAT', 'an embedding table (embed_tokens.weight)', folder.path, 'none');
   const shape = `[${table.shape.join(', ')}]`;
   if (table.shape.length !== 2 || table.shape[1] !== (width ?? table.shape[1])) {

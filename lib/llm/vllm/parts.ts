@@ -1,13 +1,11 @@
 import { expectedButFound } from '../../errors';
 import { digest, firstNonFinite } from '../../weights';
-import { narrowed, type StoredDType } from '../../weights/elements';
+import { narrowed } from '../../weights/elements';
 import { torchSave } from '../../weights/torch/torch-save';
-import { checkOptions, oneOf } from '../../calls/options';
+import { checkOptions } from '../../calls/options';
 import { checkTokens } from '../checks';
 import type { VisualTokens } from '../language-model';
-
-/** What numbers travel as; vLLM turns them into its model's own type. */
-export type TravelDType = StoredDType;
+import { DTYPE, type TravelDType } from './server';
 
 export interface PartOptions {
   /** `bf16`, the default, is half of f32's bytes and what most models compute in; `f16` where the server's model does. */
@@ -32,8 +30,6 @@ export interface ImageEmbedsPart {
 
 /** Far above any picture's tokens, and below the longest string that JavaScript has once it is base64. */
 const MAX_BYTES = 256 * 2 ** 20;
-
-export const DTYPE = oneOf('bf16', 'f16', 'f32');
 
 /**
  * Visual tokens as the bytes that `torch.save(tensor, file)` writes, [N, E]; `torch.load(file, weights_only=True)` reads them.
@@ -88,7 +84,7 @@ function keyOf({ data, shape, key }: VisualTokens, dtype: TravelDType): string {
 }
 
 /** Of checked tokens. */
-export function tensorOf({ data, shape }: VisualTokens, dtype: TravelDType): Buffer {
+function tensorOf({ data, shape }: VisualTokens, dtype: TravelDType): Buffer {
   const numbers = narrowed(data, dtype);
   if (numbers.byteLength > MAX_BYTES) {
     const what = `at most ${MAX_BYTES} bytes`;

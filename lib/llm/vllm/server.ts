@@ -1,9 +1,13 @@
 import { checkOptions, integer, isPlainObject, matching, oneOf, path } from '../../calls/options';
 import { expected, expectedButFound } from '../../errors';
-import { DTYPE, type TravelDType } from './parts';
 
 /** How visual tokens go into a vLLM server; docs/runtimes.md says which fits which model. */
 export type ServerInput = 'image_embeds' | 'prompt_embeds' | 'completions';
+
+/** What numbers travel as; vLLM turns them into its model's own type. */
+export type TravelDType = 'bf16' | 'f16' | 'f32';
+
+export const DTYPE = oneOf('bf16', 'f16', 'f32');
 
 /** A vLLM server, and how to talk to it. */
 export interface VllmServer {

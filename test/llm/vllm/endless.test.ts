@@ -7,7 +7,7 @@ import type { QAViTErrorCode } from '../../../lib';
 import { openVllm } from '../../../lib/vllm';
 import { expectRejection } from '../../support/expect-error';
 import { FakeVllm, type Respond, sendEvent, startEvents, tokenEvent } from '../../support/fake-vllm';
-import { failing, pieces, pour, vllmOfTest, WIDTH } from './support';
+import { failing, pieces, pour, TOKENS, vllmOfTest, WIDTH } from './support';
 
 describe('a server', () => {
   const { server, open } = vllmOfTest();
@@ -96,7 +96,7 @@ describe('a server', () => {
   });
 
   describe('that speaks no HTTP', () => {
-    const raw = async (behave: (socket: Socket) => void, code: QAViTErrorCode, message: RegExp) => {
+    const raw = async (behave: (socket: Socket) => void, code: QAViTErrorCode, message: RegExp, tokens = TOKENS) => {
       const sockets = new Set<Socket>();
       const listener = createServer({ allowHalfOpen: true }, (socket) => {
         sockets.add(socket);
@@ -107,7 +107,7 @@ describe('a server', () => {
       await once(listener, 'listening');
       const url = `http://127.0.0.1:${(listener.address() as AddressInfo).port}/v1`;
       const model = await openVllm({ url, model: 'tiny', retries: 0, timeout: 300 }, { width: WIDTH });
-      await expectRejection(pieces(model), code, message);
+      await expectRejection(pieces(model, 'a', {}, tokens), code, message);
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => listener.close(resolve));
     };
@@ -131,6 +131,13 @@ describe('a server', () => {
         'ERR_DEVICE',
         /broken connection/,
       ));
+    it('a refusal before the request is read, as proxies have it', async () => {
+      const rows = 4000; // more than the sockets' buffers hold
+      const large = { data: new Float32Array(rows * WIDTH).fill(0.5), shape: [rows, WIDTH] as [number, number] };
+      const head = 'HTTP/1.1 413 Payload Too Large\r\ncontent-length: 9\r\nconnection: close\r\n\r\ntoo large';
+      const refuse = (socket: Socket) => void socket.once('data', () => socket.pause().end(head));
+      await raw(refuse, 'ERR_ARGUMENT', /status 413 Payload Too Large: "too large"$/, large);
+    });
     it('fewer bytes than announced', () =>
       raw(
         (socket) =>
