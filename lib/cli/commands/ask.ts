@@ -11,7 +11,9 @@ Examples:
   $ qavit ask street.jpg "What is written on the blue sign?"
   $ qavit ask - "How many cars?" < street.jpg
   $ qavit ask street.jpg "How many cars?" --json | jq .answer
-  $ qavit ask street.jpg "What is this?" --model my-model --device cpu --dtype f32 --max-new-tokens 10`;
+  $ qavit ask street.jpg "What is this?" --model my-model --device cpu --dtype f32 --max-new-tokens 10
+  $ qavit ask street.jpg "How many cars?" --tower my-tower --adapter my-adapter --questions flan-t5-base \\
+      --language http://host:8000/v1#llava-hf/llava-1.5-7b-hf`;
 
 type AskOptions = ModelOptions & DecodingOptions;
 

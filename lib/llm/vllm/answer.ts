@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject } from '../../json-file';
-import { DONE } from './client';
+import { DONE, type ServerEvent } from './connection';
 import type { Failures } from './failures';
 
 /** Besides one event a token: the role, usage, tokens without text, what a proxy adds. */
@@ -12,7 +12,7 @@ const MORE_EVENTS = 64;
  * @throws ServerFailure for an error inside the stream, an answer that breaks off, or something else than an answer
  */
 export async function* answerText(
-  events: AsyncIterable<JsonObject | typeof DONE>,
+  events: AsyncIterable<ServerEvent>,
   most: number,
   failures: Failures,
 ): AsyncGenerator<string, void, void> {
