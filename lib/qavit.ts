@@ -51,9 +51,9 @@ export class QAViT implements AsyncDisposable {
 
   private constructor(private readonly loaded: LoadedModel) {
     forgotten.register(this, loaded, this);
-    const { engine, vision, language, padding, fingerprint, maxPending } = loaded;
+    const { engine, vision, questions, padding, fingerprint, maxPending } = loaded;
     this.calls = new Calls(maxPending);
-    this.questions = new QuestionEncoder(vision.model.questionWidth, vision.question, language);
+    this.questions = new QuestionEncoder(vision.model.questionWidth, vision.question, questions);
     this.context = { engine, preprocessor: vision.preprocessor, questions: this.questions, padding, fingerprint };
     this.stages = new Stages(this.calls, loaded, this.context);
   }
@@ -194,8 +194,9 @@ export class QAViT implements AsyncDisposable {
     const language = languageOf(this.loaded, 'ask');
     if (typeof question !== 'string') throw expected('ERR_ARGUMENT', 'a string', 'question of ask', question);
     const { context, loaded } = this;
+    const heard = questionAware && vision.model.questionWidth !== undefined ? question : null;
+    this.questions.check(heard, 'question');
     return yield* this.calls.stream('ask', signal, async function* (abort) {
-      const heard = questionAware && vision.model.questionWidth !== undefined ? question : null;
       const [tokens] = await encodeAll(context, [{ image, question: heard }], 'projected', abort);
       throwIfAborted(abort, 'ask');
       const how = { ...decoding, question: readingOf(loaded), signal: abort };

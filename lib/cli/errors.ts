@@ -1,4 +1,5 @@
 import { QAViTError, type QAViTErrorCode } from '../errors';
+import { ServerFailure } from '../llm/vllm/failures';
 import { printable } from './output';
 
 /** The command's exit codes; besides these 130 after Ctrl-C and 143 after SIGTERM. */
@@ -28,6 +29,7 @@ const HINTS: Partial<Record<QAViTErrorCode, string>> = {
 
 function hintFor(error: unknown): string {
   if (error instanceof CliError) return error.hint;
+  if (error instanceof ServerFailure) return 'docs/runtimes.md says which options vLLM needs; its own log says more.';
   const byCode = error instanceof QAViTError ? HINTS[error.code] : undefined;
   return byCode ?? 'set QAVIT_DEBUG=1 to see where this comes from.';
 }

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { DownloadProgress, LoadOptions, ModelFolders, QAViT } from '..';
+import { isServer, readServer } from '../llm/vllm/server';
 import { existingModel } from './files';
 import { CliError, EXIT } from './errors';
 import type { ModelOptions } from './options';
@@ -9,24 +10,45 @@ import type { Status } from './status';
 /** The model that is used unless another is named. */
 export const EMBEDDED = 'demo';
 
+/** What a tower may be given, by the options' names; the first is named where there is no tower. */
+const PARTS = ['adapter', 'language', 'languageInput', 'languageText', 'questions'] as const;
+
 /** What the options say to load: a model's folder or name, or parts. */
 export async function namedModel(options: ModelOptions): Promise<string | ModelFolders> {
-  const { model = EMBEDDED, tower, adapter, language } = options;
-  if (tower !== undefined) {
-    await existingModel('a folder for --tower', tower);
-    if (adapter !== undefined) await existingModel('a folder for --adapter', adapter);
-    if (language !== undefined) await existingModel('a folder for --language', language);
-    return { tower, adapter, language };
-  }
-  const lonely = adapter === undefined ? (language === undefined ? undefined : '--language') : '--adapter';
-  if (lonely) {
+  const { model = EMBEDDED, tower } = options;
+  const given = PARTS.filter((part) => options[part] !== undefined);
+  if (tower !== undefined) return parts(tower, options);
+  if (given[0]) {
     throw new CliError(
-      `Expected --tower for ${lonely} but received none`,
+      `Expected --tower for --${dashed(given[0])} but received none`,
       'a model kept apart needs its vision tower: --tower <folder>',
       EXIT.usage,
     );
   }
   return model === EMBEDDED ? model : existingModel('a model folder', model);
+}
+
+async function parts(tower: string, options: ModelOptions): Promise<ModelFolders> {
+  const { adapter, questions, language, languageInput: input, languageText: text } = options;
+  const server = isServer(language);
+  for (const part of ['tower', ...PARTS] as const) {
+    const folder = options[part];
+    if (folder === undefined || part === 'languageInput' || (part === 'language' && server)) continue;
+    await existingModel(`a folder for --${dashed(part)}`, folder);
+  }
+  if (!server && (input ?? text) !== undefined) {
+    const option = input === undefined ? '--language-text' : '--language-input';
+    const hint = '--language http://host:8000/v1#model-name';
+    throw new CliError(`Expected a server as --language for ${option} but received none`, hint, EXIT.usage);
+  }
+  if (!server || (input ?? text) === undefined) return { tower, adapter, questions, language };
+  const { url, model } = readServer(language);
+  return { tower, adapter, questions, language: { url, model, input, text } };
+}
+
+/** `languageText` as it is typed: `language-text`. */
+function dashed(option: string): string {
+  return option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 /** How a model is called in pictures and lists. */

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { ServerInput } from '../llm/vllm/server';
 
 /** What every command that computes takes. */
 export interface DeviceOptions {
@@ -15,6 +16,9 @@ export interface ModelOptions extends DeviceOptions {
   tower?: string;
   adapter?: string;
   language?: string;
+  languageInput?: ServerInput;
+  languageText?: string;
+  questions?: string;
   padding?: 'mask' | 'attend';
   imageSize?: number;
   offline?: boolean;
@@ -61,7 +65,25 @@ export function addModelOptions(command: Command): Command {
     .option('--model <folder>', 'model folder, or org/name at a hub (default: the embedded demo model)')
     .addOption(new Option('--tower <folder>', 'vision tower, a Hugging Face folder or org/name').conflicts('model'))
     .addOption(new Option('--adapter <folder>', 'QA-ViT adapter for --tower').conflicts('model'))
-    .addOption(new Option('--language <folder>', 'language model for --tower').conflicts('model'))
+    .addOption(
+      new Option(
+        '--language <folder>',
+        'language model for --tower: a folder, org/name, or a vLLM server as http://host:8000/v1#model-name',
+      ).conflicts('model'),
+    )
+    .addOption(
+      new Option('--language-input <how>', 'how a server takes visual tokens (default: image_embeds)')
+        .choices(['image_embeds', 'prompt_embeds', 'completions'])
+        .conflicts('model'),
+    )
+    .addOption(
+      new Option('--language-text <folder>', "the server's model, for the rows of words (completions)").conflicts(
+        'model',
+      ),
+    )
+    .addOption(
+      new Option('--questions <folder>', 'what reads questions for --adapter, beside a server').conflicts('model'),
+    )
     .option('--offline', 'take models named org/name from the cache alone')
     .addOption(
       new Option('--padding <how>', 'padded question tokens: mask hides them, attend repeats the published figures')

@@ -2,13 +2,15 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { ensureConfigs, type HubOptions, inFolder, isInside, parseHubName, roleOf } from '../hub';
 import { type JsonObject, readJsonObject, readJsonObjectIfThere } from '../json-file';
+import { isServer } from '../llm/vllm/server';
 import { visionLanguageFamily } from '../models/vision-language';
 import { languageIn } from '../qavit/model-folders';
 import { nameModel, notCached } from '../qavit/named-model';
 import type { ModelFolders } from '../qavit/types';
 
-export type PartName = keyof ModelFolders;
-export const PART_NAMES = ['tower', 'adapter', 'language'] as const satisfies readonly PartName[];
+/** The parts whose files say something of the model; what else reads questions is a language model like others. */
+export const PART_NAMES = ['tower', 'adapter', 'language'] as const satisfies readonly (keyof ModelFolders)[];
+export type PartName = (typeof PART_NAMES)[number];
 
 /** A part of a model, whole or not. */
 export interface LocatedPart {
@@ -32,7 +34,9 @@ export async function locateParts(model: string | Partial<ModelFolders>, hub: Hu
   const parts: LocatedPart[] = [];
   for (const part of PART_NAMES) {
     const given = model[part];
-    if (given !== undefined) parts.push(await located(part, await folderOf(given, hub, part), given, hub));
+    // A server is asked nothing.
+    if (given === undefined || isServer(given)) continue;
+    parts.push(await located(part, await folderOf(given, hub, part), given, hub));
   }
   return parts;
 }

@@ -134,7 +134,7 @@ async function collectShards(needs: Collector, { index, suffix }: Storage, wante
 async function collectLanguage(needs: Collector, config: JsonObject): Promise<void> {
   needs.oneOf('tokenizer.json');
   needs.optional('generation_config.json', 'tokenizer_config.json', 'special_tokens_map.json');
-  needs.optional('chat_template.jinja', 'chat_template.json');
+  needs.optional('processor_config.json', 'chat_template.jinja', 'chat_template.json');
   const text = isJsonObject(config.text_config) ? config.text_config : config;
   const graphs = graphsFolder(needs);
   const stored = STORAGES.some(({ single, index }) => needs.has(single) || needs.has(index));

@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto';
 import { abortSignal, checkOptions, integer, isPlainObject, number, oneOf, text } from '../calls/options';
 import { expected, expectedButFound } from '../errors';
 import { normalizeQuestion } from '../text/normalize-question';
+import { firstNonFinite } from '../weights';
 import type { GenerateOptions, LoadLanguageModelOptions, QuestionEncoding, VisualTokens } from './language-model';
 import { ONNX_DTYPES } from './onnx/onnx-folder';
 import type { Framing } from './prompt';
@@ -28,8 +29,11 @@ const count = integer(1, 2 ** 31 - 1);
 const normalization = oneOf('qa-vit', 'none');
 const features = oneOf('encoder', 'embedding');
 
-/** @throws QAViTError unless `tokens` are N x E finite numbers, N > 0 */
-export function checkTokens(tokens: VisualTokens, width: number): void {
+/**
+ * @param width E where it is known
+ * @throws QAViTError unless `tokens` are N x E finite numbers, N > 0
+ */
+export function checkTokens(tokens: VisualTokens, width?: number): void {
   const received: unknown = tokens;
   if (!isPlainObject(received)) throw expected('ERR_ARGUMENT', '{ data, shape }', 'visual tokens', received);
   const { data, shape } = tokens;
@@ -38,14 +42,14 @@ export function checkTokens(tokens: VisualTokens, width: number): void {
     throw expected('ERR_SHAPE', '[N, E]', 'the shape of visual tokens', shape);
   }
   const [rows, columns] = shape;
-  if (columns !== width) {
+  if (columns !== (width ?? columns)) {
     const what = `[N, E = ${width}] (the width of the language model)`;
     throw expectedButFound('ERR_SHAPE', what, 'the shape of visual tokens', `[${rows}, ${columns}]`);
   }
   if (data.length !== rows * columns) {
     throw expectedButFound('ERR_SHAPE', `${rows * columns} numbers`, 'the data of visual tokens', `${data.length}`);
   }
-  const bad = data.findIndex((value) => !Number.isFinite(value));
+  const bad = firstNonFinite(data, 'f32');
   if (bad >= 0) throw expected('ERR_ARGUMENT', 'finite numbers', `the data of visual tokens at ${bad}`, data[bad]);
 }
 

@@ -59,26 +59,29 @@ export interface AnswerEnd {
 }
 
 export interface LanguageModelInfo {
-  /** The model's folder. */
+  /** The model's folder, or a server's address and the model's name there. */
   readonly path: string;
   readonly kind: 'encoder-decoder' | 'decoder-only';
   /** E: what visual tokens must be wide. */
   readonly width: number;
-  /** Dq: how wide question features are. */
-  readonly questionWidth: number;
-  readonly vocabularySize: number;
+  /** Dq: how wide question features are; null where it makes none. */
+  readonly questionWidth: number | null;
+  /** Null where only a server knows. */
+  readonly vocabularySize: number | null;
   /** Which kind of vision-language model it is the language half of; absent for a plain one. Such a model is asked in its own way. */
   readonly visionLanguage?: string;
 }
 
-/**
- * Reads visual tokens and a question, writes an answer. Any number of calls may run at once.
- *
- * An idle model does not keep the process alive. After `close()` every call fails. When the process of a model in ONNX files ends by itself,
- * the calls under way fail with ERR_DEVICE, and the next one starts another.
- */
-export interface LanguageModel {
-  readonly info: LanguageModelInfo;
+/** Of a model whose files are here. */
+export interface LocalModelInfo extends LanguageModelInfo {
+  readonly questionWidth: number;
+  readonly vocabularySize: number;
+}
+
+/** Turns questions into features for the fused layers of a tower. */
+export interface QuestionReader {
+  /** A folder or server, and Dq. */
+  readonly info: Pick<LanguageModelInfo, 'path' | 'questionWidth'>;
 
   /**
    * Features K x Dq of a question for the fused layers of a tower, K <= `how.maxTokens`.
@@ -92,6 +95,19 @@ export interface LanguageModel {
     options?: { signal?: AbortSignal },
   ): Promise<QuestionFeatures>;
 
+  /** Stops what runs and frees its memory. May be called any number of times. */
+  close(): Promise<void>;
+}
+
+/**
+ * Reads visual tokens and a question, writes an answer. Any number of calls may run at once.
+ *
+ * An idle model does not keep the process alive. After `close()` every call fails. When the process of a model in ONNX files ends by itself,
+ * the calls under way fail with ERR_DEVICE, and the next one starts another.
+ */
+export interface LanguageModel extends QuestionReader {
+  readonly info: LanguageModelInfo;
+
   /**
    * The answer, piece by piece; the pieces joined are the whole answer, and what the generator returns says how it ended, unless it was left. Work starts with
    * the first piece asked for; leaving the loop stops it. The question may be empty: a model that was trained to can describe the picture alone.
@@ -104,9 +120,6 @@ export interface LanguageModel {
     question: string,
     options?: GenerateOptions,
   ): AsyncGenerator<string, AnswerEnd | void, void>;
-
-  /** Stops what runs and frees the model's memory. May be called any number of times. */
-  close(): Promise<void>;
 }
 
 export interface LoadLanguageModelOptions {

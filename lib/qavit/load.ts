@@ -1,8 +1,9 @@
 import { loadAddon } from '../binding/load';
 import type { Device } from '../binding/native';
 import { expected, QAViTError } from '../errors';
-import type { LanguageModel, LoadLanguageModelOptions } from '../llm/language-model';
+import type { LanguageModel, LoadLanguageModelOptions, QuestionReader } from '../llm/language-model';
 import { missingLanguageFiles, ONNX_DTYPES } from '../llm/onnx/onnx-folder';
+import { isServer } from '../llm/vllm/server';
 import { digest } from '../weights';
 import { throwIfAborted } from '../calls/abort';
 import { Engine } from './engine';
@@ -24,6 +25,8 @@ export interface LoadedModel {
   readonly language?: LanguageModel;
   /** What a vision-language model's folder lacks to be its own language model. */
   readonly missingFiles: readonly string[];
+  /** Reads questions in words: the language model, or a folder of their own. */
+  readonly questions?: QuestionReader;
   /** Stands for weights and settings in the keys of results. */
   readonly fingerprint: string;
 }
@@ -69,21 +72,17 @@ export async function loadModel(
     const { dtype } = precision;
     const engine = new Engine(device, vision.model, precision);
     await engine.prepare(signal);
-    const language =
-      folders.language === undefined
-        ? undefined
-        : await openLanguage(folders.language, vision, {
-            threads,
-            dtype: languageFloat(device, precision),
-            onnxDType: rest.languageDType,
-          });
+    const here = { threads, dtype: languageFloat(device, precision), onnxDType: rest.languageDType };
+    const language = await openLanguage(folders, vision, here);
     if (language) closing.push(() => language.close());
+    const questions = await openQuestions(folders, vision, language, here);
+    if (questions) closing.push(() => questions.close());
     const missingFiles = vision.whole && !language ? await missingLanguageFiles(folders.tower) : [];
     throwIfAborted(signal, 'QAViT.load');
     const { stop, image } = vision.model;
     const settings = JSON.stringify([dtype, padding, stop, vision.model.keepClass, image]);
     const fingerprint = digest([vision.fingerprint, settings]);
-    return { folders, vision, engine, dtype, padding, maxPending, language, missingFiles, fingerprint };
+    return { folders, vision, engine, dtype, padding, maxPending, language, questions, missingFiles, fingerprint };
   } catch (error) {
     for (const close of closing) await close();
     throw error;
@@ -91,8 +90,8 @@ export async function loadModel(
 }
 
 /** Frees everything; what runs ends with ERR_ABORTED. Idempotent. */
-export async function closeModel({ engine, language, vision }: LoadedModel): Promise<void> {
-  await Promise.all([engine.device.close(), language?.close()]);
+export async function closeModel({ engine, language, questions, vision }: LoadedModel): Promise<void> {
+  await Promise.all([engine.device.close(), language?.close(), questions?.close()]);
   vision.close();
 }
 
@@ -115,27 +114,41 @@ function languageFloat({ info }: Device, { float }: Precision): LoadLanguageMode
 }
 
 async function openLanguage(
-  folder: string,
+  { language: place }: ModelFolders,
   vision: OpenVision,
   options: LoadLanguageModelOptions,
-): Promise<LanguageModel> {
+): Promise<LanguageModel | undefined> {
+  if (place === undefined) return undefined;
+  const width = vision.languageWidth ?? vision.model.width;
   // Loaded when needed: its runtime is large, and models without it must not depend on it.
+  if (isServer(place))
+    return (await import('../llm/vllm/vllm-language-model.js')).VllmLanguageModel.open(place, { width });
   const { loadLanguageModel } = await import('../llm/language-model.js');
-  const language = await loadLanguageModel(folder, options);
-  const { width, questionWidth } = language.info;
-  const { languageWidth = vision.model.width, model } = vision;
-  try {
-    if (width !== languageWidth) throw misfit(folder, `width E = ${languageWidth}, as the projector gives,`, width);
-    if (model.questionWidth !== undefined && questionWidth !== model.questionWidth) {
-      throw misfit(folder, `question width Dq = ${model.questionWidth}, as the adapter takes,`, questionWidth);
-    }
-    return language;
-  } catch (error) {
-    await language.close();
-    throw error;
-  }
+  const language = await loadLanguageModel(place, options);
+  return fitting(language, language.info.width, width, `width E = ${width}, as the projector gives,`);
 }
 
-function misfit(folder: string, what: string, found: number): QAViTError {
-  return expected('ERR_SHAPE', what, `language model ${folder}`, found);
+/** @returns undefined where questions can come as features only */
+async function openQuestions(
+  { questions: folder }: ModelFolders,
+  { model: { questionWidth } }: OpenVision,
+  language: LanguageModel | undefined,
+  options: LoadLanguageModelOptions,
+): Promise<QuestionReader | undefined> {
+  const reader = folder === undefined ? language : await openReader(folder, options);
+  const found = reader?.info.questionWidth ?? null;
+  if (!reader || found === null || questionWidth === undefined) return reader;
+  return fitting(reader, found, questionWidth, `question width Dq = ${questionWidth}, as the adapter takes,`);
+}
+
+async function openReader(folder: string, options: LoadLanguageModelOptions): Promise<QuestionReader> {
+  const { loadQuestionReader } = await import('../llm/load-question-reader.js');
+  return loadQuestionReader(folder, options);
+}
+
+/** What was opened, if it fits; else it is closed. */
+async function fitting<T extends QuestionReader>(opened: T, found: number, wanted: number, what: string): Promise<T> {
+  if (found === wanted) return opened;
+  await opened.close();
+  throw expected('ERR_SHAPE', what, `language model ${opened.info.path}`, found);
 }

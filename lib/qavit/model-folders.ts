@@ -5,12 +5,13 @@ import { missingLanguageFiles } from '../llm/onnx/onnx-folder';
 import { isTowerConfig, TOWER_MODEL_TYPES } from '../models/towers';
 import { VISION_LANGUAGE_MODEL_TYPES, visionLanguageFamily } from '../models/vision-language';
 import { type JsonObject, readJsonObject } from '../json-file';
+import { isServer, readServer } from '../llm/vllm/server';
 import { nearest } from '../calls/nearest';
 import { isPlainObject } from '../calls/options';
 import { isFolder, nameModel, notCached } from './named-model';
 import type { ModelFolders } from './types';
 
-const PARTS = ['tower', 'adapter', 'language'] as const;
+const PARTS = ['tower', 'adapter', 'language', 'questions'] as const;
 
 /**
  * Where the parts of a model lie: a folder whose config.json names them, the folder of a vision-language model or of a tower alone, the
@@ -22,26 +23,37 @@ const PARTS = ['tower', 'adapter', 'language'] as const;
 export async function findModel(model: string | ModelFolders, hub: HubOptions = {}): Promise<ModelFolders> {
   if (typeof model === 'string') return inFolder(await folderOf(model, 'model', hub));
   checkParts(model);
-  const { tower, adapter, language } = model;
+  const { tower, adapter, language, questions } = model;
+  const of = async (part: 'adapter' | 'questions', given: string | undefined) =>
+    given === undefined ? {} : { [part]: await folderOf(given, part === 'adapter' ? part : 'language', hub) };
   return {
     tower: await folderOf(tower, 'tower', hub),
-    ...(adapter !== undefined && { adapter: await folderOf(adapter, 'adapter', hub) }),
-    ...(language !== undefined && { language: await folderOf(language, 'language', hub) }),
+    ...(await of('adapter', adapter)),
+    ...(language !== undefined && { language: await languagePlace(language, hub) }),
+    ...(await of('questions', questions)),
   };
 }
 
 function checkParts(model: unknown): asserts model is ModelFolders {
-  const what = 'a model folder or { tower, adapter?, language? }';
+  const what = 'a model folder or { tower, adapter?, language?, questions? }';
   if (!isPlainObject(model)) throw expected('ERR_ARGUMENT', what, 'QAViT.load', model);
   for (const [key, value] of Object.entries(model)) {
     const near = nearest(key, PARTS);
     if (!PARTS.some((part) => part === key)) {
       const found = `${JSON.stringify(key)}${near === undefined ? '' : ` (did you mean ${near}?)`}`;
-      throw expectedButFound('ERR_ARGUMENT', 'tower, adapter or language', 'a part of the model', found);
+      throw expectedButFound('ERR_ARGUMENT', 'tower, adapter, language or questions', 'a part of the model', found);
     }
+    if (key === 'language' && isServer(value)) continue;
     if (typeof value !== 'string' && value !== undefined) throw expected('ERR_ARGUMENT', 'a folder', key, value);
   }
   if (typeof model.tower !== 'string') throw expected('ERR_ARGUMENT', 'a folder', 'tower', model.tower);
+}
+
+/** A server is reached when it is asked; that its settings make sense is checked now. */
+async function languagePlace(place: NonNullable<ModelFolders['language']>, hub: HubOptions) {
+  if (!isServer(place)) return folderOf(place, 'language', hub);
+  readServer(place);
+  return place;
 }
 
 /** A folder that is there, or else the one in the cache of a model at a hub. */
@@ -66,7 +78,8 @@ async function inFolder(folder: string): Promise<ModelFolders> {
   }
   const tower = partOf(json, 'tower', folder);
   if (tower === undefined) throw expected('ERR_FORMAT', 'the name of a folder', `tower in ${config}`, undefined);
-  return { tower, adapter: partOf(json, 'adapter', folder), language: partOf(json, 'language', folder) };
+  const part = (name: (typeof PARTS)[number]) => partOf(json, name, folder);
+  return { tower, adapter: part('adapter'), language: part('language'), questions: part('questions') };
 }
 
 /** A vision-language model's language half, where there is one: ONNX files in its own folder, or a folder `language` in it. */
@@ -76,7 +89,7 @@ export async function languageIn(folder: string): Promise<string | undefined> {
   return (await missingLanguageFiles(folder)).length === 0 ? folder : undefined;
 }
 
-/** A part's folder lies inside the model's: a downloaded config must not reach out of it. */
+/** A part's folder lies inside the model's: a downloaded config must not reach out of it, to other folders or to a server. */
 function partOf(json: JsonObject, part: (typeof PARTS)[number], folder: string): string | undefined {
   const name = json[part];
   if (name === undefined || name === null) return undefined;

@@ -1,6 +1,6 @@
 import type { DeviceInfo } from '../binding/native';
 import { expected, expectedButFound } from '../errors';
-import type { LanguageModel, QuestionFeatures } from '../llm/language-model';
+import type { QuestionFeatures, QuestionReader } from '../llm/language-model';
 import type { QuestionConfig } from '../models/adapter-config';
 import { firstNonFinite } from '../weights';
 import { isPlainObject } from '../calls/options';
@@ -17,7 +17,7 @@ export function plannedLength(tokens: number, kind: DeviceInfo['kind']): number 
   return LENGTHS.find((length) => length >= rows) ?? Math.ceil(rows / 128) * 128;
 }
 
-/** Turns questions into features: those made elsewhere are checked, words go through the language model. */
+/** Turns questions into features: those made elsewhere are checked, words go through what reads them. */
 export class QuestionEncoder {
   /**
    * @param width Dq; undefined where the model has no adapter
@@ -25,7 +25,7 @@ export class QuestionEncoder {
   constructor(
     private readonly width: number | undefined,
     private readonly how: QuestionConfig | undefined,
-    private readonly language: LanguageModel | undefined,
+    private readonly reader: QuestionReader | undefined,
   ) {}
 
   /**
@@ -40,9 +40,10 @@ export class QuestionEncoder {
     }
     if (this.width === undefined) throw expected('ERR_ARGUMENT', 'null (the model has no adapter)', where, question);
     if (typeof question !== 'string') return checkFeatures(question, this.width, where);
-    if (this.language) return;
-    const what =
-      'question features { data, shape: [K, Dq] } or a model with a language model (load one with `language`)';
+    if (this.reader && this.reader.info.questionWidth !== null) return;
+    const what = this.reader
+      ? 'question features { data, shape: [K, Dq] } or a folder that reads questions beside the server (`questions`)'
+      : 'question features { data, shape: [K, Dq] } or a model with a language model (load one with `language`)';
     throw expected('ERR_ARGUMENT', what, where, question);
   }
 
@@ -54,9 +55,9 @@ export class QuestionEncoder {
   }
 
   private async encodeText(question: string, signal: AbortSignal): Promise<QuestionFeatures> {
-    const { language, how, width = 0 } = this;
-    if (!language || !how) throw expected('ERR_ARGUMENT', 'a language model', 'a question in words', question);
-    const features = await language.encodeQuestion(question, how, { signal });
+    const { reader, how, width = 0 } = this;
+    if (!reader || !how) throw expected('ERR_ARGUMENT', 'a language model', 'a question in words', question);
+    const features = await reader.encodeQuestion(question, how, { signal });
     checkFeatures(features, width, 'question features of the language model');
     return features;
   }

@@ -11,6 +11,7 @@ import type {
   QuestionFeatures,
   VisualTokens as ModelTokens,
 } from '../llm/language-model';
+import type { VllmServer } from '../llm/vllm/server';
 
 export type { DownloadProgress };
 
@@ -23,8 +24,16 @@ export interface ModelFolders {
   tower: string;
   /** QA-ViT adapter; without one the tower answers alone and takes no questions. */
   adapter?: string;
-  /** Language model; without one there is no `ask`, and questions come as features. */
-  language?: string;
+  /**
+   * Language model: a folder; or a vLLM server, by its address with the model's name behind # (`http://host:8000/v1#llava`) or by its
+   * settings. Without one there is no `ask`.
+   */
+  language?: string | VllmServer;
+  /**
+   * Folder of the model that reads questions in words for the adapter, where the language model does not: beside a server, or beside a
+   * language model that the adapter was not trained with. Without either, questions come as features.
+   */
+  questions?: string;
 }
 
 export interface LoadOptions {

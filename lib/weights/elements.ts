@@ -39,6 +39,20 @@ export function toBfloat16(numbers: Float32Array): Uint16Array {
   return rounded;
 }
 
+/** Rounds to nearest even; what is beyond the largest half, 65504, becomes infinite. Finite numbers only. */
+export function toHalf(numbers: Float32Array): Uint16Array {
+  const bits = new Uint32Array(numbers.buffer, numbers.byteOffset, numbers.length);
+  const rounded = new Uint16Array(bits.length);
+  for (let i = 0; i < rounded.length; i++) rounded[i] = halfOf(bits[i] as number);
+  return rounded;
+}
+
+/** Finite numbers as a file of `dtype` has them; infinite ones where a number is beyond the type. */
+export function narrowed(numbers: Float32Array, dtype: StoredDType): Float32Array | Uint16Array {
+  if (dtype === 'f32') return numbers;
+  return dtype === 'bf16' ? toBfloat16(numbers) : toHalf(numbers);
+}
+
 /** A finite number as bf16 keeps it. */
 export function roundToBfloat16(value: number): number {
   scratch[0] = value;
@@ -57,24 +71,24 @@ export function roundToHalf(value: number): number {
   return Math.sign(value) * (scratch[0] > 65504 ? Infinity : scratch[0]);
 }
 
-/** Finite numbers as f16, rounded to nearest even; infinite where f16 ends. */
-export function toHalf(numbers: Float32Array): Uint16Array {
-  return Uint16Array.from(numbers, (value) => {
-    const rounded = Math.abs(roundToHalf(value));
-    scratch[0] = value;
-    const sign = (scratchBits[0]! >>> 16) & 0x8000;
-    if (rounded === Infinity) return sign | 0x7c00;
-    if (rounded < 2 ** -14) return sign | (rounded * 2 ** 24);
-    scratch[0] = rounded;
-    return sign | ((scratchBits[0]! - (112 << 23)) >>> 13);
-  });
-}
-
 const scratch = new Float32Array(1);
 const scratchBits = new Uint32Array(scratch.buffer);
 
 function roundedUpperHalf(bits: number): number {
   return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
+}
+
+/** Bits of an f32 to bits of the nearest f16. */
+function halfOf(bits: number): number {
+  const sign = (bits >>> 16) & 0x8000;
+  const magnitude = bits & 0x7fffffff;
+  if (magnitude >= 0x477ff000) return sign | 0x7c00; // 65520, the middle between the largest half and the next
+  // From 2^-14 on both are normal, and their exponents count from 112 apart.
+  if (magnitude >= 0x38800000) return sign | ((magnitude + 0xfff + ((magnitude >>> 13) & 1) - 0x38000000) >>> 13);
+  // As in roundToHalf: the last bit of an f32 in [0.5, 1) is worth as much as that of a subnormal half.
+  scratchBits[0] = magnitude;
+  scratch[0] = scratch[0]! + 0.5;
+  return sign | (scratchBits[0] - 0x3f000000);
 }
 
 /** A bf16 is the upper half of an f32. */

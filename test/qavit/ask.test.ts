@@ -3,7 +3,7 @@ import childProcess from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { type AskOptions, type ModelFolders, QAViT } from '../../lib';
+import { type AskOptions, QAViT } from '../../lib';
 import { expectRejection } from '../support/expect-error';
 import { fixture } from '../support/paths';
 import { noise } from '../support/pictures';
@@ -23,7 +23,7 @@ async function answer(model: QAViT, question: string, options?: AskOptions): Pro
 describe('ask', () => {
   const at = temporaryFolder();
 
-  const folders = (language: string, options: RandomModelOptions = {}): ModelFolders => ({
+  const folders = (language: string, options: RandomModelOptions = {}) => ({
     ...writeRandomModel(at('model'), { ...WIDTHS, ...options }),
     language: fixture('language', language),
   });

@@ -102,7 +102,7 @@ describe('QAViT.load', () => {
       expectRejection(QAViT.load(what as string), 'ERR_ARGUMENT', message);
     await refuse(at('nowhere'), /a model folder, org\/name at a hub, or one of demo .*nowhere", which does not exist/);
     await refuse('', /which does not exist/);
-    await refuse(5, /a model folder or \{ tower, adapter\?, language\? \}/);
+    await refuse(5, /a model folder or \{ tower, adapter\?, language\?, questions\? \}/);
     await refuse(null, /a model folder or/);
     await refuse({}, /a folder for tower but received undefined/);
     await refuse({ tower: 5 }, /a folder for tower/);

@@ -1,5 +1,13 @@
 import { expect } from 'chai';
-import { type BatchItem, type LoadOptions, QAViT, QAViTError, type QAViTErrorCode, type VisualTokens } from '../../lib';
+import {
+  type BatchItem,
+  type LoadOptions,
+  QAViT,
+  QAViTError,
+  type QAViTErrorCode,
+  type VisualTokens,
+  type VllmServer,
+} from '../../lib';
 
 /**
  * What the compiler must accept and refuse. Every `@ts-expect-error` fails the build when the line below it becomes legal; the calls
@@ -27,6 +35,9 @@ export async function accepted(model: QAViT, signal: AbortSignal): Promise<void>
     { device: 'cuda:1', dtype: 'bf16', imageSize: 384 },
   );
   other.info.gates.map((gate) => gate.toFixed(2));
+  const server: VllmServer = { url: 'http://a/v1', model: 'b', input: 'prompt_embeds', dtype: 'f16' };
+  await using front = await QAViT.load({ tower: 'a', adapter: 'b', questions: 'c', language: server });
+  front.info.language?.questionWidth?.toFixed();
 }
 
 export async function refused(model: QAViT): Promise<void> {
@@ -40,6 +51,8 @@ export async function refused(model: QAViT): Promise<void> {
   await model.encode('a.png');
   // @ts-expect-error no such dtype
   await QAViT.load('a', { dtype: 'int7' });
+  // @ts-expect-error keys come from the environment
+  await QAViT.load({ tower: 'a', language: { url: 'http://a/v1', model: 'b', apiKey: 'secret' } });
   // @ts-expect-error a tower is needed
   await QAViT.load({ adapter: 'b' });
   // @ts-expect-error made by load() only

@@ -12,7 +12,9 @@ Examples:
   $ qavit ask - "How many cars?" < street.jpg
   $ qavit ask street.jpg "How many cars?" --json | jq .answer
   $ qavit ask street.jpg "What is this?" --model my-model --device cpu --dtype f32 --max-new-tokens 10
-  $ qavit ask street.jpg "What is this?" --model llava-1.5-7b-hf --language-dtype q4 --system "Answer in one word."`;
+  $ qavit ask street.jpg "What is this?" --model llava-1.5-7b-hf --language-dtype q4 --system "Answer in one word."
+  $ qavit ask street.jpg "How many cars?" --tower my-tower --adapter my-adapter --questions flan-t5-base \\
+      --language http://host:8000/v1#llava-hf/llava-1.5-7b-hf`;
 
 interface ChatOptions {
   system?: string;

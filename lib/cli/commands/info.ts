@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { LoadOptions, ModelInfo } from '../..';
 import type { ModelDescription } from '../../describe';
+import { isServer } from '../../llm/vllm/server';
 import { CliError, EXIT } from '../errors';
 import { loadFolders, nameOf, namedModel, showDownloads } from '../open-model';
 import { addModelOptions, type ModelOptions } from '../options';
@@ -24,18 +25,24 @@ interface InfoOptions extends ModelOptions {
 }
 
 /** What keeps `ask` from working, each with what to do. */
-function missingForAsk({ tower, adapter, language }: ModelDescription): string[] {
+function missingForAsk({ tower, adapter, language }: ModelDescription, server: boolean): string[] {
   const { folder, visionLanguage } = tower && 'L' in tower ? tower : { folder: '', visionLanguage: undefined };
   const files =
     visionLanguage && `add ${visionLanguage.missing.join(', ')} to ${folder}, or give a folder with --language`;
   return [
     ...(tower ? [] : ['no tower; give one with --tower <folder>']),
-    ...(language ? [] : [`no language model; ${files ?? 'give one with --language <folder>'}`]),
+    ...(language || server ? [] : [`no language model; ${files ?? 'give one with --language <folder>'}`]),
     // A vision-language model was trained without one.
     ...(adapter || visionLanguage
       ? []
       : ['no adapter, so questions do not reach the tower; give one with --adapter <folder>']),
   ];
+}
+
+/** A server gives answers only. */
+function missingForQuestions({ folders, language, Dq }: ModelInfo): string[] {
+  if (!language || Dq === null || language.questionWidth !== null || folders.questions !== undefined) return [];
+  return ['nothing that reads questions for the adapter; give a folder with --questions <folder>'];
 }
 
 /** `336 × 336 pixels in patches of 14`, and where the position table is another's, from what it is interpolated. */
@@ -75,6 +82,7 @@ function described(name: string, info: ModelInfo, files: ModelDescription, missi
     ['tower', `${folders.tower} (${towerText(info)})`],
     ['adapter', folders.adapter ?? 'none'],
     ['language', language ? `${language.path} (${language.kind})` : 'none'],
+    ...(folders.questions === undefined ? [] : [['questions read by', folders.questions] as [string, string]]),
     ['device', deviceText(device)],
     ['dtype', info.dtype],
     ['padding', info.padding],
@@ -113,7 +121,8 @@ async function describe(folder: string | undefined, options: InfoOptions, signal
   const parts = await locateParts(named, { offline, languageDType, signal, onProgress: showDownloads(status) });
   const files = await describeFiles(parts);
   const whole = parts.filter(({ missing }) => missing.length === 0);
-  const missing = [...missingFiles(files), ...missingForAsk(files)];
+  const server = typeof named !== 'string' && isServer(named.language);
+  const missing = [...missingFiles(files), ...missingForAsk(files, server)];
   const [tower, adapter, language] = (['tower', 'adapter', 'language'] as const).map(
     (name) => whole.find(({ part }) => part === name)?.folder,
   );
@@ -122,8 +131,11 @@ async function describe(folder: string | undefined, options: InfoOptions, signal
     if (options.json) return printJson({ loaded: false, ...files, missingForAsk: missing }, signal);
     return print(table(describedFiles(nameOf(chosen), files, missing)), signal);
   }
-  await using model = await loadFolders({ tower, adapter, language }, nameOf(chosen), options, status, signal);
+  // Without the parts that lack something.
+  const loadable = whole.length === parts.length ? named : { tower, adapter, language };
+  await using model = await loadFolders(loadable, nameOf(chosen), options, status, signal);
   const { info } = model;
+  missing.push(...missingForQuestions(info));
   if (options.json) return printJson({ loaded: true, ...info, files, missingForAsk: missing }, signal);
   return print(table(described(nameOf(chosen), info, files, missing)), signal);
 }

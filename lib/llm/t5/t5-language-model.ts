@@ -13,8 +13,8 @@ import type {
   AnswerEnd,
   GenerateOptions,
   LanguageModel,
-  LanguageModelInfo,
   LoadLanguageModelOptions,
+  LocalModelInfo,
   QuestionEncoding,
   QuestionFeatures,
   VisualTokens,
@@ -32,7 +32,7 @@ export class T5LanguageModel implements LanguageModel {
   private closing: Promise<void> | undefined;
 
   private constructor(
-    readonly info: LanguageModelInfo,
+    readonly info: LocalModelInfo,
     private readonly config: ModelConfig,
     private readonly rules: TokenRules,
     /** What the decoder reads first. */
@@ -60,7 +60,7 @@ export class T5LanguageModel implements LanguageModel {
     try {
       const engine = new T5Engine(device, openT5(t5, weights), chooseDType(device, options.dtype));
       await engine.prepare();
-      const info: LanguageModelInfo = {
+      const info: LocalModelInfo = {
         path: folder,
         kind: 'encoder-decoder',
         width,

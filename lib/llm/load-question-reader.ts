@@ -1,0 +1,20 @@
+import { readdir } from 'node:fs/promises';
+import { checkLoad } from './checks';
+import { loadLanguageModel, type LoadLanguageModelOptions, type QuestionReader } from './language-model';
+import { isT5Folder } from './t5/t5-folder';
+import { TextRows } from './text-rows';
+
+/**
+ * Opens a folder to read questions with, beside a language model that is computed elsewhere or has nothing to do with the adapter:
+ *
+ * - whatever loadLanguageModel() opens: a T5 as published, or ONNX files;
+ * - any other language model's Hugging Face folder, of which the embedding table is read row by row and nothing else.
+ *
+ * @throws QAViTError as loadLanguageModel(); ERR_FORMAT where a folder has no embedding table
+ */
+export async function loadQuestionReader(dir: string, options: LoadLanguageModelOptions = {}): Promise<QuestionReader> {
+  checkLoad(dir, options);
+  const names = await readdir(dir).catch((): string[] => []);
+  const whole = names.some((name) => name.endsWith('.onnx')) || (await isT5Folder(dir));
+  return whole ? loadLanguageModel(dir, options) : TextRows.open(dir);
+}

@@ -1,0 +1,103 @@
+import { expectedButFound } from '../../errors';
+import { digest, firstNonFinite } from '../../weights';
+import { narrowed } from '../../weights/elements';
+import { torchSave } from '../../weights/torch/torch-save';
+import { checkOptions } from '../../calls/options';
+import { checkTokens } from '../checks';
+import type { VisualTokens } from '../language-model';
+import { DTYPE, type TravelDType } from './server';
+
+export interface PartOptions {
+  /** `bf16`, the default, is half of f32's bytes and what most models compute in; `f16` where the server's model does. */
+  dtype?: TravelDType;
+}
+
+/** A content part of a chat message: rows in place of text tokens. The `data` alone is what completions take as `prompt_embeds`. */
+export interface PromptEmbedsPart {
+  type: 'prompt_embeds';
+  /** Base64 of a file of torch.save, [N, E]. */
+  data: string;
+}
+
+/** A content part of a chat message: rows in place of what the server's own vision encoder would make of a picture. */
+export interface ImageEmbedsPart {
+  type: 'image_embeds';
+  /** Base64 of a file of torch.save, [N, E]. */
+  image_embeds: string;
+  /** What the server caches the picture under. */
+  uuid: string;
+}
+
+/** Far above any picture's tokens, and below the longest string that JavaScript has once it is base64. */
+const MAX_BYTES = 256 * 2 ** 20;
+
+/**
+ * Visual tokens as the bytes that `torch.save(tensor, file)` writes, [N, E]; `torch.load(file, weights_only=True)` reads them.
+ *
+ * @throws QAViTError ERR_ARGUMENT, ERR_DTYPE or ERR_SHAPE unless `tokens` are N x E finite numbers that `dtype` can hold
+ */
+export function torchTensor(tokens: VisualTokens, options?: PartOptions): Buffer {
+  checkTokens(tokens);
+  return tensorOf(tokens, dtypeOf(options, 'torchTensor'));
+}
+
+/**
+ * For text models, `vllm serve --enable-prompt-embeds`: a content part for chat; `promptEmbeds(tokens).data` is the field
+ * `prompt_embeds` of completions, which take the whole prompt as rows.
+ *
+ * @throws QAViTError as torchTensor()
+ */
+export function promptEmbeds(tokens: VisualTokens, options?: PartOptions): PromptEmbedsPart {
+  checkTokens(tokens);
+  return { type: 'prompt_embeds', data: tensorOf(tokens, dtypeOf(options, 'promptEmbeds')).toString('base64') };
+}
+
+/**
+ * For vision-language models, `vllm serve --enable-mm-embeds`: a content part for chat.
+ *
+ * @throws QAViTError as torchTensor()
+ */
+export function imageEmbeds(tokens: VisualTokens, options?: PartOptions): ImageEmbedsPart {
+  checkTokens(tokens);
+  const dtype = dtypeOf(options, 'imageEmbeds');
+  const data = tensorOf(tokens, dtype).toString('base64');
+  return { type: 'image_embeds', image_embeds: data, uuid: keyOf(tokens, dtype) };
+}
+
+/**
+ * What caches may know visual tokens by: H(picture || question || weights), and the type they travel as. Servers that cache under the
+ * picture alone would give one question's tokens to another.
+ *
+ * Made of `tokens.key` where there is one, as `encode` gives it, else of the numbers themselves.
+ *
+ * @returns sha-256, hex
+ */
+export function cacheKey(tokens: VisualTokens, options?: PartOptions): string {
+  checkTokens(tokens);
+  return keyOf(tokens, dtypeOf(options, 'cacheKey'));
+}
+
+function keyOf({ data, shape, key }: VisualTokens, dtype: TravelDType): string {
+  const { buffer, byteOffset, byteLength } = data;
+  const content = key ?? digest([shape.join(), new Uint8Array(buffer, byteOffset, byteLength)]);
+  return digest(['visual tokens', content, dtype]);
+}
+
+/** Of checked tokens. */
+function tensorOf({ data, shape }: VisualTokens, dtype: TravelDType): Buffer {
+  const numbers = narrowed(data, dtype);
+  if (numbers.byteLength > MAX_BYTES) {
+    const what = `at most ${MAX_BYTES} bytes`;
+    throw expectedButFound('ERR_ARGUMENT', what, 'visual tokens on their way to a server', `${numbers.byteLength}`);
+  }
+  const beyond = firstNonFinite(numbers, dtype);
+  if (beyond >= 0) {
+    const found = `${data[beyond]} at ${beyond}`;
+    throw expectedButFound('ERR_ARGUMENT', `numbers that ${dtype} holds`, 'the data of visual tokens', found);
+  }
+  return torchSave(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength), dtype, shape);
+}
+
+function dtypeOf(options: PartOptions | undefined, where: string): TravelDType {
+  return checkOptions<PartOptions>(options, { dtype: DTYPE }, where).dtype ?? 'bf16';
+}

@@ -1,0 +1,66 @@
+import type { GenerateOptions, VisualTokens } from '../language-model';
+import type { Endpoint } from './client';
+import { imageEmbeds, promptEmbeds } from './parts';
+import type { ServerSettings } from './server';
+
+/** What is asked of a server. */
+export interface ServerRequest {
+  readonly endpoint: Endpoint;
+  /** JSON */
+  readonly body: Uint8Array;
+}
+
+/** Where a tensor's base64 goes; in each request its field comes before everything that others choose. */
+const HERE = 'here';
+
+/** How an answer is to be drawn, in OpenAI's names. */
+export interface Drawing {
+  readonly maxNewTokens: number;
+  readonly temperature: number;
+  readonly topP: number;
+  /** Sent only where the caller gave one: a seed of its own makes a request's sampling slower in vLLM. */
+  readonly seed: GenerateOptions['seed'];
+}
+
+/** A question about a picture as a message: the server renders its chat template and turns the words into rows. */
+export function chatRequest(
+  { model, input, dtype }: ServerSettings,
+  tokens: VisualTokens,
+  question: string,
+  { maxNewTokens, ...drawing }: Drawing,
+): ServerRequest {
+  const words = question === '' ? [] : [{ type: 'text', text: question }];
+  const rest = { model, max_completion_tokens: maxNewTokens, ...sampling(drawing), stream: true };
+  const bodyWith = (picture: object) => ({ messages: [{ role: 'user', content: [picture, ...words] }], ...rest });
+  if (input === 'image_embeds') {
+    const { image_embeds: base64, ...picture } = imageEmbeds(tokens, { dtype });
+    const body = jsonWith(bodyWith({ image_embeds: HERE, ...picture }), base64);
+    return { endpoint: 'chat/completions', body };
+  }
+  const { data: base64, ...picture } = promptEmbeds(tokens, { dtype });
+  return { endpoint: 'chat/completions', body: jsonWith(bodyWith({ data: HERE, ...picture }), base64) };
+}
+
+/** @param rows of the whole prompt, visual tokens among them */
+export function completionRequest(
+  { model, dtype }: ServerSettings,
+  rows: VisualTokens,
+  { maxNewTokens, ...drawing }: Drawing,
+): ServerRequest {
+  // An empty prompt beside the rows is how vLLM is told that there are no words.
+  const prompt = { prompt_embeds: HERE, prompt: '' };
+  const body = { ...prompt, model, max_tokens: maxNewTokens, ...sampling(drawing), stream: true };
+  return { endpoint: 'completions', body: jsonWith(body, promptEmbeds(rows, { dtype }).data) };
+}
+
+/** JSON.stringify would look for something to escape in megabytes that need no escape, and fetch() would encode them once more. */
+function jsonWith(body: object, base64: string): Uint8Array {
+  const json = JSON.stringify(body);
+  const at = json.indexOf(`"${HERE}"`) + 1;
+  const [before, after] = [json.slice(0, at), json.slice(at + HERE.length)];
+  return Buffer.concat([Buffer.from(before), Buffer.from(base64, 'latin1'), Buffer.from(after)]);
+}
+
+function sampling({ temperature, topP, seed }: Omit<Drawing, 'maxNewTokens'>): Record<string, number> {
+  return { temperature, top_p: topP, ...(seed === undefined ? {} : { seed }) };
+}

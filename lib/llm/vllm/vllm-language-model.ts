@@ -1,0 +1,117 @@
+import { throwIfAborted } from '../../calls/abort';
+import { Calls } from '../../calls/calls';
+import { expected, expectedButFound } from '../../errors';
+import { checkEncodeOptions, checkEncoding, checkGenerate, checkTokens, type QuestionText } from '../checks';
+import type {
+  GenerateOptions,
+  LanguageModel,
+  LanguageModelInfo,
+  QuestionEncoding,
+  QuestionFeatures,
+  VisualTokens,
+} from '../language-model';
+import { expectNoFraming } from '../prompt';
+import { TextRows } from '../text-rows';
+import { answerText } from './answer';
+import { VllmClient } from './client';
+import { chatRequest, completionRequest, type Drawing, type ServerRequest } from './requests';
+import { isServer, readServer, type ServerSettings, type VllmServer } from './server';
+
+export interface OpenVllmOptions {
+  /** E: how wide the model's rows are. Needed unless the server's `text` folder says it: rows of another width may crash vLLM. */
+  width?: number;
+}
+
+/**
+ * A language model that a vLLM server computes. Nothing is sent before the first answer is asked for.
+ *
+ * Words reach the model as they are, or as the adapter normalises them. How many tokens that makes only the server knows: a limit on the
+ * question's tokens applies where they are counted here, which is with input `completions`.
+ */
+export class VllmLanguageModel implements LanguageModel {
+  private readonly calls = new Calls();
+  private readonly client: VllmClient;
+
+  private constructor(
+    readonly info: LanguageModelInfo,
+    private readonly server: ServerSettings,
+    private readonly text: TextRows | undefined,
+  ) {
+    this.client = new VllmClient(server);
+  }
+
+  /** @throws QAViTError ERR_ARGUMENT; ERR_FORMAT, ERR_SHAPE or ERR_UNSUPPORTED for the folder `text` */
+  static async open(server: string | VllmServer, options: OpenVllmOptions = {}): Promise<VllmLanguageModel> {
+    if (!isServer(server)) throw expected('ERR_ARGUMENT', 'an address or { url, model }', 'a server', server);
+    const settings = readServer(server);
+    const text = settings.text === undefined ? undefined : await TextRows.open(settings.text);
+    try {
+      const width = widthOf(settings, options.width, text?.width);
+      const { name: path } = settings;
+      const vocabularySize = text?.vocabularySize ?? null;
+      const questionWidth = text?.width ?? null;
+      return new VllmLanguageModel(
+        { path, kind: 'decoder-only', width, questionWidth, vocabularySize },
+        settings,
+        text,
+      );
+    } catch (error) {
+      await text?.close();
+      throw error;
+    }
+  }
+
+  async encodeQuestion(
+    question: string,
+    how: QuestionEncoding,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<QuestionFeatures> {
+    const { text, server } = this;
+    checkEncodeOptions(options);
+    if (text) return this.calls.run('encodeQuestion', options.signal, () => text.encodeQuestion(question, how));
+    checkEncoding(question, how);
+    const what = "a folder that reads questions (the server's `text`, or `questions` beside it)";
+    throw expectedButFound('ERR_UNSUPPORTED', what, server.name, 'a server, which gives answers and no features,');
+  }
+
+  async *generate(tokens: VisualTokens, question: string, options: GenerateOptions = {}): AsyncGenerator<string, void> {
+    const { question: text, framing, maxNewTokens, sampling } = checkGenerate(question, options);
+    checkTokens(tokens, this.info.width);
+    expectNoFraming(framing, this.info.path);
+    const { data, ...rest } = tokens;
+    const own = { ...rest, data: data.slice() }; // the caller's to change from now on
+    const { temperature, topP } = sampling;
+    const drawing = { maxNewTokens, temperature, topP, seed: options.seed };
+    yield* this.calls.stream('generate', options.signal, (signal) => this.answer(own, text, drawing, signal));
+  }
+
+  async close(): Promise<void> {
+    await this.calls.close();
+    await this.text?.close();
+  }
+
+  private async *answer(tokens: VisualTokens, text: QuestionText, drawing: Drawing, signal: AbortSignal) {
+    const { endpoint, body } = await this.request(tokens, text, drawing);
+    throwIfAborted(signal, 'generate');
+    const events = this.client.stream(endpoint, body, signal);
+    for await (const piece of answerText(events, drawing.maxNewTokens, this.client.failures())) {
+      yield piece;
+      throwIfAborted(signal, 'generate');
+    }
+  }
+
+  private async request(tokens: VisualTokens, text: QuestionText, drawing: Drawing): Promise<ServerRequest> {
+    if (this.server.input !== 'completions' || !this.text) return chatRequest(this.server, tokens, text.text, drawing);
+    return completionRequest(this.server, await this.text.promptRows(tokens, text), drawing);
+  }
+}
+
+function widthOf(server: ServerSettings, told: number | undefined, found: number | undefined): number {
+  const width = told ?? found;
+  const isWidth = Number.isSafeInteger(width) && (width as number) > 0;
+  if (width === undefined || !isWidth) {
+    throw expected('ERR_ARGUMENT', 'E, the width of its rows,', `option width of ${server.name}`, width);
+  }
+  if (width === (found ?? width)) return width;
+  throw expected('ERR_SHAPE', `rows of ${width} numbers`, server.text ?? server.name, found);
+}

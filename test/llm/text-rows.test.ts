@@ -1,0 +1,129 @@
+/** Words to rows, from the folder of a model that is computed elsewhere. */
+import { expect } from 'chai';
+import { cpSync, mkdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { loadQuestionReader } from '../../lib/llm/load-question-reader';
+import { loadLanguageModel, type QuestionEncoding } from '../../lib/llm/language-model';
+import { TextRows } from '../../lib/llm/text-rows';
+import { TextTokenizer } from '../../lib/text/tokenizer';
+import { toBf16, fromBf16 } from '../support/bf16';
+import { expectRejection } from '../support/expect-error';
+import { writeJson } from '../support/random-model';
+import { floats, random } from '../support/random';
+import { f32, type TensorToWrite, writeSafetensors } from '../support/safetensors-writer';
+import { temporaryFolder } from '../support/temporary';
+import { folderOf, someTokens } from './support';
+
+const HOW: QuestionEncoding = { features: 'embedding', normalization: 'none', maxTokens: 64 };
+const VOCABULARY = 300;
+const table = floats(random(9), VOCABULARY * 32);
+const QUESTION = 'what digit is on the red square?';
+
+describe('rows of text', () => {
+  const at = temporaryFolder();
+
+  /** The tiny Llama's folder as it would be published: the table in safetensors, no ONNX files. */
+  function llama(name: string, config: object = {}, tensors?: Record<string, TensorToWrite>): string {
+    const dir = at(name);
+    mkdirSync(dir, { recursive: true });
+    cpSync(path.join(folderOf('llama-tiny'), 'tokenizer.json'), path.join(dir, 'tokenizer.json'));
+    const read = JSON.parse(readFileSync(path.join(folderOf('llama-tiny'), 'config.json'), 'utf8')) as object;
+    writeJson(path.join(dir, 'config.json'), { ...read, ...config });
+    const all = tensors ?? { 'model.embed_tokens.weight': f32([VOCABULARY, 32], table) };
+    writeSafetensors(path.join(dir, 'model.safetensors'), {
+      ...all,
+      'model.norm.weight': f32([32], new Float32Array(32)),
+    });
+    return dir;
+  }
+
+  const rowsOf = async (dir: string, text: string, numbers = table): Promise<Float32Array> => {
+    const ids = await (await TextTokenizer.load(path.join(dir, 'tokenizer.json'))).encode(text);
+    return Float32Array.from(ids.flatMap((id) => [...numbers.subarray(id * 32, id * 32 + 32)]));
+  };
+
+  it('are those of the table', async () => {
+    const dir = llama('plain');
+    const text = await TextRows.open(dir);
+    expect(text.info).to.deep.equal({ path: dir, questionWidth: 32 });
+    const { data, shape } = await text.encodeQuestion(QUESTION, HOW);
+    expect(data).to.deep.equal(await rowsOf(dir, QUESTION));
+    expect(shape).to.deep.equal([data.length / 32, 32]);
+    const cut = await text.encodeQuestion(QUESTION, { ...HOW, maxTokens: 4 });
+    expect(cut.shape).to.deep.equal([4, 32]);
+    expect(cut.data).to.deep.equal(data.slice(0, 4 * 32));
+    await text.close();
+  });
+
+  it('are found under the names of other families, in bf16 too', async () => {
+    const bits = toBf16(table);
+    const narrow = { dtype: 'BF16', shape: [VOCABULARY, 32], bytes: new Uint8Array(bits.buffer) };
+    for (const name of [
+      'language_model.model.embed_tokens.weight',
+      'transformer.wte.weight',
+      'gpt_neox.embed_in.weight',
+    ]) {
+      const text = await TextRows.open(llama(name, {}, { [name]: narrow }));
+      const { data } = await text.encodeQuestion(QUESTION, HOW);
+      expect(data, name).to.deep.equal(await rowsOf(text.info.path, QUESTION, fromBf16(bits)));
+      await text.close();
+    }
+  });
+
+  it('surround the visual tokens as the prompt template says, as the model itself reads them', async () => {
+    const config = { prompt_template: 'is <image> the {question} one?' };
+    const dir = llama('prompt', config);
+    const text = await TextRows.open(dir);
+    const visual = someTokens(3);
+    const { data, shape } = await text.promptRows(visual, { text: 'red', maxTokens: undefined });
+    const [before = '', after = ''] = 'is <image> the red one?'.split('<image>');
+    const [first, rest] = [await rowsOf(dir, before), (await rowsOf(dir, after)).slice(32)]; // the rest without <s>
+    expect(data).to.deep.equal(Float32Array.of(...first, ...visual.data, ...rest));
+    expect(shape).to.deep.equal([data.length / 32, 32]);
+    await text.close();
+  });
+
+  it('are read by whatever folder is given to read questions', async () => {
+    const t5 = await loadQuestionReader(folderOf('t5-plain'));
+    const whole = await loadLanguageModel(folderOf('t5-plain'));
+    const encoder = { ...HOW, features: 'encoder' } as const;
+    expect(await t5.encodeQuestion(QUESTION, encoder)).to.deep.equal(await whole.encodeQuestion(QUESTION, encoder));
+    const onnx = await loadQuestionReader(folderOf('llama-tiny'));
+    expect((await onnx.encodeQuestion(QUESTION, HOW)).shape[1]).to.equal(32);
+    const rows = await loadQuestionReader(llama('reader'));
+    expect(rows).to.be.instanceOf(TextRows);
+    await Promise.all([t5.close(), whole.close(), onnx.close(), rows.close()]);
+    await expectRejection(loadQuestionReader(at('nowhere')), 'ERR_FORMAT', /config.json/);
+  });
+
+  it('are no encoder', async () => {
+    const text = await TextRows.open(llama('encoder'));
+    await expectRejection(text.encodeQuestion('a', { ...HOW, features: 'encoder' }), 'ERR_UNSUPPORTED', /'embedding'/);
+    await expectRejection(text.encodeQuestion('  ', HOW), 'ERR_ARGUMENT', /the question/);
+    await text.close();
+  });
+
+  it('are refused where the model would change them, or the folder does not fit', async () => {
+    const refuse = (
+      name: string,
+      code: 'ERR_UNSUPPORTED' | 'ERR_FORMAT' | 'ERR_SHAPE' | 'ERR_DTYPE',
+      message: RegExp,
+      ...how: [object?, Record<string, TensorToWrite>?]
+    ) => expectRejection(TextRows.open(llama(name, ...how)), code, message);
+    await refuse('gemma', 'ERR_UNSUPPORTED', /as they are for model_type .* "gemma3"/, { model_type: 'gemma3' });
+    await refuse('granite', 'ERR_UNSUPPORTED', /1 for embedding_multiplier of .* 12$/, { embedding_multiplier: 12 });
+    await refuse('minicpm', 'ERR_UNSUPPORTED', /scale_emb/, { scale_emb: 2 });
+    await refuse('none', 'ERR_FORMAT', /an embedding table/, {}, {});
+    await refuse(
+      'narrow',
+      'ERR_SHAPE',
+      /\[vocabulary, 32\] .* \[300, 16\]$/,
+      {},
+      { 'embed_tokens.weight': f32([300, 16], new Float32Array(4800)) },
+    );
+    const short = llama('short', {}, { 'embed_tokens.weight': f32([3, 32], table.slice(0, 96)) });
+    const text = await TextRows.open(short);
+    await expectRejection(text.encodeQuestion(QUESTION, HOW), 'ERR_FORMAT', /token ids below 3 .*tokenizer.json/);
+    await text.close();
+  });
+});
