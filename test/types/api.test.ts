@@ -1,5 +1,13 @@
 import { expect } from 'chai';
-import { type BatchItem, type LoadOptions, QAViT, QAViTError, type QAViTErrorCode, type VisualTokens } from '../../lib';
+import {
+  type BatchItem,
+  type DownloadProgress,
+  type LoadOptions,
+  QAViT,
+  QAViTError,
+  type QAViTErrorCode,
+  type VisualTokens,
+} from '../../lib';
 
 /**
  * What the compiler must accept and refuse. Every `@ts-expect-error` fails the build when the line below it becomes legal; the calls
@@ -27,6 +35,10 @@ export async function accepted(model: QAViT, signal: AbortSignal): Promise<void>
     { device: 'cuda:1', dtype: 'bf16', imageSize: 384 },
   );
   other.info.gates.map((gate) => gate.toFixed(2));
+  const onProgress = ({ name, file, received, total }: DownloadProgress): string =>
+    `${name} ${file ?? 'waits'} ${received / total}`;
+  await using remote = await QAViT.load('openai/clip-vit-base-patch32@main', { offline: false, onProgress });
+  remote.info.folders.tower.trim();
 }
 
 export async function refused(model: QAViT): Promise<void> {
