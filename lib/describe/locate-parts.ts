@@ -54,6 +54,7 @@ async function folderOf(given: string, hub: HubOptions, part?: PartName): Promis
 async function partsIn(folder: string, given: string, hub: HubOptions): Promise<LocatedPart[]> {
   const config = await readJsonObjectIfThere(path.join(folder, 'config.json'));
   if (config?.model_type === 'qavit') {
+    await inFolder(folder, 'model'); // refuses names that lead out of it
     const named = PART_NAMES.filter((part) => isInside(config[part]));
     return Promise.all(named.map((part) => located(part, path.join(folder, String(config[part])), given, hub)));
   }

@@ -107,6 +107,9 @@ describe('qavit info of files', () => {
     const { code, stderr } = await runCli(['info', tower, '--no-load']);
     expect(code).to.equal(1);
     expect(stderr).to.match(/^qavit: Expected a positive integer for hidden_size of /);
+    writeJson(at('model', 'config.json'), { model_type: 'qavit', tower: '../model/tower' });
+    const outside = await runCli(['info', at('model')]);
+    expect(outside.stderr).to.match(/^qavit: Expected the name of a folder in it for tower in .*"\.\.\/model\/tower"/);
   });
 
   describe('at a hub', () => {

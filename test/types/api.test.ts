@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import {
   type BatchItem,
+  type DownloadProgress,
   type LoadOptions,
   QAViT,
   QAViTError,
@@ -38,6 +39,10 @@ export async function accepted(model: QAViT, signal: AbortSignal): Promise<void>
   const server: VllmServer = { url: 'http://a/v1', model: 'b', input: 'prompt_embeds', dtype: 'f16' };
   await using front = await QAViT.load({ tower: 'a', adapter: 'b', questions: 'c', language: server });
   front.info.language?.questionWidth?.toFixed();
+  const onProgress = ({ name, file, received, total }: DownloadProgress): string =>
+    `${name} ${file ?? 'waits'} ${received / total}`;
+  await using remote = await QAViT.load('openai/clip-vit-base-patch32@main', { offline: false, onProgress });
+  remote.info.folders.tower.trim();
 }
 
 export async function refused(model: QAViT): Promise<void> {
