@@ -4,9 +4,9 @@ import {
   firstNonFinite,
   roundToBfloat16,
   roundToHalf,
-  toHalf,
   toBfloat16,
   toFloat32,
+  toHalf,
 } from '../../lib/weights/elements';
 import { fromBf16, toBf16 } from '../support/bf16';
 import { fromF16, toF16 } from '../support/f16';
@@ -48,8 +48,15 @@ describe('stored elements', () => {
     for (const value of [...values, ...edges]) {
       expect(roundToHalf(value), String(value)).to.equal(fromF16(toF16([Math.fround(value)]))[0]);
     }
-    const all = Float32Array.from([...values, ...edges]);
-    expect(toHalf(all)).to.deep.equal(toF16(all));
+    const numbers = Float32Array.of(...values, ...edges);
+    expect(toHalf(numbers)).to.deep.equal(toF16(numbers));
+  });
+
+  it('come back from f16 with every one of its bits', () => {
+    const finite = Uint16Array.from({ length: 2 ** 16 }, (_, bits) => bits).filter(
+      (bits) => (bits & 0x7c00) !== 0x7c00,
+    );
+    expect(toHalf(toFloat32(finite, 'f16'))).to.deep.equal(finite);
   });
 
   it('rounds ties to even', () => {

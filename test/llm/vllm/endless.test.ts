@@ -9,6 +9,9 @@ import { expectRejection } from '../../support/expect-error';
 import { FakeVllm, type Respond, sendEvent, startEvents, tokenEvent } from '../../support/fake-vllm';
 import { failing, pieces, pour, TOKENS, vllmOfTest, WIDTH } from './support';
 
+/** Twice the memory that a test may take, in a few KB. */
+const ZEROS = gzipSync(Buffer.alloc(128 * 2 ** 20));
+
 describe('a server', () => {
   const { server, open } = vllmOfTest();
   const fails = failing({ server, open });
@@ -64,7 +67,7 @@ describe('a server', () => {
         'a compressed page of zeros',
         (_, response) => {
           response.writeHead(200, { 'content-type': 'text/html', 'content-encoding': 'gzip' });
-          response.end(gzipSync(Buffer.alloc(512 * 2 ** 20)));
+          response.end(ZEROS);
         },
         'ERR_FORMAT',
         /text\/html/,
