@@ -9,8 +9,6 @@ import { dataUrl, type Pair } from './world';
 
 /** Concurrent clients. */
 const CLIENTS = 32;
-/** encodeBatch hears each question anew, too. */
-const NO_QUESTIONS = { questionCacheBytes: 0 };
 /** How often a turn goes through its pairs: more than a few batches of all clients. */
 const PASSES = 3;
 
@@ -61,8 +59,8 @@ export interface Throughput {
 export async function throughput(model: QAViT, pairs: readonly Pair[], rounds: number): Promise<Throughput> {
   const count = PASSES * pairs.length;
   const unseen = () => Array.from({ length: count }, (_, i) => fresh(pairs[i % pairs.length]!));
-  return served(model, { batching: NO_QUESTIONS }, async (client) => {
-    await using batcher = new Batcher(model, NO_QUESTIONS);
+  return served(model, {}, async (client) => {
+    await using batcher = new Batcher(model);
     const turns = {
       encodeBatch: (of: readonly Pair[]) =>
         model.encodeBatch(of.map(({ picture, question }) => ({ image: picture, question }))),

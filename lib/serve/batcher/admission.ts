@@ -24,17 +24,22 @@ export class Admission {
     return Math.min(MAX_RETRY_SECONDS, Math.max(1, Math.ceil(this.meanMs / 1000)));
   }
 
-  /** @throws QAViTError ERR_BUSY */
-  enter(client: string): void {
+  /**
+   * @returns what counts it out; calling it again does nothing
+   * @throws QAViTError ERR_BUSY
+   */
+  enter(client: string): (tookMs: number) => void {
     if (this.pending >= this.most) {
       const busy = expectedButFound('ERR_BUSY', `at most ${this.most} requests at once`, 'Batcher', 'one more');
       if (!this.makeRoom(client, busy)) throw busy;
     }
     this.pending += 1;
-  }
-
-  leave(tookMs: number): void {
-    this.pending -= 1;
-    this.meanMs += (tookMs - this.meanMs) * NEWEST;
+    let isIn = true;
+    return (tookMs) => {
+      if (!isIn) return;
+      isIn = false;
+      this.pending -= 1;
+      this.meanMs += (tookMs - this.meanMs) * NEWEST;
+    };
   }
 }

@@ -114,7 +114,7 @@ export class Batcher implements AsyncDisposable {
         try {
           return yield* this.answer(image, question, asked, request);
         } finally {
-          this.leave(request);
+          request.leave();
         }
       }.bind(this),
     );
@@ -158,17 +158,18 @@ export class Batcher implements AsyncDisposable {
     try {
       return await work(request);
     } finally {
-      this.leave(request);
+      request.leave();
     }
   }
 
   private enter(client: string, signal: AbortSignal): Admitted {
-    this.admission.enter(client);
-    return { client, signal, since: this.options.clock.now() };
-  }
-
-  private leave({ since }: Admitted): void {
-    this.admission.leave(this.options.clock.now() - since);
+    const { clock } = this.options;
+    const since = clock.now();
+    const leaving = this.admission.enter(client);
+    const leave = (): void => leaving(clock.now() - since);
+    // An answer's reader that has gone may never ask for the piece that would end the generator.
+    signal.addEventListener('abort', leave, { once: true });
+    return { client, signal, since, leave };
   }
 
   private told({ outcome, queued }: Done, { since }: Admitted): Told {

@@ -35,10 +35,14 @@ export class Buckets<T> {
     return true;
   }
 
-  /** Takes out the batch that starts now, if there is one. */
-  take(): T[] | undefined {
-    const now = this.clock.now();
-    const starting = [...this.buckets].filter(([, entries]) => this.due(entries) <= now);
+  /**
+   * Takes out the batch that starts now, if there is one.
+   *
+   * @param full only one that cannot grow
+   */
+  take(full: boolean): T[] | undefined {
+    const before = full ? -Infinity : this.clock.now();
+    const starting = [...this.buckets].filter(([, entries]) => this.due(entries) <= before);
     const [first] = starting.sort(([, a], [, b]) => sinceOf(a) - sinceOf(b));
     if (!first) return undefined;
     const [bucket, entries] = first;

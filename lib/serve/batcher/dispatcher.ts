@@ -13,6 +13,8 @@ export interface Admitted {
   readonly signal: AbortSignal;
   /** The clock's milliseconds. */
   readonly since: number;
+  /** Counts it out; it may be called again. */
+  leave(): void;
 }
 
 export interface Done {

@@ -12,7 +12,7 @@ import { Preparation } from './preparation';
 import type { BatcherObserver } from './types';
 import type { Work } from './work';
 
-/** Batches under way at once: while one is computed, the results of the other are handed out. */
+/** Batches under way at once: where there is enough to do, one is computed while the results of the other are handed out. */
 const BATCHES = 2;
 /** How long a replica whose device failed is passed over where there are others. */
 const REST_MS = 1000;
@@ -107,13 +107,14 @@ export class Replica {
       void this.prepare(work);
     }
     while (this.running < BATCHES) {
-      const batch = this.ready.take();
+      // Behind another one it could only wait for the device, and may as well grow meanwhile.
+      const batch = this.ready.take(this.running > 0);
       if (!batch) break;
       void this.run(batch);
     }
     this.timer?.();
     this.timer = undefined;
-    const due = this.running < BATCHES ? this.ready.nextDue() : undefined;
+    const due = this.running === 0 ? this.ready.nextDue() : undefined;
     if (due === undefined) return;
     this.timer = this.options.clock.after(Math.max(0, due - this.options.clock.now()), () => this.advance());
   }

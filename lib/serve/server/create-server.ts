@@ -80,7 +80,8 @@ function makeApp({ limits, timeouts, trustProxy, logger }: ResolvedServerOptions
     connectionTimeout: timeouts.idleMs,
     keepAliveTimeout: timeouts.keepAliveMs,
     forceCloseConnections: 'idle',
-    trustProxy,
+    // The address that the nearest proxy saw: what stands before it in the header is what the client claims.
+    trustProxy: trustProxy ? (_address, hop) => hop < 1 : false,
     // What is sent is checked, not repaired: no field is removed, and no string becomes a number.
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: false } },
     http: {

@@ -130,6 +130,19 @@ describe('Batcher and AbortSignal', () => {
     expect(batcher.state.pending).to.equal(0);
   });
 
+  it('counts an aborted answer out although its reader asks for nothing any more', async () => {
+    const { batcher } = open({ maxAnswers: 1 }, new FakeModel(false));
+    const controller = new AbortController();
+    const pieces = batcher.ask(picture(1), 'left', { signal: controller.signal });
+    await pieces.next();
+    expect(batcher.state.pending).to.equal(1);
+    controller.abort();
+    await settle();
+    expect(batcher.state.pending).to.equal(0);
+    await expectRejection(pieces.next(), 'ERR_ABORTED').catch(() => undefined);
+    expect(batcher.state.pending).to.equal(0);
+  });
+
   it('writes an answer to its end although nobody reads on', async () => {
     const model = new FakeModel(false);
     const { batcher } = open({ maxAnswers: 1 }, model);

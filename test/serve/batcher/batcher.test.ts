@@ -19,19 +19,34 @@ describe('Batcher', () => {
     const all = [batcher.encode(picture(1), words(3))];
     await settle();
     expect(model.batches).to.deep.equal([['1:3']]);
-    // Two batches are under way at most, so that the device never waits for results to be handed out.
-    all.push(batcher.encode(picture(2), words(3)));
+    for (const number of [2, 3]) all.push(batcher.encode(picture(number), words(3)));
     await settle();
-    for (const number of [3, 4, 5]) all.push(batcher.encode(picture(number), words(3)));
+    expect(model.batches).to.have.length(1);
+    all.push(batcher.encode(picture(4), words(3)));
     await settle();
-    expect(model.batches).to.deep.equal([['1:3'], ['2:3']]);
     model.release();
     await settle();
-    expect(model.batches[2]).to.deep.equal(['3:3', '4:3', '5:3']);
+    expect(model.batches[1]).to.deep.equal(['2:3', '3:3', '4:3']);
+    all.push(batcher.encode(picture(5), words(3)));
+    await settle();
     model.release();
+    await settle();
     model.release();
     const replies = await Promise.all(all);
     expect(replies.map(({ tokens }) => tokens.data[0])).to.deep.equal([1, 2, 3, 4, 5]);
+  });
+
+  it('begins a second batch beside the first where it is full, so that the device does not wait for results to be handed out', async () => {
+    const { model, batcher } = open();
+    const all = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((number) => batcher.encode(picture(number), words(3)));
+    await settle();
+    expect(model.batches.map((batch) => batch.length)).to.deep.equal([1, 4]);
+    for (let i = 0; i < 4; i += 1) {
+      model.release();
+      await settle();
+    }
+    await Promise.all(all);
+    expect(model.batches.flat()).to.have.length(10);
   });
 
   it('waits for a batch to fill, but not beyond the deadline', async () => {
@@ -112,10 +127,9 @@ describe('Batcher', () => {
     await expectRejection(batcher.encode(picture(3), null), 'ERR_BUSY', /at most 2 requests at once for Batcher/);
     expect(batcher.retryAfterSeconds).to.equal(1);
     await settle();
-    model.release();
+    model.held = false;
     model.release();
     await Promise.all(all);
-    model.held = false;
     await batcher.encode(picture(3), null);
   });
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { QAViT, QAViTError } from '../../../lib';
@@ -165,6 +165,47 @@ describe('operating the server', () => {
     expect(events.at(-2)).to.include('half');
     expect(JSON.parse(events.at(-1)!.slice(6))).to.have.nested.property('error.code', 'ERR_DEVICE');
     expect(body).to.not.include('[DONE]').and.not.include('secret');
+  });
+
+  it('lets go of a reader that leaves in the middle of a long answer', async () => {
+    const model = new FakeModel(false);
+    let ended = 0;
+    model.stages.answer = async function* () {
+      try {
+        for (let i = 0; i < 20_000; i += 1) yield await Promise.resolve('x'.repeat(1000));
+        return undefined;
+      } finally {
+        ended += 1;
+      }
+    };
+    const app = await open(model);
+    await app.listen({ port: 0, host: '127.0.0.1' });
+    const { port } = app.server.address() as AddressInfo;
+    const body = JSON.stringify({ ...chat, stream: true });
+    const sockets = [1, 2, 3, 4].map(() => connect(port, '127.0.0.1').pause());
+    for (const socket of sockets) {
+      socket.on('error', () => undefined);
+      socket.write(`POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n`);
+      socket.write(`Content-Length: ${body.length}\r\n\r\n${body}`);
+    }
+    // The answers are written though nobody reads them: they hold no place of the language model.
+    while (ended < 4) await new Promise((resolve) => setImmediate(resolve));
+    const pending = async () =>
+      /qavit_pending_requests\{model="demo"\} (\d+)/.exec((await app.inject('/metrics')).body)?.[1];
+    expect(await pending()).to.equal('4');
+    for (const socket of sockets) socket.resetAndDestroy();
+    while ((await pending()) !== '0') await new Promise((resolve) => setImmediate(resolve));
+  });
+
+  it('believes X-Forwarded-For only when told to, and of it only what the proxy added', async () => {
+    const callers = async (options: ServerOptions) => {
+      const app = await open(new FakeModel(false), { ...options, rateLimit: { max: 1 } });
+      const status = async (forwarded: string) =>
+        (await app.inject({ url: '/v1/models', headers: { 'x-forwarded-for': forwarded } })).statusCode;
+      return [await status('1.1.1.1'), await status('9.9.9.9, 1.1.1.1'), await status('2.2.2.2')];
+    };
+    expect(await callers({})).to.deep.equal([200, 429, 429]);
+    expect(await callers({ trustProxy: true })).to.deep.equal([200, 429, 200]);
   });
 
   it('stops the work of a client that hangs up before its answer began', async () => {

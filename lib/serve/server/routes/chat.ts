@@ -21,6 +21,8 @@ export function chatRoute(app: FastifyInstance, context: ServerContext): void {
     const pieces = await ask(request, reply, context);
     const stops = new StopSequences(stopsOf(body));
     const answer = stopping(pieces, stops);
+    // Whoever leaves in the middle, or before anything was read, ends the work; after the end it does nothing.
+    reply.raw.once('close', () => void answer.return(undefined as never).catch(() => undefined));
     const completion = new Completion(body.model, body.stream_options?.include_usage);
     if (!body.stream) return whole(answer, stops, completion, request);
     // What fails before the first piece still has a status of its own.
@@ -50,11 +52,15 @@ async function ask(request: ChatRequest, reply: FastifyReply, context: ServerCon
 
 /** The pieces until a stop sequence; none of them is empty. */
 async function* stopping(pieces: Pieces, stops: StopSequences): Pieces {
-  for (;;) {
-    const { done, value } = await pieces.next();
-    const text = done ? stops.finish() : stops.push(value);
-    if (text) yield text;
-    if (done) return value;
+  try {
+    for (;;) {
+      const { done, value } = await pieces.next();
+      const text = done ? stops.finish() : stops.push(value);
+      if (text) yield text;
+      if (done) return value;
+    }
+  } finally {
+    await pieces.return(undefined as never);
   }
 }
 

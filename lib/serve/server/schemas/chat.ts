@@ -40,7 +40,6 @@ const messages = {
     ...nothingElse,
     properties: {
       role: { type: 'string', enum: ['user', 'system', 'developer', 'assistant', 'tool', 'function'] },
-      name: { type: 'string', maxLength: 256 },
       content: {
         anyOf: [
           { type: 'string' },
@@ -63,7 +62,7 @@ const neutral = {
   tools: { type: 'array', maxItems: 0 },
   tool_choice: { const: 'none' },
   service_tier: { enum: ['auto', 'default', null] },
-  user: { type: 'string', maxLength: 256 },
+  user: { type: 'string', maxLength: 256, description: 'Taken, and not used: it asks for nothing.' },
 };
 
 const stop = {
