@@ -32,6 +32,7 @@ export interface ErrorReply {
 const OURS: Partial<Record<QAViTErrorCode, [status: number, message: string]>> = {
   ERR_OUT_OF_MEMORY: [503, 'The device has not enough memory for this request at the moment'],
   ERR_DEVICE: [500, 'The device or the language model failed'],
+  ERR_NETWORK: [502, 'A server that the model needs did not answer'],
   ERR_ABORTED: [503, 'The request was stopped before it was done'],
 };
 
