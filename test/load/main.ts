@@ -33,7 +33,7 @@ async function measureRatios(demo: QAViT, pairs: readonly Pair[]) {
   return {
     throughput: {
       base: await step('throughput, a tower of ViT-B/32’s size', () =>
-        withBaseModel((model) => throughput(model, distinct, 5)),
+        withBaseModel((model) => throughput(model, distinct, 3)),
       ),
       demo: await step('throughput, demo', () => throughput(demo, distinct, 7)),
     },

@@ -10,7 +10,7 @@ import { dataUrl, type Pair } from './world';
 /** Concurrent clients. */
 const CLIENTS = 32;
 /** How often a turn goes through its pairs: more than a few batches of all clients. */
-const PASSES = 3;
+const PASSES = 2;
 
 let copies = 0;
 
@@ -22,10 +22,17 @@ function fresh(pair: Pair): Pair {
   return { ...pair, picture, url: dataUrl(picture) };
 }
 
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
+interface Cost {
+  ms: number;
+  /** CPU time of this process, client and server alike: what the machine's other work cannot blur. */
+  cpu: number;
+}
+
+async function cost(work: () => Promise<unknown>): Promise<Cost> {
+  const [start, cpu] = [performance.now(), process.cpuUsage()];
   await work();
-  return performance.now() - start;
+  const used = process.cpuUsage(cpu);
+  return { ms: performance.now() - start, cpu: (used.user + used.system) / 1000 };
 }
 
 async function served<T>(
@@ -46,13 +53,14 @@ async function served<T>(
 
 export interface Throughput {
   pairs: number;
-  /** Milliseconds for all pairs, medians. */
-  encodeBatchMs: number;
-  batcherMs: number;
-  httpMs: number;
-  /** Of encodeBatch's own throughput. */
-  batcherShare: number;
-  httpShare: number;
+  rounds: number;
+  /** For all pairs, medians. */
+  encodeBatch: Cost;
+  batcher: Cost;
+  http: Cost;
+  /** Of encodeBatch's own throughput: by the clock, and by CPU time. */
+  batcherShare: Cost;
+  httpShare: Cost;
 }
 
 /** The same pairs by one encodeBatch, by 32 clients of a Batcher, and by 32 clients of a server, in turns. */
@@ -68,24 +76,35 @@ export async function throughput(model: QAViT, pairs: readonly Pair[], rounds: n
         inParallel(count, CLIENTS, (i) => batcher.encode(of[i]!.picture, of[i]!.question)),
       http: (of: readonly Pair[]) => inParallel(count, CLIENTS, (i) => client.ask(of[i]!, 'tokens')),
     };
-    const ms = { encodeBatch: [] as number[], batcher: [] as number[], http: [] as number[] };
-    for (let round = -1; round < rounds; round += 1) {
+    const costs = { encodeBatch: [] as Cost[], batcher: [] as Cost[], http: [] as Cost[] };
+    for (let turn = -1; turn < rounds; turn += 1) {
       for (const name of ['encodeBatch', 'batcher', 'http'] as const) {
         const of = unseen();
-        const took = await timed(() => turns[name](of));
-        if (round >= 0) ms[name].push(took);
+        const took = await cost(() => turns[name](of));
+        if (turn >= 0) costs[name].push(took);
       }
     }
-    const [own, batched, http] = [median(ms.encodeBatch), median(ms.batcher), median(ms.http)];
+    const middle = (of: (i: number) => Cost, digits: number): Cost => {
+      const all = costs.http.map((_, i) => of(i));
+      return {
+        ms: round(median(all.map(({ ms }) => ms)), digits),
+        cpu: round(median(all.map(({ cpu }) => cpu)), digits),
+      };
+    };
     // Shares of the same round, so that what else the machine does meanwhile counts for both.
-    const share = (of: readonly number[]) => round(median(of.map((took, i) => ms.encodeBatch[i]! / took)), 3);
+    const share = (name: keyof typeof costs) =>
+      middle((i) => {
+        const [own, other] = [costs.encodeBatch[i]!, costs[name][i]!];
+        return { ms: own.ms / other.ms, cpu: own.cpu / other.cpu };
+      }, 3);
     return {
       pairs: count,
-      encodeBatchMs: round(own),
-      batcherMs: round(batched),
-      httpMs: round(http),
-      batcherShare: share(ms.batcher),
-      httpShare: share(ms.http),
+      rounds,
+      encodeBatch: middle((i) => costs.encodeBatch[i]!, 1),
+      batcher: middle((i) => costs.batcher[i]!, 1),
+      http: middle((i) => costs.http[i]!, 1),
+      batcherShare: share('batcher'),
+      httpShare: share('http'),
     };
   });
 }
@@ -103,7 +122,7 @@ export async function addedLatency(model: QAViT, pair: Pair, requests: number): 
     await using batcher = new Batcher(model);
     const [direct, http, added]: number[][] = [[], [], []];
     for (let i = -20; i < requests; i += 1) {
-      const own = await timed(() => batcher.encode(pair.picture, pair.question));
+      const { ms: own } = await cost(() => batcher.encode(pair.picture, pair.question));
       const { ms } = await client.ask(pair, 'tokens');
       if (i < 0) continue;
       direct!.push(own);
@@ -135,17 +154,12 @@ export async function sharing(model: QAViT, pairs: readonly Pair[], rounds: numb
   const different = questions.map(({ question }, i) => ({ ...pairs[i * 8]!, question }));
   const same = (of: Pair) => questions.map(({ question, tokens }) => ({ ...of, question, tokens }));
   return served(model, {}, async (client) => {
-    const cost = async (of: readonly Pair[]): Promise<{ ms: number; cpu: number }> => {
-      const cpu = process.cpuUsage();
-      const ms = await timed(() => Promise.all(of.map((pair) => client.ask(pair, 'tokens'))));
-      const used = process.cpuUsage(cpu);
-      return { ms, cpu: (used.user + used.system) / 1000 };
-    };
-    await cost(different.map(fresh));
-    await cost(same(fresh(pairs[0]!)));
-    const turns: { different: { ms: number; cpu: number }; same: { ms: number; cpu: number } }[] = [];
+    const ask = (of: readonly Pair[]) => cost(() => Promise.all(of.map((pair) => client.ask(pair, 'tokens'))));
+    await ask(different.map(fresh));
+    await ask(same(fresh(pairs[0]!)));
+    const turns: { different: Cost; same: Cost }[] = [];
     for (let i = 0; i < rounds; i += 1) {
-      turns.push({ different: await cost(different.map(fresh)), same: await cost(same(fresh(pairs[0]!))) });
+      turns.push({ different: await ask(different.map(fresh)), same: await ask(same(fresh(pairs[0]!))) });
     }
     return {
       rounds,

@@ -38,13 +38,13 @@ export class Buckets<T> {
   /**
    * Takes out the batch that starts now, if there is one.
    *
-   * @param full only one that cannot grow
+   * @param full only one that cannot grow. Where the oldest can, nothing starts: full ones could else overtake it for ever.
    */
   take(full: boolean): T[] | undefined {
-    const before = full ? -Infinity : this.clock.now();
-    const starting = [...this.buckets].filter(([, entries]) => this.due(entries) <= before);
+    const now = this.clock.now();
+    const starting = [...this.buckets].filter(([, entries]) => this.due(entries) <= now);
     const [first] = starting.sort(([, a], [, b]) => sinceOf(a) - sinceOf(b));
-    if (!first) return undefined;
+    if (!first || (full && first[1].length < this.most)) return undefined;
     const [bucket, entries] = first;
     const batch = entries.splice(0, this.most);
     if (entries.length === 0) this.buckets.delete(bucket);

@@ -27,6 +27,7 @@ export interface BatcherOptions {
   clock?: Clock;
 }
 
+/** It must not throw. */
 export interface BatcherObserver {
   batch?(size: number): void;
   /** How long a stage took, milliseconds; of a stage that a batch shares, once a batch. */

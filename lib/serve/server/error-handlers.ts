@@ -8,7 +8,8 @@ export function answerErrors(app: FastifyInstance, { models }: ServerContext): v
 
   app.setErrorHandler((error, request, reply) => {
     const { status, body, retry } = errorReply(error);
-    if (status >= 500) request.log.error({ err: error }, 'request failed');
+    // A client that has hung up is no failure.
+    if (status >= 500 && !request.raw.socket.destroyed) request.log.error({ err: error }, 'request failed');
     if (retry && !reply.hasHeader('retry-after')) void reply.header('retry-after', String(retryAfter()));
     return reply.code(status).send(body);
   });

@@ -1,8 +1,10 @@
 import { expect } from 'chai';
+import { Buckets } from '../../../lib/serve/batcher/buckets';
 import { FairQueue } from '../../../lib/serve/batcher/fair-queue';
 import { PictureCache } from '../../../lib/serve/batcher/picture-cache';
 import { QuestionCache } from '../../../lib/serve/batcher/question-cache';
 import { readAhead } from '../../../lib/serve/batcher/read-ahead';
+import { FakeClock } from './fake-clock';
 import { FakeLooked } from './fake-model';
 
 const looked = (bytes = 100) => new FakeLooked({ data: Uint8Array.of(1), width: 1, height: 1 }, bytes);
@@ -84,6 +86,23 @@ describe('a FairQueue', () => {
       undefined,
     ]);
     expect(queue.size).to.equal(0);
+  });
+});
+
+describe('Buckets', () => {
+  it('start the oldest first, and let no full one overtake it', () => {
+    const clock = new FakeClock();
+    const buckets = new Buckets<string>(2, 0, clock);
+    buckets.add('a', 'a1');
+    buckets.add('b', 'b1');
+    buckets.add('a', 'a2');
+    expect(buckets.take(true)).to.deep.equal(['a1', 'a2']);
+    buckets.add('a', 'a3');
+    buckets.add('a', 'a4');
+    expect(buckets.take(true)).to.equal(undefined);
+    expect(buckets.take(false)).to.deep.equal(['b1']);
+    expect(buckets.take(true)).to.deep.equal(['a3', 'a4']);
+    expect(buckets.take(false)).to.equal(undefined);
   });
 });
 

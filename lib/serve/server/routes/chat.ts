@@ -94,7 +94,7 @@ async function* stream(
     }
     yield 'data: [DONE]\n\n';
   } catch (error) {
-    request.log.warn({ err: error }, 'answer failed half-way');
+    if (!request.raw.socket.destroyed) request.log.warn({ err: error }, 'answer failed half-way');
     yield event(errorReply(error).body);
   }
 }
