@@ -11,6 +11,8 @@ export class Intake {
   #veil = find(document, '#drop-veil', HTMLElement);
   #take;
   #opening = 0;
+  /** Resolves once the picture that was chosen last is there, or cannot be opened. */
+  settled = Promise.resolve();
 
   /** @param {(picture: import('./pictures.js').Picture) => void} take */
   constructor(take) {
@@ -64,7 +66,16 @@ export class Intake {
    * @param {string} ownName of a picture that is no sample
    * @param {() => Promise<import('./pictures.js').Picture>} open
    */
-  async #open(ownName, open) {
+  #open(ownName, open) {
+    this.settled = this.#opened(ownName, open);
+    return this.settled;
+  }
+
+  /**
+   * @param {string} ownName
+   * @param {() => Promise<import('./pictures.js').Picture>} open
+   */
+  async #opened(ownName, open) {
     const opening = ++this.#opening;
     try {
       const picture = await open();

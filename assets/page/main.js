@@ -40,14 +40,23 @@ function tell(question) {
   if (words[question.phase]) announce(words[question.phase]);
 }
 
+/**
+ * @param {Question} question
+ * @param {string} text
+ */
+async function ask(question, text) {
+  // The picture that was chosen last is meant, though it may still be opening.
+  await intake.settled;
+  const isThere = asked.some((each) => each.question === question);
+  if (isThere && model && picture) await question.ask(text, { api, model, picture });
+}
+
 /** Another question beside the first. */
 function addQuestion() {
   const letter = LETTERS[asked.length];
   if (!letter) return undefined;
   const question = new Question();
-  const form = new QuestionForm(letter, question, (text) => {
-    if (model && picture) void question.ask(text, { api, model, picture });
-  });
+  const form = new QuestionForm(letter, question, (text) => void ask(question, text));
   let phase = question.phase;
   question.addEventListener('change', () => {
     if (question.phase !== phase) tell(question);

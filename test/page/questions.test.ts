@@ -41,6 +41,23 @@ describe('the page: questions', function () {
     expectClean();
   });
 
+  it('asks about the picture that was chosen last, though it is still opening', async () => {
+    const { page, expectClean } = await here.open();
+    let go = (): void => undefined;
+    const released = new Promise<void>((resolve) => (go = resolve));
+    await page.route('**/samples/letters.png', async (route) => {
+      await released;
+      await route.continue();
+    });
+    await page.locator('input[name=sample][value="letters.png"]').check({ force: true });
+    await ask(page, 'a', 'what is it?');
+    go();
+    await page.waitForSelector(DONE);
+    const chosen = readFileSync(path.join(path.dirname(SHAPES), 'letters.png')).toString('base64');
+    expect(JSON.stringify(here.server.requests.at(-1)?.body)).to.include(chosen);
+    expectClean();
+  });
+
   it('leads past the masthead to the question', async () => {
     const { page } = await here.open();
     await page.keyboard.press('Tab');
