@@ -31,6 +31,11 @@ export class ServedModel {
     return this.info.language !== null;
   }
 
+  /** Whether it is asked in a chat template, which has a place for more than the question. */
+  get chats(): boolean {
+    return this.info.language?.visionLanguage !== undefined;
+  }
+
   /** Whether questions in words reach the tower. */
   get canListen(): boolean {
     return this.info.language !== null && this.info.Dq !== null;

@@ -1,3 +1,4 @@
+import type { Framing } from '../../../llm/prompt';
 import { RequestError } from '../errors';
 
 export interface TextPart {
@@ -20,38 +21,74 @@ export interface Question {
   url: string;
   urlParam: string;
   text: string;
+  /** What is said around picture and question, to models with a chat template. */
+  framing: Framing;
+}
+
+interface Given {
+  readonly value: string;
+  readonly param: string;
+  /** Of the message it stands in. */
+  readonly message: number;
 }
 
 /**
- * The one picture and the one question of a conversation. Whatever else it holds would not reach the model, and so is refused instead of
- * being left out.
+ * The one picture and the one question of a conversation, and where the model has a place for them, a system message before and words
+ * before the picture. Whatever else it holds would not reach the model, and so is refused instead of being left out.
  *
+ * @param chats whether the model is asked in a chat template
  * @throws RequestError 400
  */
-export function questionOf(messages: readonly Message[]): Question {
-  const texts: { text: string; param: string }[] = [];
-  const pictures: { url: string; param: string }[] = [];
-  messages.forEach(({ role, content }, i) => {
-    if (role !== 'user') {
-      throw unsupported(
-        `messages of the role user only: this model reads a picture and a question, but not role ${role}`,
-        `messages[${i}].role`,
-      );
+export function questionOf(messages: readonly Message[], chats: boolean): Question {
+  const system: Given[] = [];
+  const texts: Given[] = [];
+  const pictures: Given[] = [];
+  messages.forEach(({ role, content }, message) => {
+    const param = `messages[${message}]`;
+    const isSystem = role === 'system' || role === 'developer';
+    if (role !== 'user' && !(chats && isSystem)) throw unsupported(rolesOf(chats, role), `${param}.role`);
+    if (isSystem && message > 0) throw unsupported('a system message first', `${param}.role`);
+    for (const part of partsOf(content, `${param}.content`)) {
+      const given = { value: part.value, param: part.param, message };
+      if (part.isPicture && isSystem) throw unsupported('text in a system message', part.param);
+      if (part.isPicture) pictures.push(given);
+      else (isSystem ? system : texts).push(given);
     }
-    if (typeof content === 'string') return void texts.push({ text: content, param: `messages[${i}].content` });
-    content.forEach((part, j) => {
-      const param = `messages[${i}].content[${j}]`;
-      if (part.type === 'text') texts.push({ text: part.text, param: `${param}.text` });
-      else pictures.push({ url: part.image_url.url, param: `${param}.image_url.url` });
-    });
   });
-  const [text, second] = texts;
   const [picture, secondPicture] = pictures;
-  if (second) throw unsupported('one text: this model remembers no earlier questions', second.param);
   if (secondPicture) throw unsupported('one picture', secondPicture.param);
+  const before = chats ? wordsBefore(messages, texts, picture) : undefined;
+  const [text, second] = before ? texts.slice(1) : texts;
+  if (second) throw unsupported('one text: this model remembers no earlier questions', second.param);
   if (!text) throw unsupported('a question: a text part, or a message that is a string', 'messages');
   if (!picture) throw unsupported('a picture: an image_url part', 'messages');
-  return { url: picture.url, urlParam: picture.param, text: text.text };
+  const said = system.map(({ value }) => value).join('\n');
+  const framing = { ...(said && { system: said }), ...(before && { before: before.value }) };
+  return { url: picture.value, urlParam: picture.param, text: text.value, framing };
+}
+
+function rolesOf(chats: boolean, role: string): string {
+  const wanted = chats ? 'messages of the roles system and user only' : 'messages of the role user only';
+  return `${wanted}: this model reads a picture and a question, but not role ${role}`;
+}
+
+function partsOf(content: Message['content'], param: string) {
+  if (typeof content === 'string') return [{ value: content, param, isPicture: false }];
+  return content.map((part, j) =>
+    part.type === 'text'
+      ? { value: part.text, param: `${param}[${j}].text`, isPicture: false }
+      : { value: part.image_url.url, param: `${param}[${j}].image_url.url`, isPicture: true },
+  );
+}
+
+/** Of two texts with the picture between them the first; one text alone is the question, wherever it stands. */
+function wordsBefore(messages: readonly Message[], [first, second]: readonly Given[], picture: Given | undefined) {
+  if (!first || !second || first.message !== second.message || picture?.message !== first.message) return undefined;
+  const { content } = messages[first.message]!;
+  const kinds = typeof content === 'string' ? [] : content.map(({ type }) => type);
+  return kinds.indexOf('text') < kinds.indexOf('image_url') && kinds.lastIndexOf('text') > kinds.indexOf('image_url')
+    ? first
+    : undefined;
 }
 
 function unsupported(what: string, param: string): RequestError {

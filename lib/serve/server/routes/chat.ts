@@ -42,12 +42,14 @@ async function ask(request: ChatRequest, reply: FastifyReply, context: ServerCon
   const { models, options } = context;
   const model = findModel(models, body.model);
   requireAnswers(model);
-  const { url, urlParam, text } = questionOf(body.messages);
-  const question = checkQuestion(text, options.limits.questionCharacters, 'messages');
+  const { url, urlParam, text, framing } = questionOf(body.messages, model.chats);
+  const { questionCharacters } = options.limits;
+  const question = checkQuestion(text, questionCharacters, 'messages');
+  for (const words of Object.values(framing) as string[]) checkQuestion(words, questionCharacters, 'messages');
   const decoding = decodingOf(body);
   const { signal } = beginFor(reply, context);
   const image = await readImage(url, urlParam, options, signal);
-  return model.batcher.ask(image, question, { ...decoding, client: caller, signal });
+  return model.batcher.ask(image, question, { ...decoding, ...framing, client: caller, signal });
 }
 
 /** The pieces until a stop sequence; none of them is empty. */

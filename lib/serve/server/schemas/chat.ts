@@ -33,7 +33,8 @@ const messages = {
   type: 'array',
   minItems: 1,
   maxItems: 64,
-  description: 'One picture and one text in all, from the user: what this model reads. Anything else is refused.',
+  description:
+    'One picture and one text in all, from the user: what most models read. To vision-language models also a system message, and one text before the picture. Anything else is refused.',
   items: {
     type: 'object',
     required: ['role', 'content'],
