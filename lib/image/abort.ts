@@ -1,12 +1,9 @@
-import { QAViTError } from '../errors';
+import * as calls from '../calls/abort';
 
-function aborted(signal: AbortSignal): QAViTError {
-  const message = 'Expected time to finish for the image but received an abort from the AbortSignal';
-  return new QAViTError('ERR_ABORTED', message, { cause: signal.reason });
-}
+const WHAT = 'the image';
 
 export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw aborted(signal);
+  calls.throwIfAborted(signal, WHAT);
 }
 
 /**
@@ -14,17 +11,5 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
  * do after an abort is bounded by `ImageLimits`, and its result is dropped.
  */
 export async function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return work;
-  let stopListening = () => {};
-  const abort = new Promise<never>((_resolve, reject) => {
-    const onAbort = () => reject(aborted(signal));
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    stopListening = () => signal.removeEventListener('abort', onAbort);
-  });
-  try {
-    return await Promise.race([work, abort]);
-  } finally {
-    stopListening();
-  }
+  return signal ? calls.untilAborted(work, signal, WHAT) : work;
 }

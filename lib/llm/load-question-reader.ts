@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { checkLoad } from './checks';
-import { loadLanguageModel, type LoadLanguageModelOptions, type QuestionReader } from './language-model';
+import type { LoadLanguageModelOptions, QuestionReader } from './language-model';
+import { loadLanguageModel } from './load-language-model';
 import { isT5Folder } from './t5/t5-folder';
 import { TextRows } from './text-rows';
 

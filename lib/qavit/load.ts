@@ -123,7 +123,7 @@ async function openLanguage(
   // Loaded when needed: its runtime is large, and models without it must not depend on it.
   if (isServer(place))
     return (await import('../llm/vllm/vllm-language-model.js')).VllmLanguageModel.open(place, { width });
-  const { loadLanguageModel } = await import('../llm/language-model.js');
+  const { loadLanguageModel } = await import('../llm/load-language-model.js');
   const language = await loadLanguageModel(place, options);
   return fitting(language, language.info.width, width, `width E = ${width}, as the projector gives,`);
 }

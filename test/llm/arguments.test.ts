@@ -1,12 +1,7 @@
 import { expect } from 'chai';
 import type { QAViTErrorCode } from '../../lib/errors';
-import {
-  loadLanguageModel,
-  type GenerateOptions,
-  type LanguageModel,
-  type QuestionEncoding,
-  type VisualTokens,
-} from '../../lib/llm/language-model';
+import type { GenerateOptions, LanguageModel, QuestionEncoding, VisualTokens } from '../../lib/llm/language-model';
+import { loadLanguageModel } from '../../lib/llm/load-language-model';
 import { expectRejection } from '../support/expect-error';
 import { collect, folderOf, someTokens } from './support';
 

@@ -1,6 +1,6 @@
 /** What a process, or a worker thread, may do with a language model and then leave it: run by lifetime.test.ts. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { loadLanguageModel } from '../../lib/llm/language-model';
+import { loadLanguageModel } from '../../lib/llm/load-language-model';
 import { someTokens } from './support';
 
 type Ending = 'idle' | 'abandon' | 'exit' | 'kill' | 'busy';

@@ -1,7 +1,7 @@
 import { copyFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { QAViTErrorCode } from '../../lib/errors';
-import { loadLanguageModel } from '../../lib/llm/language-model';
+import { loadLanguageModel } from '../../lib/llm/load-language-model';
 import { expectRejection } from '../support/expect-error';
 import { temporaryFolder } from '../support/temporary';
 import { collect, copyFolder, folderOf, someTokens, type Form } from './support';

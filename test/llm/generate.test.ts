@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { loadLanguageModel, type LanguageModel } from '../../lib/llm/language-model';
+import type { LanguageModel } from '../../lib/llm/language-model';
+import { loadLanguageModel } from '../../lib/llm/load-language-model';
 import { expectRejection } from '../support/expect-error';
 import { temporaryFolder } from '../support/temporary';
 import { collect, copyEndless, copyFolder, folderOf, FORMS, readExpected, someTokens, visualOf } from './support';

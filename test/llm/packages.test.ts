@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { cpSync, mkdirSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
-import type * as LanguageModels from '../../lib/llm/language-model';
+import type * as Loader from '../../lib/llm/load-language-model';
 import { root } from '../support/paths';
 import { temporaryFolder } from '../support/temporary';
 import { folderOf } from './support';
@@ -18,8 +18,8 @@ describe('packages that language models need', () => {
     mkdirSync(path.join(home, 'node_modules'));
     for (const name of packages)
       symlinkSync(path.join(root, 'node_modules', name), path.join(home, 'node_modules', name));
-    const file = path.join(home, 'lib', 'llm', 'language-model.js');
-    const { loadLanguageModel } = (await import(file)) as typeof LanguageModels;
+    const file = path.join(home, 'lib', 'llm', 'load-language-model.js');
+    const { loadLanguageModel } = (await import(file)) as typeof Loader;
     return loadLanguageModel(folderOf('t5-tiny')).catch((error: unknown) => error);
   }
 

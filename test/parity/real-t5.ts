@@ -2,7 +2,8 @@
 import { expect } from 'chai';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { loadLanguageModel, type LanguageModel } from '../../lib/llm/language-model';
+import type { LanguageModel } from '../../lib/llm/language-model';
+import { loadLanguageModel } from '../../lib/llm/load-language-model';
 import { T5LanguageModel } from '../../lib/llm/t5/t5-language-model';
 import { relativeError } from '../support/compare';
 

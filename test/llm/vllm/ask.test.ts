@@ -122,8 +122,16 @@ describe('a tower in front of vLLM', () => {
     const settings = { url: server.url, model: 'tiny', text };
     await expectRejection(load({ ...wide, language: settings }), 'ERR_SHAPE', /rows of 40 numbers .* received 32$/);
     await expectRejection(load({ language: 'http://host/v1' }), 'ERR_ARGUMENT', /model's name behind #/);
-    await expectRejection(load({ questions: at('nowhere') }), 'ERR_ARGUMENT', /a folder, or org\/name at a hub, for questions/);
-    await expectRejection(load({ questions: language() }), 'ERR_ARGUMENT', /a folder, or org\/name at a hub, for questions/);
+    await expectRejection(
+      load({ questions: at('nowhere') }),
+      'ERR_ARGUMENT',
+      /a folder, or org\/name at a hub, for questions/,
+    );
+    await expectRejection(
+      load({ questions: language() }),
+      'ERR_ARGUMENT',
+      /a folder, or org\/name at a hub, for questions/,
+    );
   });
 
   it('is named by those who load it, never by a folder that came from somewhere', async () => {
