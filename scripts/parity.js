@@ -1,7 +1,8 @@
 'use strict';
-// `npm run test:parity [-- --if-available] [-- vit-b-32 ...]`: makes random towers of real sizes with PyTorch and holds the whole
+// `npm run test:parity [-- --if-available] [-- --whole] [-- vit-b-32 ...]`: makes random towers of real sizes with PyTorch and holds the whole
 // forward pass to its results, and a random T5 of a real size to its answers. Needs a Python with torch, transformers and
-// safetensors (training/requirements.txt); PYTHON chooses one. With --if-available, a machine without it passes.
+// safetensors (training/requirements.txt); PYTHON chooses one. With --if-available, a machine without it passes. With --whole every
+// tower has all of its layers: minutes and up to 20 GB each.
 const { spawnSync } = require('node:child_process');
 const { mkdtempSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
@@ -50,7 +51,8 @@ const folder = mkdtempSync(join(tmpdir(), 'qavit-parity-'));
 try {
   for (const model of models) {
     console.error(`[qavit] making a random ${model} and its results with PyTorch`);
-    run(python, ['-m', 'fixtures.parity', '--out', folder, '--config', model], { cwd: join(root, 'training') });
+    const args = ['-m', 'fixtures.parity', '--out', folder, '--config', model];
+    run(python, flags.includes('--whole') ? [...args, '--whole'] : args, { cwd: join(root, 'training') });
   }
   const mocha = join(root, 'node_modules', 'mocha', 'bin', 'mocha.js');
   // Ten minutes: a real size in f32 on a slow machine; a hang still ends.
