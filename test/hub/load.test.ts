@@ -93,7 +93,11 @@ describe('QAViT.load of models at a hub', () => {
 
   it('refuses what cannot be loaded before it fetches weights', async () => {
     hub().add('acme/gpt', { 'config.json': '{"model_type": "gpt2"}', 'model.safetensors': Buffer.alloc(10) });
-    await expectRejection(QAViT.load('acme/gpt'), 'ERR_UNSUPPORTED', /qavit, llava or a tower: clip, .* for model_type/);
+    await expectRejection(
+      QAViT.load('acme/gpt'),
+      'ERR_UNSUPPORTED',
+      /qavit, llava or a tower: clip, .* for model_type/,
+    );
     expect(hub().resolved).to.deep.equal(['config.json']);
   });
 
