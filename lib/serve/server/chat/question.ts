@@ -56,10 +56,10 @@ export function questionOf(messages: readonly Message[], chats: boolean): Questi
     }
   });
   const [picture, secondPicture] = pictures;
-  if (secondPicture) throw unsupported('one picture', secondPicture.param);
   const before = chats ? wordsBefore(messages, texts, picture) : undefined;
   const [text, second] = before ? texts.slice(1) : texts;
   if (second) throw unsupported('one text: this model remembers no earlier questions', second.param);
+  if (secondPicture) throw unsupported('one picture', secondPicture.param);
   if (!text) throw unsupported('a question: a text part, or a message that is a string', 'messages');
   if (!picture) throw unsupported('a picture: an image_url part', 'messages');
   const said = system.map(({ value }) => value).join('\n');
