@@ -1,6 +1,5 @@
 import { expect } from 'chai';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -18,12 +17,6 @@ interface Sent {
 
 describe('examples: vllm.mjs', function () {
   this.timeout(60_000);
-  before(function () {
-    if (existsSync(path.join(root, 'dist', 'lib', 'vllm.js'))) return;
-    console.warn('SKIPPED examples: vllm.mjs: this build has no qavit/vllm');
-    this.skip();
-  });
-
   it('sends one picture under each question, and prints what comes back', async () => {
     const sent: Sent[] = [];
     const server = createServer((request, response) => {

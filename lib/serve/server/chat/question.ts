@@ -30,6 +30,8 @@ interface Given {
   readonly param: string;
   /** Of the message it stands in. */
   readonly message: number;
+  /** Pictures before it. */
+  readonly pictures: number;
 }
 
 /**
@@ -49,14 +51,14 @@ export function questionOf(messages: readonly Message[], chats: boolean): Questi
     if (role !== 'user' && !(chats && isSystem)) throw unsupported(rolesOf(chats, role), `${param}.role`);
     if (isSystem && message > 0) throw unsupported('a system message first', `${param}.role`);
     for (const part of partsOf(content, `${param}.content`)) {
-      const given = { value: part.value, param: part.param, message };
+      const given = { value: part.value, param: part.param, message, pictures: pictures.length };
       if (part.isPicture && isSystem) throw unsupported('text in a system message', part.param);
       if (part.isPicture) pictures.push(given);
       else (isSystem ? system : texts).push(given);
     }
   });
   const [picture, secondPicture] = pictures;
-  const before = chats ? wordsBefore(messages, texts, picture) : undefined;
+  const before = chats ? wordsBefore(texts) : undefined;
   const [text, second] = before ? texts.slice(1) : texts;
   if (second) throw unsupported('one text: this model remembers no earlier questions', second.param);
   if (secondPicture) throw unsupported('one picture', secondPicture.param);
@@ -82,13 +84,9 @@ function partsOf(content: Message['content'], param: string) {
 }
 
 /** Of two texts with the picture between them the first; one text alone is the question, wherever it stands. */
-function wordsBefore(messages: readonly Message[], [first, second]: readonly Given[], picture: Given | undefined) {
-  if (!first || !second || first.message !== second.message || picture?.message !== first.message) return undefined;
-  const { content } = messages[first.message]!;
-  const kinds = typeof content === 'string' ? [] : content.map(({ type }) => type);
-  return kinds.indexOf('text') < kinds.indexOf('image_url') && kinds.lastIndexOf('text') > kinds.indexOf('image_url')
-    ? first
-    : undefined;
+function wordsBefore([first, second]: readonly Given[]): Given | undefined {
+  const around = first?.pictures === 0 && second?.pictures === 1 && first.message === second.message;
+  return around ? first : undefined;
 }
 
 function unsupported(what: string, param: string): RequestError {

@@ -1,4 +1,5 @@
 import { failures } from './errors';
+import { imageUrl, model } from './fields';
 import { toldSchema } from './told';
 
 const size = { type: 'integer', minimum: 1 };
@@ -12,8 +13,8 @@ export const attendSchema = {
     required: ['model', 'image', 'question'],
     additionalProperties: false,
     properties: {
-      model: { type: 'string', maxLength: 256 },
-      image: { type: 'string', description: 'data:image/...;base64,... or, where the server allows it, https:' },
+      model,
+      image: imageUrl,
       question: { type: 'string' },
     },
   },

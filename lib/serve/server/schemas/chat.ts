@@ -1,5 +1,6 @@
 import type { RequestLimits } from '../options';
 import { failures } from './errors';
+import { imageUrl, model } from './fields';
 import { toldSchema } from './told';
 
 const nothingElse = { additionalProperties: false };
@@ -22,7 +23,7 @@ const imagePart = {
       required: ['url'],
       ...nothingElse,
       properties: {
-        url: { type: 'string', description: 'data:image/...;base64,... or, where the server allows it, https:' },
+        url: imageUrl,
         detail: { const: 'auto' },
       },
     },
@@ -81,7 +82,7 @@ const bodySchema = ({ newTokens }: Required<RequestLimits>) => ({
   required: ['model', 'messages'],
   ...nothingElse,
   properties: {
-    model: { type: 'string', maxLength: 256 },
+    model,
     messages,
     stream: { type: 'boolean', nullable: true },
     stream_options: {

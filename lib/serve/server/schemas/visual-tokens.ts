@@ -1,4 +1,5 @@
 import { failures } from './errors';
+import { imageUrl, model } from './fields';
 import { toldSchema } from './told';
 
 export const visualTokensSchema = {
@@ -9,8 +10,8 @@ export const visualTokensSchema = {
     required: ['model', 'image', 'question'],
     additionalProperties: false,
     properties: {
-      model: { type: 'string', maxLength: 256 },
-      image: { type: 'string', description: 'data:image/...;base64,... or, where the server allows it, https:' },
+      model,
+      image: imageUrl,
       question: { type: 'string', nullable: true, description: 'Null: the plain tower.' },
       output: {
         enum: ['projected', 'tower'],
