@@ -70,6 +70,8 @@ QAVIT_NOINLINE void count_tile(int64_t units, const float* tile, const int8_t* p
   QAVIT_UNROLL
   for (int i = 0; i < rows; ++i) c[i][0] = c[i][1] = no_counts();
   for (int64_t u = 0; u < units; ++u) {
+    prefetch_unit(tile + kUnitsAhead * rows * Int8Product::kRowWords, panel + kUnitsAhead * kInt8PerUnit * kColumns,
+                  kInt8PerUnit * kColumns);
     QAVIT_UNROLL
     for (int word = 0; word < Int8Product::kRowWords; ++word) {
       const I left = Int8Product::column(panel, word), right = Int8Product::column(panel + 4 * kWidth, word);

@@ -6,6 +6,8 @@ using F = __m256;
 using M = __m256;
 constexpr int kWidth = 8;
 constexpr int kTileRows = 6;  // 6 x 16: 12 accumulators, two columns and one broadcast in 16 registers
+constexpr int kUnitsUnrolled = 4;
+constexpr int64_t kUnitsAhead = 32;  // 190 cycles
 
 QAVIT_INLINE F zero() { return _mm256_setzero_ps(); }
 QAVIT_INLINE F set1(float x) { return _mm256_set1_ps(x); }

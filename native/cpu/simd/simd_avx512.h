@@ -27,6 +27,8 @@ using F = __m512;
 using M = __mmask16;
 constexpr int kWidth = 16;
 constexpr int kTileRows = 14;  // 14 x 32: 28 accumulators, two columns and one broadcast in 32 registers
+constexpr int kUnitsUnrolled = 1;
+constexpr int64_t kUnitsAhead = 16;  // 450 cycles
 
 QAVIT_INLINE F zero() { return _mm512_setzero_ps(); }
 QAVIT_INLINE F set1(float x) { return _mm512_set1_ps(x); }

@@ -6,8 +6,12 @@
 constexpr int kWidth = 4;
 #if defined(__aarch64__)
 constexpr int kTileRows = 8;  // 8 x 8: 16 accumulators in 32 registers
+constexpr int kUnitsUnrolled = 1;
+constexpr int64_t kUnitsAhead = 16;
 #else
 constexpr int kTileRows = 4;  // 4 x 8: 8 accumulators, two columns and one broadcast in 16 registers
+constexpr int kUnitsUnrolled = 1;
+constexpr int64_t kUnitsAhead = 16;
 #endif
 
 #if defined(__GNUC__)
