@@ -31,7 +31,7 @@ namespace {
 // Blocks this large come from the kernel itself, aligned to a huge page and offered to it as such: packed weights are
 // streamed once per forward pass, and a tile of a product touches rows a small page and more apart, so that 4 KiB pages
 // would spend an address translation a row. The allocator's memory will not do: most of it was touched before, and
-// pages that were handed out small stay small.
+// pages that were handed out small stay small unless the kernel is told to join them (settle).
 constexpr size_t kHugePage = size_t{2} << 20;
 
 bool is_large(size_t bytes) { return bytes >= kHugePage; }
@@ -42,7 +42,7 @@ size_t mapped_bytes(size_t bytes) {
   return (bytes + page - 1) / page * page;
 }
 
-void* take_large(size_t bytes) {
+void* take_large(size_t bytes, Pages pages) {
   if (bytes > SIZE_MAX / 2) return nullptr;
   const size_t wanted = mapped_bytes(bytes);
   void* const start = mmap(nullptr, wanted + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -51,17 +51,22 @@ void* take_large(size_t bytes) {
   char* const block = static_cast<char*>(start) + before;
   if (before > 0) munmap(start, before);
   munmap(block + wanted, kHugePage - before);
-  madvise(block, wanted, MADV_HUGEPAGE);  // a hint: failure is no matter
+  // A hint, as all of them here: failure is no matter.
+  madvise(block, wanted, pages == Pages::kHuge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   return block;
 }
 
 void give_large(void* data, size_t bytes) { munmap(data, mapped_bytes(bytes)); }
 
+// The kernel's khugepaged joins the pages of memory that is advised so, some megabytes a second.
+void settle_large(void* data, size_t bytes) { madvise(data, mapped_bytes(bytes), MADV_HUGEPAGE); }
+
 #else
 
 bool is_large(size_t) { return false; }
-void* take_large(size_t) { return nullptr; }
+void* take_large(size_t, Pages) { return nullptr; }
 void give_large(void*, size_t) {}
+void settle_large(void*, size_t) {}
 
 #endif
 
@@ -84,11 +89,16 @@ void AlignedMemory::release() {
   bytes_ = 0;
 }
 
-Status AlignedMemory::reserve(size_t bytes, const std::string& where) {
+void AlignedMemory::settle() {
+  if (data_ != nullptr && is_large(bytes_)) settle_large(data_, bytes_);
+}
+
+Status AlignedMemory::reserve(size_t bytes, const std::string& where, Pages pages) {
   if (bytes <= bytes_) return Status();
   release();
   QAVIT_RETURN_IF_ERROR(check_host_memory(bytes, where));
-  data_ = is_large(bytes) ? take_large(bytes) : ::operator new(bytes, std::align_val_t{kAlignment}, std::nothrow);
+  data_ =
+      is_large(bytes) ? take_large(bytes, pages) : ::operator new(bytes, std::align_val_t{kAlignment}, std::nothrow);
   if (data_ == nullptr)
     return expected(ErrorCode::kOutOfMemory, std::to_string(bytes) + " bytes of memory", where, "none");
   bytes_ = bytes;

@@ -35,7 +35,7 @@ Status pack_matrix(Context& context, const WeightSource& source, PackedWeight* w
   lay_out(kernels, in, w);
   w->panels = (out + kernels.columns - 1) / kernels.columns;
   w->bytes = static_cast<size_t>(groups * w->panels) * w->panel_bytes;
-  QAVIT_RETURN_IF_ERROR(w->memory.reserve(w->bytes, "a weight"));
+  QAVIT_RETURN_IF_ERROR(w->memory.reserve(w->bytes, "a weight", Pages::kLater));
   const size_t source_row = static_cast<size_t>(in) * dtype_size(source.dtype);
   context.pool.parallel_for(groups * w->panels, [&, out = out, in = in](int64_t task, int) {
     const int64_t group = task / w->panels, first = task % w->panels * kernels.columns;
@@ -54,7 +54,7 @@ Status pack_matrix(Context& context, const WeightSource& source, PackedWeight* w
 Status copy_vector(const WeightSource& source, int64_t padding, PackedWeight* w) {
   const int64_t n = source.shape[2];
   w->bytes = static_cast<size_t>(n + padding) * sizeof(float);
-  QAVIT_RETURN_IF_ERROR(w->memory.reserve(w->bytes, "a weight"));
+  QAVIT_RETURN_IF_ERROR(w->memory.reserve(w->bytes, "a weight", Pages::kLater));
   for (int64_t i = 0; i < n; ++i) w->memory.floats()[i] = read_element(source, i);
   std::fill_n(w->memory.floats() + n, padding, 0.0f);
   return Status();
@@ -63,7 +63,7 @@ Status copy_vector(const WeightSource& source, int64_t padding, PackedWeight* w)
 Status copy_table(Context& context, const WeightSource& source, PackedWeight* w) {
   const int64_t rows = source.shape[1], cols = source.shape[2];
   w->bytes = static_cast<size_t>(rows * cols) * dtype_size(w->dtype);
-  QAVIT_RETURN_IF_ERROR(w->memory.reserve(w->bytes, "a weight"));
+  QAVIT_RETURN_IF_ERROR(w->memory.reserve(w->bytes, "a weight", Pages::kLater));
   context.pool.parallel_for(rows, [&](int64_t row, int) {
     for (int64_t i = row * cols; i < (row + 1) * cols; ++i) {
       const float value = read_element(source, i);
@@ -99,6 +99,7 @@ Status upload_weight(Context& context, const WeightSource& source, std::shared_p
       QAVIT_RETURN_IF_ERROR(copy_table(context, source, w.get()));
       break;
   }
+  w->memory.settle();
   *weight = std::move(w);
   return Status();
 }
