@@ -78,14 +78,24 @@ async function answerAll(
   return all;
 }
 
-async function drawFirstTwo(
+/**
+ * Which of the answered questions are drawn: the first, and the first of those that ask for a number. Two that ask for characters change
+ * the encoder so much alike that the picture would not show why a question matters.
+ */
+function worthComparing(answered: readonly Answered[]): Answered[] {
+  const [first, second, ...rest] = answered;
+  const other = rest.find(({ question }) => question.startsWith('how many ')) ?? second;
+  return [first, other].filter((one) => one !== undefined);
+}
+
+async function drawTwo(
   model: QAViT,
   image: string,
   answered: readonly Answered[],
   signal: AbortSignal,
 ): Promise<string> {
   const { drawQuestions, measureQuestions } = await import('../question-map.js');
-  const shown = answered.slice(0, 2);
+  const shown = worthComparing(answered);
   const request = {
     image,
     questions: shown.map(({ question }) => question),
@@ -118,13 +128,13 @@ async function demo(options: DeviceOptions, signal: AbortSignal): Promise<void> 
     signal,
   );
   status.show('drawing');
-  const out = await drawFirstTwo(model, image, answered, signal);
+  const out = await drawTwo(model, image, answered, signal);
   status.clear();
 
   const right = answered.filter(({ answer, truth }) => answer === truth).length;
   if (options.json) return printJson({ image, answers: answered, right, out, timings: { totalMs: total.ms } }, signal);
   return print(
-    `\n  ${right} of ${answered.length} right. What the first two questions change in the encoder:\n  ${out}\n`,
+    `\n  ${right} of ${answered.length} right. What two of the questions change in the encoder:\n  ${out}\n`,
     signal,
   );
 }
