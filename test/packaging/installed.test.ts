@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { root } from '../support/paths';
@@ -50,6 +51,14 @@ describe('installed package', function () {
         'models/demo/language/tokenizer.json',
         'native/sources.txt',
       ]);
+    });
+
+    it('holds nothing that a working tree only happens to have', function () {
+      const { status, stdout } = spawnSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8' });
+      if (status !== 0) this.skip();
+      const tracked = new Set(stdout.split('\0'));
+      const files = installed.packed.files.map((file) => file.path).filter((file) => !file.startsWith('dist/'));
+      expect(files.filter((file) => !tracked.has(file))).to.deep.equal([]);
     });
 
     it('has every compiled module with its types', () => {
@@ -146,6 +155,7 @@ describe('installed package', function () {
       expect(demo.image).to.contain(path.join('node_modules', 'qavit', 'models', 'demo', 'samples'));
       expect(demo.answers[0]).to.deep.equal({ question: 'what digit is on the red square?', answer: '8', truth: '8' });
       expect(demo.right).to.be.at.least(demo.answers.length - 1);
+      expect(demo.out).to.equal(installed.at('shapes.attention.png'));
       expect(existsSync(demo.out)).to.equal(true);
     });
 

@@ -47,16 +47,13 @@ async function firstSample(): Promise<Sample> {
   );
 }
 
-/** The first folder that can be written to: beside the picture, here, or the system's for temporary files. */
+/** The current folder, as `qavit attend` takes it, or where it cannot be written to the system's for temporary files. */
 async function writableFolder(): Promise<string> {
-  for (const folder of [SAMPLES, process.cwd()]) {
-    const writable = await access(folder, constants.W_OK).then(
-      () => true,
-      () => false,
-    );
-    if (writable) return folder;
-  }
-  return tmpdir();
+  const here = process.cwd();
+  return access(here, constants.W_OK).then(
+    () => here,
+    () => tmpdir(),
+  );
 }
 
 async function answerAll(
