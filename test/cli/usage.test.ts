@@ -136,7 +136,7 @@ describe('cli usage', () => {
     );
   });
 
-  it('says so where its output cannot be written', async function () {
+  it('says so where its output cannot be written', function () {
     if (!existsSync('/dev/full')) this.skip();
     const full = openSync('/dev/full', 'w');
     const { status, stderr } = spawnSync(process.execPath, [MAIN, '--help'], {
