@@ -1,7 +1,7 @@
 'use strict';
 // Makes the package of one platform, @qavit/linux-x64 and its like, of an addon that was built: a folder for `npm pack` or `npm publish`.
 // What the addon asks of a Linux machine is held to the baseline below (CONTRIBUTING.md, Releasing).
-const { execFileSync } = require('node:child_process');
+const { execFileSync, spawnSync } = require('node:child_process');
 const { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
@@ -24,7 +24,9 @@ class Refused extends Error {}
 
 /** What the addon needs of a Linux machine that is not in the baseline. */
 function beyondBaseline(addon) {
-  const lines = execFileSync('objdump', ['-p', addon], { encoding: 'utf8' }).split('\n');
+  const { stdout, error } = spawnSync('objdump', ['-p', addon], { encoding: 'utf8' });
+  if (error) throw new Refused(`Expected objdump, of binutils, for reading ${addon} but received ${error.code}`);
+  const lines = stdout.split('\n');
   const names = (pattern) => lines.flatMap((line) => pattern.exec(line)?.[1] ?? []);
   const libraries = names(/^\s+NEEDED\s+(\S+)$/).filter((name) => !LIBRARIES.test(name));
   const versions = [...new Set(names(/\sGLIBC_(\d+\.\d+(?:\.\d+)?)$/))].filter((version) => {
@@ -50,13 +52,15 @@ function versionOf(addon) {
 }
 
 function check(addon, local) {
+  // It would have the name of glibc's.
+  if (isMusl()) throw new Refused('Expected glibc but received musl: there the addon is built from source');
   if (!existsSync(addon)) {
     throw new Refused(`Expected an addon but received ${addon}, which does not exist: run npm run build:prebuilt`);
   }
   const version = versionOf(addon);
   if (version !== main.version)
     throw new Refused(`Expected an addon of version ${main.version} but received ${version}`);
-  const more = process.platform === 'linux' && !local ? beyondBaseline(addon) : [];
+  const more = isLinux && !local ? beyondBaseline(addon) : [];
   if (more.length > 0) {
     throw new Refused(
       `Expected an addon that needs glibc ${GLIBC.join('.')} alone but received one that needs ${more.join(', ')}: build it with npm run build:prebuilt`,
@@ -64,11 +68,9 @@ function check(addon, local) {
   }
 }
 
-/** musl has no version of glibc to report. */
-function libc() {
-  if (process.platform !== 'linux') return undefined;
-  return process.report.getReport().header.glibcVersionRuntime === undefined ? ['musl'] : ['glibc'];
-}
+const isLinux = process.platform === 'linux';
+/** Where the C library is musl there is no version of glibc to report. */
+const isMusl = () => isLinux && process.report.getReport().header.glibcVersionRuntime === undefined;
 
 function manifest(platform) {
   const { version, license, engines } = main;
@@ -81,7 +83,7 @@ function manifest(platform) {
     files: ['qavit.node'],
     os: [process.platform],
     cpu: [process.arch],
-    libc: libc(),
+    ...(isLinux && { libc: ['glibc'] }),
     engines,
     preferUnplugged: true,
   };
