@@ -14,15 +14,15 @@ FROM node:${NODE_VERSION}-bookworm-slim AS base
 WORKDIR /app
 
 FROM base AS modules
-COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev --no-audit --no-fund
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM base AS build
 RUN apt-get update \
   && apt-get install --yes --no-install-recommends cmake g++ make \
   && rm -rf /var/lib/apt/lists/*
-COPY package.json package-lock.json .npmrc ./
-RUN npm ci --no-audit --no-fund
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json CMakeLists.txt ./
 COPY native native
 COPY lib lib

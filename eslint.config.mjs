@@ -39,6 +39,10 @@ export default tseslint.config(
     },
   },
   {
+    files: ['test/packaging/consumer/*'],
+    languageOptions: { globals: { console: 'readonly' } },
+  },
+  {
     files: ['scripts/**/*.js'],
     languageOptions: {
       sourceType: 'commonjs',

@@ -36,6 +36,13 @@ function tryLoad(candidate: string): NativeAddon | string {
   return addon.version === wanted ? addon : `it is version ${addon.version}, this package is ${wanted}`;
 }
 
+/** A clone has its sources' configuration; a package has its installation. */
+function howToBuild(): string {
+  return existsSync(path.join(root, 'tsconfig.json'))
+    ? `Build it with 'npm run setup' in ${root}; that needs a C++20 compiler and CMake.`
+    : "Build it with 'npm rebuild qavit'; that needs a C++20 compiler, make and Python 3.";
+}
+
 let loaded: NativeAddon | undefined;
 
 /**
@@ -55,9 +62,7 @@ export function loadAddon(): NativeAddon {
     }
     failures.push(`${candidate} (${result})`);
   }
-  const fix = process.env.QAVIT_ADDON
-    ? 'Correct or unset QAVIT_ADDON.'
-    : `Build it with 'npm run build:native' in ${root}; that needs a C++20 compiler and CMake.`;
+  const fix = process.env.QAVIT_ADDON ? 'Correct or unset QAVIT_ADDON.' : howToBuild();
   throw new QAViTError(
     'ERR_UNSUPPORTED',
     `Expected the native addon for ${process.platform}-${process.arch} but received none: tried ${failures.join(', ')}. ${fix}`,

@@ -1,3 +1,5 @@
+import { CliError, reportError } from './errors';
+
 /** How long work may take to stop after Ctrl-C before the process ends without it. */
 const PATIENCE_MS = 3000;
 
@@ -27,7 +29,10 @@ export function watchInterruption(): Interruption {
   const onSigint = (): void => interrupt(130);
   const onSigterm = (): void => interrupt(143);
   const onOutputError = (error: NodeJS.ErrnoException): void => {
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code !== 'EPIPE') {
+      const message = `Expected standard output to take the result but received "${error.message}"`;
+      process.exit(reportError(new CliError(message, 'check the disk or the program that it goes to.')));
+    }
     // Every later write fails the same way; only the first one counts.
     if (exitCode === undefined) interrupt(0);
   };

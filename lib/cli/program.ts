@@ -39,7 +39,7 @@ function rephrase(text: string): string {
 export function createProgram(interruption: Interruption): Command {
   const program = new Command('qavit')
     .description('Vision encoding that listens to the question: ask pictures, encode them, see where a question looks.')
-    .version(packageVersion(), '--version', 'print the version')
+    .version(packageVersion(), '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', "print a command's help")
     .showHelpAfterError('hint: qavit --help lists the commands.')

@@ -1,4 +1,3 @@
-import type { ListFileEntry } from '@huggingface/hub';
 import { expectedButFound, QAViTError } from '../errors';
 import type { HubClient } from './client';
 import { PassingFailure, persist } from './persist';
@@ -8,6 +7,13 @@ import { isCommit } from './repo-cache';
 const MAX_FILES = 100_000;
 /** A name in a path that stays where it is: not `..`, nothing that a system reads as another folder, no longer than systems take. */
 const STEP = /^(?!\.{0,2}$)[^\\:\p{Cc}]{1,200}$/u;
+
+/** What a listing says of a file. By a type of ours, since the library's cannot be compiled where libraries' types are checked. */
+interface Entry {
+  readonly size: number;
+  readonly oid?: string;
+  readonly lfs?: { readonly oid: string; readonly size: number };
+}
 
 /** A file at the hub: what it is called, how long it is, and by which hash it is known. */
 export interface RemoteFile {
@@ -21,7 +27,7 @@ export interface RemoteFile {
 export class Listing {
   constructor(
     readonly commit: string,
-    private readonly entries: ReadonlyMap<string, ListFileEntry>,
+    private readonly entries: ReadonlyMap<string, Entry>,
     /** For messages. */
     readonly where: string,
   ) {}
@@ -70,7 +76,7 @@ async function ask(client: HubClient, repo: string, revision: string, where: str
   const hubUrl = settings.endpoint;
   const { sha } = await modelInfo({ name: repo, revision, additionalFields: ['sha'], hubUrl, fetch });
   if (!isCommit(sha)) throw expectedButFound('ERR_FORMAT', 'a commit', `${revision} of ${where}`, 'none');
-  const entries = new Map<string, ListFileEntry>();
+  const entries = new Map<string, Entry>();
   for await (const entry of listFiles({ repo, recursive: true, revision: sha, hubUrl, fetch })) {
     if (entry.type === 'file') entries.set(entry.path, entry);
     if (entries.size > MAX_FILES) throw expectedButFound('ERR_FORMAT', `at most ${MAX_FILES} files`, where, 'more');

@@ -45,7 +45,7 @@ export async function decodeImage(
 function checkFormat(image: EncodedImage): void {
   const sniffed = sniffFormat(image.bytes);
   if (sniffed.kind === 'refused') {
-    throw expectedButFound('ERR_UNSUPPORTED', RASTER_FORMATS, image.name, `a ${sniffed.format} file`);
+    throw expectedButFound('ERR_UNSUPPORTED', RASTER_FORMATS, image.name, sniffed.format);
   }
   if (sniffed.kind === 'unknown') {
     const found = image.bytes.length === 0 ? 'an empty file' : 'something that is no picture';

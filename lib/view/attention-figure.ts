@@ -28,10 +28,17 @@ export interface AttentionFigureInput {
   subtitle: string;
 }
 
-/** Per cent, with a decimal where a range is narrow. */
+/** Decimals that tell the ends of a range apart, and what lies a tenth between them; a picture of one colour has a very narrow one. */
+function decimalsWithin(span: number): number {
+  return span > 0 ? Math.min(8, Math.max(0, Math.ceil(-Math.log10(span)) + 1)) : 0;
+}
+
+function numberWithin({ low, high }: Range): (value: number) => string {
+  return (value) => value.toFixed(decimalsWithin(high - low));
+}
+
 function percentWithin({ low, high }: Range): (value: number) => string {
-  const decimals = high - low < 0.1 ? 1 : 0;
-  return (value) => `${(value * 100).toFixed(decimals)} %`;
+  return (value) => `${(value * 100).toFixed(decimalsWithin((high - low) * 100))} %`;
 }
 
 function shared(label: string, grids: readonly PatchGrid[], formatWithin: (range: Range) => Scale['format']): Scale {
@@ -83,7 +90,7 @@ export function attentionFigure(input: AttentionFigureInput): Figure {
     title: 'Plain ViT',
     caption: 'No question: which patches stand out from the rest of the picture.',
     picture,
-    map: { grid: plain, scale: shared('distance from the mean patch', [plain], () => (value) => value.toFixed(2)) },
+    map: { grid: plain, scale: shared('distance from the mean patch', [plain], numberWithin) },
   };
   const bars: Panel = {
     kind: 'bars',

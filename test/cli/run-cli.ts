@@ -9,11 +9,12 @@ export interface Finished {
 }
 
 /** The compiled command, beside the compiled tests. */
-const MAIN = path.join(__dirname, '..', '..', 'lib', 'cli', 'main.js');
+export const MAIN = path.join(__dirname, '..', '..', 'lib', 'cli', 'main.js');
 
 export interface RunOptions {
   cwd?: string;
-  env?: Record<string, string>;
+  /** `undefined` takes a variable away. */
+  env?: Record<string, string | undefined>;
   input?: Buffer;
 }
 

@@ -1,8 +1,10 @@
 import { expect } from 'chai';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { finish, runCli, startCli } from './run-cli';
+import { root } from '../support/paths';
+import { finish, MAIN, runCli, startCli } from './run-cli';
 
 /** Exactly one line that says what is wrong and one that says what to do; nothing on standard output. */
 async function expectFailure(args: string[], code: number, message: RegExp, hint: RegExp): Promise<void> {
@@ -43,9 +45,11 @@ describe('cli usage', () => {
   });
 
   it('prints its version', async () => {
-    const { code, stdout } = await runCli(['--version']);
-    expect(code).to.equal(0);
-    expect(stdout).to.match(/^\d+\.\d+\.\d+\S*\n$/);
+    for (const option of ['--version', '-v']) {
+      const { code, stdout } = await runCli([option]);
+      expect(code).to.equal(0);
+      expect(stdout).to.match(/^\d+\.\d+\.\d+\S*\n$/);
+    }
   });
 
   it('prints its help and fails when no command is given', async () => {
@@ -112,6 +116,36 @@ describe('cli usage', () => {
     await expectFailure(['ask', 'https://example.org/a.png', 'what?'], 1, /https:/, /pipe it in/);
     await expectFailure(['info', path.join(folder, 'street.png')], 1, /which is a file/, /its folder is/);
     await expectFailure(['info', '--tower', path.join(folder, 'x')], 1, /--tower/, /looked for/);
+  });
+
+  it('says what to do about what the library refuses', async () => {
+    const picture = path.join(root, 'models', 'demo', 'samples', 'shapes.png');
+    const svg = path.join(folder, 'a.svg');
+    writeFileSync(svg, '<svg xmlns="http://www.w3.org/2000/svg"/>');
+    await expectFailure(['ask', svg, 'what?'], 1, /a\.svg but received SVG or XML$/, /save it as PNG or JPEG/);
+    await expectFailure(['ask', path.join(folder, 'street.png'), 'what?'], 1, /no picture$/, /save it as PNG or JPEG/);
+    await expectFailure(['ask', picture, ' '], 1, /for the question but received " "/, /ask in words/);
+    await expectFailure(['ask', picture, 'what?', '--dtype', 'f16'], 1, /"f16"/, /leave --dtype at auto/);
+    await expectFailure(['ask', picture, 'what?', '--system', 'x'], 1, /chat template/, /leave out --system/);
+    await expectFailure(['ask', picture, 'what?', '--language-dtype', 'q4'], 1, /_q4\.onnx/, /leave --language-dtype/);
+    await expectFailure(
+      ['ask', picture, 'what?', '--model', folder],
+      1,
+      /config\.json.*not exist/,
+      /qavit info <folder>/,
+    );
+  });
+
+  it('says so where its output cannot be written', function () {
+    if (!existsSync('/dev/full')) this.skip();
+    const full = openSync('/dev/full', 'w');
+    const { status, stderr } = spawnSync(process.execPath, [MAIN, '--help'], {
+      stdio: ['ignore', full, 'pipe'],
+      encoding: 'utf8',
+    });
+    closeSync(full);
+    expect(status).to.equal(1);
+    expect(stderr).to.match(/^qavit: Expected standard output .*ENOSPC.*\nhint: .*\n$/);
   });
 
   it('keeps a message on one line and free of control characters, whatever a name holds', async () => {

@@ -8,3 +8,5 @@ import path from 'node:path';
 for (const name of ['HF_TOKEN', 'HF_HUB_OFFLINE', 'HF_HUB_DOWNLOAD_TIMEOUT']) delete process.env[name];
 process.env.HF_ENDPOINT = 'http://127.0.0.1:9';
 process.env.HF_HUB_CACHE = path.join(tmpdir(), 'qavit-test-without-cache');
+// ONNX Runtime, where a test or a library has it in this process.
+process.env.ORT_DISABLE_TELEMETRY = '1';

@@ -92,11 +92,12 @@ async function attend(
     const timings = { loadMs, totalMs: total.ms };
     return printJson({ image: imageName, out, ...numbers(measured), timings }, signal);
   }
-  const asked = measured.questions.map(({ question, answer }) => [question, answer?.trim() ?? ''] as const);
+  // Not in the table: its first column would be as wide as the longest question.
+  const asked = measured.questions.map(({ question, answer }) => `${question}${answer ? ` → ${answer.trim()}` : ''}\n`);
   const gates = measured.gates.map(
     ({ layer, value }) => [`layer ${layer}`, `tanh(beta) = ${value.toFixed(3)}`] as const,
   );
-  return print(table([...asked, ...gates, ['written to', out]]), signal);
+  return print(`${asked.join('')}\n${table([...gates, ['written to', out]])}`, signal);
 }
 
 export function addAttend(program: Command, signal: AbortSignal): Command {

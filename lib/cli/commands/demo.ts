@@ -47,16 +47,13 @@ async function firstSample(): Promise<Sample> {
   );
 }
 
-/** The first folder that can be written to: beside the picture, here, or the system's for temporary files. */
+/** The current folder, as `qavit attend` takes it, or where it cannot be written to the system's for temporary files. */
 async function writableFolder(): Promise<string> {
-  for (const folder of [SAMPLES, process.cwd()]) {
-    const writable = await access(folder, constants.W_OK).then(
-      () => true,
-      () => false,
-    );
-    if (writable) return folder;
-  }
-  return tmpdir();
+  const here = process.cwd();
+  return access(here, constants.W_OK).then(
+    () => here,
+    () => tmpdir(),
+  );
 }
 
 async function answerAll(
@@ -78,14 +75,24 @@ async function answerAll(
   return all;
 }
 
-async function drawFirstTwo(
+/**
+ * Which of the answered questions are drawn: the first, and the first of those that ask for a number. Two that ask for characters change
+ * the encoder so much alike that the picture would not show why a question matters.
+ */
+function worthComparing(answered: readonly Answered[]): Answered[] {
+  const [first, second, ...rest] = answered;
+  const other = rest.find(({ question }) => question.startsWith('how many ')) ?? second;
+  return [first, other].filter((one) => one !== undefined);
+}
+
+async function drawTwo(
   model: QAViT,
   image: string,
   answered: readonly Answered[],
   signal: AbortSignal,
 ): Promise<string> {
   const { drawQuestions, measureQuestions } = await import('../question-map.js');
-  const shown = answered.slice(0, 2);
+  const shown = worthComparing(answered);
   const request = {
     image,
     questions: shown.map(({ question }) => question),
@@ -118,13 +125,13 @@ async function demo(options: DeviceOptions, signal: AbortSignal): Promise<void> 
     signal,
   );
   status.show('drawing');
-  const out = await drawFirstTwo(model, image, answered, signal);
+  const out = await drawTwo(model, image, answered, signal);
   status.clear();
 
   const right = answered.filter(({ answer, truth }) => answer === truth).length;
   if (options.json) return printJson({ image, answers: answered, right, out, timings: { totalMs: total.ms } }, signal);
   return print(
-    `\n  ${right} of ${answered.length} right. What the first two questions change in the encoder:\n  ${out}\n`,
+    `\n  ${right} of ${answered.length} right. What two of the questions change in the encoder:\n  ${out}\n`,
     signal,
   );
 }

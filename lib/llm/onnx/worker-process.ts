@@ -32,6 +32,8 @@ export class WorkerProcess {
     this.child = fork(script, [], {
       serialization: 'advanced',
       execArgv: [],
+      // ONNX Runtime's binaries for Linux report to their maker unless told not to (1.29); whoever wants that sets the variable to 0.
+      env: { ORT_DISABLE_TELEMETRY: '1', ...process.env },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     this.child.on('message', ({ id, reply }: Response) => this.receive(id, reply));
