@@ -95,13 +95,12 @@ async function writeParts(
   folder: string,
   context: Parameters<typeof languagePart>[3],
 ): Promise<void> {
-  const files = { config: path.join(tower, 'config.json'), preprocessor: path.join(tower, 'preprocessor_config.json') };
-  const seeing = await towerPart(published, files);
+  const seeing = await towerPart(published, tower);
   const fusing = adapterPart(published, seeing.sizes);
   const speaking = await languagePart(published, path.join(language, 'config.json'), alpha, context);
   expectWidth(language, fusing, speaking.width);
 
-  await writeFolder(path.join(folder, 'tower'), seeing.tensors, [files.config, files.preprocessor], signal);
+  await writeFolder(path.join(folder, 'tower'), seeing.tensors, seeing.files, signal);
   await writeFolder(path.join(folder, 'adapter'), fusing.tensors, [], signal);
   await writeJson(path.join(folder, 'adapter', 'config.json'), fusing.json);
   const kept = [

@@ -1,6 +1,7 @@
 /** The three folders of a converted model: what is in their weight files and beside them. */
+import path from 'node:path';
 import { expected, expectedButFound } from '../errors';
-import { parsePreprocessorConfig, normalization } from '../image';
+import { normalization, readPreprocessorConfig } from '../image';
 import { type JsonObject, readJsonObject } from '../json-file';
 import { JsonFields } from '../llm/json-fields';
 import { isT5Config, readT5Config } from '../llm/t5/config';
@@ -34,20 +35,24 @@ const PREFIXES = [PREFIX, ''];
 /** The published code's way with questions, and what it takes from the tower. */
 const QUESTION = { features: 'encoder', normalization: 'qa-vit', max_tokens: 30 };
 
-/** @param files the tower folder's config.json and preprocessor_config.json */
+/**
+ * @param folder of the tower
+ * @returns `files` are those that belong beside its weights
+ */
 export async function towerPart(
   { tower }: PublishedTensors,
-  files: { config: string; preprocessor: string },
-): Promise<{ tensors: OutgoingTensor[]; sizes: Sizes }> {
-  const architecture = describeTower(await readJsonObject(files.config), files.config);
-  const preprocessor = parsePreprocessorConfig(await readJsonObject(files.preprocessor), files.preprocessor);
+  folder: string,
+): Promise<{ tensors: OutgoingTensor[]; sizes: Sizes; files: readonly string[] }> {
+  const config = path.join(folder, 'config.json');
+  const architecture = describeTower(await readJsonObject(config), config);
+  const { config: preprocessor, file } = await readPreprocessorConfig(folder);
   const named = NamedTensors.behindPrefix(tower, architecture.names.kernels);
   const { width, layers } = transformerTower(architecture, named, normalization(preprocessor), {
     image: architecture.image,
     folds: true,
   });
   const tensors = [...tower.all].map((tensor) => copied(tensor.name.slice(tensor.name.indexOf(VISION_MODEL)), tensor));
-  return { tensors, sizes: { width, layers: layers.length } };
+  return { tensors, sizes: { width, layers: layers.length }, files: [config, file] };
 }
 
 const VISION_MODEL = 'vision_model.';

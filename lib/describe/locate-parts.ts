@@ -52,13 +52,14 @@ async function folderOf(given: string, hub: HubOptions, part?: PartName): Promis
 }
 
 async function partsIn(folder: string, given: string, hub: HubOptions): Promise<LocatedPart[]> {
-  const config = await readJsonObjectIfThere(path.join(folder, 'config.json'));
+  const file = path.join(folder, 'config.json');
+  const config = await readJsonObjectIfThere(file);
   if (config?.model_type === 'qavit') {
     await inFolder(folder, 'model'); // refuses names that lead out of it
     const named = PART_NAMES.filter((part) => isInside(config[part]));
     return Promise.all(named.map((part) => located(part, path.join(folder, String(config[part])), given, hub)));
   }
-  const role = config ? roleOf(config) : 'model';
+  const role = config ? roleOf(config, file) : 'model';
   const part = await located(role === 'model' ? 'tower' : role, folder, given, hub);
   const language = visionLanguageFamily(config?.model_type) && (await languageIn(folder));
   return language === undefined ? [part] : [part, await located('language', language, given, hub)];

@@ -106,7 +106,7 @@ async function download(
     const { beatMs } = settings;
     return await withLock(cache.lock, { beatMs, signal, onWait: () => progress.wait() }, async () => {
       const remote = new Remote({ repo, cache, client, listing, progress, signal });
-      const needs = await neededFiles(remote, role ?? roleOf(await remote.json('config.json')), languageDType);
+      const needs = await neededFiles(remote, role ?? (await roleAt(remote)), languageDType);
       const [missing] = needs.missing;
       if (missing !== undefined) throw expectedButFound('ERR_FORMAT', missing, listing.where, 'none');
       await remote.fetch(needs.files.filter((file) => only.test(file)));
@@ -117,6 +117,10 @@ async function download(
   } catch (error) {
     throw signal?.aborted ? aborted(`the download of ${repo}`, signal.reason) : ofFiles(error, settings);
   }
+}
+
+async function roleAt(remote: Remote): Promise<Role> {
+  return roleOf(await remote.json('config.json'), remote.where('config.json'));
 }
 
 interface RemoteParts {

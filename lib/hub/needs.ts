@@ -4,8 +4,8 @@ import { expected } from '../errors';
 import { isJsonObject, type JsonObject } from '../json-file';
 import { graphFiles, type OnnxDType } from '../llm/onnx/onnx-folder';
 import { isT5Config } from '../llm/t5/config';
-import { isTowerConfig } from '../models/towers';
-import { visionLanguageFamily } from '../models/vision-language';
+import { isTowerConfig, TOWER_MODEL_TYPES } from '../models/towers';
+import { VISION_LANGUAGE_MODEL_TYPES, visionLanguageFamily } from '../models/vision-language';
 import { shardsOf, STORAGES, type Storage } from '../weights';
 
 /** What a model is wanted for; `model` is whole, a vision-language model, or a tower alone. */
@@ -35,11 +35,26 @@ export async function neededFiles(source: FileSource, role: Role, dtype?: OnnxDT
   return needs;
 }
 
-/** What a model is good for, by its config.json. */
-export function roleOf(config: JsonObject): Role {
+/**
+ * What a model is good for, by its config.json.
+ *
+ * @param path of that file, for messages
+ * @throws QAViTError ERR_UNSUPPORTED for one of another kind: towers and vision-language models that are not known here
+ */
+export function roleOf(config: JsonObject, path: string): Role {
   const { model_type: type } = config;
   if (type === 'qavit' || isTowerConfig(config) || visionLanguageFamily(type)) return 'model';
-  return 'instruction_dim' in config ? 'adapter' : 'language';
+  if ('instruction_dim' in config) return 'adapter';
+  if (isT5Config(type) || isLanguageConfig(config)) return 'language';
+  const towers = `a tower (${TOWER_MODEL_TYPES.join(', ')})`;
+  const what = `qavit, ${VISION_LANGUAGE_MODEL_TYPES.join(', ')}, ${towers}, or a language model's`;
+  throw expected('ERR_UNSUPPORTED', what, `model_type of ${path}`, type);
+}
+
+/** What reads has a vocabulary, and what also sees is more than a language model. */
+function isLanguageConfig({ text_config: nested, vision_config: vision, vocab_size: own }: JsonObject): boolean {
+  const size = isJsonObject(nested) ? nested.vocab_size : own;
+  return Number.isInteger(size) && !isJsonObject(vision);
 }
 
 class Collector implements Needs {

@@ -10,6 +10,7 @@ import { openImage, type ImageInput, type RawImage } from './source';
 export type { ImageInput, RawImage } from './source';
 export type { ImageLimits } from './limits';
 export { atSize, preparedSize } from './at-size';
+export { type PreprocessorFile, readPreprocessorConfig } from './preprocessor-file';
 export {
   normalization,
   parsePreprocessorConfig,

@@ -1,8 +1,14 @@
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { expectedButFound } from '../errors';
-import { atSize, normalization, parsePreprocessorConfig, preparedSize, type PreprocessorConfig } from '../image';
-import { isJsonObject, readJsonObject } from '../json-file';
+import {
+  atSize,
+  normalization,
+  preparedSize,
+  type PreprocessorConfig,
+  type PreprocessorFile,
+  readPreprocessorConfig,
+} from '../image';
+import { readJsonObject } from '../json-file';
 import { integerBetween } from '../models/config-values';
 import { type Tower, tokensBeforePatches } from '../models/tower';
 import type { TowerArchitecture } from '../models/towers';
@@ -55,8 +61,8 @@ export async function openTower(
   open: OpenTensors,
 ): Promise<OpenTower> {
   const file = path.join(directory, 'config.json');
-  const prepared = await readPreprocessor(directory);
   const { architecture, whole } = describeFolder(await readJsonObject(file), file);
+  const prepared = await readPreprocessorConfig(directory);
   const { image, patch } = architecture;
   if (imageSize !== undefined && imageSize < patch) {
     throw expectedButFound('ERR_ARGUMENT', `at least ${patch}, a patch,`, 'option imageSize', String(imageSize));
@@ -97,14 +103,8 @@ function expectPossible({ patch, width }: TowerArchitecture, side: number, file:
   throw expectedButFound('ERR_UNSUPPORTED', `patches with at most ${MAX_TABLE} numbers in all`, file, found);
 }
 
-interface Prepared {
-  readonly config: PreprocessorConfig;
-  /** For messages. */
-  readonly file: string;
-}
-
 /** The size that preprocessor_config.json asks for, where it says one; it must be the tower's unless that takes any. */
-function sideOf({ image, patch, anySize }: TowerArchitecture, { config, file }: Prepared, own: string): number {
+function sideOf({ image, patch, anySize }: TowerArchitecture, { config, file }: PreprocessorFile, own: string): number {
   const size = preparedSize(config);
   if (!size) return image;
   const where = `${config.crop ? 'crop_size' : 'size'} of ${file}`;
@@ -116,16 +116,4 @@ function sideOf({ image, patch, anySize }: TowerArchitecture, { config, file }: 
   }
   if (square && size.width === image) return image;
   throw expectedButFound('ERR_FORMAT', `${own} (or option imageSize)`, where, found);
-}
-
-/** preprocessor_config.json, or the image half of processor_config.json, where newer exports put it. */
-async function readPreprocessor(directory: string): Promise<Prepared> {
-  const own = path.join(directory, 'preprocessor_config.json');
-  const joint = path.join(directory, 'processor_config.json');
-  if (existsSync(own) || !existsSync(joint)) {
-    return { config: parsePreprocessorConfig(await readJsonObject(own), own), file: own };
-  }
-  const { image_processor: image } = await readJsonObject(joint);
-  if (!isJsonObject(image)) throw expectedButFound('ERR_FORMAT', 'an object "image_processor"', joint, 'none');
-  return { config: parsePreprocessorConfig(image, joint), file: joint };
 }

@@ -66,6 +66,24 @@ describe('qavit info of files', () => {
     expect(llama.language).to.include({ kind: 'decoder-only', runtime: 'ONNX Runtime' });
   });
 
+  it('calls nothing a language model because it does not know it', async () => {
+    const folder = at('unknown');
+    mkdirSync(folder, { recursive: true });
+    const text_config = { model_type: 'gemma', vocab_size: 50, hidden_size: 16 };
+    for (const config of [
+      { model_type: 'dinov3_vit', hidden_size: 16, image_size: 32, patch_size: 8 },
+      { model_type: 'paligemma', vision_config: { model_type: 'siglip_vision_model' }, text_config },
+    ]) {
+      writeJson(path.join(folder, 'config.json'), config);
+      const { code, stderr } = await runCli(['info', folder]);
+      expect(code).to.equal(1);
+      const message = `Expected qavit, llava, a tower \\(clip, .*\\), or a language model's for model_type of .*"${config.model_type}"`;
+      expect(stderr).to.match(new RegExp(message));
+    }
+    writeJson(path.join(folder, 'config.json'), { model_type: 'gemma3', text_config });
+    expect((await json(folder)).language).to.include({ kind: 'decoder-only', E: 16 });
+  });
+
   it('says of an incomplete folder what is missing and what would bring it', async () => {
     const { tower, adapter } = writeRandomModel(at('model'));
     rmSync(path.join(tower, 'preprocessor_config.json'));

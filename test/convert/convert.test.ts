@@ -1,6 +1,6 @@
 /** `qavit convert`: a checkpoint in QA-ViT's published form becomes a model that answers as PyTorch does with it. */
 import { expect } from 'chai';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import sharp from 'sharp';
 import { QAViT } from '../../lib';
@@ -112,6 +112,22 @@ describe('convert', () => {
       'base_model.model.translation_mlp.dummy.weight',
       'base_model.model.instruction_embedder.weight',
     ]);
+  });
+
+  it('takes a tower whose preparation of pictures stands in processor_config.json', async () => {
+    const tower = at('tower-joint');
+    cpSync(FROM.tower, tower, { recursive: true });
+    const own = path.join(tower, 'preprocessor_config.json');
+    const image_processor = JSON.parse(readFileSync(own, 'utf8')) as object;
+    rmSync(own);
+    writeFileSync(path.join(tower, 'processor_config.json'), JSON.stringify({ image_processor }));
+    const out = at('joint');
+    await convertCheckpoint({ ...FROM, tower, out });
+    await using model = await QAViT.load(out, { device: 'cpu', dtype: 'f32' });
+    const [{ question, text } = { question: '', text: '' }] = cases;
+    let said = '';
+    for await (const piece of model.ask(picture, question)) said += piece;
+    expect(said).to.equal(text);
   });
 
   it('merges by the alpha it is told', async () => {

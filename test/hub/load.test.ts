@@ -128,6 +128,15 @@ describe('QAViT.load of models at a hub', () => {
       expect(hub().requests).to.have.length(length);
     });
 
+    it('fetches nothing of a model that is none of ours', async () => {
+      const config = { 'config.json': '{"model_type": "dinov3_vit", "hidden_size": 16}' };
+      hub().add('acme/dino', { ...config, 'model.safetensors': Buffer.alloc(10) });
+      const { code, stderr } = await cli('fetch', 'acme/dino');
+      expect(code).to.equal(1);
+      expect(stderr).to.match(/a tower \(clip, .* for model_type of config\.json of acme\/dino .*"dinov3_vit"\n/);
+      expect(hub().resolved).to.deep.equal(['config.json']);
+    });
+
     it('fetches with the first use, without a word where no terminal is', async () => {
       const { code, stderr, stdout } = await cli('encode', PICTURE, '--tower', 'acme/tower', '--json');
       expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });

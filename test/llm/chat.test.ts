@@ -79,6 +79,9 @@ describe('chat prompts', () => {
       { name: 'tools', template: 'c' },
       { name: 'default', template: 'd' },
     ];
+    writeJson(path.join(dir, 'processor_config.json'), { chat_template: { tools: 'c', default: 'e' } });
+    expect((await readChatFiles(dir))!.source).to.equal('e');
+    rmSync(path.join(dir, 'processor_config.json'));
     const specials = { bos_token: { content: '<s>' }, eos_token: '</s>', model_max_length: 5, chat_template: list };
     writeJson(path.join(dir, 'tokenizer_config.json'), specials);
     writeJson(path.join(dir, 'special_tokens_map.json'), { pad_token: '</s>' });
@@ -92,7 +95,7 @@ describe('chat prompts', () => {
   it('refuse files that hold no template', async () => {
     const dir = copyLlava('clip-llama', at('none'));
     const file = path.join(dir, 'chat_template.json');
-    for (const chat_template of [5, {}, [{ name: 'tools', template: 'c' }]]) {
+    for (const chat_template of [5, {}, { tools: 'c' }, [{ name: 'tools', template: 'c' }]]) {
       writeJson(file, { chat_template });
       await expectRejection(readChatFiles(dir), 'ERR_FORMAT', /a text for chat_template of .*chat_template\.json/);
     }

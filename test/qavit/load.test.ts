@@ -44,15 +44,39 @@ describe('QAViT.load', () => {
     expect(model.info.fusedLayers).to.deep.equal([2, 3]);
   });
 
-  it('takes the preprocessor from processor_config.json too', async () => {
+  it('takes the preprocessor from processor_config.json too, and where both are there as transformers does', async () => {
     const { tower } = write();
     const own = path.join(tower, 'preprocessor_config.json');
-    writeJson(path.join(tower, 'processor_config.json'), {
-      image_processor: JSON.parse(readFileSync(own, 'utf8')) as unknown,
-    });
-    rmSync(own);
-    await using model = await QAViT.load({ tower });
-    expect(model.info.image).to.equal(32);
+    const joint = path.join(tower, 'processor_config.json');
+    const image_processor = JSON.parse(readFileSync(own, 'utf8')) as object;
+    const square = { height: 24, width: 24 };
+    writeJson(own, { ...image_processor, size: square, crop_size: square });
+    await expectRejection(QAViT.load({ tower }), 'ERR_FORMAT', /image_size 32 .*preprocessor_config\.json .* 24 x 24/);
+    writeJson(joint, { processor_class: 'CLIPProcessor', image_processor: null });
+    await expectRejection(QAViT.load({ tower }), 'ERR_FORMAT', /preprocessor_config\.json .* 24 x 24/);
+    writeJson(joint, { image_processor });
+    const sizes: number[] = [];
+    for (const change of [() => undefined, () => rmSync(own)]) {
+      change();
+      await using model = await QAViT.load({ tower });
+      sizes.push(model.info.image);
+    }
+    expect(sizes).to.deep.equal([32, 32]);
+    writeJson(joint, { image_processor: 5 });
+    await expectRejection(QAViT.load({ tower }), 'ERR_FORMAT', /an object for image_processor of .*received 5$/);
+    writeJson(joint, {});
+    await expectRejection(
+      QAViT.load({ tower }),
+      'ERR_FORMAT',
+      /an object "image_processor" for .*processor_config\.json/,
+    );
+  });
+
+  it('says that it does not know an architecture before it looks how its pictures are prepared', async () => {
+    const { tower } = write();
+    writeJson(path.join(tower, 'config.json'), { model_type: 'llava_next' });
+    writeJson(path.join(tower, 'preprocessor_config.json'), { image_processor_type: 'LlavaNextImageProcessor' });
+    await expectRejection(QAViT.load({ tower }), 'ERR_UNSUPPORTED', /for model_type of .*received "llava_next"$/);
   });
 
   it('lets options override what is taken from the tower', async () => {

@@ -1,5 +1,7 @@
 import { execFile, spawnSync } from 'node:child_process';
+import path from 'node:path';
 import { promisify } from 'node:util';
+import { root } from './paths';
 
 /** Chosen by PYTHON, as for the parity tests. */
 const python = process.env.PYTHON || 'python3';
@@ -22,6 +24,12 @@ export function requirePython(test: Mocha.Context, ...modules: readonly string[]
 export async function runPython(script: string, ...args: readonly string[]): Promise<unknown> {
   const { stdout } = await promisify(execFile)(python, ['-c', script, ...args], { maxBuffer: 2 ** 26 });
   return JSON.parse(stdout);
+}
+
+/** Runs `python -m <module>` in training/; what it says is in the error of one that fails. */
+export async function runTraining(module: string): Promise<void> {
+  const env = { ...process.env, HF_HUB_OFFLINE: '1' };
+  await promisify(execFile)(python, ['-m', module], { cwd: path.join(root, 'training'), env, maxBuffer: 2 ** 26 });
 }
 
 /** Of files of torch.save: dtype, shape, strides and the bytes of the numbers in hex, as torch.load(weights_only=True) has them. */

@@ -64,7 +64,11 @@ export interface TensorToPickle extends StorageToWrite {
 }
 
 /** A call of _rebuild_tensor_v2 for a view of six floats, [2, 3] unless told otherwise. */
-export function tensor({
+export function tensor(fields: TensorToPickle = {}): Buffer {
+  return Buffer.concat([global('torch._utils', '_rebuild_tensor_v2'), tensorArguments(fields), op.reduce]);
+}
+
+export function tensorArguments({
   offset = 0,
   shape = [2, 3],
   strides = [3, 1],
@@ -73,8 +77,7 @@ export function tensor({
 }: TensorToPickle = {}): Buffer {
   const sizes = [tuple(...shape.map(int)), tuple(...strides.map(int))];
   const hooks = Buffer.concat([global('collections', 'OrderedDict'), op.emptyTuple, op.reduce]);
-  const args = [storage(rest), int(offset), ...sizes, Buffer.of(0x89), hooks, ...(metadata ? [metadata] : [])];
-  return call(global('torch._utils', '_rebuild_tensor_v2'), ...args);
+  return tuple(storage(rest), int(offset), ...sizes, Buffer.of(0x89), hooks, ...(metadata ? [metadata] : []));
 }
 
 export const SIX = Buffer.from(Float32Array.of(1, 2, 3, 4, 5, 6).buffer);

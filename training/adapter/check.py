@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
 from fixtures.tower_folders import save_tower
 from fixtures.towers import TowerSpec, build_tower
 from qavit_torch import load_adapter, read_adapter_config
-from qavit_torch.towers import see
+from qavit_torch.towers import WHOLES, see
 
 from . import train
+from .pictures import load_processor
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 60, 220), "white": (240, 240, 240)}
 SIDE = 32
@@ -30,6 +32,12 @@ OTHERS = {
     "dinov2_with_registers": {"activation": "gelu", "registers": 2},
     "blip_2_vision_model": {"activation": "gelu"},
     "internvl_vision": {"activation": "gelu"},
+}
+# Where whole models keep their tower; for InternVL that depends on the version of transformers that wrote the file.
+LAYOUTS = {
+    "blip-2": ["vision_model."],
+    "instructblip": ["vision_model."],
+    "internvl": ["vision_tower.", "model.vision_tower."],
 }
 
 
@@ -93,7 +101,29 @@ def main() -> None:
             losses = train_adapter(folder, tower, data, FEW_STEPS)
             assert losses[-1] < losses[0] - 0.2, f"the loss on {kind} went from {losses[0]:.3f} to {losses[-1]:.3f}"
             check_folder(folder, tower, 0)  # they start at exactly that
+        check_layouts(folder)
     print(f"adapter: the loss fell from {first:.2f} to {last:.2f}; all checks passed")
+
+
+def check_layouts(folder: Path) -> None:
+    for model_type, prefixes in LAYOUTS.items():
+        for i, prefix in enumerate(prefixes):
+            directory = folder / f"{model_type}-{i}"
+            write_tower(TowerSpec(48, 3, 1, 96, SIDE, 8, kind=WHOLES[model_type], activation="gelu"), directory)
+            own = load_file(directory / "model.safetensors")
+            whole = {prefix + name: tensor for name, tensor in own.items()} | {"rest": torch.zeros(1)}
+            save_file(whole, directory / "model.safetensors", metadata={"format": "pt"})
+            config = directory / "config.json"
+            fields = {"model_type": model_type, "vision_config": json.loads(config.read_text())}
+            config.write_text(json.dumps(fields))
+            loaded = train.load_tower(directory).embeddings.state_dict()
+            assert all(torch.equal(value, own[f"embeddings.{name}"]) for name, value in loaded.items()), directory
+    # As transformers 5 saves processors, beside what older versions left.
+    joint, own = directory / "processor_config.json", directory / "preprocessor_config.json"
+    joint.write_text(json.dumps({"image_processor": json.loads(own.read_text()) | {"image_mean": [0.25, 0.5, 0.75]}}))
+    for step in (lambda: None, own.unlink):
+        step()
+        assert list(load_processor(directory).image_mean) == [0.25, 0.5, 0.75]
 
 
 def check_folder(folder: Path, directory: Path, moved_gate: float) -> None:

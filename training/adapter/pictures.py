@@ -21,9 +21,16 @@ PROCESSORS = {
 }
 
 
+def read_config(folder: Path) -> dict:
+    """The image half of processor_config.json, else preprocessor_config.json, in from_pretrained's order."""
+    joint = folder / "processor_config.json"
+    nested = json.loads(joint.read_text()).get("image_processor") if joint.is_file() else None
+    return json.loads((folder / "preprocessor_config.json").read_text()) if nested is None else nested
+
+
 def load_processor(folder: Path) -> BaseImageProcessor:
-    """What preprocessor_config.json names; CLIP's where it names nothing, as in qavit."""
-    config = json.loads((folder / "preprocessor_config.json").read_text())
+    """What its configuration names; CLIP's where it names nothing, as in qavit."""
+    config = read_config(folder)
     name = config.get("image_processor_type") or config.get("feature_extractor_type") or "CLIPImageProcessor"
     # 'Fast' names the library that does the work, 'FeatureExtractor' is the class name before 2023.
     kind = name.removesuffix("Fast").removesuffix("Pil").replace("FeatureExtractor", "ImageProcessor")

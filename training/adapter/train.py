@@ -80,10 +80,17 @@ def build(options: argparse.Namespace) -> Answerer:
     return Answerer(fused, language, reading, options.vision_feature_layer, not options.drop_cls).to(options.device)
 
 
+# What their tensors' names begin with. transformers finds the vision half of the other whole models by itself.
+VISION_HALVES = {
+    "blip-2": r"^vision_model\.",
+    "instructblip": r"^vision_model\.",
+    "internvl": r"^(model\.)?vision_tower\.",
+}
+
+
 def load_tower(folder: Path) -> PreTrainedModel:
     model_type = json.loads(config_file(folder).read_text()).get("model_type")
-    # transformers finds the vision half of the other whole models by itself.
-    names = {"key_mapping": {r"^vision_model\.": ""}} if model_type == "blip-2" else {}
+    names = {"key_mapping": {VISION_HALVES[model_type]: ""}} if model_type in VISION_HALVES else {}
     return load_whole(tower_class(model_type), folder, **names)
 
 

@@ -145,6 +145,7 @@ WHOLES = {
     "clip": "clip_vision_model",
     "siglip": "siglip_vision_model",
     "blip-2": "blip_2_vision_model",
+    "instructblip": "blip_2_vision_model",
     "internvl": "internvl_vision",
 }
 

@@ -47,8 +47,9 @@ async function inJson(dir: string, name: string): Promise<Found | undefined> {
   throw expected('ERR_FORMAT', 'a text', `chat_template of ${file}`, template);
 }
 
-/** Several templates come as a list of names and templates. */
+/** Several templates come by name, or as a list of names and templates. */
 function defaultOf(template: unknown): unknown {
+  if (isJsonObject(template)) return template.default ?? template;
   if (!Array.isArray(template)) return template;
   const named: unknown = template.find((item) => isJsonObject(item) && item.name === 'default');
   return isJsonObject(named) ? named.template : template;

@@ -15,10 +15,10 @@ const DEFAULTS = {
   qkv_bias: true,
 };
 
-/** EVA ViT-g (Fang et al. 2022, arXiv 2211.07636) as BLIP-2 has it: one layer less, heads of 88. */
+/** EVA ViT-g (Fang et al. 2022, arXiv 2211.07636) as BLIP-2 and InstructBLIP have it: one layer less, heads of 88. */
 export const BLIP2: TowerFamily = {
   modelType: 'blip_2_vision_model',
-  wholes: ['blip-2'],
+  wholes: ['blip-2', 'instructblip'],
   describe(config, path) {
     const fields = new TowerFields(config, path, DEFAULTS);
     return {

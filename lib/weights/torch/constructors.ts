@@ -16,6 +16,9 @@ import {
 /** PyTorch's own limit. */
 const MAX_DIMENSIONS = 64;
 
+/** PyTorch writes two. A tensor's are looked through, and a pickle may give many tensors the same. */
+const MAX_METADATA = 16;
+
 /** torch._utils._rebuild_tensor[_v2](storage, offset, size, stride[, requires_grad, hooks[, metadata]]) */
 const tensor: Construct = ([storage, offset, size, stride, , , metadata], reject) => {
   if (!(storage instanceof TorchStorage)) return withoutNumbers(storage, reject);
@@ -42,10 +45,12 @@ function view(
   if (strides.length !== shape.length) return reject(`${shape.length} strides`, String(strides.length));
   if (shape.length > MAX_DIMENSIONS) return reject(`at most ${MAX_DIMENSIONS} dimensions`, String(shape.length));
   // The numbers of a conjugated or negated view are not those in the file.
-  if (metadata instanceof PickleDict && [...metadata.entries.values()].includes(true)) {
-    return new Inert('a conjugated or negated view');
-  }
+  if (metadata instanceof PickleDict && isMarked(metadata)) return new Inert('a conjugated or negated view');
   return new TorchTensor(storage, dtype, start as number, shape, strides);
+}
+
+function isMarked({ entries }: PickleDict): boolean {
+  return entries.size > MAX_METADATA || [...entries.values()].includes(true);
 }
 
 /** A storage of an unknown kind has been named when it came in. */

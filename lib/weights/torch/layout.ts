@@ -1,6 +1,6 @@
 import { expectedButFound } from '../../errors';
 import type { TensorEntry } from '../tensor-file';
-import type { TorchTensor } from './pickle-values';
+import { quoted, type TorchTensor } from './pickle-values';
 import type { ByteRange } from './zip-archive';
 
 /**
@@ -11,10 +11,10 @@ import type { ByteRange } from './zip-archive';
  */
 export function entryOf(name: string, tensor: TorchTensor, data: ByteRange, path: string): TensorEntry {
   const { storage, dtype, shape, strides } = tensor;
-  const where = `tensor ${JSON.stringify(name)} of ${path}`;
+  const where = `tensor ${quoted(name)} of ${path}`;
   const elements = Math.floor(data.bytes / storage.dtype.bytes);
   if (elements !== storage.elements) {
-    const what = `${storage.elements} elements of ${storage.dtype.bytes} bytes in storage ${JSON.stringify(storage.key)}`;
+    const what = `${storage.elements} elements of ${storage.dtype.bytes} bytes in storage ${quoted(storage.key)}`;
     throw expectedButFound('ERR_FORMAT', what, where, `${data.bytes} bytes`);
   }
   // In BigInt: a sum of lying products must not round.

@@ -2,8 +2,11 @@ import { allowedGlobal, persistentStorage } from './constructors';
 import type { PickleBytes } from './pickle-bytes';
 import { Inert, nameOf, PickleDict, PickleGlobal, PickleList, PickleTuple, type PickleValue } from './pickle-values';
 
-/** A name shown to people: what a file says may be long, or hold control characters. */
-const NAME = /^[\w.<>]{1,200}$/;
+/** Of a module, class or function: longer than any on the allow-list, and what is shown to people of the others. */
+const MAX_NAME = 200;
+
+/** A name shown to people: what a file says may hold control characters. */
+const NAME = /^[\w.<>]+$/;
 
 /** Enough to see what a file holds besides tensors. */
 const MAX_SKIPPED = 1000;
@@ -115,7 +118,8 @@ export class PickleMachine {
     if (typeof module !== 'string' || typeof name !== 'string') {
       return this.bytes.reject('names of a module and of something in it', `${nameOf(module)} and ${nameOf(name)}`);
     }
-    const full = `${module}.${name}`;
+    // Cut before they are joined and looked up: two long texts of the memo may be named a million times.
+    const full = `${module.slice(0, MAX_NAME)}.${name.slice(0, MAX_NAME)}`;
     this.push(allowedGlobal(full) ?? this.skip(full));
   }
 
@@ -138,7 +142,8 @@ export class PickleMachine {
   }
 
   private skip(name: string): Inert {
-    const shown = NAME.test(name) ? name : JSON.stringify(name.slice(0, 200));
+    const cut = name.slice(0, MAX_NAME);
+    const shown = NAME.test(cut) ? cut : JSON.stringify(cut);
     if (this.skipped.size < MAX_SKIPPED) this.skipped.add(shown);
     return new Inert(shown);
   }

@@ -1,5 +1,5 @@
 import type { PickleMachine } from './pickle-machine';
-import { Inert, PickleTuple } from './pickle-values';
+import { Inert, nameOf, PickleTuple } from './pickle-values';
 
 type Operation = (machine: PickleMachine) => void;
 
@@ -40,7 +40,7 @@ function names(machine: PickleMachine): void {
 
 function index(machine: PickleMachine): number {
   const line = machine.bytes.line();
-  return /^\d{1,10}$/.test(line) ? Number(line) : machine.bytes.reject('a place in the memo', JSON.stringify(line));
+  return /^\d{1,10}$/.test(line) ? Number(line) : machine.bytes.reject('a place in the memo', nameOf(line));
 }
 
 const NUMBERS_AND_TEXT: readonly (readonly [number, Operation])[] = [

@@ -80,6 +80,11 @@ export class TorchTensor {
   ) {}
 }
 
+/** For messages: a file's texts may be as long as the file. */
+export function quoted(text: string): string {
+  return JSON.stringify(text.length > 200 ? `${text.slice(0, 197)}...` : text);
+}
+
 /** For messages. */
 export function nameOf(value: PickleValue | undefined): string {
   if (value === undefined) return 'nothing';

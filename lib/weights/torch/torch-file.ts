@@ -5,7 +5,7 @@ import { StoredTensor } from '../stored-tensor';
 import type { TensorEntry, TensorFile } from '../tensor-file';
 import { entryOf } from './layout';
 import { unpickle } from './pickle';
-import type { TorchTensor } from './pickle-values';
+import { quoted, type TorchTensor } from './pickle-values';
 import { findStateDict } from './state-dict';
 import { type ByteRange, ZipArchive } from './zip-archive';
 
@@ -121,8 +121,8 @@ function entriesOf(
     const { key } = tensor.storage;
     const range = ranges.get(key) ?? archive.range(`${root}/data/${key}`);
     if (!range) {
-      const where = `tensor ${JSON.stringify(name)} of ${path}`;
-      throw expectedButFound('ERR_FORMAT', `an entry data/${key}`, where, 'none');
+      const where = `tensor ${quoted(name)} of ${path}`;
+      throw expectedButFound('ERR_FORMAT', `an entry ${quoted(`data/${key}`)}`, where, 'none');
     }
     ranges.set(key, range);
     return entryOf(name, tensor, range, path);

@@ -3,7 +3,7 @@ import type { QAViTErrorCode } from '../../../lib/errors';
 import { unpickle } from '../../../lib/weights/torch/pickle';
 import { Inert, PickleDict, PickleList, PickleTuple, type PickleValue } from '../../../lib/weights/torch/pickle-values';
 import { expectThrow } from '../../support/expect-error';
-import { call, dict, global, int, op, tensor, text, tuple } from '../../support/torch-writer';
+import { call, dict, global, int, op, tensor, tensorArguments, text, tuple } from '../../support/torch-writer';
 
 describe('pickles', () => {
   const read = (...parts: readonly (Buffer | string)[]) =>
@@ -180,6 +180,30 @@ describe('pickles', () => {
     // A list that holds itself.
     expect(read(op.emptyList, op.dup, op.dup, op.append).value).to.be.instanceOf(PickleList);
     refuse([Buffer.alloc(2 ** 22 + 1, 'N')], /at most 4194304 opcodes/, 'ERR_UNSUPPORTED');
+  });
+
+  // Looked up whole, or looked through, each of these would take minutes.
+  it('cost no more where long names and large dicts are used again and again', () => {
+    const times = (count: number, ...parts: readonly Buffer[]) =>
+      Buffer.alloc(count * length(parts), Buffer.concat(parts));
+    const length = (parts: readonly Buffer[]) => parts.reduce((sum, part) => sum + part.length, 0);
+    const stackGlobal = Buffer.from('\x93', 'latin1');
+    const long = text('m'.repeat(8e6));
+    const named = read(long, op.put(0), times(1e5, op.get(0), op.get(0), stackGlobal, op.pop), op.none);
+    expect(named.skipped).to.deep.equal(['m'.repeat(200)]);
+    const entries = Array.from({ length: 1e5 }, (_, i) => Buffer.concat([int(i), op.none]));
+    const large = Buffer.concat([op.emptyDict, op.mark, ...entries, Buffer.from('u')]);
+    const [rebuild, args] = [global('torch._utils', '_rebuild_tensor_v2'), tensorArguments({ metadata: large })];
+    const again = times(1e5, op.get(1), op.get(2), op.reduce, op.pop);
+    const { value } = read(rebuild, op.put(1), op.pop, args, op.put(2), op.pop, again, tensor({ metadata: large }));
+    expect(plain(value)).to.equal('<a conjugated or negated view>');
+  });
+
+  it('are not quoted at length', () => {
+    const long = 'k'.repeat(1e6);
+    for (const parts of [[`g${'9'.repeat(1e6)}\n`], [tensor({ key: dict([long, op.none]) })]]) {
+      expectThrow(() => read(...parts), 'ERR_FORMAT', /^.{1,300}$/);
+    }
   });
 
   it('rebuild tensors of well-formed arguments only', () => {

@@ -1,0 +1,9 @@
+import { requirePython, runTraining } from '../support/python';
+
+describe('training', () => {
+  it('trains an adapter on every kind of tower, from the layouts that published models have', async function () {
+    requirePython(this, 'torch', 'transformers', 'tokenizers', 'PIL');
+    this.timeout(900_000);
+    await runTraining('adapter.check');
+  });
+});
