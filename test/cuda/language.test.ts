@@ -1,10 +1,13 @@
 /** A T5 on the GPU: against transformers, and against the CPU far beyond what the fixtures say. */
 import { expect } from 'chai';
+import { QAViT } from '../../lib';
 import type { LanguageModel, QuestionEncoding } from '../../lib/llm/language-model';
 import { loadLanguageModel } from '../../lib/llm/load-language-model';
 import { collect, copyFolder, folderOf, readExpected, someTokens, visualOf } from '../llm/support';
 import { relativeError } from '../support/compare';
 import { expectRejection } from '../support/expect-error';
+import { noise } from '../support/pictures';
+import { SMALL, writeRandomModel } from '../support/random-model';
 import { temporaryFolder } from '../support/temporary';
 
 const HOW: QuestionEncoding = { features: 'encoder', normalization: 'none', maxTokens: 64 };
@@ -71,6 +74,23 @@ describe('CUDA: T5', () => {
     );
     expect(said[1]).to.equal(said[0]);
     expect(said[0]!.length).to.be.above(50);
+  });
+
+  it('answers on the GPU of its tower, what both say on the CPU', async () => {
+    const folders = {
+      ...writeRandomModel(at('model'), { questionWidth: 32, languageWidth: 32 }),
+      language: folderOf('t5-plain'),
+    };
+    const said = await Promise.all(
+      (['cpu', 'cuda'] as const).map(async (device) => {
+        await using model = await QAViT.load(folders, { device, dtype: 'f32' });
+        let text = '';
+        for await (const piece of model.ask(noise(SMALL.image), 'what digit?', { maxNewTokens: 12 })) text += piece;
+        return text;
+      }),
+    );
+    expect(said[1]).to.equal(said[0]);
+    expect(said[0]).to.not.equal('');
   });
 
   it('is refused where there is no such GPU', async () => {
