@@ -18,7 +18,7 @@ describe("CUDA: Hopper's kernels", () => {
   let portable: Device;
   before(async () => {
     own = openCuda();
-    portable = await withPortableKernels(async () => openCuda());
+    portable = await withPortableKernels(openCuda);
   });
   after(() => Promise.all([own.close(), portable.close()]));
 
@@ -49,7 +49,7 @@ describe("CUDA: Hopper's kernels", () => {
   });
 
   it('are left out by a word that is known', () =>
-    withVariable('QAVIT_CUDA_KERNELS', 'fast', async () =>
+    withVariable('QAVIT_CUDA_KERNELS', 'fast', () =>
       expectThrow(
         () => openCuda(),
         'ERR_ARGUMENT',

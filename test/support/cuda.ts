@@ -22,5 +22,5 @@ export const withEmulation = <T>(settings: string, action: () => Promise<T>): Pr
   withVariable('QAVIT_EMULATION', settings, action);
 
 /** Runs `action`, which opens devices, with the kernels that every GPU runs. */
-export const withPortableKernels = <T>(action: () => Promise<T>): Promise<T> =>
+export const withPortableKernels = <T>(action: () => T): Promise<T> =>
   withVariable('QAVIT_CUDA_KERNELS', 'portable', action);

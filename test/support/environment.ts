@@ -1,5 +1,5 @@
 /** Runs `action` with an environment variable set, which native code reads too. */
-export async function withVariable<T>(name: string, value: string, action: () => Promise<T>): Promise<T> {
+export async function withVariable<T>(name: string, value: string, action: () => T | Promise<T>): Promise<T> {
   const before = process.env[name];
   process.env[name] = value;
   try {
