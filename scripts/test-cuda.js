@@ -4,15 +4,14 @@
 // the suites on the emulation of the kernels instead, as `npm test` does. Further arguments go to mocha.
 const { spawnSync } = require('node:child_process');
 const { existsSync } = require('node:fs');
-const { join } = require('node:path');
+const { join, resolve } = require('node:path');
 
 const root = join(__dirname, '..');
 const emulated = process.argv.includes('--emulated');
 const sanitized = !emulated && !process.argv.includes('--no-sanitizer');
 const rest = process.argv.slice(2).filter((argument) => !['--emulated', '--no-sanitizer'].includes(argument));
-const addon =
-  process.env.QAVIT_ADDON ||
-  (emulated ? join(root, 'build', 'emulated', 'qavit.node') : join(root, 'build-cuda', 'Release', 'qavit.node'));
+const built = emulated ? ['build', 'emulated'] : ['build-cuda', 'Release'];
+const addon = process.env.QAVIT_ADDON ? resolve(process.env.QAVIT_ADDON) : join(root, ...built, 'qavit.node');
 
 /** Why nothing can be tested here, or undefined. */
 function obstacle() {
@@ -73,6 +72,10 @@ const args = [
 const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', env });
 process.exitCode = failed ? 1 : (status ?? 1);
 if (sanitized) {
-  const after = spawnSync(process.execPath, [join(__dirname, 'sanitize-cuda.js')], { cwd: root, stdio: 'inherit', env });
+  const after = spawnSync(process.execPath, [join(__dirname, 'sanitize-cuda.js')], {
+    cwd: root,
+    stdio: 'inherit',
+    env,
+  });
   process.exitCode ||= after.status ?? 1;
 }
