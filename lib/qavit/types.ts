@@ -40,7 +40,7 @@ export interface ModelFolders {
 export interface LoadOptions {
   /**
    * `auto` (the default) takes the first GPU where there is one, else the CPU, and says so in `info`; every other choice is that
-   * device or an error. `cuda` is `cuda:0`.
+   * device or an error. `cuda` is `cuda:0`. A T5 that qavit computes is on the tower's GPU too; ONNX files are on the CPU.
    */
   device?: DeviceName;
   /**

@@ -1,6 +1,6 @@
 // y = x / sqrt(mean(x^2) + eps) * gamma over rows, in one reading of x where a row fits into registers.
 //
-//   rms_norm_warp_kernel    a warp a row, as layer_norm_warp_kernel.cuh's: no barrier
+//   rms_norm_warp_kernel    a warp a row, as in layer_norm_kernel.cuh: no barrier
 //   rms_norm_block_kernel   a block a row, element by element, x read twice: any width, any alignment
 //
 // Memory bounds it as it does layer_norm. Prediction, never run on a GPU yet: the 609 rows of a picture and a question
