@@ -4,13 +4,12 @@
 // alone, on the emulation of the kernels, to see that it works.
 const { spawnSync } = require('node:child_process');
 const { existsSync } = require('node:fs');
-const { join } = require('node:path');
+const { join, resolve } = require('node:path');
 
 const root = join(__dirname, '..');
 const emulated = process.argv.includes('--emulated');
-const addon =
-  process.env.QAVIT_ADDON ||
-  (emulated ? join(root, 'build', 'emulated', 'qavit.node') : join(root, 'build-cuda', 'Release', 'qavit.node'));
+const built = emulated ? ['build', 'emulated'] : ['build-cuda', 'Release'];
+const addon = process.env.QAVIT_ADDON ? resolve(process.env.QAVIT_ADDON) : join(root, ...built, 'qavit.node');
 const program = [process.execPath, join('dist', 'test', 'support', 'two-layers.js')];
 
 /** Where the toolkit is, if not on PATH. */

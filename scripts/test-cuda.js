@@ -1,18 +1,17 @@
 'use strict';
-// `npm run test:cuda`: the suites of test/cuda on this machine's GPU, with the addon of `npm run build:cuda`, then compute-sanitizer
-// (sanitize-cuda.js; not with --no-sanitizer). Where there is no GPU that works, it says so at length and passes. `--emulated` runs
+// `npm run test:cuda`: a small tower, to see that nothing hangs, and the suites of test/cuda on this machine's GPU, with the addon of
+// `npm run build:cuda`, then compute-sanitizer (sanitize-cuda.js; not with --no-sanitizer). Where there is no GPU that works, it says so at length and passes. `--emulated` runs
 // the suites on the emulation of the kernels instead, as `npm test` does. Further arguments go to mocha.
 const { spawnSync } = require('node:child_process');
 const { existsSync } = require('node:fs');
-const { join } = require('node:path');
+const { join, resolve } = require('node:path');
 
 const root = join(__dirname, '..');
 const emulated = process.argv.includes('--emulated');
 const sanitized = !emulated && !process.argv.includes('--no-sanitizer');
 const rest = process.argv.slice(2).filter((argument) => !['--emulated', '--no-sanitizer'].includes(argument));
-const addon =
-  process.env.QAVIT_ADDON ||
-  (emulated ? join(root, 'build', 'emulated', 'qavit.node') : join(root, 'build-cuda', 'Release', 'qavit.node'));
+const built = emulated ? ['build', 'emulated'] : ['build-cuda', 'Release'];
+const addon = process.env.QAVIT_ADDON ? resolve(process.env.QAVIT_ADDON) : join(root, ...built, 'qavit.node');
 
 /** Why nothing can be tested here, or undefined. */
 function obstacle() {
@@ -32,6 +31,33 @@ if (why !== undefined) {
   // Skipping is an answer where a GPU is looked for; the emulation runs everywhere or is broken.
   process.exit(emulated ? 1 : 0);
 }
+const env = { ...process.env, QAVIT_ADDON: addon };
+
+/**
+ * Whether a tower of two layers gets through the GPU: a kernel that hangs would hold up every test behind it, and ends with its process
+ * only.
+ */
+function getsThrough() {
+  const program = [join('dist', 'test', 'support', 'two-layers.js')];
+  const { status, signal } = spawnSync(process.execPath, program, {
+    cwd: root,
+    stdio: 'inherit',
+    env,
+    timeout: 90_000,
+    killSignal: 'SIGKILL',
+  });
+  if (status === 0) return true;
+  console.error(`FAILED: a tower of two layers ${signal ? 'hangs' : `ends with ${status}`}`);
+  return false;
+}
+
+let failed = false;
+if (!emulated && !getsThrough()) {
+  failed = true;
+  env.QAVIT_CUDA_KERNELS = 'portable';
+  console.error('All that follows runs with QAVIT_CUDA_KERNELS=portable, without the kernels made for Hopper');
+  if (!getsThrough()) process.exit(1);
+}
 const mocha = join(root, 'node_modules', 'mocha', 'bin', 'mocha.js');
 const args = [
   mocha,
@@ -43,13 +69,13 @@ const args = [
   ...rest,
   join('dist', 'test', 'cuda', '*.test.js'),
 ];
-const { status } = spawnSync(process.execPath, args, {
-  cwd: root,
-  stdio: 'inherit',
-  env: { ...process.env, QAVIT_ADDON: addon },
-});
-process.exitCode = status ?? 1;
+const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', env });
+process.exitCode = failed ? 1 : (status ?? 1);
 if (sanitized) {
-  const after = spawnSync(process.execPath, [join(__dirname, 'sanitize-cuda.js')], { cwd: root, stdio: 'inherit' });
+  const after = spawnSync(process.execPath, [join(__dirname, 'sanitize-cuda.js')], {
+    cwd: root,
+    stdio: 'inherit',
+    env,
+  });
   process.exitCode ||= after.status ?? 1;
 }

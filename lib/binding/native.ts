@@ -142,6 +142,7 @@ export interface PlanDescription {
 export interface DeviceMemory {
   weightBytes: number;
   tensorBytes: number;
+  /** Working memory of runs, kept for the next: intermediate values and, on `cuda`, what operations add up in. */
   arenaBytes: number;
 }
 

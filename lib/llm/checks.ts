@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 
+import { deviceName } from '../binding/open-device';
 import { abortSignal, checkOptions, integer, isPlainObject, number, oneOf, text } from '../calls/options';
 import { expected, expectedButFound } from '../errors';
 import { normalizeQuestion } from '../text/normalize-question';
@@ -99,7 +100,12 @@ export function checkLoad(dir: string, options: LoadLanguageModelOptions): void 
   if (typeof dir !== 'string' || dir === '') throw expected('ERR_ARGUMENT', 'a path', 'the language model', dir);
   checkOptions<LoadLanguageModelOptions>(
     options,
-    { threads: integer(1, 256), dtype: oneOf('auto', 'f32', 'bf16'), onnxDType: oneOf('auto', ...ONNX_DTYPES) },
+    {
+      device: deviceName,
+      threads: integer(1, 256),
+      dtype: oneOf('auto', 'f32', 'bf16'),
+      onnxDType: oneOf('auto', ...ONNX_DTYPES),
+    },
     'loadLanguageModel',
   );
 }

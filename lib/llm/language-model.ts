@@ -1,3 +1,4 @@
+import type { DeviceName } from '../binding/open-device';
 import type { QuestionNormalization } from '../text/normalize-question';
 import type { OnnxDType } from './onnx/onnx-folder';
 import type { Framing } from './prompt';
@@ -118,6 +119,8 @@ export interface LanguageModel extends QuestionReader {
 }
 
 export interface LoadLanguageModelOptions {
+  /** Where a T5 is computed that qavit runs itself; the CPU unless told. ONNX files are on the CPU wherever that is. */
+  device?: DeviceName;
   /** Threads of one computation; as many as the process may use unless told. */
   threads?: number;
   /** What a T5 is computed in that qavit runs itself; `auto`, the default, is the fastest. ONNX files say it themselves. */

@@ -9,7 +9,7 @@ import { T5LanguageModel } from './t5/t5-language-model';
  * Opens a language model's folder, of one of two kinds:
  *
  * - a T5 or mT5 as Hugging Face publishes it: `config.json`, `tokenizer.json`, and its weights in safetensors or `pytorch_model.bin`.
- *   qavit computes it itself, on the CPU;
+ *   qavit computes it itself, on the CPU or a GPU;
  * - ONNX files in the form that Hugging Face's exporters write, of any language model: `config.json`, `tokenizer.json`,
  *   `embed_tokens.onnx`, `encoder_model.onnx` for encoder-decoders, and either `decoder_model_merged.onnx` or `decoder_model.onnx`
  *   with `decoder_with_past_model.onnx`. A folder with ONNX files is this, a T5's too. They may lie in its `onnx`, and come in

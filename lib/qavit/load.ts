@@ -1,6 +1,5 @@
-import { loadAddon } from '../binding/load';
-import type { Device } from '../binding/native';
-import { expected, QAViTError } from '../errors';
+import { computerOf, deviceName, openDevice } from '../binding/open-device';
+import { expected } from '../errors';
 import type { LanguageModel, LoadLanguageModelOptions, QuestionReader } from '../llm/language-model';
 import { missingLanguageFiles, ONNX_DTYPES } from '../llm/onnx/onnx-folder';
 import { isServer } from '../llm/vllm/server';
@@ -11,7 +10,7 @@ import { findModel } from './model-folders';
 import { MAX_IMAGE_SIZE } from './open-tower';
 import { openVision, type OpenVision, type VisionOptions } from './open-vision';
 import { choosePrecision, type Precision } from './precision';
-import { abortSignal, boolean, callback, checkOptions, integer, matching, oneOf } from '../calls/options';
+import { abortSignal, boolean, callback, checkOptions, integer, oneOf } from '../calls/options';
 import type { LoadOptions, ModelFolders } from './types';
 
 /** Everything a QAViT is made of, loaded. */
@@ -32,7 +31,7 @@ export interface LoadedModel {
 }
 
 const RULES = {
-  device: matching(/^(auto|cpu|reference|cuda(:\d{1,3})?)$/, 'auto, cpu, cuda or cuda:N'),
+  device: deviceName,
   dtype: oneOf('auto', 'f32', 'bf16', 'f16', 'int8'),
   languageDType: oneOf('auto', ...ONNX_DTYPES),
   padding: oneOf('mask', 'attend'),
@@ -72,7 +71,12 @@ export async function loadModel(
     const { dtype } = precision;
     const engine = new Engine(device, vision.model, precision);
     await engine.prepare(signal);
-    const here = { threads, dtype: languageFloat(device, precision), onnxDType: rest.languageDType };
+    const here = {
+      device: computerOf(device.info),
+      threads,
+      dtype: languageFloat(precision),
+      onnxDType: rest.languageDType,
+    };
     const language = await openLanguage(folders, vision, here);
     if (language) closing.push(() => language.close());
     const questions = await openQuestions(folders, vision, language, here);
@@ -95,22 +99,9 @@ export async function closeModel({ engine, language, questions, vision }: Loaded
   vision.close();
 }
 
-function openDevice(name: NonNullable<LoadOptions['device']>, threads: number | undefined): Device {
-  const addon = loadAddon();
-  if (name === 'cpu' || name === 'reference') return new addon.Device({ kind: name, threads });
-  if (name !== 'auto') return new addon.Device({ kind: 'cuda', ordinal: Number(name.split(':')[1] ?? 0) });
-  try {
-    return new addon.Device({ kind: 'cuda' });
-  } catch (error) {
-    // No GPU, none that is supported, or no build for one. A GPU that is there and fails is not hidden behind the CPU.
-    if (!(error instanceof QAViTError) || error.code !== 'ERR_UNSUPPORTED') throw error;
-    return new addon.Device({ kind: 'cpu', threads });
-  }
-}
-
-/** A language model that is computed here is computed on the CPU: as the tower is, where that is there too. */
-function languageFloat({ info }: Device, { float }: Precision): LoadLanguageModelOptions['dtype'] {
-  return info.kind === 'cuda' || float === 'f16' ? 'auto' : float;
+/** A language model that is computed here is computed as the tower is; but T5's activations leave f16's range. */
+function languageFloat({ float }: Precision): LoadLanguageModelOptions['dtype'] {
+  return float === 'f16' ? 'auto' : float;
 }
 
 async function openLanguage(

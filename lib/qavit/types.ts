@@ -1,5 +1,6 @@
 /** The public types of the model API. Symbols: M visual tokens (class token included), K question tokens, N tokens handed over. */
 import type { CpuIsa, DeviceMemory, MatrixDType } from '../binding/native';
+import type { DeviceName } from '../binding/open-device';
 import type { DownloadProgress } from '../hub';
 import type { ImageInput } from '../image';
 import type { ResizeRule, Size } from '../image/geometry';
@@ -39,13 +40,13 @@ export interface ModelFolders {
 export interface LoadOptions {
   /**
    * `auto` (the default) takes the first GPU where there is one, else the CPU, and says so in `info`; every other choice is that
-   * device or an error. `cuda` is `cuda:0`.
+   * device or an error. `cuda` is `cuda:0`. A T5 that qavit computes is on the tower's GPU too; ONNX files are on the CPU.
    */
-  device?: 'auto' | 'cpu' | 'reference' | 'cuda' | `cuda:${number}`;
+  device?: DeviceName;
   /**
    * What matrices are computed in; `auto` (the default) is the fastest float of the device. `int8` (CPU) keeps the tower's linear maps
    * in a byte a weight and rounds what they are given to 8 bits, token by token: faster, smaller, less exact, and never chosen by itself.
-   * A T5 that qavit computes takes the same float where the tower is on the CPU.
+   * A T5 that qavit computes takes the same, or the device's fastest float where that is `int8` or `f16`.
    */
   dtype?: 'auto' | MatrixDType;
   /**

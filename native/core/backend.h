@@ -50,6 +50,9 @@ class Backend {
   // Nothing where plans are not recorded.
   virtual std::optional<RunStatistics> statistics() const { return std::nullopt; }
 
+  // Working memory of its own that operations share, beside what allocate() has given; on the queue thread.
+  virtual size_t scratch_bytes() const { return 0; }
+
   // Packs a parameter. Large parameters are split over the threads.
   virtual Status upload(const WeightSource& source, std::shared_ptr<Weight>* weight) = 0;
 

@@ -71,7 +71,9 @@ Status Executor::run(const Plan& plan, const std::vector<PlanInput>& inputs, std
     if (output.host == nullptr) QAVIT_RETURN_IF_ERROR(allocate_tensor(output_bytes(i), &output.device));
     output_data[i] = output.device ? output.device->data : workspace + output_offsets[i];
   }
-  QAVIT_RETURN_IF_ERROR(backend_->run_all(plan.bind(workspace, input_data, output_data), abort, plan.key()));
+  const Status done = backend_->run_all(plan.bind(workspace, input_data, output_data), abort, plan.key());
+  counters_->arena_bytes = workspace_->bytes + backend_->scratch_bytes();  // which the run may have enlarged
+  QAVIT_RETURN_IF_ERROR(done);
   for (size_t i = 0; i < outputs->size(); ++i) {
     PlanOutput& output = (*outputs)[i];
     if (output.host != nullptr) QAVIT_RETURN_IF_ERROR(backend_->copy_out(output_data[i], output.host, output_bytes(i)));
@@ -119,7 +121,7 @@ Status Executor::reserve(size_t bytes) {
   std::shared_ptr<Buffer> buffer;
   QAVIT_RETURN_IF_ERROR(backend_->allocate(bytes, &buffer));
   workspace_ = std::move(buffer);
-  counters_->arena_bytes = workspace_->bytes;
+  counters_->arena_bytes = workspace_->bytes + backend_->scratch_bytes();
   return Status();
 }
 

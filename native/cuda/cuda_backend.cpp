@@ -59,6 +59,8 @@ class CudaBackend final : public Backend {
     return RunStatistics{graphs_.launched(), graphs_.recorded(), graphs_.replayed(), timer_.milliseconds()};
   }
 
+  size_t scratch_bytes() const override { return workspace_.bytes(); }
+
   Status upload(const WeightSource& source, std::shared_ptr<Weight>* weight) override {
     QAVIT_RETURN_IF_ERROR(context_->open());
     return upload_weight(context_, transfer_, source, weight);

@@ -12,6 +12,7 @@ struct DeviceProperties {
   size_t shared_bytes_per_block = 0;  // with opt-in
   size_t l2_bytes = 0;
   bool emulated = false;  // the CPU emulation: portable kernels only, no TMA, no wgmma
+  bool portable = false;  // only kernels that every GPU runs: QAVIT_CUDA_KERNELS, for comparing and as a way out
 };
 
 }  // namespace qavit::cuda

@@ -1,5 +1,6 @@
 #include "cuda/devices.h"
 
+#include <cstdlib>
 #include <map>
 #include <mutex>
 
@@ -60,6 +61,15 @@ Status read_attributes(int ordinal, DeviceProperties* properties) {
   return Status();
 }
 
+// QAVIT_CUDA_KERNELS=portable leaves out what is made for one generation of GPUs.
+Status read_choice(DeviceProperties* properties) {
+  const char* const value = std::getenv("QAVIT_CUDA_KERNELS");
+  const std::string choice = value != nullptr ? value : "";
+  properties->portable = choice == "portable";
+  if (choice.empty() || properties->portable) return Status();
+  return expected(ErrorCode::kArgument, "portable or nothing", "the environment variable QAVIT_CUDA_KERNELS", choice);
+}
+
 struct Losses {
   std::mutex mutex;
   std::map<int, Status> first;
@@ -81,6 +91,7 @@ Status describe_device(int ordinal, DeviceProperties* properties, std::string* n
                        std::to_string(count) + (count == 1 ? " GPU" : " GPUs"));
   }
   QAVIT_RETURN_IF_ERROR(read_attributes(ordinal, properties));
+  QAVIT_RETURN_IF_ERROR(read_choice(properties));
   cudaDeviceProp all = {};
   QAVIT_RETURN_IF_ERROR(check(cudaGetDeviceProperties(&all, ordinal), device_name(ordinal).c_str()));
   *name = all.name;

@@ -28,7 +28,12 @@ Status GraphCache::run(cudaStream_t stream, std::mutex& capture_mutex, uint64_t 
   if (!enabled_) return launch(enqueue);
   Recorded& plan = find_plan(plan_key);
   Binding* const binding = plan.refused ? nullptr : find_binding(plan, addresses);
-  if (binding == nullptr) return launch(enqueue);
+  if (binding == nullptr) {
+    const Status launched = launch(enqueue);
+    // Given up half-way it has loaded some kernels only: the next run with these addresses is a first one again.
+    if (!launched.ok() && !plan.refused) plan.bindings.front().addresses.clear();
+    return launched;
+  }
   if (!binding->current) {
     QAVIT_RETURN_IF_ERROR(record(stream, capture_mutex, enqueue, binding));
     if (!binding->current) {

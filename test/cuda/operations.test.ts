@@ -4,7 +4,6 @@ import { loadAddon } from '../../lib/binding/load';
 import type { CaseOperation } from '../support/case-operands';
 import { relativeError } from '../support/compare';
 import { emulated, openCuda } from '../support/cuda';
-import { expectRejection } from '../support/expect-error';
 import { extremeOperations } from '../support/extreme-operations';
 import { type FloatDType, prepareOperation, runOperation, type RunOptions } from '../support/op-runner';
 import { tableOperations } from '../support/table-operations';
@@ -45,9 +44,6 @@ function tolerance({ input = 'f32', output = input }: RunOptions): number {
   return Math.max(tolerances[input], tolerances[output]);
 }
 
-/** What no CUDA kernel computes (native/cuda/unsupported.h). */
-const cpuOnly: readonly string[] = ['rms_norm', 'attention'];
-
 describe('CUDA: operations', () => {
   const reference = new (loadAddon().Device)({ kind: 'reference' });
   const device = openCuda();
@@ -65,18 +61,8 @@ describe('CUDA: operations', () => {
     for (const which of ['second', 'third']) expect(await run(), `${which} run`).to.deep.equal(actual);
   }
 
-  for (const op of cpuOnly) {
-    it(`leaves ${op} to the CPU`, async () => {
-      const { operation } = tableOperations().find((entry) => entry.op === op)!;
-      const message = new RegExp(
-        `^Expected an operation that CUDA devices compute for ${op} but received one that only`,
-      );
-      await expectRejection(prepareOperation(device, operation()), 'ERR_UNSUPPORTED', message);
-    });
-  }
-
   const left: string[] = [];
-  for (const { name, operation } of tableOperations().filter(({ op }) => !cpuOnly.includes(op))) {
+  for (const { name, operation } of tableOperations()) {
     if (emulated && workOf(operation()) > emulationCap) {
       left.push(`${name} (${(workOf(operation()) / 1e6).toFixed(1)} M)`);
       continue;
@@ -85,7 +71,7 @@ describe('CUDA: operations', () => {
       for (const options of variants(operation())) await hold(operation(), options);
     });
   }
-  for (const { name, operation } of extremeOperations().filter(({ operation: { op } }) => !cpuOnly.includes(op))) {
+  for (const { name, operation } of extremeOperations()) {
     it(name, async () => {
       for (const input of dtypes) await hold(operation, { input, output: 'f32' });
     });

@@ -137,9 +137,14 @@ describe('language model arguments', () => {
     await expectRejection(loadLanguageModel(__filename), 'ERR_ARGUMENT', /the file .*arguments\.test\.js$/);
     await expectRejection(loadLanguageModel(folderOf('t5-tiny'), { threads: 0 }), 'ERR_ARGUMENT', /threads/);
     await expectRejection(
-      loadLanguageModel(folderOf('t5-tiny'), { device: 'x' } as object),
+      loadLanguageModel(folderOf('t5-tiny'), { engine: 'x' } as object),
       'ERR_ARGUMENT',
-      /"device"/,
+      /"engine"/,
+    );
+    await expectRejection(
+      loadLanguageModel(folderOf('t5-plain'), { device: 'gpu' as 'cuda' }),
+      'ERR_ARGUMENT',
+      /^Expected auto, cpu, cuda or cuda:N for option device/,
     );
   });
 });

@@ -1,6 +1,7 @@
 /** What the suites of test/cuda share. They run on a GPU or, in `npm test`, on the emulation of the kernels: see docs/cuda.md. */
 import { loadAddon } from '../../lib/binding/load';
 import type { Device, DeviceOptions } from '../../lib/binding/native';
+import { withVariable } from './environment';
 
 const addon = loadAddon();
 
@@ -17,11 +18,9 @@ function isEmulated(): boolean {
 export const emulated = isEmulated();
 
 /** Runs `action` with settings of native/cuda/emulation/host_api.h. Streams keep what was set when they were made. */
-export async function withEmulation<T>(settings: string, action: () => Promise<T>): Promise<T> {
-  process.env.QAVIT_EMULATION = settings;
-  try {
-    return await action();
-  } finally {
-    delete process.env.QAVIT_EMULATION;
-  }
-}
+export const withEmulation = <T>(settings: string, action: () => Promise<T>): Promise<T> =>
+  withVariable('QAVIT_EMULATION', settings, action);
+
+/** Runs `action`, which opens devices, with the kernels that every GPU runs. */
+export const withPortableKernels = <T>(action: () => T): Promise<T> =>
+  withVariable('QAVIT_CUDA_KERNELS', 'portable', action);

@@ -1,6 +1,6 @@
 import path from 'node:path';
-import { loadAddon } from '../../binding/load';
 import type { Device } from '../../binding/native';
+import { openDevice } from '../../binding/open-device';
 import { throwIfAborted } from '../../calls/abort';
 import { Calls } from '../../calls/calls';
 import { expected, expectedButFound } from '../../errors';
@@ -26,7 +26,7 @@ import { readT5Config } from './config';
 import { type PromptTokens, T5Answer, T5Engine } from './t5-engine';
 import { openT5 } from './t5-model';
 
-/** A T5 from its published folder, computed by qavit on a CPU device of its own. */
+/** A T5 from its published folder, computed by qavit on a device of its own: beside a tower on the same GPU, neither waits for the other's queue. */
 export class T5LanguageModel implements LanguageModel {
   private readonly calls = new Calls();
   private closing: Promise<void> | undefined;
@@ -56,7 +56,7 @@ export class T5LanguageModel implements LanguageModel {
       throw expected('ERR_FORMAT', `below ${vocabularySize}`, file.where('decoder_start_token_id'), start);
     }
     const weights = await TensorFolder.open(folder);
-    const device = new (loadAddon().Device)({ kind: 'cpu', threads: options.threads });
+    const device = openDevice(options.device ?? 'cpu', options.threads);
     try {
       const engine = new T5Engine(device, openT5(t5, weights), chooseDType(device, options.dtype));
       await engine.prepare();

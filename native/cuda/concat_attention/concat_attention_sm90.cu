@@ -71,7 +71,8 @@ Status launch_dtype(const Launch& context, const ConcatAttentionParams& p) {
 bool attention_sm90_takes(const DeviceProperties& device, const ConcatAttentionParams& p) {
   const int64_t width = p.q.cols / p.heads;
   const bool half_width = p.q.dtype == DType::kBF16 || p.q.dtype == DType::kF16;
-  if (device.compute_capability != 90 || device.emulated || !half_width || p.out.dtype != p.q.dtype) return false;
+  if (device.compute_capability != 90 || device.portable || device.emulated) return false;
+  if (!half_width || p.out.dtype != p.q.dtype) return false;
   if (width < 64 || width > 128 || width % 8 != 0 || !(p.scale > 0)) return false;
   return sm90::fits_tensor_map(query_layout(p)) && sm90::fits_tensor_map(key_layout(p, p.k)) &&
          sm90::fits_tensor_map(key_layout(p, p.v)) && sm90::fits_tensor_map(out_layout(p)) && in_chunks(p.k) &&

@@ -2,44 +2,57 @@
 //
 //   activate           every dtype: relative error around 1e-6 of the function's argument or result, whichever is
 //                      larger. Two of the special function unit's instructions where the formula has an exponential.
-//   activate_narrow    for results that are rounded to 16 bits: quick_gelu, silu and gelu_tanh through tanh.approx, one
-//                      instruction, wrong by up to 2^-11 of the argument.
-// sigmoid(x) = (1 + tanh(x / 2)) / 2, so all three are x sigmoid(...). Division is __fdividef: a plain one calls a slow
-// path. Under emulation both are the formulas as they stand.
+//   activate_narrow    for results that are rounded to bf16: quick_gelu, silu and gelu_tanh with one such instruction,
+//                      relative error of the result 2^-14.
+// sigmoid(x) = (1 + tanh(x / 2)) / 2, so all three are x sigmoid(...). tanh.approx would be one instruction in all, but
+// its error of 2^-11 is one of 1 + tanh: where x is negative, as most of what meets an activation in a trained tower
+// is, little is left of the result, and the error of bf16 itself would be exceeded several times. Division is
+// __fdividef: a plain one calls a slow path. Under emulation the special functions are exact, the rest is as here.
 #pragma once
 
 #include <cfloat>
 #include <cmath>
 
 #include "core/ops.h"
+#include "cuda/device/exp2.cuh"
 #include "cuda/runtime.h"
 
 namespace qavit::cuda {
 
 namespace activation {
 
+constexpr float kLog2E = 1.44269504f;
 constexpr float kSqrtHalf = 0.70710678118654752f;
 constexpr float kQuickGelu = 1.702f;
 // gelu_tanh(x) = x sigmoid(kTanhLinear x + kTanhCubic x^3): twice what stands inside its tanh.
 constexpr float kTanhLinear = 1.59576912160573071f;  // 2 sqrt(2 / pi)
 constexpr float kTanhCubic = 0.044715f * kTanhLinear;
 
+__device__ inline float times_sigmoid(float x, float argument) {
+#ifdef QAVIT_CUDA_EMULATION
+  return x / (1.0f + std::exp(-argument));
+#else
+  return __fdividef(x, 1.0f + __expf(-argument));
+#endif
+}
+
+// With u = e^-|argument|, which is at most 1: sigmoid is 1 / (1 + u) for arguments above 0 and u / (1 + u) below. The
+// division is a polynomial, 1 at u = 0, and nowhere wrong by more than 2^-14 of itself.
+__device__ inline float times_sigmoid_narrow(float x, float argument) {
+  const float u = exp2_approximate(-kLog2E * fabsf(argument));
+  float divided = fmaf(-0.10911247f, u, 0.43077660f);
+  divided = fmaf(divided, u, -0.78354019f);
+  divided = fmaf(divided, u, 0.95915473f);
+  divided = fmaf(divided, u, -0.99730819f);
+  divided = fmaf(divided, u, 1.0f);
+  return x * (argument < 0.0f ? u * divided : divided);
+}
+
 #ifdef QAVIT_CUDA_EMULATION
 
-inline float times_sigmoid(float x, float argument) { return x / (1.0f + std::exp(-argument)); }
-inline float times_sigmoid_narrow(float x, float argument) { return times_sigmoid(x, argument); }
 inline float gelu_erf(float x) { return 0.5f * x * (1.0f + std::erf(x * kSqrtHalf)); }
 
 #else
-
-__device__ inline float times_sigmoid(float x, float argument) { return __fdividef(x, 1.0f + __expf(-argument)); }
-
-__device__ inline float times_sigmoid_narrow(float x, float argument) {
-  float tanh_half;
-  asm("tanh.approx.f32 %0, %1;" : "=f"(tanh_half) : "f"(0.5f * argument));
-  const float half = 0.5f * x;
-  return fmaf(half, tanh_half, half);
-}
 
 // erfc(z) = polynomial(1 / (1 + p z)) exp(-z^2) for z >= 0, wrong by 1.5e-7 (Abramowitz and Stegun, 7.1.26), with no
 // branch, unlike erff. With z = |x| / sqrt 2: gelu(x) = x - x erfc(z) / 2 for x >= 0, x erfc(z) / 2 otherwise.

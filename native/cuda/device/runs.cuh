@@ -2,20 +2,10 @@
 // wait for memory anyway, where a branch that all threads take alike is cheaper than a kernel for every pair of dtypes.
 #pragma once
 
-#include "core/view.h"
+#include "cuda/device/runs.h"
 #include "cuda/device/types.cuh"
 
 namespace qavit::cuda {
-
-// Elements that are moved together where alignment allows it: 16 bytes of bf16 or f16, twice 16 of f32.
-constexpr int kRun = 8;
-
-// Whether every run of `n` elements from column n * i of any row on is aligned as a Pack wants it.
-inline bool moves_in_runs(const View& view, int64_t n) {
-  const auto bytes = static_cast<uintptr_t>(n) * dtype_size(view.dtype);
-  return reinterpret_cast<uintptr_t>(view.data) % (bytes < 16 ? bytes : 16) == 0 &&
-         (view.rows == 1 || view.row_stride % n == 0) && (view.batch == 1 || view.batch_stride % n == 0);
-}
 
 template <typename T, int N>
 __device__ inline void load_run_of(const void* data, int64_t offset, float (&values)[N]) {

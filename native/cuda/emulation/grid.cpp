@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
-#include <cstring>
 #include <deque>
 #include <limits>
 #include <memory>
@@ -13,27 +11,18 @@
 #include <utility>
 #include <vector>
 
+#include "cuda/emulation/settings.h"
+
 namespace qavit::cuda::emulation {
 
 namespace {
-
-// "seed=3 threads=2" -> 3 for "seed=".
-uint64_t setting(const char* key, uint64_t otherwise) {
-  const char* const all = std::getenv("QAVIT_EMULATION");
-  for (const char* at = all; at != nullptr; at = std::strchr(at + 1, ' ')) {
-    const char* const word = *at == ' ' ? at + 1 : at;
-    if (std::strncmp(word, key, std::strlen(key)) == 0) return std::strtoull(word + std::strlen(key), nullptr, 10);
-    if (*at == '\0') break;
-  }
-  return otherwise;
-}
 
 // Never destroyed: launches may go on while the process ends.
 struct State {
   std::mutex mutex;
   std::vector<std::unique_ptr<FiberStacks>> idle_stacks;  // kept: making them costs a thousand system calls
   std::deque<std::string> faults;                         // few, and their texts have been handed out
-  uint64_t seed = setting("seed=", 1);
+  uint64_t seed = setting("seed", 1);
   uint64_t launches = 0;
 };
 
@@ -129,8 +118,7 @@ cudaError_t run_grid(const Kernel& kernel, dim3 grid, dim3 block, size_t shared_
     std::swap(launch.order[i - 1], launch.order[dice.draw(static_cast<uint32_t>(i))]);
   }
   // OS threads of their own even for a single block: shared memory is poisoned there (shared_memory.h).
-  std::vector<std::thread> workers(
-      std::min<size_t>(std::max<uint64_t>(setting("threads=", 2), 1), launch.order.size()));
+  std::vector<std::thread> workers(std::min<size_t>(std::max<uint64_t>(setting("threads", 2), 1), launch.order.size()));
   for (std::thread& worker : workers) worker = std::thread(run_blocks, std::ref(launch));
   for (std::thread& worker : workers) worker.join();
   return launch.failed ? cudaErrorLaunchFailure : cudaSuccess;

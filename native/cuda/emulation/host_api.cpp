@@ -9,11 +9,11 @@
 #include <map>
 #include <mutex>
 #include <new>
-#include <string>
 #include <utility>
 #include <vector>
 
 #include "cuda/emulation/fault.h"
+#include "cuda/emulation/settings.h"
 
 namespace qavit::cuda::emulation {
 
@@ -22,16 +22,6 @@ namespace {
 constexpr int kMaxDevices = 8;
 constexpr size_t kDefaultMemory = size_t{4} << 30;
 constexpr std::align_val_t kDeviceAlignment{256};
-
-// "fault=3 memory=1048576" -> 3 for "fault".
-size_t setting(const char* key, size_t otherwise) {
-  const char* all = std::getenv("QAVIT_EMULATION");
-  if (all == nullptr) return otherwise;
-  const std::string text = " " + std::string(all);
-  const size_t at = text.find(" " + std::string(key) + "=");
-  if (at == std::string::npos) return otherwise;
-  return std::strtoull(text.c_str() + at + std::strlen(key) + 2, nullptr, 10);
-}
 
 struct DeviceState {
   size_t capacity = kDefaultMemory;

@@ -16,62 +16,9 @@
 #pragma once
 
 #include "cuda/device/reduce.cuh"
-#include "cuda/device/runs.cuh"
+#include "cuda/layer_norm/norm_rows.cuh"
 
 namespace qavit::cuda {
-
-struct LayerNormRows {
-  const void* x;
-  void* y;
-  DType x_dtype, y_dtype;
-  int64_t x_batch_stride, x_row_stride, y_batch_stride, y_row_stride;
-  const float* gamma;  // [width] or null
-  const float* beta;   // [width] or null
-  float eps;
-  uint32_t rows;        // of all batch entries
-  uint32_t batch_rows;  // of one
-  int width;
-};
-
-constexpr int kLayerNormThreads = 128;       // of the warp kernel: 4 rows a block, so that 577 rows reach every SM
-constexpr int kLayerNormBlockThreads = 256;  // of the block kernel
-
-struct RowOffsets {
-  int64_t x, y;
-};
-
-__device__ inline RowOffsets row_offsets(const LayerNormRows& p, uint32_t row) {
-  const uint32_t entry = row / p.batch_rows, line = row - entry * p.batch_rows;
-  return {entry * p.x_batch_stride + line * p.x_row_stride, entry * p.y_batch_stride + line * p.y_row_stride};
-}
-
-// The runs of a row that a lane holds; those past the row's end are zeros.
-template <typename T, int kRuns>
-__device__ inline void load_row_of(const LayerNormRows& p, int64_t offset, int lane, float (&values)[kRuns][kRun]) {
-#pragma unroll
-  for (int i = 0; i < kRuns; ++i) {
-    const int column = (i * 32 + lane) * kRun;
-    if (column < p.width) {
-      load_run_of<T>(p.x, offset + column, values[i]);
-    } else {
-#pragma unroll
-      for (int j = 0; j < kRun; ++j) values[i][j] = 0.0f;
-    }
-  }
-}
-
-// The switch stands outside of the loop, so that one branch precedes all loads.
-template <int kRuns>
-__device__ inline void load_row(const LayerNormRows& p, int64_t offset, int lane, float (&values)[kRuns][kRun]) {
-  switch (p.x_dtype) {
-    case DType::kBF16:
-      return load_row_of<bf16>(p, offset, lane, values);
-    case DType::kF16:
-      return load_row_of<f16>(p, offset, lane, values);
-    default:
-      return load_row_of<float>(p, offset, lane, values);
-  }
-}
 
 struct Statistics {
   float mean;
@@ -79,7 +26,7 @@ struct Statistics {
 };
 
 // From the sums of the deviations from `rough_mean` and of their squares.
-__device__ inline Statistics statistics(const LayerNormRows& p, float rough_mean, float sum, float sum_of_squares) {
+__device__ inline Statistics statistics(const NormRows& p, float rough_mean, float sum, float sum_of_squares) {
   const auto width = static_cast<float>(p.width);
   const float correction = sum / width;
   const float variance = fmaxf(sum_of_squares / width - correction * correction, 0.0f);
@@ -87,7 +34,7 @@ __device__ inline Statistics statistics(const LayerNormRows& p, float rough_mean
 }
 
 template <int kRuns>
-__device__ inline Statistics warp_statistics(const LayerNormRows& p, int lane, const float (&values)[kRuns][kRun]) {
+__device__ inline Statistics warp_statistics(const NormRows& p, int lane, const float (&values)[kRuns][kRun]) {
   float total = 0.0f;
 #pragma unroll
   for (int i = 0; i < kRuns; ++i) {
@@ -110,8 +57,8 @@ __device__ inline Statistics warp_statistics(const LayerNormRows& p, int lane, c
 }
 
 template <int kRuns>
-__global__ void __launch_bounds__(kLayerNormThreads) layer_norm_warp_kernel(const LayerNormRows p) {
-  const uint32_t row = blockIdx.x * (kLayerNormThreads / 32) + threadIdx.x / 32;
+__global__ void __launch_bounds__(kNormThreads) layer_norm_warp_kernel(const NormRows p) {
+  const uint32_t row = blockIdx.x * (kNormThreads / 32) + threadIdx.x / 32;
   if (row >= p.rows) return;
   const int lane = static_cast<int>(threadIdx.x % 32);
   const RowOffsets offsets = row_offsets(p, row);
@@ -136,8 +83,8 @@ __global__ void __launch_bounds__(kLayerNormThreads) layer_norm_warp_kernel(cons
   }
 }
 
-__global__ void __launch_bounds__(kLayerNormBlockThreads) layer_norm_block_kernel(const LayerNormRows p) {
-  constexpr int kWarps = kLayerNormBlockThreads / 32;
+__global__ void __launch_bounds__(kNormBlockThreads) layer_norm_block_kernel(const NormRows p) {
+  constexpr int kWarps = kNormBlockThreads / 32;
   __shared__ float scratch[3][kWarps];
   const RowOffsets offsets = row_offsets(p, blockIdx.x);
   const auto element = [&](int column) {
@@ -147,10 +94,10 @@ __global__ void __launch_bounds__(kLayerNormBlockThreads) layer_norm_block_kerne
   };
   const auto first = static_cast<int>(threadIdx.x);
   float total = 0.0f;
-  for (int column = first; column < p.width; column += kLayerNormBlockThreads) total += element(column);
+  for (int column = first; column < p.width; column += kNormBlockThreads) total += element(column);
   const float rough_mean = block_sum<kWarps>(total, scratch[0]) / static_cast<float>(p.width);
   float sum = 0.0f, sum_of_squares = 0.0f;
-  for (int column = first; column < p.width; column += kLayerNormBlockThreads) {
+  for (int column = first; column < p.width; column += kNormBlockThreads) {
     const float deviation = element(column) - rough_mean;
     sum += deviation;
     sum_of_squares = fmaf(deviation, deviation, sum_of_squares);
@@ -158,7 +105,7 @@ __global__ void __launch_bounds__(kLayerNormBlockThreads) layer_norm_block_kerne
   sum = block_sum<kWarps>(sum, scratch[1]);
   sum_of_squares = block_sum<kWarps>(sum_of_squares, scratch[2]);
   const Statistics s = statistics(p, rough_mean, sum, sum_of_squares);
-  for (int column = first; column < p.width; column += kLayerNormBlockThreads) {
+  for (int column = first; column < p.width; column += kNormBlockThreads) {
     const float factor = p.gamma != nullptr ? p.gamma[column] : 1.0f;
     const float term = p.beta != nullptr ? p.beta[column] : 0.0f;
     const float value[1] = {fmaf((element(column) - s.mean) * s.scale, factor, term)};

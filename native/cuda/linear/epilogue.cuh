@@ -68,7 +68,7 @@ __device__ inline void add_scaled(const float* vector, float scale, int column, 
   }
 }
 
-// `narrow`: results are rounded to bf16, whose 2^-9 hides what the one-instruction forms get wrong (2^-11).
+// `narrow`: results are rounded to bf16, whose 2^-9 hides what activate_narrow() gets wrong (2^-14).
 template <Activation kActivation>
 __device__ inline void activate_columns(bool narrow, float (&values)[kVector]) {
 #pragma unroll

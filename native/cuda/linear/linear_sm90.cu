@@ -86,7 +86,8 @@ Status launch_tile(const Launch& context, const Gemm& g, const Sm90Items& items,
 }  // namespace
 
 bool linear_sm90_takes(const DeviceProperties& device, const LinearParams& p) {
-  if (device.emulated || device.compute_capability != 90 || p.weight->dtype == DType::kF32) return false;
+  if (device.compute_capability != 90 || device.portable || device.emulated) return false;
+  if (p.weight->dtype == DType::kF32) return false;
   const Gemm g = describe_gemm(operands_of(p));
   return g.x_in_chunks && g.in >= Sm90Tile::kDepth && dense(p.x) && sm90::fits_tensor_map(x_layout(g, 128)) &&
          sm90::fits_tensor_map(weight_layout(g, 256)) && sm90::tensor_maps_available();

@@ -1,4 +1,5 @@
-// to[b, r, :] = from[row of (b, r), :], converting the dtype: copy, and both forms of gather_rows.
+// to[b, position[b] + r, :] = from[row of (b, r), :], converting the dtype: copy, both forms of gather_rows, and, where
+// there is a position, append_rows.
 //
 // threadIdx.x walks along a row, kLength elements at a time, threadIdx.y over rows, so that narrow rows fill a block
 // too. kLength is kRun where both operands are aligned for it (a row's last elements may be fewer), else 1.
@@ -23,9 +24,10 @@ struct MoveRows {
   DType from_dtype, to_dtype;
   int64_t from_batch_stride, from_row_stride, to_batch_stride, to_row_stride;
   RowSource source;
-  const int32_t* index;  // in range: the plan checks its indices before it runs
-  uint32_t rows;         // of all batch entries of `to`
-  uint32_t batch_rows;   // of one
+  const int32_t* index;     // in range: the plan checks its indices before it runs
+  const int32_t* position;  // likewise; null: 0 for all
+  uint32_t rows;            // of all batch entries that are written
+  uint32_t batch_rows;      // of one
   int width;
 };
 
@@ -55,7 +57,8 @@ __global__ void __launch_bounds__(kMoveThreads) move_rows_kernel(const MoveRows 
   if (row >= p.rows) return;
   const uint32_t entry = row / p.batch_rows, line = row - entry * p.batch_rows;
   const int64_t from = source_offset(p, row, entry, line);
-  const int64_t to = entry * p.to_batch_stride + line * p.to_row_stride;
+  const int64_t first = p.position == nullptr ? 0 : p.position[entry];
+  const int64_t to = entry * p.to_batch_stride + (first + line) * p.to_row_stride;
   const int step = static_cast<int>(blockDim.x) * kLength;
   for (int column = static_cast<int>(threadIdx.x) * kLength; column < p.width; column += step) {
     if (column + kLength <= p.width) {

@@ -12,7 +12,9 @@ namespace qavit::cuda {
 
 namespace {
 
-MoveRows describe(const View& from, const View& to, RowSource source, const View& index) {
+// Rows [0, rows) of every entry of `to` where there is no position.
+MoveRows describe(const View& from, const View& to, int64_t rows, RowSource source, const View& index,
+                  const View& position) {
   MoveRows p;
   p.from = from.data;
   p.to = to.data;
@@ -24,8 +26,9 @@ MoveRows describe(const View& from, const View& to, RowSource source, const View
   p.to_row_stride = to.row_stride;
   p.source = source;
   p.index = static_cast<const int32_t*>(index.data);
-  p.rows = static_cast<uint32_t>(to.batch * to.rows);
-  p.batch_rows = static_cast<uint32_t>(to.rows);
+  p.position = static_cast<const int32_t*>(position.data);
+  p.rows = static_cast<uint32_t>(to.batch * rows);
+  p.batch_rows = static_cast<uint32_t>(rows);
   p.width = static_cast<int>(to.cols);
   return p;
 }
@@ -49,9 +52,7 @@ Status supports_rows(const View& to, const char* where) {
                   to_string(shape_of(to)));
 }
 
-Status move_rows(const Launch& context, const char* where, const View& from, const View& to, RowSource source,
-                 const View& index) {
-  const MoveRows p = describe(from, to, source, index);
+Status move_rows(const Launch& context, const char* where, const MoveRows& p, const View& from, const View& to) {
   const bool runs = moves_in_runs(from, kRun) && moves_in_runs(to, kRun);
   const auto steps = static_cast<unsigned>(runs ? (p.width + kRun - 1) / kRun : p.width);
   const unsigned along = std::min<unsigned>(std::bit_ceil(steps), kMoveThreads);
@@ -69,8 +70,18 @@ size_t workspace_bytes(const DeviceProperties&, const GatherRowsParams&) { retur
 
 Status run(const Launch& context, const GatherRowsParams& p) {
   constexpr const char* kWhere = "gather_rows";
-  if (p.table != nullptr) return move_rows(context, kWhere, view_of(p.table), p.out, RowSource::kTable, p.index);
-  return move_rows(context, kWhere, p.source, p.out, RowSource::kEntry, p.index);
+  const View from = p.table != nullptr ? view_of(p.table) : p.source;
+  const RowSource source = p.table != nullptr ? RowSource::kTable : RowSource::kEntry;
+  return move_rows(context, kWhere, describe(from, p.out, p.out.rows, source, p.index, View()), from, p.out);
+}
+
+Status supports(const DeviceProperties&, const AppendRowsParams& p) { return supports_rows(p.x, "append_rows"); }
+
+size_t workspace_bytes(const DeviceProperties&, const AppendRowsParams&) { return 0; }
+
+Status run(const Launch& context, const AppendRowsParams& p) {
+  const MoveRows rows = describe(p.x, p.cache, p.x.rows, RowSource::kSame, View(), p.position);
+  return move_rows(context, "append_rows", rows, p.x, p.cache);
 }
 
 Status supports(const DeviceProperties&, const CopyParams& p) { return supports_rows(p.y, "copy"); }
@@ -78,7 +89,7 @@ Status supports(const DeviceProperties&, const CopyParams& p) { return supports_
 size_t workspace_bytes(const DeviceProperties&, const CopyParams&) { return 0; }
 
 Status run(const Launch& context, const CopyParams& p) {
-  return move_rows(context, "copy", p.x, p.y, RowSource::kSame, View());
+  return move_rows(context, "copy", describe(p.x, p.y, p.y.rows, RowSource::kSame, View(), View()), p.x, p.y);
 }
 
 }  // namespace qavit::cuda

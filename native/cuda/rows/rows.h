@@ -1,4 +1,5 @@
-// GatherRowsParams and CopyParams on a CUDA device. The three functions that launch.h describes, for each.
+// GatherRowsParams, AppendRowsParams and CopyParams on a CUDA device. The three functions that launch.h describes, for
+// each.
 #pragma once
 
 #include "core/ops.h"
@@ -9,6 +10,10 @@ namespace qavit::cuda {
 Status supports(const DeviceProperties& device, const GatherRowsParams& params);
 size_t workspace_bytes(const DeviceProperties& device, const GatherRowsParams& params);
 Status run(const Launch& context, const GatherRowsParams& params);
+
+Status supports(const DeviceProperties& device, const AppendRowsParams& params);
+size_t workspace_bytes(const DeviceProperties& device, const AppendRowsParams& params);
+Status run(const Launch& context, const AppendRowsParams& params);
 
 Status supports(const DeviceProperties& device, const CopyParams& params);
 size_t workspace_bytes(const DeviceProperties& device, const CopyParams& params);

@@ -3,6 +3,7 @@
 #include "tests.h"
 
 int main() {
-  const int failed = qavit::cuda::test::test_plans() + qavit::cuda::test::test_products();
+  using namespace qavit::cuda::test;
+  const int failed = test_activations() + test_plans() + test_products();
   return failed == 0 ? 0 : 1;
 }

@@ -3,6 +3,7 @@
 
 namespace qavit::cuda::test {
 
+int test_activations();
 int test_plans();
 int test_products();
 

@@ -1,0 +1,13 @@
+// RmsNormParams on a CUDA device. The three functions that launch.h describes.
+#pragma once
+
+#include "core/ops.h"
+#include "cuda/launch.h"
+
+namespace qavit::cuda {
+
+Status supports(const DeviceProperties& device, const RmsNormParams& params);
+size_t workspace_bytes(const DeviceProperties& device, const RmsNormParams& params);
+Status run(const Launch& context, const RmsNormParams& params);
+
+}  // namespace qavit::cuda
