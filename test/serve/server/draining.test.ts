@@ -1,0 +1,35 @@
+import { expect } from 'chai';
+import { FakeModel } from '../batcher/fake-model';
+import { asked, listen, serversForTests, until } from './open-servers';
+import { post } from './requests';
+
+describe('a server that drains', () => {
+  const open = serversForTests();
+
+  it('takes no new requests, and lets running ones come to their end', async () => {
+    const model = new FakeModel();
+    const app = await open(model);
+    const { url } = await listen(app);
+    const running = post(app, '/v1/visual-tokens', asked);
+    await until(() => model.waiting > 0);
+    const draining = app.drain();
+    expect((await fetch(`${url}/readyz`)).status).to.equal(503);
+    expect((await fetch(`${url}/healthz`)).status).to.equal(200);
+    const late = await post(app, '/v1/visual-tokens', { ...asked, question: null });
+    expect([late.statusCode, late.body.error.code, late.headers['retry-after']]).to.deep.equal([503, 'draining', '1']);
+    model.release();
+    expect((await running).statusCode).to.equal(200);
+    await draining;
+    expect(app.server.listening).to.equal(false);
+  });
+
+  it('stops what is not done by the deadline', async () => {
+    const model = new FakeModel();
+    const app = await open(model, { timeouts: { drainMs: 50 } });
+    const running = post(app, '/v1/visual-tokens', asked);
+    await until(() => model.waiting > 0);
+    await app.drain();
+    expect((await running).statusCode).to.equal(503);
+    expect(model.signals[0]!.aborted).to.equal(true);
+  });
+});
