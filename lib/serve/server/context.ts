@@ -13,6 +13,9 @@ declare module 'fastify' {
   }
 }
 
+/** Made once, because making one traces the stack. */
+const HUNG_UP = new Error('the client hanging up');
+
 /** What all routes work with. */
 export interface ServerContext {
   readonly models: ReadonlyMap<string, ServedModel>;
@@ -33,6 +36,6 @@ export function elapsed({ receivedAt }: FastifyRequest): number {
 export function beginFor(reply: FastifyReply, { lifecycle }: ServerContext): Running {
   const running = lifecycle.begin();
   // Emitted both when all is sent and when the connection breaks.
-  reply.raw.once('close', () => running.end(new Error('the client hanging up')));
+  reply.raw.once('close', () => running.end(HUNG_UP));
   return running;
 }

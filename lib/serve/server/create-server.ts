@@ -7,7 +7,7 @@ import { registerPage } from '../page';
 import { ApiKeys } from '../security/api-keys';
 import type { ServerContext } from './context';
 import { answerErrors } from './error-handlers';
-import { RequestError } from './errors';
+import { RequestError } from '../request-error';
 import { Lifecycle } from './lifecycle';
 import { loggerOf } from './logging';
 import { Metrics } from './metrics';

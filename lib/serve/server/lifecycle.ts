@@ -1,5 +1,5 @@
 import type { Clock } from '../batcher';
-import { RequestError } from './errors';
+import { RequestError } from '../request-error';
 
 /** A request that is being answered. */
 export interface Running {

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import { isPublicAddress } from '../../../lib/serve/security/addresses';
 import { fetchImage, internet, type Network } from '../../../lib/serve/security/remote-image';
-import { RequestError } from '../../../lib/serve/server/errors';
+import { RequestError } from '../../../lib/serve/request-error';
 
 const PUBLIC = '93.184.216.34';
 
