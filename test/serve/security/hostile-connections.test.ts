@@ -65,4 +65,30 @@ describe('hostile connections', () => {
     });
     expect(text).to.match(/^HTTP\/1.1 400/);
   });
+
+  it('whose bodies grow without saying how far are cut off', async () => {
+    const { text } = await dialogue(async (socket) => {
+      socket.write('POST /v1/attend HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n');
+      socket.write('Transfer-Encoding: chunked\r\n\r\n');
+      for (let i = 0; i < 40 && socket.writable; i += 1) {
+        socket.write(`4000\r\n${' '.repeat(0x4000)}\r\n`);
+        await sleep(1);
+      }
+    });
+    expect(text).to.match(/^HTTP\/1.1 413/);
+  });
+
+  it('whose heads are too large, or tell two lengths, are answered with 4xx', async () => {
+    for (const head of [
+      `GET /healthz HTTP/1.1\r\nHost: x\r\nX-Large: ${'x'.repeat(20_000)}\r\n\r\n`,
+      'POST /v1/attend HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}',
+      'POST /v1/attend HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}',
+    ]) {
+      const { text } = await dialogue((socket) => {
+        socket.write(head);
+        return Promise.resolve();
+      });
+      expect(text, head.slice(0, 120)).to.match(/^HTTP\/1.1 4\d\d/);
+    }
+  });
 });

@@ -82,4 +82,49 @@ describe('hostile requests', () => {
       ).statusCode,
     ).to.equal(415);
   });
+
+  it('with numbers that are none, or beyond all measure, are refused', async () => {
+    const text = JSON.stringify(chat).slice(0, -1);
+    for (const [field, param] of [
+      ['"temperature":NaN', null],
+      ['"temperature":1e999', 'temperature'],
+      ['"temperature":-1e-9', 'temperature'],
+      ['"top_p":1e-400', 'top_p'],
+      ['"top_p":1.0000001', 'top_p'],
+      ['"max_tokens":1e308', 'max_tokens'],
+      ['"max_tokens":9007199254740993', 'max_tokens'],
+      ['"max_completion_tokens":0', 'max_completion_tokens'],
+      ['"max_completion_tokens":1e999', 'max_completion_tokens'],
+      ['"seed":1e999', 'seed'],
+      ['"seed":-1', 'seed'],
+      ['"seed":9007199254740993', 'seed'],
+    ] as const) {
+      const { statusCode, body } = await post(here.app, '/v1/chat/completions', `${text},${field}}`);
+      expect([statusCode, body.error.param], field).to.deep.equal([400, param]);
+    }
+  });
+
+  it('put nothing of theirs into headers', async () => {
+    const evil = 'demo\r\nX-Evil: 1';
+    for (const [url, body] of [
+      ['/v1/visual-tokens', { ...asked, model: evil, format: 'npy' }],
+      ['/v1/visual-tokens', { ...asked, question: evil, format: 'npy' }],
+      ['/v1/chat/completions', { ...chat, model: evil }],
+      ['/v1/chat/completions', { ...chat, user: evil, stream: true }],
+    ] as const) {
+      const { headers } = await here.app.inject({ method: 'POST', url, payload: body });
+      expect(headers).to.not.have.property('x-evil');
+      expect(JSON.stringify(headers)).to.not.match(/evil/i);
+    }
+  });
+
+  it('by names in any script, or in no valid encoding, find no model', async () => {
+    for (const name of ['%E2%98%83', '%F0%9F%98%80', '%00', '%0d%0aX-Evil:%201', 'x'.repeat(300)]) {
+      const { statusCode, headers } = await here.app.inject(`/v1/models/${name}`);
+      expect(statusCode, name).to.be.oneOf([400, 404, 414]);
+      expect(headers).to.not.have.property('x-evil');
+    }
+    expect((await here.app.inject('/v1/models/%FF')).statusCode).to.equal(400);
+    await refused({ ...asked, model: '\u{1F600}\uD800' }, 404, 'model_not_found');
+  });
 });

@@ -32,4 +32,15 @@ describe('a server that drains', () => {
     expect((await running).statusCode).to.equal(503);
     expect(model.signals[0]!.aborted).to.equal(true);
   });
+
+  it('told so twice, waits for both', async () => {
+    const model = new FakeModel();
+    const app = await open(model);
+    const running = post(app, '/v1/visual-tokens', asked);
+    await until(() => model.waiting > 0);
+    const draining = Promise.all([app.drain(), app.drain()]);
+    model.release();
+    expect((await running).statusCode).to.equal(200);
+    await draining;
+  });
 });
