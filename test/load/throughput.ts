@@ -23,9 +23,11 @@ export interface Throughput {
   encodeBatch: Cost;
   batcher: Cost;
   http: ServedCost;
-  /** Of encodeBatch's own throughput: by the clock, and by CPU time. */
+  /** Of encodeBatch's own throughput: by the clock, and by CPU time, that of HTTP with what the clients take. */
   batcherShare: Cost;
   httpShare: Cost;
+  /** By the CPU time of the server's process alone. */
+  serverCpuShare: number;
 }
 
 /** The same pairs by one encodeBatch, by 32 clients of a Batcher, and by 32 clients of a server, in turns. */
@@ -48,10 +50,7 @@ export async function throughput(model: QAViT, pairs: readonly Pair[], rounds: n
       if (turn >= 0) turns.push({ encodeBatch, batcher: batched, http });
     }
     // Shares of the same round, so that what else the machine does meanwhile counts for both.
-    const share = (name: 'batcher' | 'http'): Cost => ({
-      ms: round(median(turns.map((turn) => turn.encodeBatch.ms / turn[name].ms)), 3),
-      cpu: round(median(turns.map((turn) => turn.encodeBatch.cpu / turn[name].cpu)), 3),
-    });
+    const share = (of: (turn: (typeof turns)[number]) => number): number => round(median(turns.map(of)), 3);
     const middle = (name: 'encodeBatch' | 'batcher' | 'http'): Cost => ({
       ms: round(median(turns.map((turn) => turn[name].ms)), 1),
       cpu: round(median(turns.map((turn) => turn[name].cpu)), 1),
@@ -63,8 +62,15 @@ export async function throughput(model: QAViT, pairs: readonly Pair[], rounds: n
       encodeBatch: middle('encodeBatch'),
       batcher: middle('batcher'),
       http: { ...middle('http'), clientsCpu },
-      batcherShare: share('batcher'),
-      httpShare: share('http'),
+      batcherShare: {
+        ms: share(({ encodeBatch: own, batcher: { ms } }) => own.ms / ms),
+        cpu: share(({ encodeBatch: own, batcher: { cpu } }) => own.cpu / cpu),
+      },
+      httpShare: {
+        ms: share(({ encodeBatch: own, http: { ms } }) => own.ms / ms),
+        cpu: share(({ encodeBatch: own, http: { cpu, clientsCpu } }) => own.cpu / (cpu + clientsCpu)),
+      },
+      serverCpuShare: share(({ encodeBatch: own, http: { cpu } }) => own.cpu / cpu),
     };
   });
 }
