@@ -22,6 +22,9 @@ import { visualTokensRoute } from './routes/visual-tokens';
 import { rateLimitOf } from './rate-limit';
 import { ServedModel, type ServedModels } from './served-model';
 
+/** For answers that are being sent when all work is done. */
+const LATE_MS = 500;
+
 declare module 'fastify' {
   interface FastifyInstance {
     /**
@@ -62,7 +65,10 @@ export async function createServer(models: ServedModels, options?: ServerOptions
   });
   app.decorate('drain', async () => {
     await context.lifecycle.drain(resolved.timeouts.drainMs);
+    // Who is still sending a request, or does not read an answer, would hold the end up for as long as their timeouts allow.
+    const late = setTimeout(() => app.server.closeAllConnections(), LATE_MS);
     await app.close();
+    clearTimeout(late);
   });
   app.decorateRequest('caller', '');
   app.decorateRequest('receivedAt', 0);

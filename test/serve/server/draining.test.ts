@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { expect } from 'chai';
 import { FakeModel } from '../batcher/fake-model';
 import { asked, listen, serversForTests, until } from './open-servers';
@@ -42,5 +44,23 @@ describe('a server that drains', () => {
     model.release();
     expect((await running).statusCode).to.equal(200);
     await draining;
+  });
+
+  it('waits for nobody who sends half a request or does not read', async () => {
+    const app = await open(new FakeModel(false));
+    const { port } = await listen(app);
+    const text = JSON.stringify({ ...asked, format: 'npy' });
+    const head = `POST /v1/visual-tokens HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n`;
+    const sockets = [text.slice(0, 50), text].map((sent) => {
+      const socket = connect(port, '127.0.0.1').pause();
+      socket.on('error', () => undefined).write(head + sent);
+      return socket;
+    });
+    for (const socket of sockets) await once(socket, 'connect');
+    await until(async () => /visual-tokens",status="200"\} 1/.test((await app.inject('/metrics')).body));
+    const start = performance.now();
+    await app.drain();
+    expect(performance.now() - start).to.be.lessThan(10_000);
+    for (const socket of sockets) socket.destroy();
   });
 });
