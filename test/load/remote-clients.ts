@@ -1,6 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import path from 'node:path';
 import { Client } from './client';
 import { inParallel } from './faults';
 import { dataUrl, type Pair } from './world';
