@@ -64,7 +64,7 @@ export class Batcher implements AsyncDisposable {
       pending: this.admission.requests,
       queued: dispatcher.sum(({ queued }) => queued) + answersWaiting,
       answersWaiting,
-      answersWritten: dispatcher.sum(({ answers }) => answers.taken),
+      answersRunning: dispatcher.sum(({ answers }) => answers.taken),
       imageCacheBytes: dispatcher.sum(({ pictures }) => pictures.bytes),
       questionCacheBytes: dispatcher.sum(({ preparation }) => preparation.questions.bytes),
     };

@@ -100,7 +100,7 @@ export interface BatcherState {
   /** Answers that wait for the language model. */
   answersWaiting: number;
   /** Answers that the language model writes. */
-  answersWritten: number;
+  answersRunning: number;
   imageCacheBytes: number;
   questionCacheBytes: number;
 }

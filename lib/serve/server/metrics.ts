@@ -111,7 +111,7 @@ export class Metrics {
     gauge(
       'qavit_answers',
       'Answers that wait for the language model, and that it writes.',
-      ({ batcher: { state } }) => ({ waiting: state.answersWaiting, written: state.answersWritten }),
+      ({ batcher: { state } }) => ({ waiting: state.answersWaiting, running: state.answersRunning }),
       'state',
     );
     gauge(

@@ -46,11 +46,11 @@ describe('answers of a Batcher', () => {
     all.push(ask('b1'), ask('c1'));
     await settle();
     expect(model.answered).to.deep.equal(['a1', 'a2']);
-    expect(batcher.state).to.include({ pending: 6, queued: 4, answersWaiting: 4, answersWritten: 2 });
+    expect(batcher.state).to.include({ pending: 6, queued: 4, answersWaiting: 4, answersRunning: 2 });
     for (let i = 0; i < 6; i += 1) await model.finishOne();
     await Promise.all(all);
     expect(model.answered).to.deep.equal(['a1', 'a2', 'a3', 'b1', 'c1', 'a4']);
-    expect(batcher.state).to.include({ pending: 0, queued: 0, answersWaiting: 0, answersWritten: 0 });
+    expect(batcher.state).to.include({ pending: 0, queued: 0, answersWaiting: 0, answersRunning: 0 });
   });
 
   it('that are aborted while they wait are never begun, and free their places at once', async () => {
@@ -79,7 +79,7 @@ describe('answers of a Batcher', () => {
     await newest;
     await expectRejection(ask('a5'), 'ERR_BUSY');
     await settle();
-    expect(batcher.state).to.include({ pending: 4, answersWaiting: 3, answersWritten: 1 });
+    expect(batcher.state).to.include({ pending: 4, answersWaiting: 3, answersRunning: 1 });
     for (let i = 0; i < 4; i += 1) await model.finishOne();
     expect(await modest).to.equal('a');
     await Promise.all(greedy.slice(0, 3));

@@ -88,7 +88,7 @@ describe('operating the server', () => {
       'qavit_stage_seconds_count{model="demo",stage="encode"} 2',
       'qavit_queue_depth{model="demo"} 0',
       'qavit_answers{model="demo",state="waiting"} 0',
-      'qavit_answers{model="demo",state="written"} 0',
+      'qavit_answers{model="demo",state="running"} 0',
       'qavit_cache_bytes{model="demo",cache="image"} 100',
       'qavit_device_memory_bytes{model="demo",kind="weights"} 1',
     ]) {
