@@ -6,8 +6,10 @@ import type { ServedModel } from './served-model';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Whose turn a request takes: an API key's number, or an address. */
+    /** Whose turn a request takes, and who is limited: an API key's number, or an address. */
     caller: string;
+    /** Whether it shows a key, where one is needed. */
+    mayAsk: boolean;
     /** Milliseconds of performance.now() when the request came in. */
     receivedAt: number;
   }

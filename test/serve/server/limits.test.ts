@@ -28,6 +28,20 @@ describe('what a server lets in', () => {
     expect((await app.inject('/healthz')).statusCode).to.equal(200);
   });
 
+  it('counts those who try out keys by their address, and lets who has one pass', async () => {
+    const app = await open(new FakeModel(false), { rateLimit: { max: 2 }, apiKeys: ['a'] });
+    const status = async (key: string) =>
+      (await app.inject({ url: '/v1/models', headers: { authorization: `Bearer ${key}` } })).statusCode;
+    expect([await status('b'), await status('c'), await status('d'), await status('a')]).to.deep.equal([
+      401, 401, 429, 200,
+    ]);
+    // A body is not read before the key was seen.
+    const image = 'x'.repeat(30_000_000);
+    expect((await post(app, '/v1/visual-tokens', { ...asked, image })).statusCode).to.equal(429);
+    const unlimited = await open(new FakeModel(false), { apiKeys: ['a'] });
+    expect((await post(unlimited, '/v1/visual-tokens', { ...asked, image })).statusCode).to.equal(401);
+  });
+
   it('believes X-Forwarded-For only when told to, and of it only what the proxy added', async () => {
     const callers = async (options: ServerOptions) => {
       const app = await open(new FakeModel(false), { ...options, rateLimit: { max: 1 } });
