@@ -1,6 +1,9 @@
 import { QAViTError, expectedButFound } from '../errors';
 import { aborted, throwIfAborted } from './abort';
 
+/** What a call's signal says once it is over; made once, because making one traces the stack. */
+const OVER = new Error('the end of the call');
+
 /** The calls a model is busy with: each can be aborted by its caller, all of them by closing the model. */
 export class Calls {
   private readonly running = new Map<AbortController, Promise<unknown>>();
@@ -70,7 +73,7 @@ export class Calls {
     const end = (): void => {
       signal?.removeEventListener('abort', abort);
       this.running.delete(controller);
-      controller.abort();
+      controller.abort(OVER);
     };
     return { controller, end };
   }

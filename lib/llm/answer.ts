@@ -1,18 +1,20 @@
-import { TextStream } from '../text/text-stream';
-import type { TextTokenizer } from '../text/tokenizer';
+import { type Decoder, TextStream } from '../text/text-stream';
 import type { AnswerEnd } from './language-model';
 import { makeSampler, type Sampling } from './sampler';
+import { StopSequences } from './stop-sequences';
 import type { TokenRules } from './token-rules';
 
 /** Says one answer: given the token said last (none at first), the logits [vocabulary] of the next, for the caller to change. */
 export type NextLogits = (said: number | undefined) => Promise<Float32Array>;
 
 export interface AnswerSettings {
-  readonly rules: TokenRules;
-  readonly tokenizer: TextTokenizer;
+  readonly rules: Pick<TokenRules, 'apply' | 'isEnd'>;
+  readonly tokenizer: Decoder;
   readonly sampling: Sampling;
   /** Tokens at most. */
   readonly length: number;
+  /** The first of these ends the answer and is not part of it. */
+  readonly stop: readonly string[];
 }
 
 /**
@@ -22,11 +24,12 @@ export interface AnswerSettings {
  */
 export async function* sayAnswer(
   next: NextLogits,
-  { rules, tokenizer, sampling, length }: AnswerSettings,
+  { rules, tokenizer, sampling, length, stop }: AnswerSettings,
   promptTokens: number,
 ): AsyncGenerator<string, AnswerEnd, void> {
   const sample = makeSampler(sampling);
   const text = new TextStream(tokenizer);
+  const stops = new StopSequences(stop);
   let token: number | undefined;
   let said = 0;
   let finish: AnswerEnd['finish'] = 'length';
@@ -38,8 +41,10 @@ export async function* sayAnswer(
       finish = 'stop';
       break;
     }
-    yield text.push(token);
+    yield stops.push(await text.push(token));
+    // The token that completes a sequence was said, and counts.
+    if (stops.over) return { finish: 'stop', promptTokens, answerTokens: said + 1 };
   }
-  yield text.finish();
-  return { finish, promptTokens, answerTokens: said };
+  yield stops.push(await text.finish()) + stops.finish();
+  return { finish: stops.over ? 'stop' : finish, promptTokens, answerTokens: said };
 }

@@ -9,6 +9,7 @@ import type { GenerateOptions, LoadLanguageModelOptions, QuestionEncoding, Visua
 import { ONNX_DTYPES } from './onnx/onnx-folder';
 import type { Framing } from './prompt';
 import type { Sampling } from './sampler';
+import { stopRule } from './stop-sequences';
 
 /** What is read of a question: normalised text, cut after so many tokens. */
 export interface QuestionText {
@@ -21,6 +22,7 @@ export interface GenerateSettings {
   framing: Framing;
   maxNewTokens: number;
   sampling: Sampling;
+  stop: readonly string[];
 }
 
 const MAX_NEW_TOKENS = 30;
@@ -62,16 +64,20 @@ export function checkGenerate(question: string, options: GenerateOptions): Gener
     topP: { what: 'a number above 0 and at most 1', accepts: (p: unknown) => number(0, 1).accepts(p) && p !== 0 },
     seed: integer(0, Number.MAX_SAFE_INTEGER),
     question: { what: 'an object', accepts: isPlainObject },
+    stop: stopRule,
     system: text,
     before: text,
     signal: abortSignal,
   };
   const given = checkOptions<GenerateOptions>(options, rules, 'generate');
   const { maxNewTokens = MAX_NEW_TOKENS, temperature = 0, topP = 1, seed = randomInt(2 ** 32), question: how } = given;
+  // The caller's to change from now on.
+  const stop = [...(given.stop ?? [])];
   const reading = { normalization, maxTokens: count, features };
   const checked = checkOptions<Partial<QuestionEncoding>>(how, reading, 'options.question of generate');
   const framing = { system: given.system, before: given.before };
-  return { question: questionText(question, checked), framing, maxNewTokens, sampling: { temperature, topP, seed } };
+  const sampling = { temperature, topP, seed };
+  return { question: questionText(question, checked), framing, maxNewTokens, sampling, stop };
 }
 
 /**

@@ -37,6 +37,8 @@ export interface GenerateOptions extends Framing {
   temperature?: number;
   /** Draw only among the likeliest tokens that together reach this probability; 1, the default, draws among all. */
   topP?: number;
+  /** The first of these that appears in the answer ends it, and is not part of it; no token is computed after it. */
+  stop?: readonly string[];
   /** A non-negative safe integer; equal seeds give equal draws. A fresh one unless told. */
   seed?: number;
   /** How the question is read; unless told, as it is and in full. The published model reads it as its adapter does. */
@@ -46,7 +48,7 @@ export interface GenerateOptions extends Framing {
 
 /** How an answer ended, and what it took. */
 export interface AnswerEnd {
-  /** `stop`: the model had said all; `length`: it was cut after the tokens it was allowed. */
+  /** `stop`: the model had said all, or a stop sequence; `length`: it was cut after the tokens it was allowed. */
   finish: 'stop' | 'length';
   /** Rows that the language model read before it answered, visual tokens included. */
   promptTokens: number;

@@ -1,4 +1,5 @@
 import { abortSignal, anything, boolean, integer, number, oneOf, text } from '../calls/options';
+import { stopRule } from '../llm/stop-sequences';
 
 /** What the options of QAViT's methods must be. */
 export const CALL_RULES = { signal: abortSignal };
@@ -14,6 +15,7 @@ export const ANSWER_RULES = {
   temperature: number(0, 100),
   topP: number(0, 1),
   seed: integer(0, 2 ** 53 - 1),
+  stop: stopRule,
 };
 export const ASK_RULES = { ...ANSWER_RULES, questionAware: boolean };
 export const PREPARE_RULES = { ...CALL_RULES, limits: anything };

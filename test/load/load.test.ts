@@ -7,6 +7,7 @@ import { Served } from './served';
 import { soak } from './soak';
 import { Counting } from './tally';
 import { createServer } from '../../lib/serve';
+import { throughput } from './throughput';
 import { makePairs, type Pair } from './world';
 import type { AddressInfo } from 'node:net';
 
@@ -32,6 +33,13 @@ describe('under load', () => {
     expect([tally.wrong, tally.broken]).to.deep.equal([0, 0]);
     expect(Object.keys(tally.refused)).to.deep.equal(Object.keys(tally.refused).filter((status) => status === '429'));
     expect(tally.right).to.be.greaterThan(0);
+  });
+
+  it('32 clients of another process are all answered', async () => {
+    await using model = await QAViT.load('demo', { device: 'cpu' });
+    const { pairs: asked, http } = await throughput(model, pairs.slice(0, 16), 1);
+    expect(asked).to.equal(32);
+    expect(Math.min(http.cpu, http.clientsCpu)).to.be.greaterThan(0);
   });
 
   it('aborted requests leave nothing behind and mix nothing up', async () => {

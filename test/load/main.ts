@@ -7,10 +7,11 @@ import { Client } from './client';
 import { abortMany, halfSent, killLanguageModel, malformed, slowReaders } from './faults';
 import { withBaseModel } from './base-model';
 import { capacity, openLoop } from './open-loop';
-import { addedLatency, sharing, throughput } from './ratios';
+import { addedLatency, sharing } from './ratios';
 import { Served } from './served';
 import { soak } from './soak';
 import { round } from './tally';
+import { throughput } from './throughput';
 import { makePairs, type Pair } from './world';
 
 const LOADS = [0.25, 0.5, 0.75, 0.9, 1.1, 1.5];

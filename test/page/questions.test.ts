@@ -123,6 +123,8 @@ describe('the page: questions', function () {
     const { page, expectClean } = await here.open();
     await ask(page, 'a', 'what is it?');
     await page.click('#compare');
+    // More to say above the second picture than above the first.
+    here.server.answer = ['a long', ' answer'.repeat(40)];
     await ask(page, 'b', 'how many squares are there?');
     await page.waitForSelector(BOTH_DONE);
     const boxes = await Promise.all([0, 1].map((i) => page.locator('.frame').nth(i).boundingBox()));

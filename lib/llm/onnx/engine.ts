@@ -66,14 +66,14 @@ export class Engine {
   /** One piece of text for each token, often empty: between two of them the caller may stop. */
   async *generate(
     tokens: Float32Array,
-    { question, framing, maxNewTokens, sampling }: GenerateSettings,
+    { question, framing, maxNewTokens, sampling, stop }: GenerateSettings,
   ): AsyncGenerator<string, AnswerEnd, void> {
     const prompt = await this.prompt(tokens, question, framing);
     const next = await this.model.read(prompt);
     yield '';
     const { rules, tokenizer } = this;
     const length = Math.min(maxNewTokens, this.model.positions - prompt.count);
-    return yield* sayAnswer(next, { rules, tokenizer, sampling, length }, prompt.count);
+    return yield* sayAnswer(next, { rules, tokenizer, sampling, length, stop }, prompt.count);
   }
 
   private async prompt(tokens: Float32Array, question: QuestionText, framing: Framing): Promise<Rows> {

@@ -96,7 +96,7 @@ export class T5LanguageModel implements LanguageModel {
     question: string,
     options: GenerateOptions = {},
   ): AsyncGenerator<string, AnswerEnd | void, void> {
-    const { question: text, framing, maxNewTokens: length, sampling } = checkGenerate(question, options);
+    const { question: text, framing, maxNewTokens: length, sampling, stop } = checkGenerate(question, options);
     checkTokens(tokens, this.info.width);
     expectNoFraming(framing, this.info.path);
     const visual = tokens.data.slice(); // the caller's to change from now on
@@ -109,7 +109,7 @@ export class T5LanguageModel implements LanguageModel {
         const answer = new T5Answer(this.engine, prompt);
         try {
           const next = (said = this.start) => answer.next(said, signal);
-          const saying = sayAnswer(next, { rules, tokenizer, sampling, length }, prompt.length);
+          const saying = sayAnswer(next, { rules, tokenizer, sampling, length, stop }, prompt.length);
           for (;;) {
             const { done, value } = await saying.next();
             if (done) return value;

@@ -1,3 +1,4 @@
+import { HERE, jsonWithBase64 } from '../../formats/base64-json';
 import type { GenerateOptions, VisualTokens } from '../language-model';
 import type { Endpoint } from './client';
 import { imageEmbeds, promptEmbeds } from './parts';
@@ -10,9 +11,6 @@ export interface ServerRequest {
   readonly body: Uint8Array;
 }
 
-/** Where a tensor's base64 goes; in each request its field comes before everything that others choose. */
-const HERE = 'here';
-
 /** How an answer is to be drawn, in OpenAI's names. */
 export interface Drawing {
   readonly maxNewTokens: number;
@@ -20,6 +18,8 @@ export interface Drawing {
   readonly topP: number;
   /** Sent only where the caller gave one: a seed of its own makes a request's sampling slower in vLLM. */
   readonly seed: GenerateOptions['seed'];
+  /** The server leaves out what it stopped at, as vLLM does unless told. */
+  readonly stop: readonly string[];
 }
 
 /** A question about a picture as a message: the server renders its chat template and turns the words into rows. */
@@ -34,11 +34,11 @@ export function chatRequest(
   const bodyWith = (picture: object) => ({ messages: [{ role: 'user', content: [picture, ...words] }], ...rest });
   if (input === 'image_embeds') {
     const { image_embeds: base64, ...picture } = imageEmbeds(tokens, { dtype });
-    const body = jsonWith(bodyWith({ image_embeds: HERE, ...picture }), base64);
+    const body = jsonWithBase64(bodyWith({ image_embeds: HERE, ...picture }), base64);
     return { endpoint: 'chat/completions', body };
   }
   const { data: base64, ...picture } = promptEmbeds(tokens, { dtype });
-  return { endpoint: 'chat/completions', body: jsonWith(bodyWith({ data: HERE, ...picture }), base64) };
+  return { endpoint: 'chat/completions', body: jsonWithBase64(bodyWith({ data: HERE, ...picture }), base64) };
 }
 
 /** @param rows of the whole prompt, visual tokens among them */
@@ -50,17 +50,9 @@ export function completionRequest(
   // An empty prompt beside the rows is how vLLM is told that there are no words.
   const prompt = { prompt_embeds: HERE, prompt: '' };
   const body = { ...prompt, model, max_tokens: maxNewTokens, ...sampling(drawing), stream: true };
-  return { endpoint: 'completions', body: jsonWith(body, promptEmbeds(rows, { dtype }).data) };
+  return { endpoint: 'completions', body: jsonWithBase64(body, promptEmbeds(rows, { dtype }).data) };
 }
 
-/** JSON.stringify would look for something to escape in megabytes that need no escape, and fetch() would encode them once more. */
-function jsonWith(body: object, base64: string): Uint8Array {
-  const json = JSON.stringify(body);
-  const at = json.indexOf(`"${HERE}"`) + 1;
-  const [before, after] = [json.slice(0, at), json.slice(at + HERE.length)];
-  return Buffer.concat([Buffer.from(before), Buffer.from(base64, 'latin1'), Buffer.from(after)]);
-}
-
-function sampling({ temperature, topP, seed }: Omit<Drawing, 'maxNewTokens'>): Record<string, number> {
-  return { temperature, top_p: topP, ...(seed === undefined ? {} : { seed }) };
+function sampling({ temperature, topP, seed, stop }: Omit<Drawing, 'maxNewTokens'>) {
+  return { temperature, top_p: topP, ...(seed !== undefined && { seed }), ...(stop.length > 0 && { stop }) };
 }

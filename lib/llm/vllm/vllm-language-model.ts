@@ -75,13 +75,13 @@ export class VllmLanguageModel implements LanguageModel {
   }
 
   async *generate(tokens: VisualTokens, question: string, options: GenerateOptions = {}): AsyncGenerator<string, void> {
-    const { question: text, framing, maxNewTokens, sampling } = checkGenerate(question, options);
+    const { question: text, framing, maxNewTokens, sampling, stop } = checkGenerate(question, options);
     checkTokens(tokens, this.info.width);
     expectNoFraming(framing, this.info.path);
     const { data, ...rest } = tokens;
     const own = { ...rest, data: data.slice() }; // the caller's to change from now on
     const { temperature, topP } = sampling;
-    const drawing = { maxNewTokens, temperature, topP, seed: options.seed };
+    const drawing = { maxNewTokens, temperature, topP, seed: options.seed, stop };
     yield* this.calls.stream('generate', options.signal, (signal) => this.answer(own, text, drawing, signal));
   }
 

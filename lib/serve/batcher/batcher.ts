@@ -42,12 +42,15 @@ export class Batcher implements AsyncDisposable {
   private readonly dispatcher: Dispatcher;
   private readonly admission: Admission;
   private readonly calls = new Calls();
+  /** Of the first model; the others are its equals. */
+  private readonly info: Pick<BatchModel['info'], 'language' | 'Dq'>;
 
   /** @throws QAViTError ERR_ARGUMENT (options, no model) */
   constructor(models: BatchModel | readonly BatchModel[], options?: BatcherOptions) {
     this.options = checkBatcherOptions(options);
     const all = Array.isArray(models) ? (models as readonly BatchModel[]) : [models as BatchModel];
     if (all.length === 0) throw expected('ERR_ARGUMENT', 'at least one model', 'Batcher', models);
+    this.info = all[0]!.info;
     this.dispatcher = new Dispatcher(all, this.options);
     const makeRoom = this.dispatcher.makeRoom.bind(this.dispatcher);
     this.admission = new Admission(this.options.maxPending, makeRoom);
@@ -56,9 +59,12 @@ export class Batcher implements AsyncDisposable {
   /** What is under way and what is cached, for metrics. */
   get state(): BatcherState {
     const { dispatcher } = this;
+    const answersWaiting = dispatcher.sum(({ answers }) => answers.queued);
     return {
       pending: this.admission.requests,
-      queued: dispatcher.sum(({ queued }) => queued),
+      queued: dispatcher.sum(({ queued }) => queued) + answersWaiting,
+      answersWaiting,
+      answersRunning: dispatcher.sum(({ answers }) => answers.taken),
       imageCacheBytes: dispatcher.sum(({ pictures }) => pictures.bytes),
       questionCacheBytes: dispatcher.sum(({ preparation }) => preparation.questions.bytes),
     };
@@ -128,11 +134,6 @@ export class Batcher implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  /** Of the first model; the others are its equals. */
-  private get info(): BatchModel['info'] {
-    return this.dispatcher.replicas[0]!.model.info;
   }
 
   private async *answer(

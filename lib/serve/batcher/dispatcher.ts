@@ -30,6 +30,8 @@ export class Dispatcher {
   readonly replicas: readonly Replica[];
   /** Works that a new request may join. */
   private readonly open = new Map<string, Work>();
+  /** Where each work waits, runs or has run. */
+  private readonly homes = new WeakMap<Work, Replica>();
 
   constructor(
     models: readonly BatchModel[],
@@ -56,22 +58,20 @@ export class Dispatcher {
       const outcome = await untilAborted(work.outcome, signal, 'Batcher');
       const queued = joined > outcome.begun ? 0 : outcome.begun - joined + outcome.waitedForBatch;
       observer.stage?.('queue', queued);
-      return { outcome, replica: work.home!, queued, shared: known !== undefined };
+      return { outcome, replica: this.homes.get(work)!, queued, shared: known !== undefined };
     } finally {
       work.leave(signal.reason);
     }
   }
 
-  /** Refuses a waiting work of the client that has most of them, if those are more than this client would have. */
+  /**
+   * Refuses a waiting work, or an answer that waits for the language model, of the client that has most of them, if those are more than
+   * this client would have.
+   */
   makeRoom(client: string, busy: QAViTError): boolean {
     this.options.observer.refused?.();
     const own = this.sum((replica) => replica.waitingOf(client));
-    for (const replica of this.replicas) {
-      const dropped = replica.popLongest(own + 1);
-      dropped?.fail(busy);
-      if (dropped) return true;
-    }
-    return false;
+    return this.replicas.some((replica) => replica.refuseLongest(own + 1, busy));
   }
 
   sum(of: (replica: Replica) => number): number {
@@ -85,7 +85,7 @@ export class Dispatcher {
     const work: Work = new Work(task, client, () => {
       // Who comes now begins anew: this one is being stopped.
       forget();
-      work.home?.abandon(work);
+      this.homes.get(work)?.abandon(work);
     });
     work.outcome.then(forget, forget);
     this.open.set(task.key, work);
@@ -94,8 +94,9 @@ export class Dispatcher {
   }
 
   private place(work: Work): void {
-    work.home = chooseReplica(this.replicas, work.task.source.key, this.options.maxBatch);
-    work.home.submit(work);
+    const home = chooseReplica(this.replicas, work.task.source.key, this.options.maxBatch);
+    this.homes.set(work, home);
+    home.submit(work);
   }
 
   /** What a failed device had to do, another may do; once. */

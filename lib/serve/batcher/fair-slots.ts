@@ -1,12 +1,18 @@
 import { aborted, throwIfAborted } from '../../calls/abort';
+import type { QAViTError } from '../../errors';
 import { FairQueue } from './fair-queue';
+
+interface Waiter {
+  proceed(): void;
+  refuse(error: QAViTError): void;
+}
 
 /** At most so many pieces of work at a time; who waits for a slot takes turns with other clients. */
 export class FairSlots {
-  private readonly waiting = new FairQueue<() => void>();
+  private readonly waiting = new FairQueue<Waiter>();
   private free: number;
 
-  constructor(slots: number) {
+  constructor(private readonly slots: number) {
     this.free = slots;
   }
 
@@ -14,9 +20,29 @@ export class FairSlots {
     return this.waiting.size;
   }
 
+  get taken(): number {
+    return this.slots - this.free;
+  }
+
+  /** How many wait for a client. */
+  waitingOf(client: string): number {
+    return this.waiting.waiting(client);
+  }
+
+  /**
+   * Refuses the newest that waits for the client with most waiting, if those are more than `than`.
+   *
+   * @returns whether there was one
+   */
+  refuseLongest(than: number, busy: QAViTError): boolean {
+    const longest = this.waiting.popLongest(than);
+    longest?.refuse(busy);
+    return longest !== undefined;
+  }
+
   /**
    * @returns what gives the slot back; calling it again does nothing
-   * @throws QAViTError ERR_ABORTED; then no slot is held
+   * @throws QAViTError ERR_ABORTED, or what it was refused with; then no slot is held
    */
   async acquire(client: string, signal: AbortSignal): Promise<() => void> {
     throwIfAborted(signal, 'Batcher');
@@ -35,19 +61,24 @@ export class FairSlots {
         signal.removeEventListener('abort', leave);
         resolve();
       };
+      const refuse = (error: QAViTError): void => {
+        signal.removeEventListener('abort', leave);
+        reject(error);
+      };
+      const waiter = { proceed, refuse };
       const leave = (): void => {
-        this.waiting.remove(client, proceed);
+        this.waiting.remove(client, waiter);
         reject(aborted('Batcher', signal.reason));
       };
       signal.addEventListener('abort', leave, { once: true });
-      this.waiting.push(client, proceed);
+      this.waiting.push(client, waiter);
     });
   }
 
   private giveBack(): void {
     // The slot goes from hand to hand, so that nobody who comes now can take it before those who wait.
     const next = this.waiting.shift();
-    if (next) next();
+    if (next) next.proceed();
     else this.free += 1;
   }
 }

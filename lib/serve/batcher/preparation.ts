@@ -26,12 +26,15 @@ export class Preparation {
   readonly questions: QuestionCache;
   private readonly decoding = new SharedWork<Picture>();
   private readonly decoders = new FairSlots(DECODING);
+  private readonly device: BatchModel['info']['device']['kind'];
 
   constructor(
     private readonly model: BatchModel,
     private readonly pictures: PictureCache,
     private readonly options: PreparationOptions,
   ) {
+    // Asking a model for what it is asks the device for what it holds.
+    this.device = model.info.device.kind;
     this.questions = new QuestionCache(options.questionCacheBytes, (words, signal) =>
       this.timed('listen', () => model.stages.listen(words, { signal })),
     );
@@ -69,7 +72,7 @@ export class Preparation {
   private bucket({ key, kind, output }: Task, features: QuestionFeatures | null): string {
     if (kind === 'attend') return key;
     const tokens = features?.shape[0] ?? 0;
-    const length = tokens === 0 ? 0 : plannedLength(tokens, this.model.info.device.kind);
+    const length = tokens === 0 ? 0 : plannedLength(tokens, this.device);
     return `encode ${output ?? ''} ${length}`;
   }
 

@@ -65,8 +65,9 @@ export class Replica {
     return this.waiting.size + this.begun;
   }
 
+  /** Works that have not begun. */
   get queued(): number {
-    return this.waiting.size + this.answers.queued;
+    return this.waiting.size;
   }
 
   get resting(): boolean {
@@ -74,7 +75,7 @@ export class Replica {
   }
 
   waitingOf(client: string): number {
-    return this.waiting.waiting(client);
+    return this.waiting.waiting(client) + this.answers.waitingOf(client);
   }
 
   submit(work: Work): void {
@@ -83,9 +84,15 @@ export class Replica {
     this.advance();
   }
 
-  /** Takes the newest work out of the queue of the client with most waiting, if those are more than `than`. */
-  popLongest(than: number): Work | undefined {
-    return this.waiting.popLongest(than);
+  /**
+   * Refuses the newest of what the client with most waiting has in one of the queues, if that is more than `than`.
+   *
+   * @returns whether there was one
+   */
+  refuseLongest(than: number, busy: QAViTError): boolean {
+    const work = this.waiting.popLongest(than);
+    work?.fail(busy);
+    return work !== undefined || this.answers.refuseLongest(than, busy);
   }
 
   /** Nobody waits for a work any more: unless it has begun, it never does. */

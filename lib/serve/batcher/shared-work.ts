@@ -23,10 +23,8 @@ export class SharedWork<V> {
       return await untilAborted(flight.result, signal, 'Batcher');
     } finally {
       flight.wanted -= 1;
-      if (flight.wanted === 0) {
-        this.forget(key, flight);
-        flight.controller.abort(signal.reason);
-      }
+      // What is done has been forgotten already.
+      if (flight.wanted === 0 && this.forget(key, flight)) flight.controller.abort(signal.reason);
     }
   }
 
@@ -36,12 +34,13 @@ export class SharedWork<V> {
     const flight = { result, controller, wanted: 0 };
     this.flights.set(key, flight);
     // What is done is the caches' to keep, and a failure is not for those who come later.
-    const forget = (): void => this.forget(key, flight);
+    const forget = (): boolean => this.forget(key, flight);
     result.then(forget, forget);
     return flight;
   }
 
-  private forget(key: string, flight: Flight<V>): void {
-    if (this.flights.get(key) === flight) this.flights.delete(key);
+  /** @returns whether it was under way */
+  private forget(key: string, flight: Flight<V>): boolean {
+    return this.flights.get(key) === flight && this.flights.delete(key);
   }
 }

@@ -97,6 +97,10 @@ export interface BatcherState {
   pending: number;
   /** Pieces of work that have not begun, and answers that wait for the language model. */
   queued: number;
+  /** Answers that wait for the language model. */
+  answersWaiting: number;
+  /** Answers that the language model writes. */
+  answersRunning: number;
   imageCacheBytes: number;
   questionCacheBytes: number;
 }

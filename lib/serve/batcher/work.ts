@@ -1,6 +1,5 @@
 import type { AttentionMaps, Picture, QuestionFeatures, QuestionInput, VisualTokens } from '../../qavit/types';
 import type { Lease } from './picture-cache';
-import type { Replica } from './replica';
 import type { Source } from './sources';
 import type { Cached, Timings } from './types';
 
@@ -44,8 +43,6 @@ export class Work {
   readonly outcome: Promise<Outcome>;
   state: 'waiting' | 'preparing' | 'ready' | 'running' | 'over' = 'waiting';
   prepared: Prepared | undefined;
-  /** Where it waits or runs. */
-  home: Replica | undefined;
   begun = 0;
   /** Whether it was moved from a replica that failed. */
   moved = false;

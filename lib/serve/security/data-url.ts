@@ -1,7 +1,6 @@
-import { RequestError } from '../server/errors';
+import { RequestError } from '../request-error';
 
 const HEAD = /^data:image\/[a-z0-9.+-]{1,64};base64,/i;
-const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
 /**
  * The bytes of a `data:image/...;base64,` URL.
@@ -23,7 +22,9 @@ export function readDataUrl(url: string, maxBytes: number, param: string): Buffe
   if (encoded.length > Math.ceil(maxBytes / 3) * 4) {
     throw new RequestError(413, 'image_too_large', `Expected at most ${maxBytes} bytes for the image`, param);
   }
-  if (encoded.length === 0 || encoded.length % 4 !== 0 || !BASE64.test(encoded)) {
+  const bytes = Buffer.from(encoded, 'base64');
+  // The decoder skips what is no base64. Encoding what it found takes a tenth of the time of looking at each character.
+  if (bytes.length === 0 || bytes.toString('base64') !== encoded) {
     throw new RequestError(
       400,
       'invalid_base64',
@@ -31,5 +32,5 @@ export function readDataUrl(url: string, maxBytes: number, param: string): Buffe
       param,
     );
   }
-  return Buffer.from(encoded, 'base64');
+  return bytes;
 }

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { isIP } from 'node:net';
 import { untilAborted } from '../../calls/abort';
-import { RequestError } from '../server/errors';
+import { RequestError } from '../request-error';
 import { isPublicAddress } from './addresses';
 
 /** How many hops a picture may be away; each is checked as the first. */

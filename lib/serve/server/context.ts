@@ -6,12 +6,17 @@ import type { ServedModel } from './served-model';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Whose turn a request takes: an API key's number, or an address. */
+    /** Whose turn a request takes, and who is limited: an API key's number, or an address. */
     caller: string;
+    /** Whether it shows a key, where one is needed. */
+    mayAsk: boolean;
     /** Milliseconds of performance.now() when the request came in. */
     receivedAt: number;
   }
 }
+
+/** Made once, because making one traces the stack. */
+const HUNG_UP = new Error('the client hanging up');
 
 /** What all routes work with. */
 export interface ServerContext {
@@ -33,6 +38,6 @@ export function elapsed({ receivedAt }: FastifyRequest): number {
 export function beginFor(reply: FastifyReply, { lifecycle }: ServerContext): Running {
   const running = lifecycle.begin();
   // Emitted both when all is sent and when the connection breaks.
-  reply.raw.once('close', () => running.end(new Error('the client hanging up')));
+  reply.raw.once('close', () => running.end(HUNG_UP));
   return running;
 }

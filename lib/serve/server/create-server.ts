@@ -7,7 +7,7 @@ import { registerPage } from '../page';
 import { ApiKeys } from '../security/api-keys';
 import type { ServerContext } from './context';
 import { answerErrors } from './error-handlers';
-import { RequestError } from './errors';
+import { RequestError } from '../request-error';
 import { Lifecycle } from './lifecycle';
 import { loggerOf } from './logging';
 import { Metrics } from './metrics';
@@ -21,6 +21,9 @@ import { modelRoutes } from './routes/models';
 import { visualTokensRoute } from './routes/visual-tokens';
 import { rateLimitOf } from './rate-limit';
 import { ServedModel, type ServedModels } from './served-model';
+
+/** For answers that are being sent when all work is done. */
+const LATE_MS = 500;
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -62,10 +65,14 @@ export async function createServer(models: ServedModels, options?: ServerOptions
   });
   app.decorate('drain', async () => {
     await context.lifecycle.drain(resolved.timeouts.drainMs);
+    // Who is still sending a request, or does not read an answer, would hold the end up for as long as their timeouts allow.
+    const late = setTimeout(() => app.server.closeAllConnections(), LATE_MS);
     await app.close();
+    clearTimeout(late);
   });
   app.decorateRequest('caller', '');
   app.decorateRequest('receivedAt', 0);
+  app.decorateRequest('mayAsk', false);
   if (resolved.corsOrigins.length > 0) await app.register(cors, { origin: [...resolved.corsOrigins] });
   healthRoutes(app, context);
   if (resolved.page) registerPage(app);
@@ -97,12 +104,17 @@ function makeApp({ limits, timeouts, trustProxy, logger }: ResolvedServerOptions
 async function apiRoutes(scope: FastifyInstance, context: ServerContext): Promise<void> {
   const { options } = context;
   const keys = new ApiKeys(options.apiKeys);
-  scope.addHook('onRequest', async (request, reply) => {
+  scope.addHook('onRequest', async (request) => {
     request.receivedAt = performance.now();
     const holder = keys.holder(request.headers.authorization);
-    request.caller = keys.required ? `key ${holder}` : request.ip;
+    request.caller = holder === undefined ? request.ip : `key ${holder}`;
+    request.mayAsk = !keys.required || holder !== undefined;
+  });
+  if (options.rateLimit) await scope.register(rateLimit, rateLimitOf(options.rateLimit));
+  // After the limit, so that nobody can try out keys at any rate; before anything of the body is read.
+  scope.addHook('preParsing', async (request, reply) => {
     refuseCompressed(request.headers['content-encoding']);
-    if (!keys.required || holder !== undefined) return;
+    if (request.mayAsk) return;
     void reply.header('www-authenticate', 'Bearer');
     throw new RequestError(
       401,
@@ -110,7 +122,6 @@ async function apiRoutes(scope: FastifyInstance, context: ServerContext): Promis
       'Expected a valid API key in the header Authorization: Bearer <key>',
     );
   });
-  if (options.rateLimit) await scope.register(rateLimit, rateLimitOf(options.rateLimit));
   modelRoutes(scope, context);
   chatRoute(scope, context);
   visualTokensRoute(scope, context);

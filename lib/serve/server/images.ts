@@ -1,6 +1,6 @@
 import { readDataUrl } from '../security/data-url';
 import { fetchImage } from '../security/remote-image';
-import { RequestError } from './errors';
+import { RequestError } from '../request-error';
 import type { ResolvedServerOptions } from './options';
 
 /** The bytes of the picture that a request names. Nothing but URLs is taken: a path would be one of ours. */

@@ -1,5 +1,5 @@
 import type { Clock } from '../batcher';
-import { RequestError } from './errors';
+import { RequestError } from '../request-error';
 
 /** A request that is being answered. */
 export interface Running {
@@ -13,6 +13,7 @@ export class Lifecycle {
   private readonly running = new Set<AbortController>();
   private isDraining = false;
   private idle = (): void => {};
+  private drained: Promise<void> | undefined;
 
   constructor(private readonly clock: Clock) {}
 
@@ -39,9 +40,14 @@ export class Lifecycle {
     };
   }
 
-  /** Takes no more requests and waits for the running ones; those that are not done by the deadline are stopped. */
-  async drain(deadlineMs: number): Promise<void> {
+  /** Takes no more requests and waits for the running ones; those that are not done by the deadline are stopped. Idempotent. */
+  drain(deadlineMs: number): Promise<void> {
     this.isDraining = true;
+    this.drained ??= this.end(deadlineMs);
+    return this.drained;
+  }
+
+  private async end(deadlineMs: number): Promise<void> {
     if (this.running.size === 0) return;
     let cancel = (): void => {};
     const deadline = new Promise<void>((resolve) => (cancel = this.clock.after(deadlineMs, resolve)));

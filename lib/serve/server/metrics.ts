@@ -109,6 +109,12 @@ export class Metrics {
       }),
     );
     gauge(
+      'qavit_answers',
+      'Answers that wait for the language model, and that it writes.',
+      ({ batcher: { state } }) => ({ waiting: state.answersWaiting, running: state.answersRunning }),
+      'state',
+    );
+    gauge(
       'qavit_cache_bytes',
       'Memory of the caches.',
       ({ batcher: { state } }) => ({

@@ -1,5 +1,5 @@
 import type { RateLimitPluginOptions } from '@fastify/rate-limit';
-import { RequestError } from './errors';
+import { RequestError } from '../request-error';
 import type { RateLimit } from './options';
 
 /** So many requests of each client within a window; beyond it 429, with Retry-After. */

@@ -1,6 +1,6 @@
 import type { QAViT } from '../../qavit';
 import { Batcher, type BatchModel, type BatcherObserver } from '../batcher';
-import { RequestError } from './errors';
+import { RequestError } from '../request-error';
 import type { ResolvedServerOptions } from './options';
 
 /** One model, or equal ones on several devices, by the name clients know. */
@@ -10,6 +10,11 @@ export type ServedModels = Readonly<Record<string, BatchModel | readonly BatchMo
 export class ServedModel {
   readonly batcher: Batcher;
   readonly created = Math.floor(Date.now() / 1000);
+  readonly canAnswer: boolean;
+  /** Whether it is asked in a chat template, which has a place for more than the question. */
+  readonly chats: boolean;
+  /** Whether questions in words reach the tower. */
+  readonly canListen: boolean;
   private readonly replicas: readonly BatchModel[];
 
   constructor(
@@ -20,25 +25,16 @@ export class ServedModel {
   ) {
     this.replicas = Array.isArray(models) ? (models as readonly BatchModel[]) : [models as BatchModel];
     const { imageBytes: maxBytes, pixels: maxPixels } = limits;
+    // Asked once: a model asks its device each time.
+    const { language, Dq } = this.info;
+    this.canAnswer = language !== null;
+    this.chats = language?.visionLanguage !== undefined;
+    this.canListen = language !== null && Dq !== null;
     this.batcher = new Batcher(this.replicas, { ...batching, limits: { maxBytes, maxPixels }, observer });
   }
 
   get info(): QAViT['info'] {
     return this.replicas[0]!.info;
-  }
-
-  get canAnswer(): boolean {
-    return this.info.language !== null;
-  }
-
-  /** Whether it is asked in a chat template, which has a place for more than the question. */
-  get chats(): boolean {
-    return this.info.language?.visionLanguage !== undefined;
-  }
-
-  /** Whether questions in words reach the tower. */
-  get canListen(): boolean {
-    return this.info.language !== null && this.info.Dq !== null;
   }
 
   /** Memory held on all devices of this model, bytes. */

@@ -67,8 +67,10 @@ describe('vLLM', () => {
   });
 
   it('draws as it is told', async () => {
-    await pieces(await open(), 'a', { temperature: 0.7, topP: 0.9, seed: 2 ** 40, maxNewTokens: 3 });
+    const stop = ['here', '\n'];
+    await pieces(await open(), 'a', { temperature: 0.7, topP: 0.9, seed: 2 ** 40, maxNewTokens: 3, stop });
     expect(server().last.body).to.include({ temperature: 0.7, top_p: 0.9, seed: 2 ** 40, max_completion_tokens: 3 });
+    expect(server().last.body.stop).to.deep.equal(stop);
   });
 
   it('sends tensors that torch.load(weights_only=True) reads, bit for bit', async function () {

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import { isPublicAddress } from '../../../lib/serve/security/addresses';
 import { fetchImage, internet, type Network } from '../../../lib/serve/security/remote-image';
-import { RequestError } from '../../../lib/serve/server/errors';
+import { RequestError } from '../../../lib/serve/request-error';
 
 const PUBLIC = '93.184.216.34';
 
@@ -79,7 +79,13 @@ describe('pictures from elsewhere', () => {
       '[::1]',
       '[::]',
       '[::ffff:10.0.0.1]',
+      '[::127.0.0.1]',
+      '[::a9fe:a9fe]',
       '[64:ff9b::7f00:1]',
+      '[64:ff9b:1::1]',
+      '[::ffff:0:7f00:1]',
+      '[2001:0:7f00:1::]',
+      '[fec0::1]',
       '[2002:7f00:1::]',
       '[fe80::1]',
       '[fc00::1]',
@@ -201,6 +207,12 @@ describe('pictures from elsewhere', () => {
       'ff02::1',
       '2001:db8::1',
       '2001::1',
+      '::7f00:1',
+      '5f00::1',
+      'fe80::1%eth0',
+      '::ffff:10.0.0.1%1',
+      '127.1',
+      '2130706433',
     ]) {
       expect(isPublicAddress(address), address).to.equal(false);
     }

@@ -85,9 +85,13 @@ describe('the server', () => {
 
   it('ends an answer before a stop sequence', async () => {
     const whole = await answer();
-    const { body } = await post(app, '/v1/chat/completions', { model: 'demo', messages, stop: [whole] });
-    expect(body.choices[0]!.message.content).to.equal('');
-    expect(body.choices[0]!.finish_reason).to.equal('stop');
+    for (const stop of [whole, [whole.at(-1)!, 'never said']]) {
+      const { body } = await post(app, '/v1/chat/completions', { model: 'demo', messages, stop });
+      const first = typeof stop === 'string' ? 0 : whole.indexOf(stop[0]!);
+      expect(body.choices[0]!.message.content).to.equal(whole.slice(0, first));
+      expect(body.choices[0]!.finish_reason).to.equal('stop');
+      expect(body.usage.completion_tokens).to.be.greaterThan(0);
+    }
   });
 
   it('lets the plain tower encode when asked to', async () => {

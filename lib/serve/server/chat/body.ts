@@ -1,4 +1,4 @@
-import { RequestError } from '../errors';
+import { RequestError } from '../../request-error';
 import type { Message } from './question';
 
 /** A chat completion's body, as its schema has let it through. */
@@ -22,6 +22,7 @@ export interface Decoding {
   temperature?: number;
   topP?: number;
   seed?: number;
+  stop?: readonly string[];
   questionAware?: boolean;
 }
 
@@ -41,13 +42,13 @@ export function decodingOf(body: ChatBody): Decoding {
     temperature: temperature ?? undefined,
     topP: top_p ?? undefined,
     seed: seed ?? undefined,
+    stop: stopsOf(body),
     questionAware: qavit?.question_aware,
   };
 }
 
-export function stopsOf({ stop }: ChatBody): readonly string[] {
-  if (typeof stop === 'string') return [stop];
-  return stop ?? [];
+function stopsOf({ stop }: ChatBody): readonly string[] | undefined {
+  return typeof stop === 'string' ? [stop] : (stop ?? undefined);
 }
 
 function invalid(message: string, param: string): RequestError {

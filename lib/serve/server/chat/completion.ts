@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { AnswerTold } from '../../batcher';
 import { type ToldJson, toldJson } from '../told';
 
-export type Finish = 'stop' | 'length';
+type Finish = 'stop' | 'length';
 
 export interface Usage {
   prompt_tokens: number;
@@ -21,9 +21,9 @@ export class Completion {
     private readonly withUsage = false,
   ) {}
 
-  whole(content: string, finish: Finish, told: AnswerTold, receivedMs: number) {
+  whole(content: string, told: AnswerTold, receivedMs: number) {
     const message = { role: 'assistant', content, refusal: null };
-    const choices = [{ index: 0, message, logprobs: null, finish_reason: finish }];
+    const choices = [{ index: 0, message, logprobs: null, finish_reason: finishOf(told) }];
     return { ...this.head('chat.completion'), choices, ...usageOf(told), qavit: toldJson(told, receivedMs) };
   }
 
@@ -36,9 +36,9 @@ export class Completion {
   }
 
   /** The last chunks of a stream; the very last one says how it went. */
-  last(finish: Finish, told: AnswerTold, receivedMs: number): object[] {
+  last(told: AnswerTold, receivedMs: number): object[] {
     const qavit: { qavit: ToldJson } = { qavit: toldJson(told, receivedMs) };
-    const end = this.chunk({}, finish);
+    const end = this.chunk({}, finishOf(told));
     if (!this.withUsage) return [{ ...end, ...qavit }];
     return [end, { ...this.head('chat.completion.chunk'), choices: [], ...usageOf(told), ...qavit }];
   }
@@ -51,6 +51,11 @@ export class Completion {
   private head(object: string) {
     return { id: this.id, object, created: this.created, model: this.model };
   }
+}
+
+/** A runtime that does not tell has written all it had to say. */
+function finishOf({ finish = 'stop' }: AnswerTold): Finish {
+  return finish;
 }
 
 /** Nothing where the runtime does not tell. */

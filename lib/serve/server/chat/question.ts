@@ -1,5 +1,5 @@
 import type { Framing } from '../../../llm/prompt';
-import { RequestError } from '../errors';
+import { RequestError } from '../../request-error';
 
 export interface TextPart {
   type: 'text';

@@ -1,10 +1,9 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AnswerTold } from '../../batcher';
-import { type ChatBody, decodingOf, stopsOf } from '../chat/body';
-import { Completion, type Finish } from '../chat/completion';
+import { type ChatBody, decodingOf } from '../chat/body';
+import { Completion } from '../chat/completion';
 import { questionOf } from '../chat/question';
-import { StopSequences } from '../chat/stop-sequences';
 import { beginFor, elapsed, type ServerContext } from '../context';
 import { errorReply } from '../errors';
 import { checkQuestion, readImage } from '../images';
@@ -18,16 +17,14 @@ export function chatRoute(app: FastifyInstance, context: ServerContext): void {
   const { limits } = context.options;
   app.post<{ Body: ChatBody }>('/v1/chat/completions', { schema: chatSchema(limits) }, async (request, reply) => {
     const { body } = request;
-    const pieces = await ask(request, reply, context);
-    const stops = new StopSequences(stopsOf(body));
-    const answer = stopping(pieces, stops);
+    const answer = await ask(request, reply, context);
     // Whoever leaves in the middle, or before anything was read, ends the work; after the end it does nothing.
     reply.raw.once('close', () => void answer.return(undefined as never).catch(() => undefined));
     const completion = new Completion(body.model, body.stream_options?.include_usage);
-    if (!body.stream) return whole(answer, stops, completion, request);
+    if (!body.stream) return whole(answer, completion, request);
     // What fails before the first piece still has a status of its own.
     const first = await answer.next();
-    const events = Readable.from(stream(first, answer, stops, completion, request), { objectMode: false });
+    const events = Readable.from(stream(first, answer, completion, request), { objectMode: false });
     return reply
       .header('cache-control', 'no-cache')
       .header('x-accel-buffering', 'no')
@@ -52,25 +49,11 @@ async function ask(request: ChatRequest, reply: FastifyReply, context: ServerCon
   return model.batcher.ask(image, question, { ...decoding, ...framing, client: caller, signal });
 }
 
-/** The pieces until a stop sequence; none of them is empty. */
-async function* stopping(pieces: Pieces, stops: StopSequences): Pieces {
-  try {
-    for (;;) {
-      const { done, value } = await pieces.next();
-      const text = done ? stops.finish() : stops.push(value);
-      if (text) yield text;
-      if (done) return value;
-    }
-  } finally {
-    await pieces.return(undefined as never);
-  }
-}
-
-async function whole(answer: Pieces, stops: StopSequences, completion: Completion, request: FastifyRequest) {
+async function whole(answer: Pieces, completion: Completion, request: FastifyRequest) {
   let text = '';
   for (;;) {
     const { done, value } = await answer.next();
-    if (done) return completion.whole(text, finishOf(value, stops), value, elapsed(request));
+    if (done) return completion.whole(text, value, elapsed(request));
     text += value;
   }
 }
@@ -79,7 +62,6 @@ async function whole(answer: Pieces, stops: StopSequences, completion: Completio
 async function* stream(
   first: IteratorResult<string, AnswerTold>,
   answer: Pieces,
-  stops: StopSequences,
   completion: Completion,
   request: FastifyRequest,
 ): AsyncGenerator<string, void, void> {
@@ -88,7 +70,7 @@ async function* stream(
     for (let next = first; ; next = await answer.next()) {
       if (next.done) {
         const { value } = next;
-        const chunks = completion.last(finishOf(value, stops), value, elapsed(request));
+        const chunks = completion.last(value, elapsed(request));
         yield chunks.map(event).join('');
         break;
       }
@@ -99,10 +81,6 @@ async function* stream(
     if (!request.raw.socket.destroyed) request.log.warn({ err: error }, 'answer failed half-way');
     yield event(errorReply(error).body);
   }
-}
-
-function finishOf({ finish = 'stop' }: AnswerTold, { over }: StopSequences): Finish {
-  return over ? 'stop' : finish;
 }
 
 function event(value: object): string {

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
+import { HERE, jsonWithBase64 } from '../../../formats/base64-json';
 import { npyFile } from '../../../formats/npy';
 import { safetensorsFile } from '../../../formats/safetensors-file';
 import type { EncodeReply } from '../../batcher';
@@ -35,7 +36,8 @@ export function visualTokensRoute(app: FastifyInstance, context: ServerContext):
     const { data, shape, key } = encoded.tokens;
     const base64 = bytesOf(data).toString('base64');
     const qavit = toldJson(encoded, elapsed(request));
-    return { object: 'visual_tokens', shape, dtype: 'float32', data: base64, key, qavit };
+    const json = { object: 'visual_tokens', shape, dtype: 'float32', data: HERE, key, qavit };
+    return reply.type('application/json; charset=utf-8').send(jsonWithBase64(json, base64));
   });
 }
 

@@ -73,8 +73,7 @@ const stop = {
     { type: 'string', minLength: 1, maxLength: 256 },
     { type: 'array', maxItems: 4, items: { type: 'string', minLength: 1, maxLength: 256 } },
   ],
-  description:
-    'The answer ends before the first of these that appears in it. What the model writes after it is not sent, but counted in usage.',
+  description: 'The answer ends before the first of these that appears in it, and nothing is computed after it.',
 };
 
 const bodySchema = ({ newTokens }: Required<RequestLimits>) => ({

@@ -26,7 +26,10 @@ const about: Readonly<Record<string, string>> = {
   415: 'The body is not plain JSON.',
   429: 'Too many requests; Retry-After says when to try again.',
   500: 'The device or the server failed.',
+  501: 'This model cannot do it.',
+  502: 'A server that was needed did not answer, or a picture could not be fetched.',
   503: 'Shutting down, or not enough memory at the moment.',
+  504: 'A picture could not be fetched in time.',
 };
 
 /** What a route may answer besides 200. */

@@ -1,3 +1,11 @@
+import type { Rule } from '../calls/options';
+
+/** What the option `stop` must be. */
+export const stopRule: Rule = {
+  what: 'an array of strings that are not empty',
+  accepts: (value) => Array.isArray(value) && value.every((one) => typeof one === 'string' && one !== ''),
+};
+
 /** Passes text on until one of some sequences appears in it; that and what follows is left out. */
 export class StopSequences {
   /** The end of the text so far, as long as a sequence may begin in it. */

@@ -1,0 +1,102 @@
+import { expect } from 'chai';
+import { Batcher, type BatcherOptions } from '../../../lib/serve';
+import { expectRejection } from '../../support/expect-error';
+import { FakeClock, settle } from './fake-clock';
+import { FakeModel, picture } from './fake-model';
+
+/** A model whose answers end one by one, when a test lets them, and that notes in which order they began. */
+class WritingModel extends FakeModel {
+  private readonly writing: (() => void)[] = [];
+
+  constructor() {
+    super(false);
+    const { answered, writing } = this;
+    this.stages.answer = async function* (_tokens, question) {
+      answered.push(question);
+      yield 'a';
+      await new Promise<void>((resolve) => writing.push(resolve));
+      return { finish: 'stop' as const, promptTokens: 1, answerTokens: 1 };
+    };
+  }
+
+  /** Lets the oldest answer come to its end. */
+  async finishOne(): Promise<void> {
+    this.writing.shift()?.();
+    await settle();
+  }
+}
+
+describe('answers of a Batcher', () => {
+  function open(options: BatcherOptions = {}) {
+    const model = new WritingModel();
+    const batcher = new Batcher(model, { maxAnswers: 1, clock: new FakeClock(), ...options });
+    const ask = async (question: string, signal?: AbortSignal): Promise<string> => {
+      let text = '';
+      const [client] = question;
+      for await (const piece of batcher.ask(picture(1), question, { client, signal })) text += piece;
+      return text;
+    };
+    return { model, batcher, ask };
+  }
+
+  it('wait in turns of their clients for the language model, and are counted', async () => {
+    const { model, batcher, ask } = open({ maxAnswers: 2 });
+    const all = ['a1', 'a2', 'a3', 'a4'].map((question) => ask(question));
+    await settle();
+    all.push(ask('b1'), ask('c1'));
+    await settle();
+    expect(model.answered).to.deep.equal(['a1', 'a2']);
+    expect(batcher.state).to.include({ pending: 6, queued: 4, answersWaiting: 4, answersRunning: 2 });
+    for (let i = 0; i < 6; i += 1) await model.finishOne();
+    await Promise.all(all);
+    expect(model.answered).to.deep.equal(['a1', 'a2', 'a3', 'b1', 'c1', 'a4']);
+    expect(batcher.state).to.include({ pending: 0, queued: 0, answersWaiting: 0, answersRunning: 0 });
+  });
+
+  it('that are aborted while they wait are never begun, and free their places at once', async () => {
+    const { model, batcher, ask } = open();
+    const written = ask('a1');
+    await settle();
+    const controller = new AbortController();
+    const left = expectRejection(ask('b1', controller.signal), 'ERR_ABORTED', /received enough/);
+    const next = ask('c1');
+    await settle();
+    controller.abort(new Error('enough'));
+    await left;
+    expect(batcher.state).to.include({ pending: 2, answersWaiting: 1 });
+    await model.finishOne();
+    await model.finishOne();
+    await Promise.all([written, next]);
+    expect(model.answered).to.deep.equal(['a1', 'c1']);
+  });
+
+  it('make room in a full queue for a client that has few waiting', async () => {
+    const { model, batcher, ask } = open({ maxPending: 4 });
+    const greedy = ['a1', 'a2', 'a3', 'a4'].map((question) => ask(question));
+    const newest = expectRejection(greedy[3]!, 'ERR_BUSY', /at most 4 requests at once/);
+    await settle();
+    const modest = ask('b1');
+    await newest;
+    await expectRejection(ask('a5'), 'ERR_BUSY');
+    await settle();
+    expect(batcher.state).to.include({ pending: 4, answersWaiting: 3, answersRunning: 1 });
+    for (let i = 0; i < 4; i += 1) await model.finishOne();
+    expect(await modest).to.equal('a');
+    await Promise.all(greedy.slice(0, 3));
+    expect(model.answered).to.deep.equal(['a1', 'a2', 'b1', 'a3']);
+  });
+
+  it('take the stop sequences to the language model, where they end the computing', async () => {
+    const model = new FakeModel(false);
+    const batcher = new Batcher(model);
+    const write = model.stages.answer;
+    let stop: readonly string[] | undefined;
+    model.stages.answer = (tokens, question, options) => {
+      stop = options?.stop;
+      return write(tokens, question, options);
+    };
+    await batcher.ask(picture(1), 'what?', { stop: ['\n'] }).next();
+    expect(stop).to.deep.equal(['\n']);
+    await expectRejection(batcher.ask(picture(1), 'what?', { stop: [''] }).next(), 'ERR_ARGUMENT', /option stop/);
+  });
+});

@@ -1,0 +1,55 @@
+import { expect } from 'chai';
+import type { ServerOptions } from '../../../lib/serve';
+import { FakeModel } from '../batcher/fake-model';
+import { asked, serversForTests, until } from './open-servers';
+import { post } from './requests';
+
+describe('what a server lets in', () => {
+  const open = serversForTests();
+
+  it('refuses what is beyond the queue with 429 and Retry-After', async () => {
+    const model = new FakeModel();
+    const app = await open(model, { batching: { maxPending: 1 } });
+    const first = post(app, '/v1/visual-tokens', asked);
+    await until(() => model.waiting > 0);
+    const { statusCode, headers, body } = await post(app, '/v1/visual-tokens', { ...asked, question: 'another' });
+    expect([statusCode, body.error.code, headers['retry-after']]).to.deep.equal([429, 'server_busy', '1']);
+    model.release();
+    expect((await first).statusCode).to.equal(200);
+  });
+
+  it('counts requests of each client', async () => {
+    const app = await open(new FakeModel(false), { rateLimit: { max: 2 }, apiKeys: ['a', 'b'] });
+    const status = async (key: string) =>
+      (await app.inject({ url: '/v1/models', headers: { authorization: `Bearer ${key}` } })).statusCode;
+    expect([await status('a'), await status('a'), await status('a'), await status('b')]).to.deep.equal([
+      200, 200, 429, 200,
+    ]);
+    expect((await app.inject('/healthz')).statusCode).to.equal(200);
+  });
+
+  it('counts those who try out keys by their address, and lets who has one pass', async () => {
+    const app = await open(new FakeModel(false), { rateLimit: { max: 2 }, apiKeys: ['a'] });
+    const status = async (key: string) =>
+      (await app.inject({ url: '/v1/models', headers: { authorization: `Bearer ${key}` } })).statusCode;
+    expect([await status('b'), await status('c'), await status('d'), await status('a')]).to.deep.equal([
+      401, 401, 429, 200,
+    ]);
+    // A body is not read before the key was seen.
+    const image = 'x'.repeat(30_000_000);
+    expect((await post(app, '/v1/visual-tokens', { ...asked, image })).statusCode).to.equal(429);
+    const unlimited = await open(new FakeModel(false), { apiKeys: ['a'] });
+    expect((await post(unlimited, '/v1/visual-tokens', { ...asked, image })).statusCode).to.equal(401);
+  });
+
+  it('believes X-Forwarded-For only when told to, and of it only what the proxy added', async () => {
+    const callers = async (options: ServerOptions) => {
+      const app = await open(new FakeModel(false), { ...options, rateLimit: { max: 1 } });
+      const status = async (forwarded: string) =>
+        (await app.inject({ url: '/v1/models', headers: { 'x-forwarded-for': forwarded } })).statusCode;
+      return [await status('1.1.1.1'), await status('9.9.9.9, 1.1.1.1'), await status('2.2.2.2')];
+    };
+    expect(await callers({})).to.deep.equal([200, 429, 429]);
+    expect(await callers({ trustProxy: true })).to.deep.equal([200, 429, 200]);
+  });
+});
