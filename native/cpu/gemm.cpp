@@ -19,7 +19,7 @@ constexpr size_t kRoundBytes = size_t{16} << 20;
 constexpr int64_t kTilesPerTask = 24;
 
 // Tasks a thread should find, so that no thread waits long for the last one.
-constexpr int64_t kTasksPerThread = 6;
+constexpr int64_t kTasksPerThread = 16;
 
 // Below this many multiply-adds waking the other threads costs more than it gives.
 constexpr int64_t kSmallProduct = 1 << 18;

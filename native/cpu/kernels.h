@@ -42,6 +42,33 @@ struct RowSpan {
   }
 };
 
+// Element `column` of one row after the other. A division finds the first one alone: one a row takes 1 % of a product.
+class RowCursor {
+ public:
+  RowCursor(const RowSpan& span, int64_t r, int64_t column)
+      : at_(span.at(r, column)), left_(span.rows - r % span.rows), rows_(span.rows) {
+    const auto size = static_cast<int64_t>(dtype_size(span.dtype));
+    row_bytes_ = span.row_stride * size;
+    entry_bytes_ = span.batch_stride * size - (span.rows - 1) * row_bytes_;
+  }
+
+  // The element; the cursor is at the next row's then.
+  char* next() {
+    char* const at = at_;
+    const bool last = --left_ == 0;
+    at_ += last ? entry_bytes_ : row_bytes_;
+    if (last) left_ = rows_;
+    return at;
+  }
+
+ private:
+  char* at_;
+  int64_t left_;  // rows of this batch entry
+  int64_t rows_;
+  int64_t row_bytes_;
+  int64_t entry_bytes_;  // from an entry's last row to the next one's first
+};
+
 inline RowSpan span_of(const View& view) {
   if (!view.present()) return RowSpan{};
   return RowSpan{view.data, view.dtype, view.rows, view.batch_stride, view.row_stride};

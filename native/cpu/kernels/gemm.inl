@@ -125,9 +125,11 @@ QAVIT_INLINE void finish_rows(const GemmBlock& g, int height, int64_t row, int64
                               const float* sums) {
   const F alpha = set1(g.alpha);
   const int64_t place = g.column_offset + column;
+  const bool adds = g.residual.data != nullptr;
+  RowCursor results(g.y, row, place), residuals(adds ? g.residual : g.y, row, place);
   for (int i = 0; i < height; ++i) {
-    char* y = g.y.at(row + i, place);
-    const char* residual = g.residual.data != nullptr ? g.residual.at(row + i, place) : nullptr;
+    char* y = results.next();
+    const char* residual = adds ? residuals.next() : nullptr;
     for (int v = 0; v < valid; v += kWidth) {
       const int n = valid - v;
       F x = load(sums + i * kColumns + v);
@@ -153,10 +155,11 @@ QAVIT_NOINLINE void finish_tile(const GemmBlock& g, int height, int64_t row, int
 // their misses would come one after the other. Takes 1024 -> 1024 with an f32 residual from 82% to 93% of peak in bf16.
 QAVIT_INLINE void prefetch_tile(const GemmBlock& g, int height, int64_t row, int64_t column, int valid) {
   const int64_t place = g.column_offset + column;
-  for (int i = 0; i < height; ++i) {
-    if (g.residual.data != nullptr) prefetch_line(g.residual.at(row + i, place), valid * dtype_size(g.residual.dtype));
-    prefetch_line(g.y.at(row + i, place), valid * dtype_size(g.y.dtype));
-  }
+  RowCursor results(g.y, row, place);
+  for (int i = 0; i < height; ++i) prefetch_line(results.next(), valid * dtype_size(g.y.dtype));
+  if (g.residual.data == nullptr) return;
+  RowCursor residuals(g.residual, row, place);
+  for (int i = 0; i < height; ++i) prefetch_line(residuals.next(), valid * dtype_size(g.residual.dtype));
 }
 
 using FinishTile = void (*)(const GemmBlock&, int, int64_t, int64_t, int, const float*);
