@@ -50,10 +50,10 @@ export interface GenerateOptions extends Framing {
 export interface AnswerEnd {
   /** `stop`: the model had said all, or a stop sequence; `length`: it was cut after the tokens it was allowed. */
   finish: 'stop' | 'length';
-  /** Rows that the language model read before it answered, visual tokens included. */
-  promptTokens: number;
-  /** Tokens of the answer; the one that ends it is not counted. */
-  answerTokens: number;
+  /** Rows that the language model read before it answered, visual tokens included. Absent where only a server knows. */
+  promptTokens?: number;
+  /** Tokens of the answer; the one that ends it is not counted. Absent where only a server knows. */
+  answerTokens?: number;
 }
 
 export interface LanguageModelInfo {

@@ -1,5 +1,6 @@
 import { isJsonObject, type JsonObject } from '../../json-file';
 import { DONE, type ServerEvent } from './connection';
+import type { AnswerEnd } from '../language-model';
 import type { Failures } from './failures';
 
 /** Besides one event a token: the role, usage, tokens without text, what a proxy adds. */
@@ -9,15 +10,17 @@ const MORE_EVENTS = 64;
  * The text of a streamed answer, of chat or of completions.
  *
  * @param most tokens that were asked for: a server that goes on far beyond them never ends
+ * @returns how it ended, if the server says so
  * @throws ServerFailure for an error inside the stream, an answer that breaks off, or something else than an answer
  */
 export async function* answerText(
   events: AsyncIterable<ServerEvent>,
   most: number,
   failures: Failures,
-): AsyncGenerator<string, void, void> {
+): AsyncGenerator<string, AnswerEnd | void, void> {
   let count = 0;
   let finished = false;
+  let end: AnswerEnd | undefined;
   for await (const event of events) {
     if (event === DONE) {
       finished = true;
@@ -32,9 +35,11 @@ export async function* answerText(
       throw failures.make('ERR_DEVICE', 'a whole answer', `one that the server ended (finish_reason ${reason})`);
     }
     finished ||= reason !== undefined;
+    if (reason !== undefined) end = { finish: reason === 'length' ? 'length' : 'stop' };
     if (text !== '') yield text;
   }
   if (!finished) throw failures.make('ERR_DEVICE', 'a whole answer', `one that breaks off after ${count} events`);
+  return end;
 }
 
 /** Of an event without choices (usage) nothing is said. */

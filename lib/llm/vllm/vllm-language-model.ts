@@ -3,6 +3,7 @@ import { Calls } from '../../calls/calls';
 import { expected, expectedButFound } from '../../errors';
 import { checkEncodeOptions, checkEncoding, checkGenerate, checkTokens, type QuestionText } from '../checks';
 import type {
+  AnswerEnd,
   GenerateOptions,
   LanguageModel,
   LanguageModelInfo,
@@ -74,7 +75,11 @@ export class VllmLanguageModel implements LanguageModel {
     throw expectedButFound('ERR_UNSUPPORTED', what, server.name, 'a server, which gives answers and no features,');
   }
 
-  async *generate(tokens: VisualTokens, question: string, options: GenerateOptions = {}): AsyncGenerator<string, void> {
+  async *generate(
+    tokens: VisualTokens,
+    question: string,
+    options: GenerateOptions = {},
+  ): AsyncGenerator<string, AnswerEnd | void, void> {
     const { question: text, framing, maxNewTokens, sampling, stop } = checkGenerate(question, options);
     checkTokens(tokens, this.info.width);
     expectNoFraming(framing, this.info.path);
@@ -82,7 +87,7 @@ export class VllmLanguageModel implements LanguageModel {
     const own = { ...rest, data: data.slice() }; // the caller's to change from now on
     const { temperature, topP } = sampling;
     const drawing = { maxNewTokens, temperature, topP, seed: options.seed, stop };
-    yield* this.calls.stream('generate', options.signal, (signal) => this.answer(own, text, drawing, signal));
+    return yield* this.calls.stream('generate', options.signal, (signal) => this.answer(own, text, drawing, signal));
   }
 
   async close(): Promise<void> {
@@ -90,13 +95,26 @@ export class VllmLanguageModel implements LanguageModel {
     await this.text?.close();
   }
 
-  private async *answer(tokens: VisualTokens, text: QuestionText, drawing: Drawing, signal: AbortSignal) {
+  private async *answer(
+    tokens: VisualTokens,
+    text: QuestionText,
+    drawing: Drawing,
+    signal: AbortSignal,
+  ): AsyncGenerator<string, AnswerEnd | void, void> {
     const { endpoint, body } = await this.request(tokens, text, drawing);
     throwIfAborted(signal, 'generate');
     const events = this.client.stream(endpoint, body, signal);
-    for await (const piece of answerText(events, drawing.maxNewTokens, this.client.failures())) {
-      yield piece;
-      throwIfAborted(signal, 'generate');
+    const pieces = answerText(events, drawing.maxNewTokens, this.client.failures());
+    try {
+      for (;;) {
+        const { done, value } = await pieces.next();
+        if (done) return value;
+        yield value;
+        throwIfAborted(signal, 'generate');
+      }
+    } finally {
+      // Whoever leaves early ends the request.
+      await pieces.return();
     }
   }
 

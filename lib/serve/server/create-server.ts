@@ -104,11 +104,12 @@ function makeApp({ limits, timeouts, trustProxy, logger }: ResolvedServerOptions
 async function apiRoutes(scope: FastifyInstance, context: ServerContext): Promise<void> {
   const { options } = context;
   const keys = new ApiKeys(options.apiKeys);
-  scope.addHook('onRequest', async (request) => {
+  scope.addHook('onRequest', (request, _reply, done) => {
     request.receivedAt = performance.now();
     const holder = keys.holder(request.headers.authorization);
     request.caller = holder === undefined ? request.ip : `key ${holder}`;
     request.mayAsk = !keys.required || holder !== undefined;
+    done();
   });
   if (options.rateLimit) await scope.register(rateLimit, rateLimitOf(options.rateLimit));
   // After the limit, so that nobody can try out keys at any rate; before anything of the body is read.

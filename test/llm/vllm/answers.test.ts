@@ -140,6 +140,22 @@ describe('vLLM', () => {
     expect(await pieces(await open())).to.deep.equal(['yes']);
   });
 
+  it('says why it ended, where the server does', async () => {
+    for (const [reason, finish] of [
+      ['stop', 'stop'],
+      ['length', 'length'],
+    ] as const) {
+      server().respond = (received, response) => {
+        startEvents(response);
+        sendEvent(response, tokenEvent(received, 'yes', reason));
+        response.end('data: [DONE]\n\n');
+      };
+      const answer = (await open()).generate(TOKENS, 'what is it?');
+      expect((await answer.next()).value).to.equal('yes');
+      expect(await answer.next()).to.deep.equal({ done: true, value: { finish } });
+    }
+  });
+
   it('keeps its connection from one answer to the next', async () => {
     const model = await open();
     for (let i = 0; i < 8; i++) await pieces(model);

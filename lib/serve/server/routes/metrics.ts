@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Metrics } from '../metrics';
 import { failures } from '../schemas/errors';
 
@@ -10,7 +10,9 @@ export function metricsRoute(app: FastifyInstance, metrics: Metrics): void {
     produces: ['text/plain'],
     response: { 401: failures[401] },
   };
-  app.get('/metrics', { schema, config: { rateLimit: false }, logLevel: 'warn' }, async (_request, reply) =>
+  // Who may read them may do so at any rate; who tries out keys may not.
+  const config = { rateLimit: { allowList: ({ mayAsk }: FastifyRequest) => mayAsk } };
+  app.get('/metrics', { schema, config, logLevel: 'warn' }, async (_request, reply) =>
     reply.type(metrics.contentType).send(await metrics.text()),
   );
 }
