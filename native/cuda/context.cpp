@@ -37,24 +37,30 @@ Status Context::open() {
   constexpr const char* kWhere = "opening the GPU";
   QAVIT_RETURN_IF_ERROR(settle(check(cudaSetDevice(properties_.ordinal), kWhere)));
   if (stream_ != nullptr) return Status();
-  QAVIT_RETURN_IF_ERROR(make_pool());
-  return check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), kWhere);
+  QAVIT_RETURN_IF_ERROR(check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), kWhere));
+  make_pool();
+  return Status();
 }
 
-Status Context::make_pool() {
-  if (pool_ != nullptr) return Status();  // an earlier open() failed after this
-  constexpr const char* kWhere = "the GPU's memory pool";
+void Context::make_pool() {
   int supported = 0;
-  QAVIT_RETURN_IF_ERROR(
-      check(cudaDeviceGetAttribute(&supported, cudaDevAttrMemoryPoolsSupported, properties_.ordinal), kWhere));
-  if (supported == 0) return Status();
+  (void)cudaDeviceGetAttribute(&supported, cudaDevAttrMemoryPoolsSupported, properties_.ordinal);
   cudaMemPoolProps description = {};
   description.allocType = cudaMemAllocationTypePinned;
   description.location.type = cudaMemLocationTypeDevice;
   description.location.id = properties_.ordinal;
-  QAVIT_RETURN_IF_ERROR(check(cudaMemPoolCreate(&pool_, &description), kWhere));
-  uint64_t keeps = kKeeps;
-  return check(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keeps), kWhere);
+  if (supported != 0 && cudaMemPoolCreate(&pool_, &description) == cudaSuccess) {
+    uint64_t keeps = kKeeps;
+    (void)cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keeps);
+    void* probe = nullptr;
+    if (cudaMallocFromPoolAsync(&probe, 1, pool_, stream_) == cudaSuccess) {
+      (void)cudaFreeAsync(probe, stream_);
+      return;
+    }
+    (void)cudaMemPoolDestroy(pool_);
+  }
+  pool_ = nullptr;
+  (void)cudaGetLastError();
 }
 
 Status Context::synchronize(const char* where) { return settle(check(cudaStreamSynchronize(stream_), where)); }

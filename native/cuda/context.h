@@ -43,13 +43,15 @@ class Context : public std::enable_shared_from_this<Context> {
   void free(void* memory, size_t bytes);
 
  private:
-  Status make_pool();
+  // Without one, memory comes from cudaMalloc: where the GPU has none, or the driver says so and then refuses, as under
+  // sandboxes that pass only some calls on.
+  void make_pool();
   void give_back(const std::vector<void*>& blocks);
 
   const DeviceProperties properties_;
   const std::string name_;
   cudaStream_t stream_ = nullptr;
-  cudaMemPool_t pool_ = nullptr;  // null where the GPU has none (some virtual GPUs)
+  cudaMemPool_t pool_ = nullptr;  // null: see make_pool()
   std::mutex capture_mutex_;
   FreeBlocks free_blocks_;
 };

@@ -190,6 +190,15 @@ describe('CUDA: devices', () => {
       }));
   }
 
+  it('that say they have memory pools, and then give nothing from them, work without', () =>
+    withEmulation('pools=0', async () => {
+      const device = openCuda();
+      await expectWorking(device);
+      await uploadOf(device, 1000);
+      await expectWorking(device);
+      await device.close();
+    }));
+
   it('lost under a model end its calls with ERR_DEVICE', () =>
     withEmulation('devices=4 fault=200', async () => {
       const folders = writeRandomModel(at('model'));

@@ -141,9 +141,9 @@ struct RowSums {
   }
 };
 
-// kColumns: of one lane; 32 kColumns is at least D.
+// kColumns: of one lane; 32 kColumns is at least D. 2: left alone, the compiler aims at 4 blocks and spills.
 template <typename T, int kColumns>
-__global__ void __launch_bounds__(kRowThreads) row_attention_kernel(const RowAttention a) {
+__global__ void __launch_bounds__(kRowThreads, 2) row_attention_kernel(const RowAttention a) {
   __shared__ float query[32 * kColumns];
   __shared__ float weights[kRowWarps][32];
   __shared__ float sums[kRowWarps][32 * kColumns];

@@ -284,6 +284,7 @@ cudaError_t cudaMemPoolDestroy(cudaMemPool_t pool) {
 }
 
 cudaError_t cudaMallocFromPoolAsync(void** memory, size_t bytes, cudaMemPool_t pool, cudaStream_t stream) {
+  if (setting("pools", 1) == 0) return cudaErrorNotSupported;
   if (capturing != nullptr || stream->recording != nullptr) return cudaErrorStreamCaptureUnsupported;
   return allocate(memory, bytes, pool->ordinal);
 }

@@ -12,6 +12,7 @@
 //   capability=N  compute capability (80)
 //   fault=N       the N-th piece of work on a stream made now reads memory it must not, and the device is lost
 //   capture=0     nothing can be captured
+//   pools=0       memory pools can be made, and give nothing
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// activate_narrow(), whose results are rounded to bf16, against the formulas in float64: how far it is from each result,
-// the smallest included, and what it makes of infinities and NaN.
+// activate_narrow(), whose results are rounded to bf16, against the formulas in float64: how far it is from each
+// result, the smallest included, and what it makes of infinities and NaN.
 #include "cuda/device/activation.cuh"
 
 #include <cmath>
