@@ -32,8 +32,18 @@ interface Result {
 /** A plan this long is repeated often enough for its start to vanish, and short enough to fit between other processes' turns. */
 const planMilliseconds = 8;
 
-const { values: options } = parseArgs({
-  options: {
+const HELP = `The CPU kernels alone, at the shapes of CLIP towers: best time, rate, and the share of what the same threads reach in registers or copying.
+
+  --isa NAME      generic, avx2, avx512, avx512vnni or avx512bf16 (default: this processor's best)
+  --threads N     (default: the cores of this machine)
+  --dtype TYPE    f32, bf16 or int8 (default: all)
+  --only TEXT     kernels with this in their name
+  --rounds N      of which the best counts (default: 30)
+  --clock CLOCK   wall (the default), or cpu: the time that the process computes; needs --threads 1
+  --json FILE     results`;
+
+function readOptions() {
+  const options = {
     isa: { type: 'string' },
     threads: { type: 'string' },
     dtype: { type: 'string' },
@@ -41,8 +51,17 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '30' },
     clock: { type: 'string', default: 'wall' },
     json: { type: 'string' },
-  },
-});
+    help: { type: 'boolean', default: false },
+  } as const;
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    console.error(`${(error as Error).message}; see --help`);
+    process.exit(2);
+  }
+}
+
+const options = readOptions();
 
 function now(): number {
   if (options.clock !== 'cpu') return Number(process.hrtime.bigint()) * 1e-9;
@@ -83,6 +102,7 @@ function line({ case: name, ms, rate, unit, share }: Result): string {
 }
 
 async function main(): Promise<void> {
+  if (options.help) return console.log(HELP);
   const addon = loadAddon();
   if (options.clock === 'cpu' && options.threads !== '1') throw new Error('--clock cpu needs --threads 1');
   const threads = options.threads === undefined ? undefined : Number(options.threads);

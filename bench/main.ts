@@ -10,6 +10,9 @@ import { measure } from './run/measure';
 import { Models } from './run/models';
 import { BenchError } from './support/bench-error';
 
+// ONNX Runtime reports to its maker unless told not to; contestants inherit this.
+process.env.ORT_DISABLE_TELEMETRY ||= '1';
+
 class Run {
   private readonly end: number;
   /** What was asked for and is not there, for the last lines of the output. */
