@@ -1,6 +1,16 @@
 import { expect } from 'chai';
 import { execFile, spawnSync } from 'node:child_process';
-import { existsSync, lstatSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  promises,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { fetchModel } from '../../lib/hub';
@@ -124,6 +134,22 @@ describe('the cache of models from a hub', () => {
     for (const ref of ['', '../..', `../${'0'.repeat(40)}`, 'main']) {
       writeFileSync(repo('refs', 'main'), ref);
       await expectRejection(ensure('acme/tower', 'model', { offline: true }), 'ERR_ARGUMENT', /but received none in /);
+    }
+  });
+
+  it('has copies where the file system makes no links', async () => {
+    hub().add('acme/tower', towerFiles());
+    const { symlink } = promises;
+    promises.symlink = () => Promise.reject(Object.assign(new Error('no links here'), { code: 'EPERM' }));
+    try {
+      const folder = await ensure();
+      const weights = path.join(folder, 'model.safetensors');
+      expect(lstatSync(weights).isSymbolicLink()).to.equal(false);
+      expect(readFileSync(weights).equals(WEIGHTS)).to.equal(true);
+      expect(await ensure('acme/tower', 'model', { offline: true })).to.equal(folder);
+      expect(readdirSync(folder).sort()).to.deep.equal(['config.json', 'model.safetensors', 'preprocessor_config.json']);
+    } finally {
+      promises.symlink = symlink;
     }
   });
 

@@ -3,6 +3,7 @@ import { copyFileSync, readFileSync, rmSync, statSync, truncateSync, writeFileSy
 import path from 'node:path';
 import { QAViT } from '../../lib';
 import type { QAViTErrorCode } from '../../lib/errors';
+import { relativeError } from '../support/compare';
 import { expectRejection } from '../support/expect-error';
 import { copyLlava, llavaFolder, type LlavaName, llavaTensors } from '../support/llava';
 import { readSafetensors } from '../support/safetensors';
@@ -79,6 +80,27 @@ describe('LLaVA files', () => {
       writeSafetensors(file, all);
       return folder;
     };
+
+    // By the names that transformers 5 writes; published files are older.
+    const LAYOUTS: Record<string, (name: string) => string> = {
+      'up to 4.51': (name) => name.replace(/^vision_tower\./, 'vision_tower.vision_model.'),
+      'from 4.52 on': (name) => `model.${name.replace(/^vision_tower\./, 'vision_tower.vision_model.')}`,
+      'as the model has them': (name) => `model.${name.replace(/^language_model\.model\./, 'language_model.')}`,
+    };
+    for (const [version, rename] of Object.entries(LAYOUTS)) {
+      it(`have the names of transformers ${version}`, async () => {
+        const folder = withTensors((all) => {
+          for (const [name, tensor] of Object.entries(all)) {
+            delete all[name];
+            all[rename(name)] = tensor;
+          }
+        });
+        await using model = await QAViT.load({ tower: folder }, { device: 'cpu', dtype: 'f32' });
+        const { picture, projected } = llavaTensors('clip-llama');
+        const { data } = await model.encode(picture, null);
+        expect(relativeError(data, projected.data as Float32Array)).to.be.below(1e-5);
+      });
+    }
 
     it('refuse a projector that is missing, of another shape or not finite', async () => {
       await refuse(
