@@ -1,4 +1,5 @@
 /** The order in which contestants are measured. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { quantile, type Spread, spreadOf } from '../support/quantiles';
 import type { Turn } from '../contestants/spec';
 
@@ -16,6 +17,9 @@ export interface Rounds {
   spentMs: number;
 }
 
+/** Threads of OpenMP and of ONNX Runtime go on spinning after their work is done, for up to 0.2 s, on the cores of whoever is next. */
+const PAUSE_MILLISECONDS = 300;
+
 /**
  * A B C A B C ...: whatever slows the machine for a while slows all alike, and what is compared is what ran within the same round.
  *
@@ -31,6 +35,7 @@ export async function takeTurns(
   );
   for (let round = 0; round < rounds; round += 1) {
     for (const player of players) {
+      await delay(PAUSE_MILLISECONDS);
       const { ms, cpuMs, peakBytes } = await player.run(warm + count);
       const all = found.get(player.name)!;
       all.ms.push(ms.slice(warm));
