@@ -5,7 +5,7 @@ import { commit, machine, root } from '../../bench/support/machine';
 import { QAViT } from '../../lib';
 import { Client } from './client';
 import { abortMany, halfSent, killLanguageModel, malformed, slowReaders } from './faults';
-import { withBaseModel } from './base-model';
+import { withModelLike } from './model-like';
 import { capacity, openLoop } from './open-loop';
 import { addedLatency, sharing } from './ratios';
 import { Served } from './served';
@@ -34,14 +34,18 @@ async function measureRatios(demo: QAViT, pairs: readonly Pair[]) {
   return {
     throughput: {
       base: await step('throughput, a tower of ViT-B/32’s size', () =>
-        withBaseModel((model) => throughput(model, distinct, 3)),
+        withModelLike('ViT-B/32', (model) => throughput(model, distinct, 5)),
+      ),
+      // Half a second a picture: one round says what many would.
+      large: await step('throughput, a tower of ViT-L/14’s size', () =>
+        withModelLike('ViT-L/14', (model) => throughput(model, distinct.slice(0, 48), 1)),
       ),
       demo: await step('throughput, demo', () => throughput(demo, distinct, 7)),
     },
     addedLatency: await step('added latency', () => addedLatency(demo, pairs[0]!, 300)),
     sharing: {
       base: await step('eight questions, one picture, ViT-B/32’s size', () =>
-        withBaseModel((model) => sharing(model, pairs, 15)),
+        withModelLike('ViT-B/32', (model) => sharing(model, pairs, 15)),
       ),
       demo: await step('eight questions, one picture, demo', () => sharing(demo, pairs, 15)),
     },

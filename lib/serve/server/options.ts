@@ -33,7 +33,10 @@ export interface Timeouts {
   requestMs?: number;
   /** A connection on which nothing moves, in either direction. Default 120,000. */
   idleMs?: number;
-  /** Between two requests of one connection. Default 5,000. */
+  /**
+   * Between two requests of one connection. Default 75,000: load balancers keep theirs for 60 s, and a request that meets a
+   * connection which is being closed is lost.
+   */
   keepAliveMs?: number;
   /** Running requests, once the server drains. Default 30,000. */
   drainMs?: number;
@@ -137,7 +140,7 @@ export function checkServerOptions(options: ServerOptions | undefined): Resolved
       headersMs: timeouts.headersMs ?? 10_000,
       requestMs: timeouts.requestMs ?? 60_000,
       idleMs: timeouts.idleMs ?? 120_000,
-      keepAliveMs: timeouts.keepAliveMs ?? 5_000,
+      keepAliveMs: timeouts.keepAliveMs ?? 75_000,
       drainMs: timeouts.drainMs ?? 30_000,
       remoteImageMs: timeouts.remoteImageMs ?? 10_000,
     },

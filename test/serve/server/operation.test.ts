@@ -26,6 +26,13 @@ describe('operating the server', () => {
     expect(other.headers['access-control-allow-origin']).to.not.equal('https://other.example');
   });
 
+  it('keeps connections for longer than load balancers do', async () => {
+    const app = await open(new FakeModel(false));
+    const reply = await fetch(`${await app.listen({ port: 0, host: '127.0.0.1' })}/healthz`);
+    expect(reply.headers.get('keep-alive')).to.equal('timeout=75');
+    await reply.text();
+  });
+
   it('logs neither keys nor questions nor pictures', async () => {
     const lines: string[] = [];
     const model = new FakeModel(false);
