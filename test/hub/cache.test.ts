@@ -147,7 +147,11 @@ describe('the cache of models from a hub', () => {
       expect(lstatSync(weights).isSymbolicLink()).to.equal(false);
       expect(readFileSync(weights).equals(WEIGHTS)).to.equal(true);
       expect(await ensure('acme/tower', 'model', { offline: true })).to.equal(folder);
-      expect(readdirSync(folder).sort()).to.deep.equal(['config.json', 'model.safetensors', 'preprocessor_config.json']);
+      expect(readdirSync(folder).sort()).to.deep.equal([
+        'config.json',
+        'model.safetensors',
+        'preprocessor_config.json',
+      ]);
     } finally {
       promises.symlink = symlink;
     }
