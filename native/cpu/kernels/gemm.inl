@@ -12,8 +12,8 @@
 // stream through. The order of additions for an output element depends on nothing but the inner dimension: results are
 // the same bits whatever the tile height, the batch position or the number of threads.
 //
-// Share of the register-only peak, one Zen 4 thread, M = 577 (bench/kernels.ts): f32 1024 -> 3072 94%, 4096 -> 1024
-// 89%, with GELU 92%; bf16 93%, 92%, 89%. Blocking the inner dimension outside the tile loop, so that a tile fits level
+// Share of the register-only peak, one Zen 4 thread, M = 577 (bench/kernels.ts): f32 1024 -> 3072 95%, 4096 -> 1024
+// 92%, with GELU 93%; bf16 93%, 94%, 91%. Blocking the inner dimension outside the tile loop, so that a tile fits level
 // 1, was not needed: with 28 multiply-adds a unit, level 2 feeds the loop at a fifth of its bandwidth.
 
 constexpr int64_t kBlockUnits = 1024;
