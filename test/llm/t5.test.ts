@@ -12,13 +12,13 @@ import { bucketOf, type Buckets } from '../../lib/llm/t5/relative-bias';
 import { T5Answer, T5Engine } from '../../lib/llm/t5/t5-engine';
 import { openT5 } from '../../lib/llm/t5/t5-model';
 import { TensorFolder } from '../../lib/weights';
-import { relativeError } from '../support/compare';
 import { expectRejection } from '../support/expect-error';
 import { fixture } from '../support/paths';
 import { readSafetensors } from '../support/safetensors';
 import { f32, type TensorToWrite, writeSafetensors } from '../support/safetensors-writer';
 import { temporaryFolder } from '../support/temporary';
 import { collect, copyFolder, folderOf, readExpected, someTokens, tensorsOf, visualOf, type Form } from './support';
+import { itAgreesWithTransformers } from './t5-agreement';
 
 const KINDS = ['t5-plain', 't5-gated', 't5-tied'] as const;
 const HOW: QuestionEncoding = { features: 'encoder', normalization: 'none', maxTokens: 64 };
@@ -30,7 +30,7 @@ describe('T5', () => {
 
   for (const form of KINDS) {
     describe(form, () => {
-      const { cases, features } = readExpected(form);
+      const expected = readExpected(form);
       let model: LanguageModel;
       before(async () => {
         model = await load(folderOf(form));
@@ -42,7 +42,7 @@ describe('T5', () => {
         expect(model.info).to.deep.equal({ path: folderOf(form), ...info });
       });
 
-      for (const answer of cases) {
+      for (const answer of expected.cases) {
         it(`answers from ${answer.rows} visual tokens as transformers does, in pieces`, async () => {
           const pieces = await collect(model, visualOf(answer), answer.question, { maxNewTokens: 24 });
           expect(pieces.join('')).to.equal(answer.text);
@@ -51,32 +51,11 @@ describe('T5', () => {
         });
       }
 
-      it('answers several questions at once', async () => {
-        const asked = [...cases, ...cases, ...cases];
-        const answers = await Promise.all(
-          asked.map((answer) => collect(model, visualOf(answer), answer.question, { maxNewTokens: 24 })),
-        );
-        expect(answers.map((pieces) => pieces.join(''))).to.deep.equal(asked.map(({ text }) => text));
-      });
-
-      for (const { question, maxTokens, rows, embedding, encoder } of features) {
-        it(`makes transformers' features of ${JSON.stringify(question)}`, async () => {
-          for (const [kind, wanted] of Object.entries({ embedding, encoder })) {
-            const found = await model.encodeQuestion(question, { ...HOW, features: kind as 'encoder', maxTokens });
-            expect(found.shape).to.deep.equal([rows, 32]);
-            expect(relativeError(found.data, wanted), kind).to.be.at.most(1e-5);
-          }
-        });
-      }
-
-      it('comes near in bf16', async () => {
-        const narrow = await loadLanguageModel(folderOf(form), { dtype: 'bf16' });
-        const [first] = features;
-        const found = await narrow.encodeQuestion(first!.question, HOW);
-        expect(relativeError(found.data, first!.encoder)).to.be.within(1e-4, 0.06);
-        expect(await collect(narrow, visualOf(cases[0]!), cases[0]!.question)).to.not.have.length(0);
-        await narrow.close();
-      });
+      itAgreesWithTransformers(
+        expected,
+        () => model,
+        () => loadLanguageModel(folderOf(form), { dtype: 'bf16' }),
+      );
     });
   }
 
