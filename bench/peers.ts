@@ -10,7 +10,9 @@ export const PEERS = {
   'transformers.js': '@huggingface/transformers, on the same ONNX files',
   torch: "PyTorch eager, transformers' CLIPVisionModel with SDPA",
   'torch-compiled': 'the same by torch.compile, weights frozen',
-  published: 'QA-ViT as published, PyTorch eager: each question from the pixels up',
+  published:
+    'QA-ViT as its published code computes it, PyTorch eager: each pair from the pixels up; no tuned allocator',
+  pairwise: "the same with PyTorch's fused attention, asked by visual rows alone; tuned allocator",
   reuse: "qavit's reuse and folds written in PyTorch, eager",
   'reuse-compiled': 'the same by torch.compile, weights frozen',
   pillow: "Pillow and transformers' CLIPImageProcessor",
@@ -31,7 +33,7 @@ export function peersOf(entry: Case): Peer[] {
     case 'preprocess':
       return ['pillow'];
     case 'questions':
-      return entry.dtype === 'int8' ? [] : ['published', 'reuse', 'reuse-compiled'];
+      return entry.dtype === 'int8' ? [] : ['published', 'pairwise', 'reuse', 'reuse-compiled'];
     case 'tower':
     case 'load':
       return [
@@ -65,24 +67,23 @@ export function commandOf(spec: Spec): Command {
     return { command: process.execPath, args: [path.join(__dirname, 'contestants', script), JSON.stringify(spec)] };
   }
   const args = ['-m', 'peers.cpu', 'serve', JSON.stringify(spec)];
-  return { command: python(), args, cwd: training, env: { ...process.env, ...tuning(spec.threads) } };
+  // Published code is measured as its users run it.
+  const allocation = spec.peer === 'published' ? {} : tuning();
+  const env = { ...process.env, OMP_NUM_THREADS: String(spec.threads), ...allocation };
+  return { command: python(), args, cwd: training, env };
 }
 
 /**
  * PyTorch asks the allocator for each activation anew. glibc maps and unmaps what is large, and pays a page fault for every 4 KB of
  * it; a caching allocator (tcmalloc, jemalloc), or glibc told to keep what it has, does not.
  */
-function tuning(threads: number): NodeJS.ProcessEnv {
+function tuning(): NodeJS.ProcessEnv {
   const library = allocator();
+  if (library) return { LD_PRELOAD: library };
   return {
-    OMP_NUM_THREADS: String(threads),
-    ...(library
-      ? { LD_PRELOAD: library }
-      : {
-          MALLOC_MMAP_THRESHOLD_: String(2 ** 32),
-          MALLOC_TRIM_THRESHOLD_: String(2 ** 34),
-          MALLOC_TOP_PAD_: String(2 ** 26),
-        }),
+    MALLOC_MMAP_THRESHOLD_: String(2 ** 32),
+    MALLOC_TRIM_THRESHOLD_: String(2 ** 34),
+    MALLOC_TOP_PAD_: String(2 ** 26),
   };
 }
 

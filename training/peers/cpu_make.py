@@ -8,7 +8,7 @@ from fixtures.parity import TOWERS
 from fixtures.tower_folders import save_tower
 from fixtures.towers import AdapterSpec, TowerSpec, build_fused, build_tower, save_fused
 
-from .cpu_models import PIXELS, QUESTIONS, Plain, Published
+from .cpu_models import PAIRS, PIXELS, QUESTIONS, Plain
 
 # "tiny" tries the harness in seconds.
 SIZES = TOWERS | {"tiny": TowerSpec(width=128, heads=2, layers=2, mlp=256, image=56, patch=14)}
@@ -32,6 +32,6 @@ def make(directory: Path, name: str) -> None:
     pixels.numpy().tofile(directory / PIXELS)
     questions.numpy().tofile(directory / QUESTIONS)
     Plain(tower).eval()(pixels[:1]).numpy().tofile(directory / "expected-0.f32")
-    published = Published(fused.eval(), torch.float32)
+    pairs = PAIRS["pairwise"](fused.eval(), torch.float32)
     for tokens in (8, 32):
-        published(pixels[:1], questions[:1, :tokens]).numpy().tofile(directory / f"expected-{tokens}.f32")
+        pairs(pixels[:1], questions[:1, :tokens]).numpy().tofile(directory / f"expected-{tokens}.f32")

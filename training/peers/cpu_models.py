@@ -13,6 +13,7 @@ from transformers import CLIPVisionModel
 from fixtures.tensors import CLIP_MEAN, CLIP_STD
 from qavit_torch import load_adapter
 
+from .as_published import AsPublished
 from .folded import FoldedTower
 
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
@@ -65,8 +66,8 @@ class Plain(torch.nn.Module):
         return self.tower(self.normalized(pixels)).last_hidden_state.float()
 
 
-class Published(torch.nn.Module):
-    """As the published code: each pair of picture and question from the pixels up."""
+class Pairwise(torch.nn.Module):
+    """Each pair of picture and question from the pixels up, all pairs as one batch."""
 
     def __init__(self, model: torch.nn.Module, dtype: torch.dtype):
         super().__init__()
@@ -75,7 +76,18 @@ class Published(torch.nn.Module):
     def forward(self, pixels: torch.Tensor, questions: torch.Tensor) -> torch.Tensor:
         images, count = pixels.shape[0], questions.shape[0]
         pixels = self.normalized(pixels).repeat_interleave(count, 0)
-        return self.model(pixels, questions.to(self.dtype).repeat(images, 1, 1))[0].float()
+        return self.model(pixels, questions.to(self.dtype).repeat(images, 1, 1)).float()
+
+
+class Specification(torch.nn.Module):
+    """The tower that training/ trains: PyTorch's fused attention, asked by visual rows alone."""
+
+    def __init__(self, model: torch.nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: torch.Tensor, questions: torch.Tensor) -> torch.Tensor:
+        return self.model(pixels, questions)[0]
 
 
 class Reused(torch.nn.Module):
@@ -87,6 +99,13 @@ class Reused(torch.nn.Module):
 
     def forward(self, pixels: torch.Tensor, questions: torch.Tensor) -> torch.Tensor:
         return self.folded(self.normalized(pixels), questions.to(self.dtype)).float()
+
+
+PAIRS = {
+    "published": lambda model, dtype: Pairwise(AsPublished(model), dtype),
+    "pairwise": lambda model, dtype: Pairwise(Specification(model), dtype),
+    "reuse": Reused,
+}
 
 
 def load_tower(directory: Path) -> CLIPVisionModel:
@@ -113,7 +132,7 @@ def prepare(work: Work) -> Callable[[], torch.Tensor]:
     else:
         fused = load_adapter(work.directory / "adapter", load_tower(work.directory)).eval()
         tower, width = fused, fused.question_width
-        model = {"published": Published, "reuse": Reused}[name](fused, dtype).eval()
+        model = PAIRS[name](fused, dtype).eval()
     operands = inputs(work, tower.config.image_size, width)
     if work.peer.endswith("-compiled"):
         model = compiled(model, work)
