@@ -53,6 +53,7 @@ void DeviceSession::start() {
         }
         wake();
       },
+      [this] { return backend_->idle(); },
       [this] {
         {
           const std::lock_guard<std::mutex> lock(finished_mutex_);

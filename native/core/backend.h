@@ -1,5 +1,5 @@
-// Backend: what a device must offer. One object a device; run() and upload() are called from that device's queue thread
-// only, everything else from any thread. A backend knows neither Node nor other backends.
+// Backend: what a device must offer. One object a device; run(), upload() and idle() are called from that device's
+// queue thread only, everything else from any thread. A backend knows neither Node nor other backends.
 #pragma once
 
 #include <cstddef>
@@ -67,6 +67,10 @@ class Backend {
 
   // Computes one operation. `params` passed validate() and supports().
   virtual Status run(const OpParams& params) = 0;
+
+  // On the queue thread while no job waits: a few milliseconds of work that makes later runs faster. False when none is
+  // left.
+  virtual bool idle() { return false; }
 
   // Computes a bound sequence; `abort` is looked at between operations (ERR_ABORTED). A backend that replays whole
   // plans (CUDA graphs) overrides it; `plan_key` identifies the sequence for that.

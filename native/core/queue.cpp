@@ -6,8 +6,8 @@
 
 namespace qavit {
 
-Status JobQueue::start(Finished finished, std::function<void()> stopped, std::unique_ptr<JobQueue>* queue) {
-  std::unique_ptr<JobQueue> made(new JobQueue(std::move(finished), std::move(stopped)));
+Status JobQueue::start(Finished finished, Idle idle, std::function<void()> stopped, std::unique_ptr<JobQueue>* queue) {
+  std::unique_ptr<JobQueue> made(new JobQueue(std::move(finished), std::move(idle), std::move(stopped)));
   try {
     made->thread_ = std::thread([raw = made.get()] { raw->loop(); });
   } catch (const std::system_error& error) {
@@ -43,7 +43,7 @@ void JobQueue::join() {
 void JobQueue::loop() {
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
-    wake_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+    wait_for_job(lock);
     if (jobs_.empty()) break;  // stopping, and everything has been handed back
     std::unique_ptr<Job> job = std::move(jobs_.front());
     jobs_.pop_front();
@@ -54,6 +54,16 @@ void JobQueue::loop() {
   }
   lock.unlock();
   stopped_();
+}
+
+// Or for stop().
+void JobQueue::wait_for_job(std::unique_lock<std::mutex>& lock) {
+  for (bool more = true; more && !stopping_ && jobs_.empty();) {
+    lock.unlock();
+    more = idle_();
+    lock.lock();
+  }
+  wake_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
 }
 
 void JobQueue::execute(Job& job) const {

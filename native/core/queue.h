@@ -32,9 +32,13 @@ class JobQueue {
   // Gets every submitted job back, on the queue thread, after it ran or was refused. Must not throw.
   using Finished = std::function<void(std::unique_ptr<Job>)>;
 
+  // Called on the queue thread again and again while no job waits, until it says false, and anew after the next job. A
+  // job that comes meanwhile waits for it. Must not throw.
+  using Idle = std::function<bool()>;
+
   // Starts the thread: ERR_OUT_OF_MEMORY when the system has none to give. `stopped` is the last thing the thread
   // calls.
-  static Status start(Finished finished, std::function<void()> stopped, std::unique_ptr<JobQueue>* queue);
+  static Status start(Finished finished, Idle idle, std::function<void()> stopped, std::unique_ptr<JobQueue>* queue);
 
   // stop() and wait.
   ~JobQueue();
@@ -50,13 +54,15 @@ class JobQueue {
   void join();
 
  private:
-  JobQueue(Finished finished, std::function<void()> stopped)
-      : finished_(std::move(finished)), stopped_(std::move(stopped)) {}
+  JobQueue(Finished finished, Idle idle, std::function<void()> stopped)
+      : finished_(std::move(finished)), idle_(std::move(idle)), stopped_(std::move(stopped)) {}
 
   void loop();
+  void wait_for_job(std::unique_lock<std::mutex>& lock);
   void execute(Job& job) const;
 
   const Finished finished_;
+  const Idle idle_;
   const std::function<void()> stopped_;
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;  // guards jobs_ and the sleep

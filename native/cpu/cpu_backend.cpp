@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <new>
 #include <string>
 #include <system_error>
@@ -44,7 +45,9 @@ class CpuBackend final : public Backend {
   }
 
   Status upload(const WeightSource& source, std::shared_ptr<Weight>* weight) override {
-    return upload_weight(context_, source, weight);
+    QAVIT_RETURN_IF_ERROR(upload_weight(context_, source, weight));
+    joining_.push_back({std::static_pointer_cast<PackedWeight>(*weight), 0});
+    return Status();
   }
 
   Status allocate(size_t bytes, std::shared_ptr<Buffer>* buffer) override {
@@ -81,6 +84,14 @@ class CpuBackend final : public Backend {
     return std::visit([&](const auto& p) { return cpu::run(context_, p); }, params);
   }
 
+  bool idle() override {
+    if (joining_.empty()) return false;
+    Joining& next = joining_.front();
+    const std::shared_ptr<PackedWeight> weight = next.weight.lock();
+    if (weight == nullptr || !weight->memory.join(&next.from)) joining_.pop_front();
+    return !joining_.empty();
+  }
+
  private:
   template <typename Params>
   static Status supports_dtypes(const Params& p, const char* where) {
@@ -105,8 +116,15 @@ class CpuBackend final : public Backend {
     return Status();
   }
 
+  // A weight whose pages are yet to be joined, and the byte from which on.
+  struct Joining {
+    std::weak_ptr<PackedWeight> weight;
+    size_t from = 0;
+  };
+
   const Isa isa_;
   Context context_;
+  std::deque<Joining> joining_;
 };
 
 }  // namespace

@@ -20,6 +20,9 @@
 #define QAVIT_HUGE_PAGES
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
 #endif
 
 namespace qavit::cpu {
@@ -58,8 +61,29 @@ void* take_large(size_t bytes, Pages pages) {
 
 void give_large(void* data, size_t bytes) { munmap(data, mapped_bytes(bytes)); }
 
-// The kernel's khugepaged joins the pages of memory that is advised so, some megabytes a second.
+// The kernel's khugepaged joins the pages of memory that is advised so, by default 1.6 MiB a second.
 void settle_large(void* data, size_t bytes) { madvise(data, mapped_bytes(bytes), MADV_HUGEPAGE); }
+
+// Linux 6.1; older headers do not name it.
+constexpr int kCollapse = 25;
+
+// MADV_COLLAPSE would not ask.
+bool huge_pages_are_allowed() {
+  static const bool allowed = [] {
+    std::ifstream file("/sys/kernel/mm/transparent_hugepage/enabled");
+    std::string modes;
+    return std::getline(file, modes) && modes.find("[never]") == std::string::npos;
+  }();
+  return allowed;
+}
+
+bool join_large(void* data, size_t bytes, size_t* from) {
+  if (bytes - *from < kHugePage || !huge_pages_are_allowed()) return false;
+  const int failed = madvise(static_cast<char*>(data) + *from, kHugePage, kCollapse);
+  *from += kHugePage;
+  // Any other error is about these pages alone.
+  return failed == 0 || errno != EINVAL;
+}
 
 #else
 
@@ -67,6 +91,7 @@ bool is_large(size_t) { return false; }
 void* take_large(size_t, Pages) { return nullptr; }
 void give_large(void*, size_t) {}
 void settle_large(void*, size_t) {}
+bool join_large(void*, size_t, size_t*) { return false; }
 
 #endif
 
@@ -91,6 +116,10 @@ void AlignedMemory::release() {
 
 void AlignedMemory::settle() {
   if (data_ != nullptr && is_large(bytes_)) settle_large(data_, bytes_);
+}
+
+bool AlignedMemory::join(size_t* from) {
+  return data_ != nullptr && is_large(bytes_) && *from < bytes_ && join_large(data_, bytes_, from);
 }
 
 Status AlignedMemory::reserve(size_t bytes, const std::string& where, Pages pages) {

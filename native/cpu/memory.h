@@ -11,9 +11,10 @@ namespace qavit::cpu {
 // What a large block is made of where the system has huge pages.
 enum class Pages {
   kHuge,  // from the first touch on: for working memory, which is little and touched in every operation
-  kLater  // small when they are first touched, and huge when the kernel finds the time: for weights. A virtual machine
-          // whose host takes free memory back answers the first touch of a huge page at 0.5 GB/s (ViT-L/14-336 in f32:
-          // 1.3 of 4.4 s from start to first result); small ones cost a forward pass 0.5%.
+  kLater  // small when they are first touched, and joined to huge ones when there is nothing else to do: for weights. A
+          // virtual machine whose host takes free memory back answers the first touch of a huge page at 0.5 GB/s
+          // (ViT-L/14-336 in f32: 1.3 of 4.4 s from start to first result); small ones cost a forward pass 1%
+          // (ViT-L/14-336) to 7% (ViT-B/32, which reads its weights for 50 rows at a time).
 };
 
 class AlignedMemory {
@@ -30,8 +31,13 @@ class AlignedMemory {
   // never have, because Linux hands out addresses it cannot back.
   Status reserve(size_t bytes, const std::string& where, Pages pages = Pages::kHuge);
 
-  // To be called once what Pages::kLater was chosen for is written.
+  // To be called once what Pages::kLater was chosen for is written: from now on pages may be joined, by join() or by
+  // the kernel, which takes minutes.
   void settle();
+
+  // Joins the small pages of the next 2 MiB from byte `*from` on, in 1 to 5 ms, and moves `*from` behind them. Contents
+  // stay as they are and may be read meanwhile. False when there is nothing left to join.
+  bool join(size_t* from);
 
   void* data() const { return data_; }
   float* floats() const { return static_cast<float*>(data_); }
