@@ -45,9 +45,12 @@ async function measureRatios(demo: QAViT, pairs: readonly Pair[]) {
     addedLatency: await step('added latency', () => addedLatency(demo, pairs[0]!, 300)),
     sharing: {
       base: await step('eight questions, one picture, ViT-B/32’s size', () =>
-        withModelLike('ViT-B/32', (model) => sharing(model, pairs, 15)),
+        withModelLike('ViT-B/32', (model) => sharing(model, pairs, 31)),
       ),
-      demo: await step('eight questions, one picture, demo', () => sharing(demo, pairs, 15)),
+      large: await step('eight questions, one picture, ViT-L/14’s size', () =>
+        withModelLike('ViT-L/14', (model) => sharing(model, pairs, 5)),
+      ),
+      demo: await step('eight questions, one picture, demo', () => sharing(demo, pairs, 31)),
     },
   };
 }

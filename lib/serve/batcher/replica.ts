@@ -45,6 +45,7 @@ export class Replica {
   /** Works past the queue: prepared, ready or running. */
   private begun = 0;
   private timer: (() => void) | undefined;
+  private soon: NodeJS.Immediate | undefined;
   private restsUntil = -Infinity;
 
   /** @param failed decides what becomes of a work whose device failed */
@@ -138,7 +139,15 @@ export class Replica {
       this.begun -= 1;
       work.fail(error);
     }
-    this.advance();
+    this.advanceSoon();
+  }
+
+  /** What becomes ready in the same turn of the event loop, as questions about a picture that was decoded once do, starts together. */
+  private advanceSoon(): void {
+    this.soon ??= setImmediate(() => {
+      this.soon = undefined;
+      this.advance();
+    });
   }
 
   private async run(works: readonly Work[]): Promise<void> {

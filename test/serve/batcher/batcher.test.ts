@@ -40,13 +40,20 @@ describe('Batcher', () => {
     const { model, batcher } = open();
     const all = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((number) => batcher.encode(picture(number), words(3)));
     await settle();
-    expect(model.batches.map((batch) => batch.length)).to.deep.equal([1, 4]);
-    for (let i = 0; i < 4; i += 1) {
+    expect(model.batches.map((batch) => batch.length)).to.deep.equal([4, 4]);
+    for (let i = 0; i < 3; i += 1) {
       model.release();
       await settle();
     }
     await Promise.all(all);
     expect(model.batches.flat()).to.have.length(10);
+  });
+
+  it('begins with all that becomes ready in the same turn, as the questions about a picture do once it is decoded', async () => {
+    const { model, batcher } = open();
+    model.held = false;
+    await Promise.all([1, 2, 3].map((number) => batcher.encode(picture(1), `question ${number}`)));
+    expect(model.batches.map((batch) => batch.length)).to.deep.equal([3]);
   });
 
   it('waits for a batch to fill, but not beyond the deadline', async () => {
