@@ -1,10 +1,18 @@
 #include "core/queue.h"
 
+#include <chrono>
 #include <exception>
 #include <new>
 #include <system_error>
 
 namespace qavit {
+
+namespace {
+
+// Longer than between the uploads of a model and its first picture, which idle work must not hold up.
+constexpr std::chrono::milliseconds kPause{250};
+
+}  // namespace
 
 Status JobQueue::start(Finished finished, Idle idle, std::function<void()> stopped, std::unique_ptr<JobQueue>* queue) {
   std::unique_ptr<JobQueue> made(new JobQueue(std::move(finished), std::move(idle), std::move(stopped)));
@@ -58,12 +66,14 @@ void JobQueue::loop() {
 
 // Or for stop().
 void JobQueue::wait_for_job(std::unique_lock<std::mutex>& lock) {
-  for (bool more = true; more && !stopping_ && jobs_.empty();) {
+  const auto woken = [this] { return stopping_ || !jobs_.empty(); };
+  if (wake_.wait_for(lock, kPause, woken)) return;
+  for (bool more = true; more && !woken();) {
     lock.unlock();
     more = idle_();
     lock.lock();
   }
-  wake_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+  wake_.wait(lock, woken);
 }
 
 void JobQueue::execute(Job& job) const {

@@ -32,8 +32,8 @@ class JobQueue {
   // Gets every submitted job back, on the queue thread, after it ran or was refused. Must not throw.
   using Finished = std::function<void(std::unique_ptr<Job>)>;
 
-  // Called on the queue thread again and again while no job waits, until it says false, and anew after the next job. A
-  // job that comes meanwhile waits for it. Must not throw.
+  // Called on the queue thread when no job has come for a quarter of a second, again and again until one comes or it
+  // says false, and anew after the next job. A job that comes meanwhile waits for it. Must not throw.
   using Idle = std::function<bool()>;
 
   // Starts the thread: ERR_OUT_OF_MEMORY when the system has none to give. `stopped` is the last thing the thread
