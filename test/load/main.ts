@@ -1,5 +1,8 @@
-/** `npm run test:load`: what a server does under load and faults. Writes bench/results/serve.json; exits with 1 where an answer was wrong. */
-import { writeFileSync } from 'node:fs';
+/**
+ * `npm run test:load [-- PART...]`: what a server does under load and faults. Writes bench/results/serve.json, in which parts that were not
+ * measured now stay; exits with 1 where an answer was wrong.
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { commit, machine, root } from '../../bench/support/machine';
 import { QAViT } from '../../lib';
@@ -16,7 +19,7 @@ import { makePairs, type Pair } from './world';
 
 const LOADS = [0.25, 0.5, 0.75, 0.9, 1.1, 1.5];
 const LEVEL_MS = 8000;
-const SOAK_REQUESTS = 20_000;
+const SOAK_REQUESTS = 80_000;
 const ABORTED_REQUESTS = 10_000;
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -101,23 +104,35 @@ function wrongAnswers(value: unknown): number {
   );
 }
 
+const PARTS = {
+  ratios: async (pairs: readonly Pair[], demo: QAViT) => measureRatios(demo, pairs),
+  load: async (pairs: readonly Pair[]) => ({ load: await measureLoad(pairs) }),
+  faults: async (pairs: readonly Pair[]) => ({ faults: await measureFaults(pairs) }),
+  soak: async (pairs: readonly Pair[]) => ({ soak: await measureSoak(pairs) }),
+};
+
+type Part = keyof typeof PARTS;
+
+function chosen(): Part[] {
+  const all = Object.keys(PARTS) as Part[];
+  const named = process.argv.slice(2);
+  const unknown = named.find((name) => !all.includes(name as Part));
+  if (unknown !== undefined) throw new Error(`Expected parts of ${all.join(', ')} but received ${unknown}`);
+  return named.length > 0 ? all.filter((part) => named.includes(part)) : all;
+}
+
 async function main(): Promise<void> {
-  const about = { commit: commit(), machine: machine(), node: process.version, at: new Date().toISOString() };
-  const { pairs, ratios } = await (async () => {
-    await using demo = await QAViT.load('demo', { device: 'cpu' });
-    say('asking the library for the right answers');
-    const all = await makePairs(demo, 32);
-    return { pairs: all, ratios: await measureRatios(demo, all) };
-  })();
-  const results = {
-    about,
-    ...ratios,
-    load: await measureLoad(pairs),
-    faults: await measureFaults(pairs),
-    soak: await measureSoak(pairs),
-  };
   const file = path.join(root, 'bench', 'results', 'serve.json');
-  writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`);
+  const parts = chosen();
+  const about = { commit: commit(), machine: machine(), node: process.version, at: new Date().toISOString() };
+  const before = (existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}) as Record<string, object>;
+  await using demo = await QAViT.load('demo', { device: 'cpu' });
+  say('asking the library for the right answers');
+  const pairs = await makePairs(demo, 32);
+  let results: Record<string, object> = {};
+  for (const part of parts) results = { ...results, ...(await PARTS[part](pairs, demo)) };
+  const told = { ...before.about, ...Object.fromEntries(parts.map((part) => [part, about])) };
+  writeFileSync(file, `${JSON.stringify({ ...before, ...results, about: told }, null, 2)}\n`);
   const wrong = wrongAnswers(results);
   say(`${wrong} wrong answers; written to ${file}`);
   if (wrong > 0) process.exitCode = 1;

@@ -9,7 +9,7 @@ export interface Soak {
   seconds: number;
   /** Requests before those, in which allocators and V8's compilers settle. */
   warmUp: number;
-  /** Resident memory of the server at the beginning and at the end, medians over a tenth of the requests each, MiB. */
+  /** Resident memory of the server at the beginning and at the end, medians over a quarter of the requests each, MiB: it goes up and down by some per cent. */
   memoryMiB: { before: number; after: number };
   /** The lowest that V8's heap fell to in the first and in the last quarter: what no collection could free, MiB. */
   heapFloorMiB: { before: number; after: number };
@@ -28,7 +28,7 @@ export async function soak(client: Client, pairs: readonly Pair[], count: number
   const memory = await run(client, pairs, count, counting);
   const share = (from: number, to: number, of: (sample: Memory) => number): number[] =>
     memory.slice(Math.floor(memory.length * from), Math.ceil(memory.length * to)).map(of);
-  const resident = [share(0, 0.1, ({ rss }) => rss), share(0.9, 1, ({ rss }) => rss)].map(median);
+  const resident = [share(0, 0.25, ({ rss }) => rss), share(0.75, 1, ({ rss }) => rss)].map(median);
   const floors = [share(0, 0.25, ({ heap }) => heap), share(0.75, 1, ({ heap }) => heap)].map((all) =>
     Math.min(...all),
   );
