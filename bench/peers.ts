@@ -10,9 +10,8 @@ export const PEERS = {
   'transformers.js': '@huggingface/transformers, on the same ONNX files',
   torch: "PyTorch eager, transformers' CLIPVisionModel with SDPA",
   'torch-compiled': 'the same by torch.compile, weights frozen',
-  published:
-    'QA-ViT as its published code computes it, PyTorch eager: each pair from the pixels up; no tuned allocator',
-  pairwise: "the same with PyTorch's fused attention, asked by visual rows alone; tuned allocator",
+  published: 'QA-ViT as its published code computes it, eager, untuned allocator; pair by pair from the pixels',
+  pairwise: "the same with PyTorch's fused attention, visual queries alone, and a tuned allocator",
   reuse: "qavit's reuse and folds written in PyTorch, eager",
   'reuse-compiled': 'the same by torch.compile, weights frozen',
   pillow: "Pillow and transformers' CLIPImageProcessor",
