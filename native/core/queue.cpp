@@ -70,7 +70,11 @@ void JobQueue::wait_for_job(std::unique_lock<std::mutex>& lock) {
   if (wake_.wait_for(lock, kPause, woken)) return;
   for (bool more = true; more && !woken();) {
     lock.unlock();
-    more = idle_();
+    try {
+      more = idle_();
+    } catch (const std::exception&) {
+      more = false;  // nobody waits for it, and runs only stay as fast as they are
+    }
     lock.lock();
   }
   wake_.wait(lock, woken);

@@ -33,7 +33,7 @@ class JobQueue {
   using Finished = std::function<void(std::unique_ptr<Job>)>;
 
   // Called on the queue thread when no job has come for a quarter of a second, again and again until one comes or it
-  // says false, and anew after the next job. A job that comes meanwhile waits for it. Must not throw.
+  // says false, and anew after the next job. A job that comes meanwhile waits for it.
   using Idle = std::function<bool()>;
 
   // Starts the thread: ERR_OUT_OF_MEMORY when the system has none to give. `stopped` is the last thing the thread
