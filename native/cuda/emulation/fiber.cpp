@@ -141,7 +141,12 @@ FiberStacks::FiberStacks(size_t count) : count_(count) {
 }
 
 FiberStacks::~FiberStacks() {
-  if (memory_ != nullptr) (void)munmap(memory_, count_ * kPitch);
+  if (memory_ == nullptr) return;
+#ifdef __SANITIZE_ADDRESS__
+  // Threads of a block end without returning from their frames: what is mapped at these addresses next is none of them.
+  __asan_unpoison_memory_region(memory_, count_ * kPitch);
+#endif
+  (void)munmap(memory_, count_ * kPitch);
 }
 
 }  // namespace qavit::cuda::emulation
