@@ -14,10 +14,6 @@ namespace {
 // itself.
 constexpr size_t kRoundBytes = size_t{16} << 20;
 
-// Tiles a task visits for each panel: 24 tiles of 14 rows and 1,024 units are 1.4 MB, which streams from the level-2
-// and level-3 caches at a tenth of their bandwidth while the panel is read from level 2.
-constexpr int64_t kTilesPerTask = 24;
-
 // Tasks a thread should find, so that no thread waits long for the last one.
 constexpr int64_t kTasksPerThread = 16;
 
@@ -71,7 +67,7 @@ class Product {
   void run_round(const Round& round) {
     for_tasks(round, round.groups * round.tiling.tiles, [&](int64_t task, int) { pack(round, task); });
 
-    const int64_t row_blocks = ceil_div(round.tiling.tiles, kTilesPerTask);
+    const int64_t row_blocks = ceil_div(round.tiling.rows, context_.kernels.task_rows);
     const int64_t wanted = ceil_div(kTasksPerThread * context_.pool.size(), round.groups * row_blocks);
     const int64_t runs = std::clamp<int64_t>(wanted, 1, w_.panels);
     for_tasks(round, round.groups * runs * row_blocks, [&](int64_t task, int) {

@@ -209,6 +209,7 @@ struct AttentionRow {
 
 struct KernelTable {
   int rows = 0;                 // highest tile
+  int64_t task_rows = 0;        // a task visits about so many for each panel
   int columns = 0;              // of a panel
   int width = 0;                // floats in a vector
   int bf16_per_unit = 1;        // bf16 elements in a unit

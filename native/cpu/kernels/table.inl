@@ -19,6 +19,7 @@
 
 constexpr KernelTable kTable = {
     .rows = kTileRows,
+    .task_rows = kTaskRows,
     .columns = kColumns,
     .width = kWidth,
     .bf16_per_unit = Bf16Product::kPerUnit,

@@ -4,6 +4,7 @@
 #pragma once
 
 constexpr int kWidth = 4;
+constexpr int64_t kTaskRows = 336;
 #if defined(__aarch64__)
 constexpr int kTileRows = 8;  // 8 x 8: 16 accumulators in 32 registers
 constexpr int kUnitsUnrolled = 1;
