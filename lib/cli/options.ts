@@ -22,6 +22,7 @@ export interface ModelOptions extends DeviceOptions {
   padding?: 'mask' | 'attend';
   imageSize?: number;
   offline?: boolean;
+  languageDevice?: string;
   languageDtype?: string;
 }
 
@@ -94,6 +95,9 @@ export function addModelOptions(command: Command): Command {
       '--image-size <pixels>',
       "side of the pictures, other than the tower's own (positions are interpolated)",
       numberIn(1, 4096, { whole: true }),
+    )
+    .addOption(
+      new Option('--language-device <name>', "where a T5 is computed (default: the tower's device)").argParser(device),
     )
     .addOption(languageDTypeOption());
   return addDeviceOptions(command);

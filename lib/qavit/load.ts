@@ -1,7 +1,8 @@
-import { computerOf, deviceName, openDevice } from '../binding/open-device';
-import { expected } from '../errors';
+import { computerOf, deviceName, type DeviceName, openDevice } from '../binding/open-device';
+import { expected, expectedButFound } from '../errors';
 import type { LanguageModel, LoadLanguageModelOptions, QuestionReader } from '../llm/language-model';
 import { missingLanguageFiles, ONNX_DTYPES } from '../llm/onnx/onnx-folder';
+import { isT5Folder } from '../llm/t5/t5-folder';
 import { isServer } from '../llm/vllm/server';
 import { digest } from '../weights';
 import { throwIfAborted } from '../calls/abort';
@@ -32,6 +33,7 @@ export interface LoadedModel {
 
 const RULES = {
   device: deviceName,
+  languageDevice: deviceName,
   dtype: oneOf('auto', 'f32', 'bf16', 'f16', 'int8'),
   languageDType: oneOf('auto', ...ONNX_DTYPES),
   padding: oneOf('mask', 'attend'),
@@ -59,7 +61,7 @@ export async function loadModel(
     ...rest
   } = checkOptions(options, RULES, 'QAViT.load');
   throwIfAborted(signal, 'QAViT.load');
-  const { hiddenLayer, keepClass, imageSize, maxPending, offline, onProgress } = rest;
+  const { hiddenLayer, keepClass, imageSize, languageDevice, maxPending, offline, onProgress } = rest;
   const folders = await findModel(model, { offline, languageDType: rest.languageDType, onProgress, signal });
   const opening: VisionOptions = { hiddenLayer, keepClass, imageSize, folds };
   const vision = await openVision(folders, opening);
@@ -68,13 +70,14 @@ export async function loadModel(
     const device = openDevice(kind, threads);
     closing.push(() => device.close());
     const precision = choosePrecision(device, rest.dtype ?? 'auto');
+    await expectT5OnGpu(languageDevice, folders);
     const { dtype } = precision;
     const engine = new Engine(device, vision.model, precision);
     await engine.prepare(signal);
     const here = {
-      device: computerOf(device.info),
+      device: languageDevice ?? computerOf(device.info),
       threads,
-      dtype: languageFloat(precision),
+      dtype: languageFloat(rest.dtype),
       onnxDType: rest.languageDType,
     };
     const language = await openLanguage(folders, vision, here);
@@ -99,9 +102,18 @@ export async function closeModel({ engine, language, questions, vision }: Loaded
   vision.close();
 }
 
-/** A language model that is computed here is computed as the tower is; but T5's activations leave f16's range. */
-function languageFloat({ float }: Precision): LoadLanguageModelOptions['dtype'] {
-  return float === 'f16' ? 'auto' : float;
+/** A language model that is computed here takes the tower's dtype if it can: T5's activations leave f16's range, and it has no int8. */
+function languageFloat(asked: LoadOptions['dtype']): LoadLanguageModelOptions['dtype'] {
+  return asked === 'f32' || asked === 'bf16' ? asked : 'auto';
+}
+
+/** @throws QAViTError ERR_UNSUPPORTED where a GPU was asked for, and the language model cannot be on one */
+async function expectT5OnGpu(asked: DeviceName | undefined, { language: place }: ModelFolders): Promise<void> {
+  if (!asked?.startsWith('cuda') || place === undefined) return;
+  if (isServer(place) || !(await isT5Folder(place))) {
+    const found = isServer(place) ? 'a server' : place;
+    throw expectedButFound('ERR_UNSUPPORTED', 'the folder of a T5 with its weights', `languageDevice ${asked}`, found);
+  }
 }
 
 async function openLanguage(

@@ -40,13 +40,19 @@ export interface ModelFolders {
 export interface LoadOptions {
   /**
    * `auto` (the default) takes the first GPU where there is one, else the CPU, and says so in `info`; every other choice is that
-   * device or an error. `cuda` is `cuda:0`. A T5 that qavit computes is on the tower's GPU too; ONNX files are on the CPU.
+   * device or an error. `cuda` is `cuda:0`. A T5 that qavit computes is on the tower's GPU too unless `languageDevice` says otherwise;
+   * ONNX files are on the CPU.
    */
   device?: DeviceName;
   /**
+   * Where a T5 that qavit computes is, by the same names: `cpu` leaves a GPU's memory to the tower. Default: where the tower is. A GPU
+   * for a language model that is none (ONNX files, a server) is ERR_UNSUPPORTED.
+   */
+  languageDevice?: DeviceName;
+  /**
    * What matrices are computed in; `auto` (the default) is the fastest float of the device. `int8` (CPU) keeps the tower's linear maps
    * in a byte a weight and rounds what they are given to 8 bits, token by token: faster, smaller, less exact, and never chosen by itself.
-   * A T5 that qavit computes takes the same, or the device's fastest float where that is `int8` or `f16`.
+   * A T5 that qavit computes takes the same, or its device's fastest float where that is `auto`, `int8` or `f16`.
    */
   dtype?: 'auto' | MatrixDType;
   /**

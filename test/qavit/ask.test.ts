@@ -3,7 +3,7 @@ import childProcess from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { type AskOptions, QAViT } from '../../lib';
+import { type AskOptions, type LoadOptions, QAViT } from '../../lib';
 import { expectRejection } from '../support/expect-error';
 import { fixture } from '../support/paths';
 import { noise } from '../support/pictures';
@@ -54,6 +54,27 @@ describe('ask', () => {
       expect(again).to.equal(text);
     });
   }
+
+  it('computes a T5 where languageDevice says, and refuses a GPU for what is none', async () => {
+    const t5 = folders('t5-plain');
+    const answers = await Promise.all(
+      ([undefined, 'reference'] as const).map(async (languageDevice) => {
+        await using model = await QAViT.load(t5, { device: 'cpu', dtype: 'f32', languageDevice });
+        expect(model.info.device.kind).to.equal('cpu');
+        return await answer(model, 'what digit is on the red square?', { maxNewTokens: 12 });
+      }),
+    );
+    expect(answers[1]).to.equal(answers[0]);
+    const refuse = (
+      place: ReturnType<typeof folders>,
+      languageDevice: LoadOptions['languageDevice'],
+      message: RegExp,
+    ) => expectRejection(QAViT.load(place, { device: 'cpu', languageDevice }), 'ERR_UNSUPPORTED', message);
+    await refuse(t5, 'cuda:999', /for device cuda:999 /);
+    await refuse(folders('t5-tiny'), 'cuda', /^Expected the folder of a T5 .* for languageDevice cuda .*t5-tiny$/);
+    const server = 'http://127.0.0.1:9/v1#model';
+    await refuse({ ...t5, language: server }, 'cuda', /for languageDevice cuda but received a server$/);
+  });
 
   it('takes questions in words wherever a question is taken', async () => {
     await using model = await QAViT.load(folders('t5-tiny'));
