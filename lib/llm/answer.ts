@@ -15,6 +15,8 @@ export interface AnswerSettings {
   readonly length: number;
   /** The first of these ends the answer and is not part of it. */
   readonly stop: readonly string[];
+  /** Tokens read before the answer that count as said already, for rules against repetition. */
+  readonly heard: Iterable<number>;
 }
 
 /**
@@ -24,19 +26,21 @@ export interface AnswerSettings {
  */
 export async function* sayAnswer(
   next: NextLogits,
-  { rules, tokenizer, sampling, length, stop }: AnswerSettings,
+  { rules, tokenizer, sampling, length, stop, heard }: AnswerSettings,
   promptTokens: number,
 ): AsyncGenerator<string, AnswerEnd, void> {
   const sample = makeSampler(sampling);
   const text = new TextStream(tokenizer);
   const stops = new StopSequences(stop);
+  const known = new Set(heard);
   let token: number | undefined;
   let said = 0;
   let finish: AnswerEnd['finish'] = 'length';
   for (; said < length; said++) {
     const logits = await next(token);
-    rules.apply(logits, said);
+    rules.apply(logits, said, known);
     token = sample(logits);
+    known.add(token);
     if (rules.isEnd(token)) {
       finish = 'stop';
       break;

@@ -58,6 +58,12 @@ export class JsonFields {
     throw expected('ERR_FORMAT', 'a non-negative integer', this.where(key), value);
   }
 
+  positive(key: string): number | undefined {
+    const value = this.value(key);
+    if (value === undefined || (typeof value === 'number' && value > 0)) return value;
+    throw expected('ERR_FORMAT', 'a positive number', this.where(key), value);
+  }
+
   /** One integer or a list of them. */
   integers(key: string): number[] | undefined {
     const value = this.value(key);

@@ -3,7 +3,6 @@ import type { JsonFields } from './json-fields';
 
 /** Settings of transformers' generate() that change what is said and are not known here, each with the value that switches it off. */
 const UNKNOWN_RULES = {
-  repetition_penalty: 1,
   encoder_repetition_penalty: 1,
   no_repeat_ngram_size: 0,
   encoder_no_repeat_ngram_size: 0,
@@ -16,7 +15,8 @@ const UNKNOWN_RULES = {
 };
 
 /**
- * Which tokens an answer may hold and where it ends: the token ids of `generation_config.json`, or of `config.json` where that has none.
+ * Which tokens an answer may hold, which it had better not say again, and where it ends: `generation_config.json`, or for token ids
+ * `config.json` where that has none.
  *
  * The file's defaults for the length of answers and for sampling and beams are the caller's business here (`GenerateOptions`), and
  * not read. Rules that would change the answer and are not known are refused.
@@ -28,6 +28,7 @@ export class TokenRules {
   private readonly first: number | undefined;
   private readonly never: readonly number[];
   private readonly notFirst: readonly number[];
+  private readonly repetitionPenalty: number;
 
   constructor(generation: JsonFields, config: JsonFields) {
     for (const [key, off] of Object.entries(UNKNOWN_RULES)) {
@@ -40,14 +41,20 @@ export class TokenRules {
     this.first = id('forced_bos_token_id');
     this.never = generation.integers('suppress_tokens') ?? [];
     this.notFirst = generation.integers('begin_suppress_tokens') ?? [];
+    // Numbers as PyTorch multiplies logits by them.
+    this.repetitionPenalty = Math.fround(generation.positive('repetition_penalty') ?? 1);
   }
 
   isEnd(token: number): boolean {
     return this.ends.has(token);
   }
 
-  /** Rules out tokens in `logits`; `said` counts the tokens of the answer so far. */
-  apply(logits: Float32Array, said: number): void {
+  /**
+   * Rules out tokens in `logits`, and makes those less likely that were `heard`: of the answer, and of what was read before it as far
+   * as transformers counts that (Keskar et al., CTRL, section 4.1). `said` counts the tokens of the answer so far.
+   */
+  apply(logits: Float32Array, said: number, heard: ReadonlySet<number>): void {
+    if (this.repetitionPenalty !== 1) this.penalize(logits, heard);
     const ruleOut = (id: number) => (logits[id] = -Infinity);
     this.never.forEach(ruleOut);
     // The rule for the beginning looks at the first token that is free.
@@ -55,5 +62,12 @@ export class TokenRules {
     if (said > 0 || this.first === undefined) return;
     logits.fill(-Infinity);
     logits[this.first] = 0;
+  }
+
+  private penalize(logits: Float32Array, heard: ReadonlySet<number>): void {
+    for (const id of heard) {
+      const logit = logits[id];
+      if (logit !== undefined) logits[id] = logit < 0 ? logit * this.repetitionPenalty : logit / this.repetitionPenalty;
+    }
   }
 }

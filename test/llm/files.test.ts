@@ -141,11 +141,19 @@ describe('language model files', () => {
   refusesField({ eos_token_id: 'end' }, 'ERR_FORMAT', /eos_token_id of .*generation_config\.json/, generation);
   refusesField({ decoder_start_token_id: -1 }, 'ERR_FORMAT', /decoder_start_token_id of /, generation);
   refusesField(
-    { repetition_penalty: 1.2 },
+    { no_repeat_ngram_size: 3 },
     'ERR_UNSUPPORTED',
-    /^Expected 1 for repetition_penalty of .* received 1\.2$/,
+    /^Expected 0 for no_repeat_ngram_size of .* received 3$/,
     generation,
   );
+  for (const value of [0, -1, '1.2']) {
+    refusesField(
+      { repetition_penalty: value },
+      'ERR_FORMAT',
+      /^Expected a positive number for repetition_penalty of /,
+      generation,
+    );
+  }
   refusesField({ bad_words_ids: [[3]] }, 'ERR_UNSUPPORTED', /^Expected nothing for bad_words_ids of /, generation);
 
   it('takes a folder without generation_config.json, and settings that change nothing', async () => {

@@ -16,7 +16,7 @@ describe('token rules', () => {
   /** The tokens of five that may come after `said` others. */
   function allowed(from: TokenRules, said: number): number[] {
     const logits = new Float32Array(5).fill(1);
-    from.apply(logits, said);
+    from.apply(logits, said, new Set());
     return [...logits.keys()].filter((id) => logits[id] !== -Infinity);
   }
 
@@ -49,5 +49,16 @@ describe('token rules', () => {
     expect(allowed(read, 0)).to.deep.equal([2]);
     expect(allowed(read, 1)).to.deep.equal([0, 1, 2, 4]);
     expect(allowed(read, 2)).to.deep.equal([0, 1, 2, 3, 4]);
+  });
+
+  it('make likely tokens that were heard less likely, and unlikely ones too', async () => {
+    const logits = Float32Array.of(2, -2, 0, 1, -Infinity, 3, -0.1);
+    (await rules({ repetition_penalty: 1.1 })).apply(logits, 3, new Set([0, 1, 2, 4, 6, 99]));
+    const penalty = Math.fround(1.1);
+    const minus = Math.fround(-0.1);
+    expect(logits).to.deep.equal(Float32Array.of(2 / penalty, -2 * penalty, 0, 1, -Infinity, 3, minus * penalty));
+    const same = Float32Array.of(2, -2);
+    (await rules({})).apply(same, 3, new Set([0, 1]));
+    expect(same).to.deep.equal(Float32Array.of(2, -2));
   });
 });

@@ -9,7 +9,7 @@ import { JsonFields } from '../json-fields';
 import type { AnswerEnd, LanguageModelInfo, QuestionEncoding, QuestionFeatures } from '../language-model';
 import { languageFields, readModelConfig, type ModelConfig } from '../model-config';
 import { openPrompt, type PromptWriter } from '../open-prompt';
-import type { Framing } from '../prompt';
+import type { Prompt } from '../prompt';
 import { TokenRules } from '../token-rules';
 import type { AnswerModel, Rows } from './answer-model';
 import { DecoderOnly } from './decoder-only';
@@ -23,6 +23,7 @@ import { joinRows } from './join-rows';
 export class Engine {
   private constructor(
     readonly info: LanguageModelInfo,
+    private readonly config: ModelConfig,
     private readonly rules: TokenRules,
     private readonly tokenizer: TextTokenizer,
     private readonly prompts: PromptWriter,
@@ -46,7 +47,7 @@ export class Engine {
     const { kind, vocabularySize, family } = config;
     const info = { path: dir, kind, width, questionWidth: width, vocabularySize };
     const whole = family && { visionLanguage: family.name };
-    return new Engine({ ...info, ...whole }, rules, tokenizer, prompts, embedding, model);
+    return new Engine({ ...info, ...whole }, config, rules, tokenizer, prompts, embedding, model);
   }
 
   async encodeQuestion(
@@ -68,17 +69,26 @@ export class Engine {
     tokens: Float32Array,
     { question, framing, maxNewTokens, sampling, stop }: GenerateSettings,
   ): AsyncGenerator<string, AnswerEnd, void> {
-    const prompt = await this.prompt(tokens, question, framing);
-    const next = await this.model.read(prompt);
+    const prompt = await this.prompts.write(question, framing);
+    const rows = await this.rows(prompt, tokens);
+    const next = await this.model.read(rows);
     yield '';
     const { rules, tokenizer } = this;
-    const length = Math.min(maxNewTokens, this.model.positions - prompt.count);
-    return yield* sayAnswer(next, { rules, tokenizer, sampling, length, stop }, prompt.count);
+    const length = Math.min(maxNewTokens, this.model.positions - rows.count);
+    const heard = this.heard(prompt);
+    return yield* sayAnswer(next, { rules, tokenizer, sampling, length, stop, heard }, rows.count);
   }
 
-  private async prompt(tokens: Float32Array, question: QuestionText, framing: Framing): Promise<Rows> {
+  /** Tokens that transformers counts as said before the answer: those it is given as ids, not as embeddings. */
+  private heard({ before, after }: Prompt): number[] {
+    const { kind, family, imageToken } = this.config;
+    if (kind === 'encoder-decoder') return this.rules.start === undefined ? [] : [this.rules.start];
+    if (!family) return [];
+    return [...before, ...(imageToken === undefined ? [] : [imageToken]), ...after];
+  }
+
+  private async rows({ before, after }: Prompt, tokens: Float32Array): Promise<Rows> {
     const { width } = this.embedding;
-    const { before, after } = await this.prompts.write(question, framing);
     const visual = { data: tokens, count: tokens.length / width };
     const count = before.length + visual.count + after.length;
     if (count >= this.model.positions) {

@@ -109,7 +109,8 @@ export class T5LanguageModel implements LanguageModel {
         const answer = new T5Answer(this.engine, prompt);
         try {
           const next = (said = this.start) => answer.next(said, signal);
-          const saying = sayAnswer(next, { rules, tokenizer, sampling, length, stop }, prompt.length);
+          const how = { rules, tokenizer, sampling, length, stop, heard: [this.start] };
+          const saying = sayAnswer(next, how, prompt.length);
           for (;;) {
             const { done, value } = await saying.next();
             if (done) return value;
