@@ -111,7 +111,10 @@ describe('QAViT.load', () => {
     const refuse = (options: object, message: RegExp) => expectRejection(load({}, options), 'ERR_ARGUMENT', message);
     await refuse({ devise: 'cpu' }, /"devise" \(did you mean device\?\)/);
     await refuse({ pading: 'mask' }, /did you mean padding\?/);
-    await refuse({ quux: 1 }, /one of device, languageDevice, dtype, .* for an option of QAViT\.load but received "quux"$/);
+    await refuse(
+      { quux: 1 },
+      /one of device, languageDevice, dtype, .* for an option of QAViT\.load but received "quux"$/,
+    );
     await refuse({ device: 'gpu' }, /auto, cpu, cuda or cuda:N for option device/);
     await refuse({ dtype: 'int4' }, /one of auto, f32, bf16, f16, int8 for option dtype/);
     await refuse({ padding: 'zero' }, /one of mask, attend/);
