@@ -8,6 +8,9 @@ const extremes = [
   ...[104, -104, 200, -200, 1e4, -1e4, 1e20, -1e20, 3e38, -3e38, Infinity, -Infinity, NaN],
 ];
 
+/** Every quarter from where powers of e vanish to where they overflow: finite, so that no larger value hides an error. */
+const quarters = Array.from({ length: 1041 }, (_, i) => i / 4 - 130);
+
 export function extremeOperations(): { name: string; operation: CaseOperation }[] {
   const made: { name: string; operation: CaseOperation }[] = [];
   const layout = { offset: 0, padding: 0 };
@@ -17,13 +20,18 @@ export function extremeOperations(): { name: string; operation: CaseOperation }[
   const n = extremes.length;
   const activations: ActivationName[] = ['none', 'relu', 'gelu_erf', 'gelu_tanh', 'quick_gelu', 'silu', 'tanh'];
   for (const activation of activations) {
-    add(`linear ${activation}`, {
-      op: 'linear',
-      views: { x: { shape: [1, n, 1], data: Float32Array.from(extremes) } },
-      weights: { weight: { shape: [1, 37, 1], role: 'matrix', data: new Float32Array(37).fill(1) } },
-      attributes: { activation, alpha: 1 },
-      result: { name: 'y', shape: [1, n, 37] },
-    });
+    for (const [name, values] of [
+      [`linear ${activation}`, extremes],
+      [`linear ${activation}, -130 to 130`, quarters],
+    ] as const) {
+      add(name, {
+        op: 'linear',
+        views: { x: { shape: [1, values.length, 1], data: Float32Array.from(values) } },
+        weights: { weight: { shape: [1, 37, 1], role: 'matrix', data: new Float32Array(37).fill(1) } },
+        attributes: { activation, alpha: 1 },
+        result: { name: 'y', shape: [1, values.length, 37] },
+      });
+    }
   }
 
   const [rows, C] = [n, 40];

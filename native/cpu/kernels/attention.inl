@@ -160,20 +160,32 @@ QAVIT_NOINLINE void add_bias(const AttentionBlock& a, int64_t row, float* highes
   }
 }
 
+template <bool narrow, typename V>
+QAVIT_INLINE void store_weights(float* row, int64_t j, const V& weights) {
+  if constexpr (narrow) {
+    store(reinterpret_cast<uint16_t*>(row) + j, weights);
+  } else {
+    store(row + j, weights);
+  }
+}
+
 // Scores (in units of ln 2) to weights 2^(s - max), in place (as bf16 from the row's start where `narrow`). Returns 1 /
 // their sum.
 template <bool narrow>
 QAVIT_INLINE float weigh_row(float* row, int64_t keys, float top) {
   const F highest = set1(top);
   F total = zero();
-  for (int64_t j = 0; j < keys; j += kWidth) {
+  int64_t j = 0;
+  for (; j + kInStep * kWidth <= keys; j += kInStep * kWidth) {
+    const Fs weights = exp2<narrow>(sub(load_in_step(row + j), highest));
+    QAVIT_UNROLL
+    for (int i = 0; i < kInStep; ++i) total = add(total, weights.v[i]);
+    store_weights<narrow>(row, j, weights);
+  }
+  for (; j < keys; j += kWidth) {
     const F weight = exp2<narrow>(sub(load(row + j), highest));
     total = add(total, weight);
-    if constexpr (narrow) {
-      store(reinterpret_cast<uint16_t*>(row) + j, weight);
-    } else {
-      store(row + j, weight);
-    }
+    store_weights<narrow>(row, j, weight);
   }
   return 1.0f / sum(total);
 }

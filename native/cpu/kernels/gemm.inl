@@ -120,35 +120,85 @@ QAVIT_NOINLINE void add_gated(const GemmBlock& g, int height, int64_t column, co
   }
 }
 
+// sums = activation(sums + bias).
 template <Activation activation, bool coarse>
-QAVIT_INLINE void finish_rows(const GemmBlock& g, int height, int64_t row, int64_t column, int valid,
-                              const float* sums) {
+QAVIT_INLINE void activate_sums(const GemmBlock& g, int height, int64_t column, int valid, float* sums) {
+  static_assert(kTileRows % 2 == 0 && kInStep * kWidth == 2 * kColumns, "pairs of rows are taken in step");
+  Fs bias = zero();
+  if (g.bias != nullptr) {
+    const float* first = g.bias + g.column_offset + column;
+    bias.v[0] = bias.v[2] = load(first);
+    if (valid > kWidth) bias.v[1] = bias.v[3] = load(first + kWidth);
+  }
+  for (int i = 0; i < height; i += 2) {
+    float* pair = sums + i * kColumns;
+    store(pair, Activate<activation>::template of<coarse>(add(load_in_step(pair), bias)));
+  }
+}
+
+// y = residual + alpha * (sums + bias) for tiles of kColumns columns, with the types known: the loop over `height` rows
+// costs what its loads and stores do.
+template <typename Y, typename Residual, bool adds>
+QAVIT_INLINE void store_whole_rows(const GemmBlock& g, const F (&bias)[2], int height, RowCursor results,
+                                   RowCursor residuals, const float* sums) {
   const F alpha = set1(g.alpha);
+  for (int i = 0; i < height; ++i) {
+    Y* y = static_cast<Y*>(static_cast<void*>(results.next()));
+    const Residual* residual = adds ? static_cast<const Residual*>(static_cast<void*>(residuals.next())) : nullptr;
+    QAVIT_UNROLL
+    for (int v = 0; v < 2; ++v) {
+      const F x = add(load(sums + i * kColumns + v * kWidth), bias[v]);
+      store(y + v * kWidth, adds ? fma(alpha, x, load(residual + v * kWidth)) : mul(alpha, x));
+    }
+  }
+}
+
+template <typename Y>
+QAVIT_INLINE void store_whole(const GemmBlock& g, const F (&bias)[2], int height, const RowCursor& results,
+                              const RowCursor& residuals, const float* sums) {
+  if (g.residual.data == nullptr) return store_whole_rows<Y, float, false>(g, bias, height, results, residuals, sums);
+  g.residual.dtype == DType::kBF16 ? store_whole_rows<Y, uint16_t, true>(g, bias, height, results, residuals, sums)
+                                   : store_whole_rows<Y, float, true>(g, bias, height, results, residuals, sums);
+}
+
+// The same for `valid` columns.
+QAVIT_NOINLINE void store_sums(const GemmBlock& g, const float* bias_at, int height, int64_t row, int64_t column,
+                               int valid, const float* sums) {
   const int64_t place = g.column_offset + column;
   const bool adds = g.residual.data != nullptr;
   RowCursor results(g.y, row, place), residuals(adds ? g.residual : g.y, row, place);
+  F bias[2] = {zero(), zero()};
+  if (bias_at != nullptr) {
+    bias[0] = load(bias_at + place);
+    if (valid > kWidth) bias[1] = load(bias_at + place + kWidth);
+  }
+  if (valid == kColumns) {
+    return g.y.dtype == DType::kBF16 ? store_whole<uint16_t>(g, bias, height, results, residuals, sums)
+                                     : store_whole<float>(g, bias, height, results, residuals, sums);
+  }
+  const F alpha = set1(g.alpha);
+  const auto y_size = static_cast<int64_t>(dtype_size(g.y.dtype));
+  const auto residual_size = static_cast<int64_t>(dtype_size(g.residual.dtype));
   for (int i = 0; i < height; ++i) {
     char* y = results.next();
     const char* residual = adds ? residuals.next() : nullptr;
     for (int v = 0; v < valid; v += kWidth) {
-      const int n = valid - v;
-      F x = load(sums + i * kColumns + v);
-      if (g.bias != nullptr) x = add(x, load(g.bias + place + v));
-      x = Activate<activation>::template of<coarse>(x);
-      x = residual == nullptr
-              ? mul(alpha, x)
-              : fma(alpha, x,
-                    load_as(residual + v * static_cast<int64_t>(dtype_size(g.residual.dtype)), g.residual.dtype, n));
-      store_as(y + v * static_cast<int64_t>(dtype_size(g.y.dtype)), g.y.dtype, x, n);
+      F x = add(load(sums + i * kColumns + v), bias[v / kWidth]);
+      x = adds ? fma(alpha, x, load_as(residual + v * residual_size, g.residual.dtype, valid - v)) : mul(alpha, x);
+      store_as(y + v * y_size, g.y.dtype, x, valid - v);
     }
   }
 }
 
 template <Activation activation>
-QAVIT_NOINLINE void finish_tile(const GemmBlock& g, int height, int64_t row, int64_t column, int valid,
-                                const float* sums) {
-  g.y.dtype == DType::kBF16 ? finish_rows<activation, true>(g, height, row, column, valid, sums)
-                            : finish_rows<activation, false>(g, height, row, column, valid, sums);
+QAVIT_NOINLINE void finish_tile(const GemmBlock& g, int height, int64_t row, int64_t column, int valid, float* sums) {
+  if constexpr (activation == Activation::kNone) {
+    store_sums(g, g.bias, height, row, column, valid, sums);
+  } else {
+    g.y.dtype == DType::kBF16 ? activate_sums<activation, true>(g, height, column, valid, sums)
+                              : activate_sums<activation, false>(g, height, column, valid, sums);
+    store_sums(g, nullptr, height, row, column, valid, sums);
+  }
 }
 
 // Asks for the lines that finish_tile will touch while the multiplication runs: rows of y lie a row stride apart, so
@@ -162,7 +212,7 @@ QAVIT_INLINE void prefetch_tile(const GemmBlock& g, int height, int64_t row, int
   for (int i = 0; i < height; ++i) prefetch_line(residuals.next(), valid * dtype_size(g.residual.dtype));
 }
 
-using FinishTile = void (*)(const GemmBlock&, int, int64_t, int64_t, int, const float*);
+using FinishTile = void (*)(const GemmBlock&, int, int64_t, int64_t, int, float*);
 
 QAVIT_INLINE FinishTile finish_of(Activation activation) {
   switch (activation) {
@@ -194,7 +244,7 @@ struct FloatMultiply {
 
 template <typename Multiply>
 QAVIT_INLINE void gemm_block_as(const GemmBlock& g) {
-  alignas(64) float sums[kTileRows * kColumns];
+  alignas(64) float sums[kTileRows * kColumns] = {};  // an odd tile's last pair of rows is activated whole
   alignas(64) float gated[kTileRows * kColumns];
   const FinishTile finish = finish_of(g.activation);
   for (int64_t panel = g.panel_begin; panel < g.panel_end; ++panel) {

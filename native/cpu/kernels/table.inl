@@ -4,6 +4,7 @@
 // Each file uses the ones before it, so they are not sorted.
 // clang-format off
 #include QAVIT_SIMD
+#include "cpu/simd/in_step.inl"
 #include "cpu/kernels/vector_math.inl"
 #include "cpu/kernels/pack.inl"
 #include "cpu/kernels/gemm.inl"

@@ -24,21 +24,20 @@ QAVIT_INLINE F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
 QAVIT_INLINE M less(F a, F b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
 QAVIT_INLINE F select(M m, F yes, F no) { return _mm256_blendv_ps(no, yes, m); }
 QAVIT_INLINE F round(F a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+QAVIT_INLINE F select_negative(F a, F yes, F no) { return _mm256_blendv_ps(no, yes, a); }
 
-// In two factors, because 2^n alone leaves the exponent's range before the product does.
 QAVIT_INLINE F floor(F a) { return _mm256_floor_ps(a); }
-QAVIT_INLINE F exponent_range(F t) { return min(set1(160.0f), max(set1(-160.0f), t)); }
+QAVIT_INLINE F exponent_range(F t) { return min(set1(128.0f), max(set1(-127.0f), t)); }
 QAVIT_INLINE F fraction(F t) { return sub(t, floor(t)); }
 template <bool coarse>
 QAVIT_INLINE F quotient(F a, F b) {
   return div(a, b);
 }
+// Adding 1.5 * 2^23 leaves floor(t) in the low bits of the sum, and with 127 more an exponent as it is stored: 0, the
+// number 0, for -127, and 255, infinity, for 128.
 QAVIT_INLINE F scale_exp2(F p, F t) {
-  const __m256i exponent = _mm256_cvtps_epi32(floor(t)), half = _mm256_srai_epi32(exponent, 1),
-                bias = _mm256_set1_epi32(127);
-  const __m256i one = _mm256_slli_epi32(_mm256_add_epi32(half, bias), 23);
-  const __m256i two = _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(exponent, half), bias), 23);
-  return mul(mul(p, _mm256_castsi256_ps(one)), _mm256_castsi256_ps(two));
+  const __m256i exponent = _mm256_castps_si256(add(floor(t), set1(12582912.0f + 127.0f)));
+  return mul(p, _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
 }
 QAVIT_INLINE F opaque(F a) {
   __asm__("" : "+x"(a));

@@ -5,8 +5,10 @@
 //   F             a vector of kWidth floats                     M        a lane mask
 //   load, store   whole vectors; *_n touch the first n elements only (0 < n <= kWidth) and read the rest as 0
 //   max, min      the second operand where either one is NaN, as the x86 instructions do: max(bound, x) keeps a NaN x
+//   select_negative  `yes` where the sign bit is set
 //   exponent_range  the nearest number that fraction and scale_exp2 take
-//   fraction      t - floor(t), in [0, 1]           scale_exp2   p * 2^floor(t); overflows to infinity, underflows to 0
+//   fraction      t - floor(t), in [0, 1]           scale_exp2   p * 2^floor(t), in [1, 2) times a power; overflows to
+//                 infinity, underflows to 0, where AVX2 has no subnormal numbers
 //   quotient      a / b; `coarse`: to a relative error of at most 2^-14, where an instruction gives that
 //   opaque        a value the compiler knows nothing about
 //   F32Product    operand formats of a matrix product in f32; Bf16Product: the same in bf16. Both have
@@ -44,6 +46,9 @@ QAVIT_INLINE F abs(F a) { return _mm512_abs_ps(a); }
 QAVIT_INLINE F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
 QAVIT_INLINE M less(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
 QAVIT_INLINE F select(M m, F yes, F no) { return _mm512_mask_mov_ps(no, m, yes); }
+QAVIT_INLINE F select_negative(F a, F yes, F no) {
+  return _mm512_mask_mov_ps(no, _mm512_movepi32_mask(_mm512_castps_si512(a)), yes);
+}
 QAVIT_INLINE F round(F a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 QAVIT_INLINE F floor(F a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
 QAVIT_INLINE F exponent_range(F t) { return t; }  // infinities have the fraction 0

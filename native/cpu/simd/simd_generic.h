@@ -109,6 +109,10 @@ QAVIT_INLINE M less(F a, F b) {
 QAVIT_INLINE F select(M m, F yes, F no) { return floats_of((bits_of(yes) & m) | (bits_of(no) & ~m)); }
 #endif
 
+QAVIT_INLINE F select_negative(F a, F yes, F no) {
+  const U positive = (bits_of(a) >> 31) - 1u;  // all ones, or zeros
+  return floats_of((bits_of(yes) & ~positive) | (bits_of(no) & positive));
+}
 QAVIT_INLINE F zero() { return set1(0.0f); }
 QAVIT_INLINE F max(F a, F b) { return select(less(b, a), a, b); }
 QAVIT_INLINE F min(F a, F b) { return select(less(a, b), a, b); }
