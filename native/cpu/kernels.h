@@ -7,9 +7,10 @@
 // reads it straight through; the last one is padded with zeros. A *tile* is up to table.rows rows of the other operand,
 // packed [units][rows of the tile].
 //
-// In int8 (core/int8.h) a unit is four elements. A panel holds four bytes a unit and column, then [columns] f32 scales
-// and [columns] i32 sums of the bytes. A tile holds levels a + zero in [0, 255], as wide as the multiplier takes them:
-// table.int8_row_words 32-bit words a unit and row; then [rows] f32 scales and [rows] i32 zeros.
+// In int8 (core/int8.h) a unit is four elements. A panel holds four bytes a unit and column (where the multiplier takes
+// pairs of 16 bits: a vector's first pairs, then its second ones, each one load away from sign-extended), then
+// [columns] f32 scales and [columns] i32 sums of the bytes. A tile holds levels a + zero in [0, 255], as wide as the
+// multiplier takes them: table.int8_row_words 32-bit words a unit and row; then [rows] f32 scales and [rows] i32 zeros.
 #pragma once
 
 #include <cstddef>
@@ -215,7 +216,7 @@ struct KernelTable {
   int bf16_per_unit = 1;        // bf16 elements in a unit
   size_t bf16_unit_bytes = 2;   // of one packed column
   bool bf16_attention = false;  // attention multiplies bf16; otherwise it widens to f32
-  int int8_row_words = 1;       // 1: bytes; 2: 16 bits, a weight's bytes in the order 0, 2, 1, 3; 4: 32 bits
+  int int8_row_words = 1;       // 1: bytes; 2: 16 bits; 4: 32 bits
 
   void (*pack_weight)(const WeightPanel&) = nullptr;
   void (*pack_rows)(const RowTile&) = nullptr;

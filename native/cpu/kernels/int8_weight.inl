@@ -2,11 +2,6 @@
 // units, their sum. Two passes over kWidth channels, which a level-2 cache holds between them (16 channels of 4,096 f32
 // are 256 KiB). The levels are those of quantize_channel, to the last one.
 
-// Where element e of a unit lies in its four bytes. A multiplier of 16-bit pairs takes elements 0 and 1 from the even
-// bytes and 2 and 3 from the odd ones: both are one shift away from sign-extended.
-constexpr int kInt8Place[kInt8PerUnit] = {0, Int8Product::kRowWords == 2 ? 2 : 1, Int8Product::kRowWords == 2 ? 1 : 2,
-                                          3};
-
 template <typename Source>
 QAVIT_INLINE Int8Scale measure_channel(const Source* w, int64_t n) {
   F most = zero(), poison = zero();
@@ -28,11 +23,7 @@ QAVIT_INLINE F level_bytes(const Source* w, int64_t n, F inverse, F* total) {
     *total = add(*total, level);
     float lanes[kWidth];
     store(lanes, level);
-    for (int i = 0; i < kWidth; ++i) {
-      const int element = first + i;
-      bytes[element - element % kInt8PerUnit + kInt8Place[element % kInt8PerUnit]] =
-          static_cast<int8_t>(static_cast<int32_t>(lanes[i]));
-    }
+    for (int i = 0; i < kWidth; ++i) bytes[first + i] = static_cast<int8_t>(static_cast<int32_t>(lanes[i]));
   }
   float bits[kWidth];
   std::memcpy(bits, bytes, sizeof bits);
@@ -59,6 +50,7 @@ QAVIT_INLINE void pack_int8_columns(const PlainRows<Source>& rows, int valid, in
       v[i] = level_bytes(rows.row[i] + element, in - element, inverse[i], &total[i]);
     }
     store_units(v, kWidth, count - u, units + u * kColumns, kColumns);
+    for (int k = 0; k < at_most(count - u, kWidth); ++k) Int8Product::arrange(units + (u + k) * kColumns);
   }
   for (int i = 0; i < kWidth; ++i) {
     const auto levels = static_cast<int32_t>(sum(total[i]));  // exact: kMaxInt8Columns * 127 < 2^24

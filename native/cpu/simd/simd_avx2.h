@@ -149,8 +149,13 @@ struct Int8Product {
   static constexpr int kRowWords = 2;
   static QAVIT_INLINE I row(const float* word) { return broadcast_count(word); }
   static QAVIT_INLINE I column(const int8_t* unit, int word) {
-    const I bytes = load_counts(unit);
-    return _mm256_srai_epi16(word == 0 ? _mm256_slli_epi16(bytes, 8) : bytes, 8);
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(unit + word * 2 * kWidth)));
+  }
+  static QAVIT_INLINE void arrange(float* unit) {
+    const I pairs = _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15,  //
+                                     0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+    const I halves = _mm256_shuffle_epi8(_mm256_castps_si256(load(unit)), pairs);
+    store(unit, _mm256_castsi256_ps(_mm256_permute4x64_epi64(halves, 0xd8)));
   }
   // Opaque, because a compiler may add up the products of both words first, which takes more registers than there are:
   // every sum then goes through memory (70% of peak instead of 85%).

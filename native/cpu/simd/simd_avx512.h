@@ -23,6 +23,7 @@
 //     kRowWords   32-bit words that a unit of four elements takes in a packed row
 //     row         a word of the row, for all columns      column   what a word meets in kWidth columns of a unit
 //     madd        c + the products of a word              pack     kWidth words of levels (integers in [0, 255])
+//     arrange     a unit of kWidth columns, from four bytes a column to the order that `column` reads
 #pragma once
 
 using F = __m512;
@@ -197,6 +198,7 @@ struct Int8Product {
   // vpdpbusd: four unsigned bytes times four signed ones, added to 32 bits.
   static constexpr int kRowWords = 1;
   static QAVIT_INLINE I column(const int8_t* unit, int /*word*/) { return load_counts(unit); }
+  static QAVIT_INLINE void arrange(float* /*unit*/) {}
   static QAVIT_INLINE I madd(I row, I column, I c) { return _mm512_dpbusd_epi32(c, row, column); }
   static QAVIT_INLINE F pack(const F (&levels)[4]) {
     __m128i bytes[4];
@@ -210,10 +212,18 @@ struct Int8Product {
   // vpmaddwd: pairs of 16 bits, which is wide enough for levels and bytes; vpmaddubsw would saturate.
   static constexpr int kRowWords = 2;
   static QAVIT_INLINE I column(const int8_t* unit, int word) {
-    const I bytes = load_counts(unit);
-    return _mm512_srai_epi16(word == 0 ? _mm512_slli_epi16(bytes, 8) : bytes, 8);
+    return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(unit + word * 2 * kWidth)));
   }
-  static QAVIT_INLINE I madd(I row, I column, I c) { return _mm512_add_epi32(c, _mm512_madd_epi16(row, column)); }
+  static QAVIT_INLINE void arrange(float* unit) {
+    const I pairs = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
+    const I halves = _mm512_shuffle_epi8(_mm512_castps_si512(load(unit)), pairs);
+    const I order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+    store(unit, _mm512_castsi512_ps(_mm512_permutexvar_epi64(order, halves)));
+  }
+  // Opaque for the reason given in simd_avx2.h.
+  static QAVIT_INLINE I madd(I row, I column, I c) {
+    return opaque(_mm512_add_epi32(c, _mm512_madd_epi16(row, column)));
+  }
   static QAVIT_INLINE F pack(const F (&levels)[2]) {
     const __m256i low = _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(levels[0]));
     const __m256i high = _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(levels[1]));

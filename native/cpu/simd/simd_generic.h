@@ -259,6 +259,7 @@ struct Int8Product {
   static QAVIT_INLINE I column(const int8_t* unit, int word) {
     return counts_of([=](int i) { return static_cast<int32_t>(unit[4 * i + word]); });
   }
+  static QAVIT_INLINE void arrange(float* /*unit*/) {}
   static QAVIT_INLINE I madd(I row, I column, I c) {
     return counts_of([&](int i) { return c.lane[i] + row.lane[i] * column.lane[i]; });
   }
