@@ -14,6 +14,7 @@ export const PEERS = {
   pairwise: "the same with PyTorch's fused attention, visual queries alone, and a tuned allocator",
   reuse: "qavit's reuse and folds written in PyTorch, eager",
   'reuse-compiled': 'the same by torch.compile, weights frozen',
+  plain: "qavit's own tower on the same pictures, asked nothing: what a question for each costs",
   pillow: "Pillow and transformers' CLIPImageProcessor",
 } as const;
 
@@ -32,7 +33,10 @@ export function peersOf(entry: Case): Peer[] {
     case 'preprocess':
       return ['pillow'];
     case 'questions':
-      return entry.dtype === 'int8' ? [] : ['published', 'pairwise', 'reuse', 'reuse-compiled'];
+      return [
+        ...(entry.questions === 1 ? (['plain'] as const) : []),
+        ...(entry.dtype === 'int8' ? [] : (['published', 'pairwise', 'reuse', 'reuse-compiled'] as const)),
+      ];
     case 'tower':
     case 'load':
       return [
@@ -56,6 +60,7 @@ export interface Command {
 
 const SCRIPTS: Record<string, string> = {
   qavit: 'qavit.js',
+  plain: 'qavit.js',
   onnxruntime: 'onnxruntime.js',
   'transformers.js': 'transformers-js.js',
 };

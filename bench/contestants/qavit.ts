@@ -7,7 +7,7 @@ import type { BatchItem, Looked, VisualTokens } from '../../lib/qavit/types';
 import { root } from '../support/machine';
 import { readInputs, readQuestions } from './inputs';
 import { serve, type Work } from './serve';
-import type { Spec } from './spec';
+import type { About, Spec } from './spec';
 
 const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as { version: string };
 const versions = { qavit: version, node: process.version };
@@ -37,26 +37,32 @@ async function towerWork(spec: Spec): Promise<Work> {
   };
 }
 
-/** Every picture is looked at once, then asked all questions. */
+/** Every picture is looked at once, then asked all questions; with one question each, both in one batch. */
 async function questionsWork(spec: Spec): Promise<Work> {
   const model = await openTower(spec);
   const items = pictures(spec);
   const width = model.info.Dq ?? 0;
   const shape: [number, number] = [spec.tokens ?? 0, width];
   const questions = readQuestions(spec, width).map((data) => ({ data, shape }));
+  const about = (): About => ({ versions, weightBytes: model.info.memory.weightBytes });
+  const close = (): Promise<void> => model.close();
+  if (spec.questions === 1) {
+    const asked = spec.peer === 'plain' ? items : items.map((item) => ({ ...item, question: questions[0]! }));
+    return { about, run: async () => (await model.encodeBatch(asked, { output: 'tower' }))[0]!.data, close };
+  }
   const ask = (seen: Looked[]): Promise<VisualTokens[]> => {
     const pairs = seen.flatMap((image) => questions.map((question) => ({ image, question })));
     return model.encodeBatch(pairs, { output: 'tower' });
   };
   return {
-    about: () => ({ versions, weightBytes: model.info.memory.weightBytes }),
+    about,
     run: async () => {
       const seen = await Promise.all(items.map(({ image }) => model.look(image as Exclude<typeof image, Looked>)));
       const [tokens] = await ask(seen);
       for (const picture of seen) picture.dispose();
       return tokens!.data;
     },
-    close: () => model.close(),
+    close,
   };
 }
 

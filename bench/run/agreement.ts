@@ -6,8 +6,8 @@ import type { ModelCase } from '../cases';
 export const readFloats = (file: string): Float32Array => new Float32Array(new Uint8Array(readFileSync(file)).buffer);
 
 /** What training/peers/cpu_make.py left. */
-export function expectedTokens(directory: string, entry: ModelCase): Float32Array {
-  const tokens = entry.kind === 'questions' ? entry.tokens : 0;
+export function expectedTokens(directory: string, entry: ModelCase, peer: string): Float32Array {
+  const tokens = entry.kind === 'questions' && peer !== 'plain' ? entry.tokens : 0;
   return readFloats(path.join(directory, `expected-${tokens}.f32`));
 }
 

@@ -77,10 +77,11 @@ async function agreementOf(entry: Competed, entrants: Entrants, models: Models):
   const scratch = models.scratch('result.f32');
   if ('tower' in entry) {
     const directory = models.tower(entry.tower);
-    const expected = expectedTokens(directory, entry);
     const config = readFileSync(path.join(directory, 'tower', 'config.json'), 'utf8');
     const { hidden_size: width } = JSON.parse(config) as { hidden_size: number };
-    return verify(entrants, scratch, (file) => lowestCosine(readFloats(file), expected, width), LEAST_COSINE);
+    const cosine = (file: string, peer: string): number =>
+      lowestCosine(readFloats(file), expectedTokens(directory, entry, peer), width);
+    return verify(entrants, scratch, cosine, LEAST_COSINE);
   }
   if (entry.kind !== 'preprocess' || entrants.contestants.length < 2) return {};
   let own: Float32Array | undefined;
