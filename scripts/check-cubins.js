@@ -1,12 +1,18 @@
 'use strict';
 // `node scripts/check-cubins.js build-cuda`: reads the machine code of every kernel that `npm run build:cuda` compiled, and fails
-// unless the sm_90a matrix product and attention hold wgmma instructions (HGMMA) and no kernel keeps anything in local memory, which
-// is where registers are spilled to. The toolkit's own disassembler is not needed: an instruction takes 16 bytes, and the low 12 bits
-// of the first say which it is.
+// unless the sm_90a matrix product and attention hold wgmma instructions (HGMMA), no kernel keeps anything in local memory, which is
+// where registers are spilled to, and every kernel waits for those before it (ACQBULK, device/dependent_launch.cuh) before it reads or
+// writes global memory. The toolkit's own disassembler is not needed: an instruction takes 16 bytes, and the low 12 bits of the first
+// say which it is. Numbers are those that appear and vanish as small kernels with and without the instruction are compiled.
 const { readdirSync, readFileSync } = require('node:fs');
 const { join, relative } = require('node:path');
 
-const OPCODES = { HGMMA: 0x9f0, HMMA: 0x23c, LDL: 0x983, STL: 0x387 };
+const OPCODES = { HGMMA: [0x9f0], LDL: [0x983], STL: [0x387, 0x987] };
+const WAIT = 0x82e;
+/** LD, LDG, ST, STG, ATOM, ATOMG, RED and REDG, LDGSTS (cp.async), UTMALDG and UTMASTG (tensor copies). */
+const GLOBAL = new Set([0x980, 0x981, 0x985, 0x986, 0x98a, 0x9a2, 0x98e, 0x9a6, 0xfae, 0x5b4, 0x3b5]);
+/** The first generation (sm) whose kernels may overlap. */
+const OVERLAPPING = 90;
 /** Folders of operations whose sm_90a kernels are built around wgmma. */
 const WGMMA = ['linear', 'concat_attention'];
 
@@ -25,14 +31,16 @@ function readElf(bytes, base) {
   return { sections, flags: bytes.readUInt32LE(at(0x30)) };
 }
 
-/** How often each opcode of interest occurs in one kernel. */
+/** How often each opcode of interest occurs in one kernel, and how many accesses to global memory come before its wait. */
 function countOpcodes(bytes, { offset, size }) {
-  const counts = Object.fromEntries(Object.keys(OPCODES).map((name) => [name, 0]));
-  for (let at = offset; at < offset + size; at += 16) {
-    const opcode = bytes.readUInt16LE(at) & 0xfff;
-    for (const name in OPCODES) if (OPCODES[name] === opcode) counts[name] += 1;
-  }
-  return counts;
+  const opcodes = Array.from({ length: size / 16 }, (_, i) => bytes.readUInt16LE(offset + 16 * i) & 0xfff);
+  const counts = Object.entries(OPCODES).map(([name, forms]) => [
+    name,
+    opcodes.filter((o) => forms.includes(o)).length,
+  ]);
+  const wait = opcodes.indexOf(WAIT);
+  const early = opcodes.slice(0, wait < 0 ? undefined : wait).filter((opcode) => GLOBAL.has(opcode)).length;
+  return { ...Object.fromEntries(counts), waits: wait >= 0, early };
 }
 
 /** Every kernel in an object file, once for each architecture. */
@@ -59,9 +67,12 @@ const objects = readdirSync(folder, { recursive: true })
 const kernels = objects.flatMap(kernelsOf);
 const failures = [];
 
-for (const { file, name, sm, LDL, STL } of kernels) {
-  if (LDL + STL > 0)
-    failures.push(`${relative(folder, file)}: ${name} for sm_${sm} uses local memory (${LDL} loads, ${STL} stores)`);
+for (const { file, name, sm, LDL, STL, waits, early } of kernels) {
+  const fail = (what) => failures.push(`${relative(folder, file)}: ${name} for sm_${sm} ${what}`);
+  if (LDL + STL > 0) fail(`uses local memory (${LDL} loads, ${STL} stores)`);
+  if (sm < OVERLAPPING) continue;
+  if (!waits) fail('never waits for the kernels before it');
+  else if (early > 0) fail(`uses global memory ${early} times before it waits for the kernels before it`);
 }
 for (const operation of WGMMA) {
   const own = kernels.filter(({ file }) => file.includes('qavit_cuda_sm90.dir') && file.includes(`/${operation}/`));

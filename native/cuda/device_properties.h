@@ -13,6 +13,7 @@ struct DeviceProperties {
   size_t l2_bytes = 0;
   bool emulated = false;  // the CPU emulation: portable kernels only, no TMA, no wgmma
   bool portable = false;  // only kernels that every GPU runs: QAVIT_CUDA_KERNELS, for comparing and as a way out
+  bool overlap = false;   // kernels may start while the one before them ends (device/dependent_launch.cuh)
 };
 
 }  // namespace qavit::cuda

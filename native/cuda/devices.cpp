@@ -61,13 +61,16 @@ Status read_attributes(int ordinal, DeviceProperties* properties) {
   return Status();
 }
 
-// QAVIT_CUDA_KERNELS=portable leaves out what is made for one generation of GPUs.
+// QAVIT_CUDA_KERNELS: serial has kernels wait for each other's end, portable also leaves out those that are made for
+// one generation of GPUs.
 Status read_choice(DeviceProperties* properties) {
   const char* const value = std::getenv("QAVIT_CUDA_KERNELS");
   const std::string choice = value != nullptr ? value : "";
   properties->portable = choice == "portable";
-  if (choice.empty() || properties->portable) return Status();
-  return expected(ErrorCode::kArgument, "portable or nothing", "the environment variable QAVIT_CUDA_KERNELS", choice);
+  properties->overlap = choice.empty() && (properties->compute_capability >= 90 || properties->emulated);
+  if (choice.empty() || properties->portable || choice == "serial") return Status();
+  return expected(ErrorCode::kArgument, "portable, serial or nothing", "the environment variable QAVIT_CUDA_KERNELS",
+                  choice);
 }
 
 struct Losses {

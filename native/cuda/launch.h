@@ -27,16 +27,17 @@ struct Launch {
 Status check(cudaError_t error, const char* where);
 
 // kernel<<<grid, block, shared_bytes, stream>>>(arguments...), with the opt-in that more than 48 KiB of dynamic shared
-// memory needs.
+// memory needs, and overlapping the kernel before it where the device does that.
 template <typename... Parameters, typename... Arguments>
 Status launch(const Launch& context, const char* where, void (*kernel)(Parameters...), dim3 grid, dim3 block,
               size_t shared_bytes, Arguments... arguments) {
 #ifdef QAVIT_CUDA_EMULATION
-  return check(
-      emulation::enqueue(
-          context.stream,
-          [=] { return emulation::launch(kernel, grid, block, shared_bytes, static_cast<Parameters>(arguments)...); }),
-      where);
+  return check(emulation::enqueue(context.stream,
+                                  [=, overlap = context.device.overlap] {
+                                    return emulation::launch(kernel, grid, block, shared_bytes, overlap,
+                                                             static_cast<Parameters>(arguments)...);
+                                  }),
+               where);
 #else
   if (shared_bytes > 48 * 1024) {
     const cudaError_t error =
@@ -49,6 +50,16 @@ Status launch(const Launch& context, const char* where, void (*kernel)(Parameter
   config.blockDim = block;
   config.dynamicSmemBytes = shared_bytes;
   config.stream = context.stream;
+  cudaLaunchAttribute overlap = {};
+  overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  overlap.val.programmaticStreamSerializationAllowed = 1;
+  config.attrs = &overlap;
+  if (context.device.overlap) {
+    // A new GPU may run what was compiled for an old one, which does not wait for earlier kernels.
+    cudaFuncAttributes compiled = {};
+    QAVIT_RETURN_IF_ERROR(check(cudaFuncGetAttributes(&compiled, reinterpret_cast<const void*>(kernel)), where));
+    config.numAttrs = compiled.ptxVersion >= 90 ? 1 : 0;
+  }
   return check(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), where);
 #endif
 }

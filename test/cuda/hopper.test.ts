@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { Device } from '../../lib/binding/native';
 import { relativeError } from '../support/compare';
-import { emulated, openCuda, withPortableKernels } from '../support/cuda';
+import { emulated, openCuda, withKernels } from '../support/cuda';
 import { withVariable } from '../support/environment';
 import { expectThrow } from '../support/expect-error';
 import { runOperation } from '../support/op-runner';
@@ -18,7 +18,7 @@ describe("CUDA: Hopper's kernels", () => {
   let portable: Device;
   before(async () => {
     own = openCuda();
-    portable = await withPortableKernels(openCuda);
+    portable = await withKernels('portable', openCuda);
   });
   after(() => Promise.all([own.close(), portable.close()]));
 
@@ -53,7 +53,7 @@ describe("CUDA: Hopper's kernels", () => {
       expectThrow(
         () => openCuda(),
         'ERR_ARGUMENT',
-        /^Expected portable or nothing for the environment variable QAVIT_CUDA_KERNELS but received fast$/,
+        /^Expected portable, serial or nothing for the environment variable QAVIT_CUDA_KERNELS but received fast$/,
       ),
     ));
 });

@@ -4,7 +4,7 @@ import { QAViT } from '../../lib';
 import type { Device } from '../../lib/binding/native';
 import { checkTowerCase } from '../support/check-tower';
 import { relativeError } from '../support/compare';
-import { openCuda } from '../support/cuda';
+import { openCuda, withKernels } from '../support/cuda';
 import { encodeBatch, openEngine } from '../support/cuda-engine';
 import { encodeCase, questionsOf } from '../support/encode-case';
 import { loadingOf, type TowerCase, type TowerFixture, towerFixtures } from '../support/towers';
@@ -53,17 +53,19 @@ describe('CUDA: the whole forward pass', () => {
     });
 
     for (const dtype of ['bf16', 'f16'] as const) {
-      it(`${fixture.name} in ${dtype}: replayed graphs give the bits of plain launches, three times`, async () => {
+      it(`${fixture.name} in ${dtype}: replayed graphs and kernels that overlap give the bits of plain launches in turn, three times`, async () => {
         const entry = fixture.cases.at(-1)!;
-        const [plain, replayed] = [openCuda({ graphs: false }), openCuda()];
+        const plain = await withKernels('serial', () => openCuda({ graphs: false }));
+        const [overlapping, replayed] = [openCuda({ graphs: false }), openCuda()];
         const wanted = await encodeOn(plain, entry, fixture, dtype);
+        expect(await encodeOn(overlapping, entry, fixture, dtype, 3), 'overlapping').to.deep.equal(wanted);
         const before = replayed.statistics!.replayed;
         for (let run = 1; run <= 3; run += 1) {
           expect(await encodeOn(replayed, entry, fixture, dtype, 3), `round ${run}`).to.deep.equal(wanted);
         }
         expect(plain.statistics!.replayed).to.equal(0);
         expect(replayed.statistics!.replayed).to.be.above(before);
-        await Promise.all([plain.close(), replayed.close()]);
+        await Promise.all([plain.close(), overlapping.close(), replayed.close()]);
       });
     }
   }

@@ -21,6 +21,6 @@ export const emulated = isEmulated();
 export const withEmulation = <T>(settings: string, action: () => Promise<T>): Promise<T> =>
   withVariable('QAVIT_EMULATION', settings, action);
 
-/** Runs `action`, which opens devices, with the kernels that every GPU runs. */
-export const withPortableKernels = <T>(action: () => T): Promise<T> =>
-  withVariable('QAVIT_CUDA_KERNELS', 'portable', action);
+/** Runs `action`, which opens devices: with the kernels that every GPU runs, or with kernels that do not overlap. */
+export const withKernels = <T>(choice: 'portable' | 'serial', action: () => T): Promise<T> =>
+  withVariable('QAVIT_CUDA_KERNELS', choice, action);

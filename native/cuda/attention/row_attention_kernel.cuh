@@ -23,6 +23,7 @@
 
 #include "cuda/concat_attention/attention.h"
 #include "cuda/concat_attention/stored_elements.cuh"
+#include "cuda/device/dependent_launch.cuh"
 #include "cuda/device/reduce.cuh"
 #include "cuda/device/runs.cuh"
 
@@ -144,6 +145,7 @@ struct RowSums {
 // kColumns: of one lane; 32 kColumns is at least D. 2: left alone, the compiler aims at 4 blocks and spills.
 template <typename T, int kColumns>
 __global__ void __launch_bounds__(kRowThreads, 2) row_attention_kernel(const RowAttention a) {
+  follow_earlier_kernels();
   __shared__ float query[32 * kColumns];
   __shared__ float weights[kRowWarps][32];
   __shared__ float sums[kRowWarps][32 * kColumns];

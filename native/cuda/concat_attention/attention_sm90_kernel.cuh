@@ -32,6 +32,7 @@
 #include "cuda/concat_attention/head_keys.cuh"
 #include "cuda/concat_attention/producer_sm90.cuh"
 #include "cuda/concat_attention/tiles_sm90.h"
+#include "cuda/device/dependent_launch.cuh"
 
 namespace qavit::cuda {
 
@@ -45,10 +46,17 @@ __global__ void __launch_bounds__(Sm90Tiles<kWidth>::kThreads, Sm90Tiles<kWidth>
   __shared__ AttentionBarriers<Tiles::kStages> barriers;
 
   const AttentionWork work = attention_work(a, query_tiles);
-  const KeyTiles<Tiles::kKeys> keys(question_keys(a, work.batch), a.key_rows);
   const int rows = a.query_rows - work.query_tile * Tiles::kQueryRows;  // of this block, and all after it
   const int consumers = rows > Tiles::kGroupRows ? 2 : 1;
-  if (threadIdx.x == 0) barriers.init(consumers);
+  if (threadIdx.x == 0) {
+    sm90::prefetch_tensor_map(q_map);
+    sm90::prefetch_tensor_map(k_map);
+    sm90::prefetch_tensor_map(v_map);
+    sm90::prefetch_tensor_map(out_map);
+    barriers.init(consumers);
+  }
+  follow_earlier_kernels();
+  const KeyTiles<Tiles::kKeys> keys(question_keys(a, work.batch), a.key_rows);
   __syncthreads();
 
   const int group = static_cast<int>(threadIdx.x) / sm90::kWarpgroupThreads - 1;  // -1: the producer

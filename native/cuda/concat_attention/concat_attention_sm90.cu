@@ -52,9 +52,12 @@ Status launch_width(const Launch& context, const ConcatAttentionParams& p) {
   QAVIT_RETURN_IF_ERROR(sm90::make_tensor_map(key_layout(p, p.v), kWhere, &v));
   QAVIT_RETURN_IF_ERROR(sm90::make_tensor_map(out_layout(p), kWhere, &out));
   const int64_t tiles = (p.q.rows + Tiles::kQueryRows - 1) / Tiles::kQueryRows;
-  return launch(context, kWhere, attention_sm90_kernel<T, kWidth>,
-                dim3(static_cast<unsigned>(p.q.batch * p.heads * tiles)), dim3(Tiles::kThreads), Tiles::kSharedBytes,
-                describe(p), static_cast<int>(tiles), q, k, v, out);
+  const int64_t blocks = p.q.batch * p.heads * tiles;
+  // Blocks that start early would share the few multiprocessors that are idle by then, although there is one for each.
+  const bool alone = context.device.overlap && blocks <= context.device.multiprocessors;
+  return launch(context, kWhere, attention_sm90_kernel<T, kWidth>, dim3(static_cast<unsigned>(blocks)),
+                dim3(Tiles::kThreads), alone ? Tiles::kAloneBytes : Tiles::kSharedBytes, describe(p),
+                static_cast<int>(tiles), q, k, v, out);
 }
 
 template <typename T>

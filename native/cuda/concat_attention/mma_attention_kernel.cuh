@@ -25,6 +25,7 @@
 #include "cuda/concat_attention/stored_elements.cuh"
 #include "cuda/concat_attention/warp_queries.cuh"
 #include "cuda/device/cp_async.cuh"
+#include "cuda/device/dependent_launch.cuh"
 #include "cuda/device/shared.cuh"
 #include "cuda/device/types.cuh"
 
@@ -111,6 +112,7 @@ __device__ inline void store_rows(const WarpQueries<T, kWidth, kSlabs>& queries,
 
 template <typename T, int kWidth, int kSlabs>
 __global__ void __launch_bounds__(kAttentionThreads, 2) mma_attention_kernel(const Attention a, const int query_tiles) {
+  follow_earlier_kernels();
   constexpr int kKeys = AttentionTiling<kWidth>::kKeys;
   constexpr int kBlockRows = kQueryRows<kWidth, kSlabs>;
   constexpr int kTile = kKeys * SharedTile<kWidth>::kRow;  // elements

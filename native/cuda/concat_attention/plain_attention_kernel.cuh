@@ -9,6 +9,7 @@
 #pragma once
 
 #include "cuda/concat_attention/plain_tiles.cuh"
+#include "cuda/device/dependent_launch.cuh"
 #include "cuda/device/shared.cuh"
 
 namespace qavit::cuda {
@@ -23,6 +24,7 @@ inline size_t plain_attention_shared_bytes(int width) {
 // kColumns: of one thread; 8 kColumns is at least D.
 template <int kColumns>
 __global__ void __launch_bounds__(kPlainThreads, 2) plain_attention_kernel(const Attention a, const int query_tiles) {
+  follow_earlier_kernels();
   QAVIT_DYNAMIC_SHARED(shared);
   float* const queries = reinterpret_cast<float*>(shared);
   float* const rows = queries + kPlainTile * plain_row(a.width);

@@ -41,6 +41,8 @@ struct Sm90Tiles {
   static constexpr uint32_t kTileBytes = kPanels * kKeyPanelBytes;  // of k, and of v
   static constexpr int kStages = kBlocks == 2 && kPanels == 2 ? 2 : 4;
   static constexpr size_t kSharedBytes = kQueryBytes + kStages * 2 * kTileBytes;
+  // What a block has to ask for to have a multiprocessor to itself: more than half of it.
+  static constexpr size_t kAloneBytes = kSharedBytes > 116 * 1024 ? kSharedBytes : 116 * 1024;
 
   // Half of a multiprocessor's 228 KiB, less the 1 KiB that each block costs and 1 KiB for barriers.
   static_assert(kSharedBytes <= (kBlocks == 2 ? 112 : 225) * 1024);

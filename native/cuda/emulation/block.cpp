@@ -87,6 +87,7 @@ void Block::restart(uint64_t seed) {
     const auto number = static_cast<size_t>(thread.number);
     thread.fiber.prepare(stacks_.stack(number), stacks_.bytes(number), run_thread);
     thread.copies.clear();
+    thread.waited_for_earlier_kernels = false;
     lanes_of(present_, thread) |= bit_of(thread);
     make_ready(thread);
   }
@@ -190,6 +191,7 @@ bool Block::try_instruction(const Thread& waiting) {
 
 void Block::end_thread() {
   Thread& self = *current;
+  if (kernel_.overlaps && !self.waited_for_earlier_kernels) fail("a thread ends that did not wait for earlier kernels");
   self.state = Thread::State::kEnded;
   lanes_of(ready_, self) &= ~bit_of(self);
   lanes_of(present_, self) &= ~bit_of(self);
@@ -208,6 +210,8 @@ void Block::fail(const char* what) {
   current->fiber.switch_to(outside_);
   std::abort();  // the block is not gone on with
 }
+
+void wait_for_earlier_kernels() { current->waited_for_earlier_kernels = true; }
 
 void fault(const char* what) { current->block->fail(what); }
 

@@ -45,13 +45,15 @@ struct Thread {
   WarpInstruction instruction = nullptr;
   uint32_t mask = 0;  // the lanes that the instruction is for
   void* operand = nullptr;
+  bool waited_for_earlier_kernels = false;
   AsyncCopies copies;
 };
 
-// A kernel with its arguments: call(arguments).
+// A kernel with its arguments: call(arguments). Where it may overlap others, every thread must wait for them.
 struct Kernel {
   void (*call)(const void* arguments);
   const void* arguments;
+  bool overlaps;
 };
 
 // Small, and the same on every machine.
@@ -119,5 +121,8 @@ class Block {
 
 // The thread that runs on this OS thread; null outside of kernels.
 extern constinit thread_local Thread* current;
+
+// By every thread of a kernel that may overlap others: one that ends without is a fault.
+void wait_for_earlier_kernels();
 
 }  // namespace qavit::cuda::emulation

@@ -19,8 +19,9 @@ void set_seed(uint64_t seed);
 // cudaErrorLaunchFailure for a kernel that did something wrong (fault.h).
 cudaError_t run_grid(const Kernel& kernel, dim3 grid, dim3 block, size_t shared_bytes);
 
+// `overlaps`: whether a GPU might run it beside the kernels before it (device/dependent_launch.cuh). Here it never is.
 template <typename... Parameters>
-cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes,
+cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes, bool overlaps,
                    Parameters... parameters) {
   using Call = std::tuple<void (*)(Parameters...), Parameters...>;
   const Call call(kernel, parameters...);
@@ -28,7 +29,7 @@ cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t 
     std::apply([](void (*function)(Parameters...), const Parameters&... values) { function(values...); },
                *static_cast<const Call*>(arguments));
   };
-  return run_grid({run, &call}, grid, block, shared_bytes);
+  return run_grid({run, &call, overlaps}, grid, block, shared_bytes);
 }
 
 }  // namespace qavit::cuda::emulation

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "cuda/device/activation.cuh"
+#include "cuda/device/dependent_launch.cuh"
 #include "cuda/device/runs.cuh"
 
 namespace qavit::cuda {
@@ -38,6 +39,7 @@ __device__ inline void gate_run(const GatedRows& p, int64_t x, int64_t y) {
 
 template <int kLength>
 __global__ void __launch_bounds__(kGateThreads) gated_activation_kernel(const GatedRows p) {
+  follow_earlier_kernels();
   const uint32_t row = blockIdx.x * blockDim.y + threadIdx.y;
   if (row >= p.rows) return;
   const uint32_t entry = row / p.batch_rows, line = row - entry * p.batch_rows;

@@ -15,6 +15,7 @@
 // instructions a run and 15 shuffles, well below what the memory allows. Predictions: never run on a GPU yet.
 #pragma once
 
+#include "cuda/device/dependent_launch.cuh"
 #include "cuda/device/reduce.cuh"
 #include "cuda/layer_norm/norm_rows.cuh"
 
@@ -58,6 +59,7 @@ __device__ inline Statistics warp_statistics(const NormRows& p, int lane, const 
 
 template <int kRuns>
 __global__ void __launch_bounds__(kNormThreads) layer_norm_warp_kernel(const NormRows p) {
+  follow_earlier_kernels();
   const uint32_t row = blockIdx.x * (kNormThreads / 32) + threadIdx.x / 32;
   if (row >= p.rows) return;
   const int lane = static_cast<int>(threadIdx.x % 32);
@@ -84,6 +86,7 @@ __global__ void __launch_bounds__(kNormThreads) layer_norm_warp_kernel(const Nor
 }
 
 __global__ void __launch_bounds__(kNormBlockThreads) layer_norm_block_kernel(const NormRows p) {
+  follow_earlier_kernels();
   constexpr int kWarps = kNormBlockThreads / 32;
   __shared__ float scratch[3][kWarps];
   const RowOffsets offsets = row_offsets(p, blockIdx.x);

@@ -6,6 +6,7 @@
 // this one is used. Not tuned further: 16 multiply-adds for two vector reads keep it at about half of the f32 peak.
 #pragma once
 
+#include "cuda/device/dependent_launch.cuh"
 #include "cuda/linear/block_work.cuh"
 #include "cuda/linear/epilogue.cuh"
 #include "cuda/linear/gemm.h"
@@ -18,6 +19,7 @@ constexpr int kFmaDepth = 16;
 constexpr int kFmaThreads = 256;
 
 __global__ void __launch_bounds__(kFmaThreads) fma_gemm_kernel(const Gemm g, const GemmGrid grid) {
+  follow_earlier_kernels();
   constexpr int kLoads = kFmaTile * kFmaDepth / kFmaThreads;
   constexpr int kRowStep = kFmaThreads / kFmaDepth;
   constexpr int kLine = kFmaTile + 4;  // keeps vectors aligned and a transposing warp to 2 writes a bank

@@ -43,6 +43,7 @@
 // Never run on a GPU yet: docs/kernels/gemm_sm90.md says what to measure first.
 #pragma once
 
+#include "cuda/device/dependent_launch.cuh"
 #include "cuda/device/sm90/tma.cuh"
 #include "cuda/device/sm90/warpgroup.cuh"
 #include "cuda/device/sm90/wgmma.cuh"
@@ -186,20 +187,35 @@ class Sm90Consumer {
   float sums_[K::kParts][K::kBlocks][4];
 };
 
+// Asks for the weights of the block's first item, which are there before x is. The blocks of a band (block_work.cuh)
+// multiply the same ones: each asks for its part of the stages.
+template <int kTile>
+__device__ inline void prefetch_weights(const Sm90Items& items, int block, const CUtensorMap& weight, int out) {
+  constexpr Sm90Tile kT = kSm90Tiles[kTile];
+  const BlockWork work = items.work(block);
+  const Sm90Items::Span span = items.span(work);
+  const int column = work.group * out + work.column_tile * kT.columns;
+  for (int i = work.row_tile % kBand; i < span.count; i += min(kBand, items.grid.row_tiles)) {
+    sm90::tma_prefetch(weight, (span.first + i) * Sm90Tile::kDepth, column);
+  }
+}
+
 template <typename T, int kTile>
 __global__ void __launch_bounds__(kSm90Threads, 1)
     linear_sm90_kernel(const __grid_constant__ CUtensorMap x, const __grid_constant__ CUtensorMap weight,
                        const __grid_constant__ Gemm g, const __grid_constant__ Sm90Items items) {
   QAVIT_DYNAMIC_SHARED(base);
   const Sm90Shared<kTile> shared(base);
+  const int block = static_cast<int>(blockIdx.x);
   if (threadIdx.x == 0) {
     sm90::prefetch_tensor_map(x);
     sm90::prefetch_tensor_map(weight);
     shared.init_barriers();
+    prefetch_weights<kTile>(items, block, weight, g.out);
   }
+  follow_earlier_kernels();
   __syncthreads();
 
-  const int block = static_cast<int>(blockIdx.x);
   if (threadIdx.x < sm90::kWarpgroupThreads) {
     sm90::lower_registers<40>();
     if (threadIdx.x == 0) {

@@ -24,6 +24,7 @@
 #include <type_traits>
 
 #include "cuda/device/cp_async.cuh"
+#include "cuda/device/dependent_launch.cuh"
 #include "cuda/device/ldmatrix.cuh"
 #include "cuda/device/mma.cuh"
 #include "cuda/device/shared.cuh"
@@ -95,6 +96,7 @@ struct TileConstants {
 template <typename T, int kTile, bool kElements>
 __global__ void __launch_bounds__(TileConstants<kTile>::kThreads, kTiles[kTile].resident)
     mma_gemm_kernel(const Gemm g, const GemmGrid grid) {
+  follow_earlier_kernels();
   using Constants = TileConstants<kTile>;
   constexpr Tile kT = kTiles[kTile];
   constexpr int kThreads = Constants::kThreads, kSteps = Constants::kSteps, kStage = Constants::kStage;

@@ -2,6 +2,7 @@
 // first, so that every run gives the same bits. A thread takes 4 columns of one row; reads and writes are whole lines.
 #pragma once
 
+#include "cuda/device/dependent_launch.cuh"
 #include "cuda/linear/epilogue.cuh"
 #include "cuda/linear/gemm.h"
 
@@ -10,6 +11,7 @@ namespace qavit::cuda {
 constexpr int kReduceThreads = 256;
 
 __global__ void __launch_bounds__(kReduceThreads) reduce_gemm_kernel(const Gemm g, const float* partials, int splits) {
+  follow_earlier_kernels();
   const int vectors = (g.out + kVector - 1) / kVector;  // of a row of one group
   const int64_t lines = static_cast<int64_t>(g.groups) * g.rows;
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kReduceThreads + threadIdx.x;

@@ -5,6 +5,7 @@
 // is in registers while this one is used.
 #pragma once
 
+#include "cuda/device/dependent_launch.cuh"
 #include "cuda/linear/block_work.cuh"
 #include "cuda/patch_embed/patch_product.cuh"
 
@@ -16,6 +17,7 @@ constexpr int kFmaPatchThreads = 256;
 
 // 2: left alone, the compiler aims at 4 blocks and spills.
 __global__ void __launch_bounds__(kFmaPatchThreads, 2) fma_patch_kernel(const PatchProduct p, const GemmGrid grid) {
+  follow_earlier_kernels();
   constexpr int kLoads = kFmaPatchTile * kFmaPatchDepth / kFmaPatchThreads;
   constexpr int kRowStep = kFmaPatchThreads / kFmaPatchDepth;
   constexpr int kLine = kFmaPatchTile + 4;  // keeps vectors aligned and a transposing warp to 2 writes a bank

@@ -18,6 +18,7 @@
 // on a GPU yet: figures are predictions (docs/kernels/patch_embed.md).
 #pragma once
 
+#include "cuda/device/dependent_launch.cuh"
 #include "cuda/linear/block_work.cuh"
 #include "cuda/linear/mma_kernel.cuh"
 #include "cuda/patch_embed/patch_rows.cuh"
@@ -34,6 +35,7 @@ constexpr size_t kPatchSharedBytes = size_t{2} * kPatchStages * kPatchStage;
 
 template <typename T, int kPiece>
 __global__ void __launch_bounds__(kPatchThreads, 3) mma_patch_kernel(const PatchProduct p, const GemmGrid grid) {
+  follow_earlier_kernels();
   constexpr int kRowBlocks = 2, kColumnBlocks = 8;  // of a warp, 16 rows and 8 columns each
   static_assert(kPatchThreads / 32 * kStagedFloats<kColumnBlocks> * sizeof(float) <= kPatchSharedBytes);
   QAVIT_DYNAMIC_SHARED(shared);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "cuda/concat_attention/plain_tiles.cuh"
+#include "cuda/device/dependent_launch.cuh"
 #include "cuda/device/shared.cuh"
 
 namespace qavit::cuda {
@@ -18,6 +19,7 @@ inline size_t question_attention_shared_bytes(int width) {
 
 __global__ void __launch_bounds__(kPlainThreads, 2)
     question_attention_kernel(const Attention a, const int query_tiles) {
+  follow_earlier_kernels();
   QAVIT_DYNAMIC_SHARED(shared);
   float* const queries = reinterpret_cast<float*>(shared);
   float* const rows = queries + kPlainTile * plain_row(a.width);

@@ -7,6 +7,7 @@
 // in T5 base (0.9 MB of bf16 in, as much out) pass in the time of a launch.
 #pragma once
 
+#include "cuda/device/dependent_launch.cuh"
 #include "cuda/device/reduce.cuh"
 #include "cuda/layer_norm/norm_rows.cuh"
 
@@ -18,6 +19,7 @@ __device__ inline float rms_scale(const NormRows& p, float sum_of_squares) {
 
 template <int kRuns>
 __global__ void __launch_bounds__(kNormThreads) rms_norm_warp_kernel(const NormRows p) {
+  follow_earlier_kernels();
   const uint32_t row = blockIdx.x * (kNormThreads / 32) + threadIdx.x / 32;
   if (row >= p.rows) return;
   const int lane = static_cast<int>(threadIdx.x % 32);
@@ -46,6 +48,7 @@ __global__ void __launch_bounds__(kNormThreads) rms_norm_warp_kernel(const NormR
 }
 
 __global__ void __launch_bounds__(kNormBlockThreads) rms_norm_block_kernel(const NormRows p) {
+  follow_earlier_kernels();
   __shared__ float scratch[kNormBlockThreads / 32];
   const RowOffsets offsets = row_offsets(p, blockIdx.x);
   const auto element = [&](int column) {

@@ -8,6 +8,7 @@
 // run on a GPU yet: [32, 577, 1024] of bf16 is 76 MB, 18 us on an H200.
 #pragma once
 
+#include "cuda/device/dependent_launch.cuh"
 #include "cuda/device/runs.cuh"
 
 namespace qavit::cuda {
@@ -53,6 +54,7 @@ __device__ inline void move_run(const MoveRows& p, int64_t from, int64_t to) {
 
 template <int kLength>
 __global__ void __launch_bounds__(kMoveThreads) move_rows_kernel(const MoveRows p) {
+  follow_earlier_kernels();
   const uint32_t row = blockIdx.x * blockDim.y + threadIdx.y;
   if (row >= p.rows) return;
   const uint32_t entry = row / p.batch_rows, line = row - entry * p.batch_rows;

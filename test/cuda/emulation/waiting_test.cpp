@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "cuda/device/cp_async.cuh"
+#include "cuda/device/dependent_launch.cuh"
 #include "cuda/device/shared.cuh"
 #include "tests.h"
 
@@ -184,12 +185,38 @@ __global__ void crossed_kernel(float* out) {
   }
 }
 
-void fails(const std::string& what, void (*kernel)(float*), const std::string& text) {
+// Writes, and waits for earlier kernels but for the threads from kWaiting on.
+template <unsigned kWaiting>
+__global__ void overlapping_kernel(float* out) {
+  if (threadIdx.x < kWaiting) wait_for_earlier_kernels();
+  out[threadIdx.x] = 0;
+}
+
+Launch overlapping() {
+  static const DeviceProperties properties = [] {
+    DeviceProperties overlapping = on_device().device;
+    overlapping.overlap = true;
+    return overlapping;
+  }();
+  return {properties, on_device().stream, nullptr, 0};
+}
+
+void waits_for_earlier_kernels() {
+  const DeviceArray<float> out(kThreads);
+  const auto run = [&](const Launch& context, void (*kernel)(float*)) {
+    return launch(context, "waiting", kernel, dim3(2), dim3(kThreads), 0, out.data()).ok();
+  };
+  check(run(overlapping(), overlapping_kernel<kThreads>), "a kernel that waits for earlier ones may overlap them");
+  check(run(on_device(), overlapping_kernel<0>), "one that does not wait may run after them");
+}
+
+void fails(const std::string& what, void (*kernel)(float*), const std::string& text,
+           const Launch& context = on_device()) {
   const DeviceArray<float> out(kThreads);
   bool found = true;
   for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
     emulation::set_seed(seed);
-    const Status status = launch(on_device(), "waiting", kernel, dim3(2), dim3(kThreads), 0, out.data());
+    const Status status = launch(context, "waiting", kernel, dim3(2), dim3(kThreads), 0, out.data());
     found = found && status.code() == ErrorCode::kDevice && status.message().find(text) != std::string::npos;
   }
   check(found, what + " is an error: " + emulation::last_fault());
@@ -203,6 +230,10 @@ void test_waiting() {
   fails("a barrier after a thread has ended", ended_thread_kernel, "1 threads have ended");
   fails("a barrier at two lines", two_lines_kernel, "different lines");
   fails("a shuffle without all its lanes", crossed_kernel, "wait for other lanes");
+  waits_for_earlier_kernels();
+  fails("no wait for earlier kernels", overlapping_kernel<0>, "did not wait for earlier kernels", overlapping());
+  fails("a wait for earlier kernels by all threads but one", overlapping_kernel<kThreads - 1>,
+        "did not wait for earlier kernels", overlapping());
 }
 
 }  // namespace qavit::test

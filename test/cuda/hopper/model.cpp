@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
 
 #include "products.h"
@@ -40,6 +41,7 @@ struct BlockState {
   std::map<int, Meeting> named;
   std::vector<Meeting> warps;
   std::vector<ThreadCopies> copies;
+  std::vector<bool> waited;  // for earlier kernels, by thread
   std::vector<Warpgroup> groups;
   std::vector<Transfer> loads, stores;
 };
@@ -64,6 +66,10 @@ void check_shared(const void* address, size_t bytes, size_t alignment) {
     fault("an access outside of shared memory");
   }
   if (static_cast<size_t>(at - block.shared) % alignment != 0) fault("a misaligned address in shared memory");
+}
+
+void check_waited() {
+  if (!block.waited[self()]) fault("a copy before the wait for earlier kernels");
 }
 
 Transfer take_any(std::vector<Transfer>& list) {
@@ -147,7 +153,10 @@ const uint64_t* exchange(uint64_t value) {
 
 unsigned char* dynamic_shared() { return block.shared; }
 
+void wait_for_earlier_kernels() { block.waited[self()] = true; }
+
 void start_copy(void* shared, const void* global, bool valid) {
+  check_waited();
   check_shared(shared, 16, 16);
   Copy copy = {shared, {}};
   if (valid) {
@@ -178,6 +187,7 @@ void publish_copies() {
 
 void start_load(void* shared, const CUtensorMap& map, std::initializer_list<int> coordinates,
                 std::function<void(uint32_t)> landed) {
+  check_waited();
   Transfer load = transfer(shared, map, coordinates);
   load.landed = std::move(landed);
   load.poison();
@@ -185,7 +195,12 @@ void start_load(void* shared, const CUtensorMap& map, std::initializer_list<int>
 }
 
 void start_store(const CUtensorMap& map, const void* shared, std::initializer_list<int> coordinates) {
+  check_waited();
   block.stores.push_back(transfer(const_cast<void*>(shared), map, coordinates));
+}
+
+void check_box(const CUtensorMap& map, std::initializer_list<int> coordinates) {
+  (void)Transfer(self(), block.shared, map, coordinates);
 }
 
 void finish_stores() {
@@ -252,9 +267,11 @@ void run_grid(dim3 grid, dim3 size, size_t shared_bytes, const std::function<voi
     block.shared = block.memory.data() + (kPattern - address % kPattern) % kPattern;
     block.warps.resize(size.x / 32);
     block.copies.resize(size.x);
+    block.waited.resize(size.x);
     block.groups.resize(size.x / 128);
     scheduler.run({index, 0, 0}, size.x, kernel, run_engine);
     check_products();
+    if (!std::ranges::all_of(block.waited, std::identity())) fault("a thread that never waits for earlier kernels");
   }
 }
 

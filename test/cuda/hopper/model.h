@@ -44,6 +44,9 @@ const uint64_t* exchange(uint64_t value);
 
 unsigned char* dynamic_shared();
 
+// By every thread, before it copies anything and before it ends (device/dependent_launch.cuh).
+void wait_for_earlier_kernels();
+
 // cp.async of a thread, in the states that it goes through: started, committed, waited for, and after the fence of its
 // thread, where wgmma sees it.
 void start_copy(void* shared, const void* global, bool valid);
@@ -56,6 +59,8 @@ void start_load(void* shared, const CUtensorMap& map, std::initializer_list<int>
                 std::function<void(uint32_t)> landed);
 void start_store(const CUtensorMap& map, const void* shared, std::initializer_list<int> coordinates);
 void finish_stores();
+// A box that is asked for and not waited for: held to the rules for boxes.
+void check_box(const CUtensorMap& map, std::initializer_list<int> coordinates);
 
 // One wgmma of a thread: d [blocks][4] of its own, A by descriptor or in registers (a_registers not null).
 struct Product {

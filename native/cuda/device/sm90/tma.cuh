@@ -16,6 +16,12 @@ __device__ inline void prefetch_tensor_map(const CUtensorMap& map) {
   asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");
 }
 
+// Brings a box into L2, without waiting for anything.
+__device__ inline void tma_prefetch(const CUtensorMap& map, int c0, int c1) {
+  asm volatile("cp.async.bulk.prefetch.tensor.2d.L2.global.tile [%0, {%1, %2}];" ::"l"(&map), "r"(c0), "r"(c1)
+               : "memory");
+}
+
 // The barrier must have been told of the box's bytes before (Mbarrier::arrive_and_expect).
 __device__ inline void tma_load(void* shared, const CUtensorMap& map, Mbarrier& full, int c0, int c1) {
   asm volatile(

@@ -7,6 +7,8 @@ namespace qavit::cuda::sm90 {
 
 inline void prefetch_tensor_map(const CUtensorMap&) {}
 
+inline void tma_prefetch(const CUtensorMap& map, int c0, int c1) { emulation::check_box(map, {c0, c1}); }
+
 // Coordinates: as many as the map has dimensions.
 template <typename... Coordinates>
 void tma_load(void* shared, const CUtensorMap& map, Mbarrier& full, Coordinates... at) {
