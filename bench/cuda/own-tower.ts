@@ -1,10 +1,10 @@
-/** qavit as a contestant: the plans of a model on one GPU, with inputs and results on the device or on the host. */
+/** qavit as a contestant: the plan of a case on one GPU, with inputs and results on the device or on the host. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Device, DeviceStatistics, DeviceTensor, HostArray, Plan } from '../../lib/binding/native';
 import { compile, type Graph, parametersOf } from '../../lib/graph';
 import { firstFused } from '../../lib/models/forward';
-import { fusePlan, listenPlan, lookPlan, plainPlan, type Shared } from '../../lib/models/plans';
+import { encodePlan } from '../../lib/models/plans';
 import { type OpenVision, openVision } from '../../lib/qavit/open-vision';
 import { ParameterStore } from '../../lib/weights';
 import { type Case, imagesOf, nameOf, type TowerSize } from './cases';
@@ -17,15 +17,10 @@ export interface Times {
 }
 
 interface Loaded {
-  look: Plan;
-  /** Absent without questions. */
-  listen?: Plan;
-  finish: Plan;
-  host: { pixels: Uint8Array; questions?: Float32Array };
-  device: { pixels: DeviceTensor; questions?: DeviceTensor };
-  /** Which picture each sample takes, if that is not its own number, and its question's length. */
-  index: Int32Array[];
-  lengths: Int32Array[];
+  plan: Plan;
+  /** In the plan's order; on the device, pictures and questions are. */
+  host: HostArray[];
+  device: (HostArray | DeviceTensor)[];
 }
 
 export class OwnTower {
@@ -94,8 +89,7 @@ export class OwnTower {
   async release(entry: Case): Promise<void> {
     const loaded = await this.loaded.get(nameOf(entry));
     this.loaded.delete(nameOf(entry));
-    loaded?.device.pixels.dispose();
-    loaded?.device.questions?.dispose();
+    for (const input of loaded?.device ?? []) if ('dispose' in input) input.dispose();
   }
 
   close(): void {
@@ -114,19 +108,9 @@ export class OwnTower {
   }
 
   /** Tokens of one batch, disposed of at once where they stay on the device. */
-  private async encode(
-    { look, listen, finish, host, device, index, lengths }: Loaded,
-    copies: boolean,
-  ): Promise<unknown> {
-    const { pixels, questions } = copies ? host : device;
-    const keep = { keep: [true] };
-    const heard = listen && questions ? this.device.run(listen, [questions], keep) : undefined;
-    const [stream] = (await this.device.run(look, [pixels], keep)) as DeviceTensor[];
-    const [keyValues] = ((await heard) ?? []) as DeviceTensor[];
-    const inputs: (HostArray | DeviceTensor)[] = [stream!, ...index];
-    if (keyValues) inputs.push(keyValues, ...lengths);
-    const [tokens] = await this.device.run(finish, inputs, { keep: [!copies] });
-    for (const tensor of [stream, keyValues, copies ? undefined : (tokens as DeviceTensor)]) tensor?.dispose();
+  private async encode({ plan, host, device }: Loaded, copies: boolean): Promise<unknown> {
+    const [tokens] = await this.device.run(plan, copies ? host : device, { keep: [!copies] });
+    if (!copies) (tokens as DeviceTensor).dispose();
     return tokens;
   }
 
@@ -139,34 +123,26 @@ export class OwnTower {
   private async make(entry: Case): Promise<Loaded> {
     const { pairs, perImage } = entry;
     const { options } = this;
-    const { model } = this.vision;
-    const images = imagesOf(entry);
+    const { image, questionWidth = 0 } = this.vision.model;
+    const entries = imagesOf(entry);
+    const images = { entries, indexed: entries > 1 && entries !== pairs };
+    const [K, Dq] = [options.tokens, questionWidth];
+    const questions = perImage > 0 ? { entries: pairs, indexed: false, tokens: K, width: Dq } : undefined;
     const graphOptions = { dtype: options.dtype, stream: options.stream };
-    const pictures: Shared = { entries: images, indexed: images > 1 && images !== pairs };
-    const look = await this.compile(lookPlan(model, graphOptions, images));
-    const index = pictures.indexed ? [Int32Array.from({ length: pairs }, (_, b) => Math.floor(b / perImage))] : [];
-    const pixels = this.pixels(images);
-    const pixelShape = [images, model.image, model.image * 3] as [number, number, number];
-    const kept = { pixels: await this.device.write(pixels, { dtype: 'u8', shape: pixelShape }) };
-    if (perImage === 0) {
-      const finish = await this.compile(plainPlan(model, graphOptions, pairs, pictures, 'tower'));
-      return { look, finish, host: { pixels }, device: kept, index, lengths: [] };
+    const plan = await this.compile(
+      encodePlan(this.vision.model, graphOptions, { samples: pairs, images, questions }, 'tower'),
+    );
+    const pixels = this.pixels(entries);
+    const index = images.indexed ? [Int32Array.from({ length: pairs }, (_, b) => Math.floor(b / perImage))] : [];
+    const host: HostArray[] = [pixels, ...index];
+    const pixelShape = [entries, image, image * 3] as [number, number, number];
+    const device: Loaded['device'] = [await this.device.write(pixels, { dtype: 'u8', shape: pixelShape }), ...index];
+    if (questions) {
+      const [features, lengths] = [this.questions(pairs * K * Dq), new Int32Array(pairs).fill(K)];
+      host.push(features, lengths);
+      device.push(await this.device.write(features, { dtype: 'f32', shape: [pairs, K, Dq] }), lengths);
     }
-    const [K, Dq] = [options.tokens, model.questionWidth ?? 0];
-    const listen = await this.compile(listenPlan(model, graphOptions, { questions: pairs, tokens: K, width: Dq }));
-    const heard: Shared = { entries: pairs, indexed: false };
-    const fuseSize = { samples: pairs, images: pictures, questions: heard, tokens: K };
-    const finish = await this.compile(fusePlan(model, graphOptions, fuseSize, 'tower'));
-    const questions = this.questions(pairs * K * Dq);
-    return {
-      look,
-      listen,
-      finish,
-      host: { pixels, questions },
-      device: { ...kept, questions: await this.device.write(questions, { dtype: 'f32', shape: [pairs, K, Dq] }) },
-      index,
-      lengths: [new Int32Array(pairs).fill(K)],
-    };
+    return { plan, host, device };
   }
 
   private pixels(images: number): Uint8Array {

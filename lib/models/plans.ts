@@ -1,6 +1,6 @@
 /** The graphs that an engine compiles: a forward function with its inputs and outputs declared, one a shape key. */
 import { copy, dim, gatherRows, Graph, joinSamples, type GraphOptions, type Tensor } from '../graph';
-import { finish, handOver, listen, look } from './forward';
+import { finish, handOver, type Heard, listen, look } from './forward';
 import type { VisionModel } from './qavit';
 
 const ONE = dim('1', 1);
@@ -10,8 +10,7 @@ export type Output = 'projected' | 'tower';
 /** Inputs: pixels u8 [U, image, image*3]. Outputs: residual stream [U, M, C]. */
 export function lookPlan(model: VisionModel, options: GraphOptions, images: number): Graph {
   const g = Graph.create('look', options);
-  const pixels = g.input('u8', [dim('B', images), dim('rows', model.image), dim('columns*3', model.image * 3)]);
-  g.output(look(g, model, pixels));
+  g.output(look(g, model, pixelsInput(g, model, images)));
   return g;
 }
 
@@ -39,8 +38,7 @@ export function splitPlan({ tokens, width }: VisionModel, options: GraphOptions,
 /** Inputs: features f32 [Q, K, Dq]. Outputs: keys and values [Q, K, Lf*2C]. */
 export function listenPlan(model: VisionModel, options: GraphOptions, size: QuestionSize): Graph {
   const g = Graph.create('listen', options);
-  const features = g.input('f32', [dim('B', size.questions), dim('K', size.tokens), dim('Dq', size.width)]);
-  g.output(listen(g, model, features));
+  g.output(listen(g, model, featuresInput(g, size)));
   return g;
 }
 
@@ -99,9 +97,44 @@ export function fusePlan(model: VisionModel, options: GraphOptions, size: FuseSi
   const g = Graph.create('fuse', options);
   const stream = streamInput(g, model, size.samples, size.images);
   const keyValues = keyValuesInput(g, model, size);
-  const lengths = g.input('i32', [ONE, ONE, dim('B', size.samples)]);
+  const lengths = lengthsInput(g, size.samples);
   g.output(handOver(g, model, finish(g, model, stream, { keyValues, lengths }), output));
   return g;
+}
+
+export interface EncodeSize {
+  /** B */
+  readonly samples: number;
+  /** U */
+  readonly images: Shared;
+  /** Q, K and Dq. Absent: the plain tower. */
+  readonly questions?: Shared & Omit<QuestionSize, 'questions'>;
+}
+
+/**
+ * What lookPlan, listenPlan and fusePlan (or plainPlan) compute, as one plan: for pictures and questions that nothing else needs.
+ *
+ * Inputs: pixels u8 [U, image, image*3]; if indexed, i32 [1, 1, B]; features f32 [Q, K, Dq]; if indexed, i32 [1, 1, B]; lengths
+ * i32 [1, 1, B].
+ * Outputs: f32 [B, N, E or C].
+ */
+export function encodePlan(
+  model: VisionModel,
+  options: GraphOptions,
+  { samples, images, questions }: EncodeSize,
+  output: Output,
+): Graph {
+  const g = Graph.create('encode', options);
+  const pixels = pixelsInput(g, model, images.entries);
+  const stream = spread(g.scope('images'), look(g, model, pixels), samples, images);
+  g.output(handOver(g, model, finish(g, model, stream, questions && heard(questions)), output));
+  return g;
+
+  function heard(asked: NonNullable<EncodeSize['questions']>): Heard {
+    const features = featuresInput(g, { ...asked, questions: asked.entries });
+    const keyValues = spread(g.scope('questions'), listen(g, model, features), samples, asked);
+    return { keyValues, lengths: lengthsInput(g, samples) };
+  }
 }
 
 /**
@@ -114,13 +147,25 @@ export function attendPlan(model: VisionModel, options: GraphOptions, tokens: nu
   const whole = { ...model, keepClass: true };
   const stream = streamInput(g, model, 1, one);
   const keyValues = keyValuesInput(g, model, { samples: 1, questions: one, tokens });
-  const lengths = g.input('i32', [ONE, ONE, ONE]);
+  const lengths = lengthsInput(g, 1);
   const maps: Tensor[] = [];
   const watch = (_layer: number, map: Tensor): void => void maps.push(map);
   const asked = handOver(g, whole, finish(g, model, stream, { keyValues, lengths, watch }), 'tower');
   const unasked = handOver(g.scope('plain'), whole, finish(g.scope('plain'), model, stream), 'tower');
   for (const result of [asked, unasked, ...maps]) g.output(result);
   return g;
+}
+
+function pixelsInput(g: Graph, { image }: VisionModel, images: number): Tensor {
+  return g.input('u8', [dim('B', images), dim('rows', image), dim('columns*3', image * 3)]);
+}
+
+function featuresInput(g: Graph, { questions, tokens, width }: QuestionSize): Tensor {
+  return g.input('f32', [dim('B', questions), dim('K', tokens), dim('Dq', width)]);
+}
+
+function lengthsInput(g: Graph, samples: number): Tensor {
+  return g.input('i32', [ONE, ONE, dim('B', samples)]);
 }
 
 function streamInput(g: Graph, { tokens, width }: VisionModel, samples: number, images: Shared): Tensor {

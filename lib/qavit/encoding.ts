@@ -8,7 +8,7 @@ import { throwIfAborted } from '../calls/abort';
 import type { Engine } from './engine';
 import { chunks, Distinct, groupBy } from './grouping';
 import { alreadyLooked, type LookedPicture, preparePicture } from './pictures';
-import { type HeardBlock, QuestionBlocks } from './question-blocks';
+import { QuestionBlocks } from './question-blocks';
 import type { QuestionEncoder } from './questions';
 import type { BatchItem, Looked, Picture, VisualTokens } from './types';
 
@@ -39,7 +39,7 @@ interface Sample {
 
 /**
  * Encodes pictures under questions, in order. Equal pictures (the same object or path) are looked at once, equal questions heard
- * once; work goes in runs of bounded size, and while one is computed the next one's pictures are decoded.
+ * once; work goes in runs of bounded size.
  */
 export async function encodeAll(
   context: EncodingContext,
@@ -73,8 +73,35 @@ class Batch {
   async encode(items: readonly BatchItem[]): Promise<VisualTokens[]> {
     const samples = await this.resolve(items);
     const perRun = samplesPerRun(this.context.engine);
-    const byImage = groupBy(samples, ({ image }) => image);
     const turns = this.turns(perRun);
+    if (samples.length <= perRun && this.isOneRun(samples, turns)) await this.encodeAtOnce(samples);
+    else await this.encodeInTurns(samples, turns, perRun);
+    return this.results;
+  }
+
+  /** Whether nothing is computed yet, or twice: one turn of fresh pictures, all questions of one block. */
+  private isOneRun(samples: readonly Sample[], turns: readonly number[][]): boolean {
+    const [turn] = turns;
+    const blocks = new Set(samples.map((sample) => this.blockOf(sample)));
+    return turn !== undefined && turns.length === 1 && !this.lookedAt(turn) && blocks.size === 1;
+  }
+
+  /** In one run instead of one each for pictures, questions and both: what lies between runs is most of a small tower's time on a GPU. */
+  private async encodeAtOnce(samples: readonly Sample[]): Promise<void> {
+    const { engine } = this.context;
+    const turn = [...this.images.values.keys()];
+    const pictures = await this.prepare(turn);
+    this.recognize(turn, pictures);
+    const unseen = { pixels: joined(pictures), images: pictures.length, index: samples.map(({ image }) => image) };
+    const [block] = samples.map((sample) => this.blockOf(sample));
+    const features = block === undefined ? undefined : this.blocks?.features(block);
+    const asked = features && { ...features, ...this.within(features, samples) };
+    this.deliver(samples, await engine.encode(unseen, asked, this.output, this.signal));
+  }
+
+  /** While one turn is computed, the next one's pictures are decoded. */
+  private async encodeInTurns(samples: readonly Sample[], turns: readonly number[][], perRun: number): Promise<void> {
+    const byImage = groupBy(samples, ({ image }) => image);
     let next = this.prepare(turns[0]);
     for (const [i, turn] of turns.entries()) {
       const pictures = await next;
@@ -91,7 +118,6 @@ class Batch {
         if (owned) stream.dispose();
       }
     }
-    return this.results;
   }
 
   dispose(): void {
@@ -167,12 +193,16 @@ class Batch {
     pictures: readonly Picture[],
   ): Promise<{ stream: DeviceTensor; owned: boolean }> {
     const { engine } = this.context;
-    turn.forEach((image, i) => this.imageDigests.set(image, digest([pictures[i]?.data ?? ''])));
+    this.recognize(turn, pictures);
     const streams = this.lookedAt(turn)?.map((looked) => looked.stream());
     if (!streams) return { stream: await engine.look(joined(pictures), pictures.length, this.signal), owned: true };
     const [only] = streams;
     if (only && streams.length === 1) return { stream: only, owned: false };
     return { stream: await engine.join(streams, this.signal), owned: true };
+  }
+
+  private recognize(turn: readonly number[], pictures: readonly Picture[]): void {
+    turn.forEach((image, i) => this.imageDigests.set(image, digest([pictures[i]?.data ?? ''])));
   }
 
   /** Runs what depends on questions, for the samples of one turn. */
@@ -182,23 +212,27 @@ class Batch {
     perRun: number,
   ): Promise<void> {
     const { engine } = this.context;
-    const blockOf = ({ question }: Sample) =>
-      question === undefined || !this.blocks ? undefined : Math.floor(question / this.blocks.size);
-    for (const [block, together] of groupBy(samples, blockOf)) {
+    for (const [block, together] of groupBy(samples, (sample) => this.blockOf(sample))) {
       const heard = block === undefined ? undefined : await this.blocks?.get(block, this.signal);
       for (const run of chunks(together, perRun)) {
         const pictures = { tensor: stream, index: run.map(({ entry }) => entry) };
         const data = heard
-          ? await engine.fuse(pictures, this.within(heard, run), this.output, this.signal)
+          ? await engine.fuse(pictures, { ...heard, ...this.within(heard, run) }, this.output, this.signal)
           : await engine.plain(pictures, this.output, this.signal);
         this.deliver(run, data);
       }
     }
   }
 
-  private within(heard: HeardBlock, run: readonly Sample[]) {
+  /** Undefined: the plain tower. */
+  private blockOf({ question }: Sample): number | undefined {
+    return question === undefined || !this.blocks ? undefined : Math.floor(question / this.blocks.size);
+  }
+
+  /** Which questions of their block samples take, and how long those are. */
+  private within({ lengths }: { lengths: readonly number[] }, run: readonly Sample[]) {
     const index = run.map(({ question }) => (question ?? 0) % (this.blocks?.size ?? 1));
-    return { tensor: heard.tensor, index, lengths: index.map((i) => heard.lengths[i] ?? 0) };
+    return { index, lengths: index.map((i) => lengths[i] ?? 0) };
   }
 
   private deliver(run: readonly Sample[], data: Float32Array): void {

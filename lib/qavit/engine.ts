@@ -3,6 +3,7 @@ import { compile, type Graph, type GraphOptions, parametersOf, PlanCache } from 
 import type { VisionModel } from '../models/qavit';
 import {
   attendPlan,
+  encodePlan,
   fusePlan,
   joinPlan,
   listenPlan,
@@ -17,16 +18,34 @@ import { ParameterStore } from '../weights';
 import { withAbortFlag } from '../calls/abort';
 import type { Precision } from './precision';
 
-/** Entries on the device (pictures [U, M, C] or questions [Q, K, Lf*2C]), and which of them each sample takes. */
-export interface Spread {
-  readonly tensor: DeviceTensor;
-  /** B entries. */
+/** Which of several entries (pictures or questions) each sample takes. */
+interface Spread {
+  /** B numbers of entries. */
   readonly index: readonly number[];
 }
 
-export interface HeardQuestions extends Spread {
+/** Entries on the device: pictures [U, M, C] or questions [Q, K, Lf*2C]. */
+export interface Kept extends Spread {
+  readonly tensor: DeviceTensor;
+}
+
+interface Asked extends Spread {
   /** Rows of each sample's question that act as keys. */
   readonly lengths: readonly number[];
+}
+
+export type HeardQuestions = Kept & Asked;
+
+/** Pixels u8 [U, image, image*3] of `images` pictures. */
+export interface UnseenPictures extends Spread {
+  readonly pixels: Uint8Array;
+  readonly images: number;
+}
+
+/** Features f32 [Q, K, Dq]. */
+export interface UnheardQuestions extends Asked {
+  readonly features: Float32Array;
+  readonly size: QuestionSize;
 }
 
 /** Runs a vision model's plans on a device: one method a plan. Knows shapes and tensors, nothing of files, text or options. */
@@ -103,26 +122,55 @@ export class Engine {
     return this.keep(plan, [features], signal);
   }
 
-  /** @returns f32 [B, N, E or C] */
-  async fuse(pictures: Spread, heard: HeardQuestions, output: Output, signal: AbortSignal): Promise<Float32Array> {
+  /**
+   * What look, listen and fuse (or plain) give, in one run.
+   *
+   * @returns f32 [B, N, E or C]
+   */
+  async encode(
+    { pixels, images, ...taken }: UnseenPictures,
+    asked: UnheardQuestions | undefined,
+    output: Output,
+    signal: AbortSignal,
+  ): Promise<Float32Array> {
     const size = {
-      samples: pictures.index.length,
-      images: shared(pictures),
-      questions: shared(heard),
-      tokens: heard.tensor.shape[1],
+      samples: taken.index.length,
+      images: shared(images, taken),
+      questions: asked && {
+        ...shared(asked.size.questions, asked),
+        tokens: asked.size.tokens,
+        width: asked.size.width,
+      },
     };
-    const key = `fuse ${JSON.stringify(size)} ${output}`;
-    const plan = await this.plan(key, () => fusePlan(this.model, this.options, size, output));
-    const inputs = [...indexed(pictures), ...indexed(heard), Int32Array.from(heard.lengths)];
+    const key = `encode ${JSON.stringify(size)} ${output}`;
+    const plan = await this.plan(key, () => encodePlan(this.model, this.options, size, output));
+    const inputs: (HostArray | DeviceTensor)[] = [pixels, ...indexOf(size.images, taken)];
+    if (asked && size.questions) {
+      inputs.push(asked.features, ...indexOf(size.questions, asked), Int32Array.from(asked.lengths));
+    }
     return this.fetch(plan, inputs, signal);
   }
 
   /** @returns f32 [B, N, E or C] */
-  async plain(pictures: Spread, output: Output, signal: AbortSignal): Promise<Float32Array> {
-    const [samples, images] = [pictures.index.length, shared(pictures)];
+  async fuse(pictures: Kept, heard: HeardQuestions, output: Output, signal: AbortSignal): Promise<Float32Array> {
+    const size = {
+      samples: pictures.index.length,
+      images: sharedOf(pictures),
+      questions: sharedOf(heard),
+      tokens: heard.tensor.shape[1],
+    };
+    const key = `fuse ${JSON.stringify(size)} ${output}`;
+    const plan = await this.plan(key, () => fusePlan(this.model, this.options, size, output));
+    const inputs = [...withIndex(pictures), ...withIndex(heard), Int32Array.from(heard.lengths)];
+    return this.fetch(plan, inputs, signal);
+  }
+
+  /** @returns f32 [B, N, E or C] */
+  async plain(pictures: Kept, output: Output, signal: AbortSignal): Promise<Float32Array> {
+    const [samples, images] = [pictures.index.length, sharedOf(pictures)];
     const key = `plain ${samples} ${JSON.stringify(images)} ${output}`;
     const plan = await this.plan(key, () => plainPlan(this.model, this.options, samples, images, output));
-    return this.fetch(plan, indexed(pictures), signal);
+    return this.fetch(plan, withIndex(pictures), signal);
   }
 
   /** @returns features with and without the question, f32 [M, C], then a map f32 [M, K] a fused layer */
@@ -162,12 +210,19 @@ export class Engine {
 }
 
 /** An index is needed unless sample b takes entry b, or all take the only one. */
-function shared({ tensor, index }: Spread): Shared {
-  const [entries] = tensor.shape;
+function shared(entries: number, { index }: Spread): Shared {
   const inOrder = entries === index.length && index.every((entry, b) => entry === b);
   return { entries, indexed: entries > 1 && !inOrder };
 }
 
-function indexed(spread: Spread): (HostArray | DeviceTensor)[] {
-  return shared(spread).indexed ? [spread.tensor, Int32Array.from(spread.index)] : [spread.tensor];
+function sharedOf(kept: Kept): Shared {
+  return shared(kept.tensor.shape[0], kept);
+}
+
+function indexOf({ indexed }: Shared, { index }: Spread): HostArray[] {
+  return indexed ? [Int32Array.from(index)] : [];
+}
+
+function withIndex(kept: Kept): (HostArray | DeviceTensor)[] {
+  return [kept.tensor, ...indexOf(sharedOf(kept), kept)];
 }

@@ -1,5 +1,6 @@
 import type { DeviceTensor } from '../binding/native';
 import type { QuestionFeatures } from '../llm/language-model';
+import type { QuestionSize } from '../models/plans';
 import type { Engine } from './engine';
 import { plannedLength } from './questions';
 
@@ -45,9 +46,22 @@ export class QuestionBlocks {
       oldest[1].tensor.dispose();
       this.heard.delete(oldest[0]);
     }
-    const made = await this.listen(this.questions.slice(block * this.size, (block + 1) * this.size), signal);
+    const { features, size, lengths } = this.features(block);
+    const made = { tensor: await this.engine.listen(features, size, signal), lengths };
     this.heard.set(block, made);
     return made;
+  }
+
+  /** Features of a block, padded to their plan's length, and the rows of each question that act as keys. */
+  features(block: number): { features: Float32Array; size: QuestionSize; lengths: readonly number[] } {
+    const questions = this.questions.slice(block * this.size, (block + 1) * this.size);
+    const attend = this.padding === 'attend';
+    const lengths = questions.map(({ shape }) => (attend ? this.longest : shape[0]));
+    const tokens = this.planned(Math.max(...lengths));
+    const width = questions[0]?.shape[1] ?? 0;
+    const features = new Float32Array(questions.length * tokens * width);
+    questions.forEach(({ data }, i) => features.set(data, i * tokens * width));
+    return { features, size: { questions: questions.length, tokens, width }, lengths };
   }
 
   dispose(): void {
@@ -57,16 +71,5 @@ export class QuestionBlocks {
 
   private planned(tokens: number): number {
     return plannedLength(tokens, this.engine.device.info.kind);
-  }
-
-  private async listen(questions: readonly QuestionFeatures[], signal: AbortSignal): Promise<HeardBlock> {
-    const attend = this.padding === 'attend';
-    const lengths = questions.map(({ shape }) => (attend ? this.longest : shape[0]));
-    const tokens = this.planned(Math.max(...lengths));
-    const width = questions[0]?.shape[1] ?? 0;
-    const features = new Float32Array(questions.length * tokens * width);
-    questions.forEach(({ data }, i) => features.set(data, i * tokens * width));
-    const tensor = await this.engine.listen(features, { questions: questions.length, tokens, width }, signal);
-    return { tensor, lengths };
   }
 }

@@ -3,7 +3,15 @@ import { QAViT } from '../../lib';
 import { loadAddon } from '../../lib/binding/load';
 import type { OpDescription } from '../../lib/binding/native';
 import { describePlan, type Graph, parametersOf } from '../../lib/graph';
-import { attendPlan, fusePlan, listenPlan, lookPlan, plainPlan } from '../../lib/models/plans';
+import {
+  attendPlan,
+  encodePlan,
+  type EncodeSize,
+  fusePlan,
+  listenPlan,
+  lookPlan,
+  plainPlan,
+} from '../../lib/models/plans';
 import type { VisionModel } from '../../lib/models/qavit';
 import { openVision, type VisionOptions } from '../../lib/qavit/open-vision';
 import { expectRejection } from '../support/expect-error';
@@ -100,6 +108,17 @@ describe('plans', () => {
     expect(fuse(3, { entries: 3, indexed: false }, ONE)).to.equal(0);
     expect(fuse(3, ONE, { entries: 3, indexed: false })).to.equal(0);
     expect(fuse(3, { entries: 2, indexed: true }, { entries: 2, indexed: true })).to.equal(2);
+  });
+
+  it('of a whole encoding are those of its parts, one after another', async () => {
+    const model = await open();
+    const questions = { ...ONE, tokens: 8, width: 24 };
+    const names = (...graphs: Graph[]) => graphs.flatMap((graph) => ops(graph).map(({ name }) => name));
+    const [look, listen] = [lookPlan(model, F32, 1), listenPlan(model, F32, { ...questions, questions: 1 })];
+    const whole = (size: Pick<EncodeSize, 'questions'>) =>
+      encodePlan(model, F32, { samples: 1, images: ONE, ...size }, 'projected');
+    expect(names(whole({ questions }))).to.deep.equal(names(look, listen, fusePlan(model, F32, FUSE, 'projected')));
+    expect(names(whole({}))).to.deep.equal(names(look, plainPlan(model, F32, 1, ONE, 'projected')));
   });
 
   it('watch the attention of every fused layer in attend only', async () => {

@@ -15,9 +15,14 @@ describe('shared work', () => {
     const loaded = await loadModel(writeRandomModel(at('model')), { device: 'cpu' });
     const { engine, vision, padding, fingerprint } = loaded;
     const counts = { looked: 0, heard: 0, kept: 0 };
-    const [look, listen] = [engine.look.bind(engine), engine.listen.bind(engine)];
+    const [look, listen, encode] = [engine.look.bind(engine), engine.listen.bind(engine), engine.encode.bind(engine)];
     engine.look = (pixels, images, signal) => ((counts.looked += images), look(pixels, images, signal));
     engine.listen = (data, size, signal) => ((counts.heard += size.questions), listen(data, size, signal));
+    engine.encode = (pictures, asked, output, signal) => {
+      counts.looked += pictures.images;
+      counts.heard += asked?.size.questions ?? 0;
+      return encode(pictures, asked, output, signal);
+    };
     const questions = new QuestionEncoder(vision.model.questionWidth, undefined, undefined);
     const context = { engine, preprocessor: vision.preprocessor, questions, padding, fingerprint };
     await encodeAll(context, items, 'tower', new AbortController().signal);
@@ -32,6 +37,9 @@ describe('shared work', () => {
     const items = questions.flatMap((question) => pictures.map((image) => ({ image, question })));
     expect(await count(items)).to.deep.equal({ looked: 2, heard: 3, kept: 0 });
     expect(await count([...items, ...items])).to.deep.equal({ looked: 2, heard: 3, kept: 0 });
+    // More than one run takes.
+    const many = Array.from({ length: 100 }, () => items).flat();
+    expect(await count(many)).to.deep.equal({ looked: 2, heard: 3, kept: 0 });
   });
 
   it('is not mistaken: equal contents in different objects count twice', async () => {
