@@ -46,6 +46,14 @@ Status GraphCache::run(cudaStream_t stream, std::mutex& capture_mutex, uint64_t 
   return check(cudaGraphLaunch(binding->exec, stream), kWhere);
 }
 
+bool GraphCache::knows(uint64_t plan_key, const std::vector<const void*>& addresses) const {
+  return std::any_of(plans_.begin(), plans_.end(), [&](const Recorded& plan) {
+    return plan.plan_key == plan_key &&
+           std::any_of(plan.bindings.begin(), plan.bindings.end(),
+                       [&](const Binding& binding) { return binding.addresses == addresses; });
+  });
+}
+
 Status GraphCache::launch(const Enqueue& enqueue) {
   ++launched_;
   return enqueue(false);

@@ -37,6 +37,9 @@ class GraphCache {
   Status run(cudaStream_t stream, std::mutex& capture_mutex, uint64_t plan_key, std::vector<const void*> addresses,
              const Enqueue& enqueue);
 
+  // Whether a run of the plan with these addresses came before and is remembered.
+  bool knows(uint64_t plan_key, const std::vector<const void*>& addresses) const;
+
   // What run() has done so far; any thread.
   uint64_t launched() const { return launched_; }
   uint64_t recorded() const { return recorded_; }

@@ -13,6 +13,9 @@ namespace {
 // let a process pin little.
 constexpr size_t kHalfBytes = size_t{4} << 20;
 
+// Where a copy begins: whole lines, and the 16-byte vectors that fill them.
+constexpr size_t kPlaceBytes = 256;
+
 }  // namespace
 
 Transfer::~Transfer() {
@@ -46,23 +49,34 @@ Status Transfer::prepare() {
 Status Transfer::to_device(void* device, size_t bytes, const Fill& fill) {
   constexpr const char* kWhere = "copying to the GPU";
   QAVIT_RETURN_IF_ERROR(prepare());
-  size_t turn = 0;
-  for (size_t offset = 0; offset < bytes; offset += kHalfBytes, turn ^= 1) {
-    const Half& half = halves_[turn];
+  for (size_t offset = 0; offset < bytes;) {
+    QAVIT_RETURN_IF_ERROR(make_room(bytes - offset, kWhere));
+    Half& half = halves_[turn_];
     const size_t count = std::min(kHalfBytes, bytes - offset);
-    QAVIT_RETURN_IF_ERROR(context_->settle(check(cudaEventSynchronize(half.travelled), kWhere)));
-    fill(half.memory, offset, count);
-    const cudaError_t copied = cudaMemcpyAsync(static_cast<char*>(device) + offset, half.memory, count,
-                                               cudaMemcpyHostToDevice, context_->stream());
+    char* const place = half.memory + half.used;
+    fill(place, offset, count);
+    half.used += (count + kPlaceBytes - 1) / kPlaceBytes * kPlaceBytes;
+    const cudaError_t copied =
+        cudaMemcpyAsync(static_cast<char*>(device) + offset, place, count, cudaMemcpyHostToDevice, context_->stream());
     QAVIT_RETURN_IF_ERROR(context_->settle(check(copied, kWhere)));
     QAVIT_RETURN_IF_ERROR(context_->settle(check(cudaEventRecord(half.travelled, context_->stream()), kWhere)));
+    offset += count;
   }
+  return Status();
+}
+
+Status Transfer::make_room(size_t bytes, const char* where) {
+  if (halves_[turn_].used + std::min(bytes, kHalfBytes) <= kHalfBytes) return Status();
+  turn_ ^= 1;
+  QAVIT_RETURN_IF_ERROR(context_->settle(check(cudaEventSynchronize(halves_[turn_].travelled), where)));
+  halves_[turn_].used = 0;
   return Status();
 }
 
 Status Transfer::to_host(const void* device, void* host, size_t bytes) {
   constexpr const char* kWhere = "copying from the GPU";
   QAVIT_RETURN_IF_ERROR(prepare());
+  for (Half& half : halves_) half.used = kHalfBytes;
   const size_t pieces = (bytes + kHalfBytes - 1) / kHalfBytes;
   const auto count = [&](size_t piece) { return std::min(kHalfBytes, bytes - piece * kHalfBytes); };
   // Piece i travels while piece i - 1 is emptied.

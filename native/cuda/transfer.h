@@ -1,5 +1,6 @@
 // Transfer: copies between host memory and the GPU through pinned memory, which alone the GPU reads and writes by
-// itself. Two halves take turns: one is filled or emptied by the processor while the other travels.
+// itself. Two halves take turns: one is filled or emptied by the processor while the other travels. Small copies, as
+// the inputs of a run are, lie side by side in a half and wait for none before them.
 #pragma once
 
 #include <cstddef>
@@ -31,12 +32,16 @@ class Transfer {
   struct Half {
     char* memory = nullptr;
     cudaEvent_t travelled = nullptr;
+    size_t used = 0;  // bytes that may still be travelling
   };
 
   Status prepare();
+  // Room in the half whose turn it is, for `bytes` or, where those are more, for as many as it holds.
+  Status make_room(size_t bytes, const char* where);
 
   const std::shared_ptr<Context> context_;
   Half halves_[2];
+  size_t turn_ = 0;  // which of them is filled next
 };
 
 }  // namespace qavit::cuda

@@ -45,6 +45,16 @@ describe('CUDA: memory', () => {
     expect(await device.run(plan, [written])).to.deep.equal([values]);
   });
 
+  it('holds the inputs of a run apart, small and large, in whichever order they come', async () => {
+    // More than pinned memory holds at once; none a multiple of what another one leaves.
+    const sizes = Array.from({ length: 40 }, (_, i) => (i % 3 === 0 ? 7 + i : (1 + (i % 5)) * 100_003));
+    const inputs = sizes.map((size, i) => floats(random(i + 1), size));
+    const plan = new PlanWriter('many');
+    for (const size of sizes) plan.op('copy', { x: plan.input([1, 1, size]), y: plan.output([1, 1, size]) });
+    const compiled = device.compile(plan.describe(), []);
+    for (let run = 0; run < 3; run += 1) expect(await device.run(compiled, inputs), `run ${run}`).to.deep.equal(inputs);
+  });
+
   for (const [dtype, toBits, fromBits] of [
     ['bf16', toBf16, fromBf16],
     ['f16', toF16, fromF16],

@@ -9,11 +9,13 @@
 #include <map>
 #include <mutex>
 #include <new>
+#include <set>
 #include <utility>
 #include <vector>
 
 #include "cuda/emulation/fault.h"
 #include "cuda/emulation/settings.h"
+#include "cuda/emulation/travelling_copies.h"
 
 namespace qavit::cuda::emulation {
 
@@ -34,6 +36,7 @@ struct Machine {
   std::mutex mutex;
   std::array<DeviceState, kMaxDevices> devices;
   std::map<void*, std::pair<int, size_t>> blocks;  // device and size of each
+  std::set<Stream*> streams;
 };
 
 Machine& machine() {
@@ -87,6 +90,8 @@ struct GraphExec {
 
 struct Event {
   std::chrono::steady_clock::time_point recorded;
+  Stream* stream = nullptr;  // null: never recorded, so passed
+  uint64_t copies = 0;       // of the stream, before this
 };
 
 struct Pool {
@@ -97,18 +102,28 @@ struct Stream {
   int ordinal;
   size_t until_fault;  // pieces of work; 0 = never
   Graph* recording = nullptr;
+  TravellingCopies copies;
+
+  Stream(int device, size_t pieces) : ordinal(device), until_fault(pieces) {}
 };
 
 namespace {
 
-cudaError_t perform(Stream* stream, const std::function<cudaError_t()>& work) {
+// One more piece of work: whether the device is, or now gets, lost.
+cudaError_t take_on(Stream* stream) {
   if (const cudaError_t lost = state_of(stream->ordinal); lost != cudaSuccess) return lost;
   if (stream->until_fault > 0 && --stream->until_fault == 0) {
     const std::lock_guard<std::mutex> lock(machine().mutex);
     machine().devices[static_cast<size_t>(stream->ordinal)].lost = cudaErrorIllegalAddress;
     return cudaErrorIllegalAddress;
   }
-  return work();
+  return cudaSuccess;
+}
+
+cudaError_t perform(Stream* stream, const std::function<cudaError_t()>& work) {
+  stream->copies.finish();
+  const cudaError_t lost = take_on(stream);
+  return lost != cudaSuccess ? lost : work();
 }
 
 }  // namespace
@@ -230,21 +245,30 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   DeviceState& device = machine().devices[static_cast<size_t>(current)];
   if (device.lost != cudaSuccess) return device.lost;
   device.capacity = setting("memory", kDefaultMemory);
-  *stream = new Stream{current, setting("fault", 0)};
+  *stream = new Stream(current, setting("fault", 0));
+  machine().streams.insert(*stream);
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  stream->copies.finish();
+  {
+    const std::lock_guard<std::mutex> lock(machine().mutex);
+    machine().streams.erase(stream);
+  }
   delete stream;
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (capturing != nullptr) return cudaErrorStreamCaptureUnsupported;
+  stream->copies.finish();
   return state_of(stream->ordinal);
 }
 
-cudaError_t cudaStreamQuery(cudaStream_t stream) { return cudaStreamSynchronize(stream); }
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  return capturing != nullptr ? cudaErrorStreamCaptureUnsupported : state_of(stream->ordinal);
+}
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   *event = new Event;
@@ -257,12 +281,14 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  event->recorded = std::chrono::steady_clock::now();
+  *event = {std::chrono::steady_clock::now(), stream, stream->copies.started()};
   return state_of(stream->ordinal);
 }
 
-cudaError_t cudaEventSynchronize(cudaEvent_t) {
-  return capturing != nullptr ? cudaErrorStreamCaptureUnsupported : state_of(current);
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (capturing != nullptr) return cudaErrorStreamCaptureUnsupported;
+  if (event->stream != nullptr) event->stream->copies.finish(event->copies);
+  return state_of(current);
 }
 
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
@@ -291,6 +317,7 @@ cudaError_t cudaMallocFromPoolAsync(void** memory, size_t bytes, cudaMemPool_t p
 
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
   if (stream->recording != nullptr) return cudaErrorStreamCaptureUnsupported;
+  stream->copies.finish();
   return release(memory);
 }
 
@@ -299,7 +326,12 @@ cudaError_t cudaMalloc(void** memory, size_t bytes) {
 }
 
 cudaError_t cudaFree(void* memory) {
-  return capturing != nullptr ? cudaErrorStreamCaptureUnsupported : release(memory);
+  if (capturing != nullptr) return cudaErrorStreamCaptureUnsupported;
+  {
+    const std::lock_guard<std::mutex> lock(machine().mutex);
+    for (Stream* const stream : machine().streams) stream->copies.finish();
+  }
+  return release(memory);
 }
 
 cudaError_t cudaMallocHost(void** memory, size_t bytes) {
@@ -314,10 +346,10 @@ cudaError_t cudaFreeHost(void* memory) {
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
-  return enqueue(stream, [=] {
-    std::memcpy(to, from, bytes);
-    return cudaSuccess;
-  });
+  if (stream->recording != nullptr) return cudaErrorNotSupported;  // the backend never records one
+  if (const cudaError_t lost = take_on(stream); lost != cudaSuccess) return lost;
+  stream->copies.start(to, from, bytes);
+  return cudaSuccess;
 }
 
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) {

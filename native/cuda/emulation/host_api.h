@@ -3,9 +3,9 @@
 // while a stream is captured is recorded and not run, allocating or waiting meanwhile is an error, and after a fault
 // every later call answers the same error.
 //
-// Work runs in the calling thread before the call returns. A stream belongs to the device that was current when it was
-// made. Environment variable QAVIT_EMULATION holds "key=value" settings apart by spaces, read when devices are counted
-// and when a stream is made:
+// Work runs in the calling thread before the call returns, but for copies (travelling_copies.h). A stream belongs to
+// the device that was current when it was made. Environment variable QAVIT_EMULATION holds "key=value" settings apart
+// by spaces, read when devices are counted and when a stream is made:
 //   devices=N     how many there are (1)
 //   memory=BYTES  of each (4 GiB)
 //   driver=N      version of the driver as CUDA counts it, 12040 for 12.4; 0 = none
