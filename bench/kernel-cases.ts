@@ -257,6 +257,11 @@ export function layerCases(size: LayerSize, B: number, dtype: ComputeDType): Ker
   ];
 }
 
+/** y [size, size] = x W^T + b, summed over as many. */
+export function squareProduct(size: number, dtype: ComputeDType): KernelCase {
+  return linear('square', size, size, size, { dtype, matrix: dtype }, 'plain');
+}
+
 function linearCases(dtypes: LinearDTypes): KernelCase[] {
   return [
     linear('L/14-336 qkv', 577, 1024, 3072, dtypes, 'plain'),

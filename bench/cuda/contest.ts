@@ -2,7 +2,7 @@
 import type { DeviceStatistics } from '../../lib/binding/native';
 import { type Spread, spreadOf } from '../support/quantiles';
 import { type Case, gflopOf, nameOf } from './cases';
-import type { Options, Peer } from './options';
+import type { Options, TorchPeer } from './options';
 import type { OwnTower, Times } from './own-tower';
 import type { PeerProcess } from './peer-process';
 
@@ -42,8 +42,10 @@ interface Contestant {
   run: (copies: boolean, count: number) => Promise<Times>;
 }
 
+/** @param serial qavit with kernels that do not overlap, where that is a peer */
 export async function contest(
   own: OwnTower,
+  serial: OwnTower | undefined,
   torch: PeerProcess,
   entry: Case,
   { peers, samples, rounds }: Options,
@@ -73,13 +75,10 @@ export async function contest(
     }
   };
   for (const peer of peers) {
-    await enter(peer, () => torch.prepare(peer, entry), bound(torch, peer, entry));
+    if (peer !== 'serial') await enter(peer, () => torch.prepare(peer, entry), bound(torch, peer, entry));
+    else if (serial) await enter(peer, () => serial.warm(entry, WARM_SECONDS), serial.run.bind(serial, entry));
   }
-  await enter(
-    'qavit',
-    () => own.warm(entry, WARM_SECONDS),
-    (copies, count) => own.run(entry, copies, count),
-  );
+  await enter('qavit', () => own.warm(entry, WARM_SECONDS), own.run.bind(own, entry));
   contestants.unshift(...contestants.splice(-1));
 
   const times = new Map(contestants.map(({ name }) => [name, { device: none(), copies: none() }]));
@@ -101,13 +100,14 @@ export async function contest(
   const after = own.statistics;
   for (const count of ['launched', 'recorded', 'replayed'] as const) result.plans[count] = after[count] - before[count];
   await own.release(entry);
+  await serial?.release(entry);
   return result;
 }
 
 const none = (): Times => ({ gpu: [], call: [] });
 
 const bound =
-  (torch: PeerProcess, peer: Peer, entry: Case): Contestant['run'] =>
+  (torch: PeerProcess, peer: TorchPeer, entry: Case): Contestant['run'] =>
   (copies, count) =>
     torch.run(peer, entry, copies, count);
 

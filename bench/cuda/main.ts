@@ -13,6 +13,7 @@ import { HELP, type Options, readOptions } from './options';
 import { OwnTower } from './own-tower';
 import { makeModel, PeerProcess } from './peer-process';
 import { Report } from './report';
+import { layerProducts, squareCase, tileSearch } from './tile-search';
 
 const built = path.join(root, 'build-cuda', 'Release', 'qavit.node');
 
@@ -20,8 +21,11 @@ const built = path.join(root, 'build-cuda', 'Release', 'qavit.node');
 const ERROR_CASE: Case = { pairs: 4, perImage: 2 };
 const TINY_CASES = '2x1,2x0,2x2';
 
-function openDevice(): Device {
+/** @param settings of docs/cuda.md, which count while a device is opened */
+function openDevice(settings: { QAVIT_CUDA_TILE?: string; QAVIT_CUDA_KERNELS?: string } = {}): Device {
   process.env.QAVIT_ADDON ||= built;
+  const before = Object.keys(settings).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, settings);
   try {
     if (!existsSync(process.env.QAVIT_ADDON))
       throw new Error(`There is no ${process.env.QAVIT_ADDON}: run npm run build:cuda`);
@@ -33,6 +37,11 @@ function openDevice(): Device {
         `To try the harness without one: npm run build:emulated, then\n` +
         `    QAVIT_ADDON=build/emulated/qavit.node npm run bench:cuda -- --config tiny --peers eager --samples 2 --rounds 2\n${line}`,
     );
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
   }
 }
 
@@ -42,6 +51,7 @@ class Run {
   constructor(
     private readonly device: Device,
     private readonly own: OwnTower,
+    private readonly serial: OwnTower | undefined,
     private readonly torch: PeerProcess,
     private readonly report: Report,
     private readonly options: Options,
@@ -55,6 +65,7 @@ class Run {
       errors: () => this.unlessLate('errors', () => this.errors()),
       model: () => this.model(cases),
       kernels: () => this.kernels(),
+      tiles: () => this.tiles(),
     };
     for (const part of this.options.parts) await parts[part]();
   }
@@ -75,7 +86,7 @@ class Run {
   private async model(cases: readonly Case[]): Promise<void> {
     for (const entry of cases) {
       await this.unlessLate(`case ${nameOf(entry)}`, async () =>
-        this.report.addCase(await contest(this.own, this.torch, entry, this.options)),
+        this.report.addCase(await contest(this.own, this.serial, this.torch, entry, this.options)),
       );
     }
   }
@@ -91,6 +102,18 @@ class Run {
       );
     }
   }
+
+  private async tiles(): Promise<void> {
+    const { dtype, batches, config } = this.options;
+    if (dtype !== 'bf16') return console.log('\nTiles: measured in bf16 only');
+    const square = config === 'tiny' ? [] : [squareCase(dtype)];
+    const cases = [...square, ...batches.flatMap((batch) => layerProducts(this.own.size, batch, dtype))];
+    for (const entry of cases) {
+      await this.unlessLate(`tiles of ${entry.name}`, async () =>
+        this.report.addTiles(await tileSearch((tile) => openDevice({ QAVIT_CUDA_TILE: tile }), entry, this.options)),
+      );
+    }
+  }
 }
 
 async function bench(options: Options): Promise<void> {
@@ -103,6 +126,8 @@ async function bench(options: Options): Promise<void> {
   const directory = mkdtempSync(path.join(tmpdir(), 'qavit-bench-'));
   let torch: PeerProcess | undefined;
   let own: OwnTower | undefined;
+  let serial: OwnTower | undefined;
+  const serially = options.peers.includes('serial') ? openDevice({ QAVIT_CUDA_KERNELS: 'serial' }) : undefined;
   try {
     makeModel(options, directory, Math.max(ERROR_CASE.pairs, ...cases.map(({ pairs }) => pairs)));
     torch = await PeerProcess.start(options, directory);
@@ -110,14 +135,16 @@ async function bench(options: Options): Promise<void> {
       throw new BenchError(`Expected PyTorch to see the GPU but ${options.python}'s ${torch.info.torch} does not`);
     }
     own = await OwnTower.open(device, directory, options);
+    serial = serially && (await OwnTower.open(serially, directory, options));
     const standard = path.join(root, 'bench', 'results', `cuda-${options.config}-${options.dtype}.json`);
     const report = new Report(device.info.name, torch.info, options, options.json ?? (emulated ? undefined : standard));
-    await new Run(device, own, torch, report, options, directory).parts(cases);
+    await new Run(device, own, serial, torch, report, options, directory).parts(cases);
     report.end();
   } finally {
     await torch?.stop();
     own?.close();
-    await device.close();
+    serial?.close();
+    await Promise.all([device.close(), serially?.close()]);
     rmSync(directory, { recursive: true, force: true });
   }
 }

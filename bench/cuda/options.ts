@@ -20,8 +20,10 @@ case, so that an interrupted run leaves what it had.
 
   --cases LIST     PAIRSxQUESTIONS, by commas: 32x4 is 32 pairs with 4 questions an image; 32x0 is 32 pictures
                    without questions, the plain tower (default: 1 to 64 pairs with 1 and 4, and some more)
-  --parts LIST     of errors,model,kernels (default: all, in this order)
-  --peers LIST     of eager,compiled; or none (default: eager,compiled)
+  --parts LIST     of errors,model,kernels,tiles (default: errors,model,kernels); tiles has the layer's products run
+                   with every tile and number of splits there is, beside those that qavit chooses
+  --peers LIST     of eager,compiled,serial; or none (default: eager,compiled); serial is qavit whose kernels wait for
+                   each other's end
   --compile MODE   of torch.compile (default: max-autotune; takes a minute or two a case)
   --config NAME    vit-l-14-336 (the default), vit-l-14, vit-b-16, vit-b-32, vit-h-14; tiny, for trying the harness
   --dtype DTYPE    bf16 (the default), f16 or f32
@@ -37,11 +39,14 @@ Needs Python with training/requirements.txt; PYTHON names one. QAVIT_ADDON names
 build-cuda/Release/qavit.node). Where there is no GPU it says so and fails. With the emulated addon, --config tiny
 tries the harness: PyTorch stands in on the CPU, the times mean nothing, and nothing is written without --json.`;
 
-const PARTS = ['errors', 'model', 'kernels'] as const;
-const PEERS = ['eager', 'compiled'] as const;
+const PARTS = ['errors', 'model', 'kernels', 'tiles'] as const;
+const DEFAULT_PARTS = 'errors,model,kernels';
+const TORCH_PEERS = ['eager', 'compiled'] as const;
+const PEERS = [...TORCH_PEERS, 'serial'] as const;
 const DTYPES = ['bf16', 'f16', 'f32'] as const;
 
 export type Part = (typeof PARTS)[number];
+export type TorchPeer = (typeof TORCH_PEERS)[number];
 export type Peer = (typeof PEERS)[number];
 
 export interface Options {
@@ -68,8 +73,8 @@ function parse(args: string[]) {
     args,
     options: {
       cases: { type: 'string' },
-      parts: text(PARTS.join()),
-      peers: text(PEERS.join()),
+      parts: text(DEFAULT_PARTS),
+      peers: text(TORCH_PEERS.join()),
       compile: text('max-autotune'),
       config: text('vit-l-14-336'),
       dtype: text('bf16'),

@@ -5,7 +5,7 @@ import type { AttentionShape, ProductShape } from '../kernel-cases';
 import { BenchError } from '../support/bench-error';
 import { Resident } from '../support/resident';
 import type { Case } from './cases';
-import type { Options, Peer } from './options';
+import type { Options, TorchPeer } from './options';
 import type { Times } from './own-tower';
 
 const training = path.join(__dirname, '../../../training');
@@ -51,11 +51,11 @@ export class PeerProcess {
   }
 
   /** Compiles, where that is asked for, and warms up. */
-  prepare(peer: Peer, entry: Case): Promise<{ seconds: number }> {
+  prepare(peer: TorchPeer, entry: Case): Promise<{ seconds: number }> {
     return this.ask('prepare', { peer, case: entry });
   }
 
-  run(peer: Peer, entry: Case, copies: boolean, count: number): Promise<Times> {
+  run(peer: TorchPeer, entry: Case, copies: boolean, count: number): Promise<Times> {
     return this.ask('run', { peer, case: entry, copies, count });
   }
 
@@ -65,7 +65,7 @@ export class PeerProcess {
   }
 
   /** Of the tokens in `file` as `qavit`, and of the peers' own. */
-  errors(entry: Case, file: string, peers: readonly Peer[]): Promise<Record<string, Errors>> {
+  errors(entry: Case, file: string, peers: readonly TorchPeer[]): Promise<Record<string, Errors>> {
     return this.ask('errors', { case: entry, file, peers });
   }
 

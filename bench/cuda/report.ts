@@ -9,6 +9,7 @@ import type { KernelResult } from './kernel-contest';
 import type { Options } from './options';
 import type { Errors, PeerInfo } from './peer-process';
 import { type Target, targetsOf } from './targets';
+import type { TileResult } from './tile-search';
 
 const milliseconds = ({ p10, median, p90 }: Spread): string =>
   `${median.toFixed(3)} ms (${p10.toFixed(3)}-${p90.toFixed(3)})`;
@@ -19,6 +20,7 @@ export class Report {
   private readonly ceiling: number[] = [];
   private readonly cases: ContestResult[] = [];
   private readonly kernels: KernelResult[] = [];
+  private readonly tiles: TileResult[] = [];
   private readonly left: string[] = [];
 
   /** @param file undefined: nothing is written */
@@ -79,6 +81,17 @@ export class Report {
     this.write();
   }
 
+  addTiles(result: TileResult): void {
+    this.tiles.push(result);
+    console.log(`  ${result.case.padEnd(56)} chosen ${result.chosen.median.toFixed(4)} ms; fastest TILE:SPLITS`);
+    for (const { tile, splits, time, tflops } of result.tiles.slice(0, 5)) {
+      console.log(
+        `    ${`${tile}:${splits}`.padEnd(6)} ${time.median.toFixed(4)} ms ${tflops.toFixed(0).padStart(5)} TFLOP/s`,
+      );
+    }
+    this.write();
+  }
+
   /** A part or case that there was no time for. */
   leave(what: string): void {
     this.left.push(what);
@@ -105,10 +118,10 @@ export class Report {
   private write(): void {
     if (!this.file) return;
     const { config, dtype, stream, tokens, samples, rounds, compile } = this.options;
-    const { errors, cases, kernels, left } = this;
+    const { errors, cases, kernels, tiles, left } = this;
     const settings = { config, dtype, stream, integrationPoint: 'late', tokens, samples, rounds, compile };
     const ceiling = spreadOf(this.ceiling);
-    const result = { ...this.machine, settings, ceiling, errors, targets: this.targets(), cases, kernels, left };
+    const result = { ...this.machine, settings, ceiling, errors, targets: this.targets(), cases, kernels, tiles, left };
     mkdirSync(path.dirname(this.file), { recursive: true });
     writeFileSync(this.file, `${JSON.stringify(result, null, 2)}\n`);
   }

@@ -1,5 +1,6 @@
 #include "cuda/devices.h"
 
+#include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -73,6 +74,19 @@ Status read_choice(DeviceProperties* properties) {
                   choice);
 }
 
+// QAVIT_CUDA_TILE=TILE:SPLITS, two numbers of one or two digits.
+Status read_gemm_choice(DeviceProperties* properties) {
+  const char* const value = std::getenv("QAVIT_CUDA_TILE");
+  if (value == nullptr || *value == 0) return Status();
+  GemmChoice& gemm = properties->gemm;
+  char rest = 0;
+  if (std::sscanf(value, "%2d:%2d%c", &gemm.tile, &gemm.splits, &rest) == 2 && gemm.tile >= 0 && gemm.splits >= 1) {
+    return Status();
+  }
+  return expected(ErrorCode::kArgument, "TILE:SPLITS, such as 2:1, or nothing",
+                  "the environment variable QAVIT_CUDA_TILE", value);
+}
+
 struct Losses {
   std::mutex mutex;
   std::map<int, Status> first;
@@ -95,6 +109,7 @@ Status describe_device(int ordinal, DeviceProperties* properties, std::string* n
   }
   QAVIT_RETURN_IF_ERROR(read_attributes(ordinal, properties));
   QAVIT_RETURN_IF_ERROR(read_choice(properties));
+  QAVIT_RETURN_IF_ERROR(read_gemm_choice(properties));
   cudaDeviceProp all = {};
   QAVIT_RETURN_IF_ERROR(check(cudaGetDeviceProperties(&all, ordinal), device_name(ordinal).c_str()));
   *name = all.name;

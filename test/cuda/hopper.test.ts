@@ -48,6 +48,21 @@ describe("CUDA: Hopper's kernels", () => {
     else expect(different).to.equal(0);
   });
 
+  it('take the tile that is given for measurements, as far as there is one', async () => {
+    const { operation } = cases.find(({ op }) => op === 'linear')!;
+    for (const tile of ['0:1', '3:2', '5:1']) {
+      const device = await withVariable('QAVIT_CUDA_TILE', tile, openCuda);
+      const [found, wanted] = [await runOperation(device, operation()), await runOperation(own, operation())];
+      expect(relativeError(found, wanted), tile).to.be.at.most(1e-5);
+      await device.close();
+    }
+    for (const wrong of ['3', '3:0', '-1:1', 'a:1', '1:1:1']) {
+      await withVariable('QAVIT_CUDA_TILE', wrong, () =>
+        expectThrow(() => openCuda(), 'ERR_ARGUMENT', new RegExp(`QAVIT_CUDA_TILE but received ${wrong}$`)),
+      );
+    }
+  });
+
   it('are left out by a word that is known', () =>
     withVariable('QAVIT_CUDA_KERNELS', 'fast', () =>
       expectThrow(

@@ -51,7 +51,7 @@ Selection select(const DeviceProperties& device, const GemmOperands& o, const Ge
   const int64_t matrices = o.gate_weight != nullptr ? 2 : 1;
   const GemmShape shape = {g.rows, g.out, matrices * g.leading, g.groups};
   selection.kernel = Kernel::kMma;
-  selection.plan = plan_gemm(shape, device.multiprocessors);
+  selection.plan = plan_gemm(shape, device.multiprocessors, device.gemm);
   selection.workspace_bytes = partial_bytes(shape, selection.plan);
   return selection;
 }

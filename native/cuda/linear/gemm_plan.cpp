@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include "cuda/linear/gemm_search.h"
+
 namespace qavit::cuda {
 
 namespace {
@@ -28,20 +30,7 @@ constexpr double kElementsFinished = 16;
 constexpr double kSecondKernel = 3500;
 constexpr double kPartialBytes = 32;
 
-// A part shorter than this is mostly filling its pipeline.
-constexpr int64_t kMinSplitDepth = 256;
-
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-GemmPlan split(const GemmShape& shape, int tile, int splits) {
-  GemmPlan plan;
-  plan.tile = tile;
-  const int64_t steps = ceil_div(shape.depth, kTiles[tile].depth);
-  const int64_t steps_each = ceil_div(steps, splits);
-  plan.splits = static_cast<int>(ceil_div(steps, steps_each));  // fewer where rounding up has emptied the last
-  plan.split_depth = steps_each * kTiles[tile].depth;
-  return plan;
-}
 
 }  // namespace
 
@@ -63,21 +52,10 @@ double predicted_cycles(const GemmShape& shape, const GemmPlan& plan, int multip
   return cycles;
 }
 
-GemmPlan plan_gemm(const GemmShape& shape, int multiprocessors) {
-  const int64_t most = std::clamp<int64_t>(shape.depth / kMinSplitDepth, 1, kMaxSplits);
-  GemmPlan best;
-  double best_cycles = 0;
-  for (int tile = 0; tile < kTileCount; ++tile) {
-    for (int splits = 1; splits <= most; ++splits) {
-      const GemmPlan plan = split(shape, tile, splits);
-      const double cycles = predicted_cycles(shape, plan, multiprocessors);
-      if (best.split_depth == 0 || cycles < best_cycles) {
-        best = plan;
-        best_cycles = cycles;
-      }
-    }
-  }
-  return best;
+GemmPlan plan_gemm(const GemmShape& shape, int multiprocessors, const GemmChoice& choice) {
+  return search_plan(
+      shape, choice, kTileCount, [](int tile) { return kTiles[tile].depth; },
+      [&](const GemmPlan& plan) { return predicted_cycles(shape, plan, multiprocessors); });
 }
 
 size_t partial_bytes(const GemmShape& shape, const GemmPlan& plan) {

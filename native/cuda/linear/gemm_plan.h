@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cuda/device_properties.h"
+
 namespace qavit::cuda {
 
 // One block's work: rows x columns of the result, `depth` of the sum a pipeline stage, split over warps of
@@ -56,8 +58,8 @@ struct GemmPlan {
   int64_t split_depth = 0;  // length of all parts but the last, a multiple of the tile's depth; the last is not empty
 };
 
-// The plan with the least predicted_cycles.
-GemmPlan plan_gemm(const GemmShape& shape, int multiprocessors);
+// The plan with the least predicted_cycles of those that `choice` leaves.
+GemmPlan plan_gemm(const GemmShape& shape, int multiprocessors, const GemmChoice& choice = {});
 
 // The model the choice is made by: cycles until the last multiprocessor is done.
 double predicted_cycles(const GemmShape& shape, const GemmPlan& plan, int multiprocessors);

@@ -95,12 +95,12 @@ bool linear_sm90_takes(const DeviceProperties& device, const LinearParams& p) {
 
 size_t linear_sm90_workspace_bytes(const DeviceProperties& device, const LinearParams& p) {
   const GemmShape shape = shape_of(describe_gemm(operands_of(p)));
-  return partial_bytes(shape, plan_gemm_sm90(shape, device.multiprocessors));
+  return partial_bytes(shape, plan_gemm_sm90(shape, device.multiprocessors, device.gemm));
 }
 
 Status run_linear_sm90(const Launch& context, const LinearParams& p) {
   const Gemm g = describe_gemm(operands_of(p));
-  const GemmPlan plan = plan_gemm_sm90(shape_of(g), context.device.multiprocessors);
+  const GemmPlan plan = plan_gemm_sm90(shape_of(g), context.device.multiprocessors, context.device.gemm);
   const size_t wanted = partial_bytes(shape_of(g), plan);
   if (wanted > context.workspace_bytes) {
     return expected(ErrorCode::kDevice, std::to_string(wanted) + " bytes of workspace", kWhere,

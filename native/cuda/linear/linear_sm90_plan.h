@@ -44,8 +44,8 @@ constexpr Sm90Tile kSm90Tiles[] = {
 };
 constexpr int kSm90TileCount = sizeof(kSm90Tiles) / sizeof(kSm90Tiles[0]);
 
-// The plan with the least predicted cycles; GemmPlan::tile counts kSm90Tiles.
-GemmPlan plan_gemm_sm90(const GemmShape& shape, int multiprocessors);
+// The plan with the least predicted cycles of those that `choice` leaves; tiles are numbers of kSm90Tiles.
+GemmPlan plan_gemm_sm90(const GemmShape& shape, int multiprocessors, const GemmChoice& choice = {});
 
 // The model the choice is made by: cycles until the last multiprocessor is done.
 double predicted_cycles_sm90(const GemmShape& shape, const GemmPlan& plan, int multiprocessors);

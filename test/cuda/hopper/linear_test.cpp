@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "../linear/product.h"
+#include "cuda/linear/gemm_search.h"
 #include "cuda/linear/linear_sm90.h"
 #include "cuda/linear/linear_sm90_plan.h"
 #include "model.h"
@@ -18,16 +19,13 @@ namespace {
 
 // The plan that the present case is about.
 int planned_tile = 0;
-int64_t planned_splits = 1;
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int planned_splits = 1;
 
 }  // namespace
 
 // In place of linear_sm90_plan.cpp's choice, which is tested in test/cuda/sm90.
-GemmPlan plan_gemm_sm90(const GemmShape& shape, int) {
-  const int64_t steps = ceil_div(shape.depth, Sm90Tile::kDepth), steps_each = ceil_div(steps, planned_splits);
-  return {planned_tile, static_cast<int>(ceil_div(steps, steps_each)), steps_each * Sm90Tile::kDepth};
+GemmPlan plan_gemm_sm90(const GemmShape& shape, int, const GemmChoice&) {
+  return split_plan(shape, planned_tile, planned_splits, Sm90Tile::kDepth);
 }
 
 namespace test {

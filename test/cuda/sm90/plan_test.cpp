@@ -1,9 +1,11 @@
 // What plan_gemm_sm90() must keep whatever its constants are, the choices its documentation promises, and that items
 // cover a product once.
+#include <algorithm>
 #include <set>
 #include <tuple>
 
 #include "check.h"
+#include "cuda/linear/gemm_search.h"
 #include "cuda/linear/linear_sm90_items.h"
 #include "cuda/linear/linear_sm90_plan.h"
 #include "tests.h"
@@ -45,6 +47,19 @@ void hold_choice(const GemmShape& s, int tile, bool split) {
   const GemmPlan plan = plan_gemm_sm90(s, 132);
   const std::string chosen = "chosen " + std::to_string(plan.tile) + " with " + std::to_string(plan.splits) + " splits";
   hold(plan.tile == tile && (plan.splits > 1) == split, describe(s, 132, chosen.c_str()));
+}
+
+// What is chosen from outside is kept to as far as the shape allows.
+void hold_given_choice() {
+  const GemmShape s = {577, 1024, 1024, 1};
+  for (int tile = 0; tile < kSm90TileCount; ++tile) {
+    for (const int splits : {1, 2, 4, 16}) {
+      const GemmPlan plan = plan_gemm_sm90(s, 132, {tile, splits});
+      hold(plan.tile == tile && plan.splits == std::min(splits, 4), describe(s, 132, "a given tile and splits"));
+    }
+  }
+  const GemmPlan free = plan_gemm_sm90(s, 132), other = plan_gemm_sm90(s, 132, {kSm90TileCount, 2});
+  hold(free.tile == other.tile && free.splits == other.splits, describe(s, 132, "a tile that there is not"));
 }
 
 Sm90Items items_of(const GemmShape& s, const GemmPlan& plan, int blocks) {
@@ -107,6 +122,7 @@ void test_plans() {
   hold_choice({577, 3072, 1024, 1}, 3, false);
   hold_choice({577, 1024, 4096, 1}, 3, true);
   hold_choice({32, 1024, 768, 1}, 4, true);
+  hold_given_choice();
   done("plans");
 }
 
@@ -115,8 +131,7 @@ void test_items() {
     for (const int splits : {1, 2, 5}) {
       for (const GemmShape& s :
            {GemmShape{577, 1024, 1024, 1}, GemmShape{70, 200, 640, 3}, GemmShape{1500, 300, 64, 1}}) {
-        const int64_t steps = ceil_div(s.depth, Sm90Tile::kDepth), each = ceil_div(steps, splits);
-        hold_coverage(s, {tile, static_cast<int>(ceil_div(steps, each)), each * Sm90Tile::kDepth});
+        hold_coverage(s, split_plan(s, tile, splits, Sm90Tile::kDepth));
       }
     }
   }
