@@ -15,8 +15,8 @@ export interface AnswerSettings {
   readonly length: number;
   /** The first of these ends the answer and is not part of it. */
   readonly stop: readonly string[];
-  /** Tokens read before the answer that count as said already, for rules against repetition. */
-  readonly heard: Iterable<number>;
+  /** What the decoder read before the answer, as rules count it (`Spoken`). */
+  readonly heard: { readonly tokens: readonly number[]; readonly read: number };
 }
 
 /**
@@ -32,15 +32,15 @@ export async function* sayAnswer(
   const sample = makeSampler(sampling);
   const text = new TextStream(tokenizer);
   const stops = new StopSequences(stop);
-  const known = new Set(heard);
+  const tokens = [...heard.tokens];
   let token: number | undefined;
   let said = 0;
   let finish: AnswerEnd['finish'] = 'length';
   for (; said < length; said++) {
     const logits = await next(token);
-    rules.apply(logits, said, known);
+    rules.apply(logits, { tokens, said, read: heard.read });
     token = sample(logits);
-    known.add(token);
+    tokens.push(token);
     if (rules.isEnd(token)) {
       finish = 'stop';
       break;

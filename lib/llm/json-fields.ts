@@ -72,6 +72,15 @@ export class JsonFields {
     if (list.every(isNatural)) return list;
     throw expected('ERR_FORMAT', 'a non-negative integer or a list of them', this.where(key), value);
   }
+
+  /** A list of lists of integers, none of them empty. */
+  integerLists(key: string): number[][] | undefined {
+    const value = this.value(key);
+    const isSequence = (list: unknown): list is number[] =>
+      Array.isArray(list) && list.length > 0 && list.every(isNatural);
+    if (value === undefined || (Array.isArray(value) && value.every(isSequence))) return value;
+    throw expected('ERR_FORMAT', 'a list of lists of non-negative integers', this.where(key), value);
+  }
 }
 
 function asObject(value: unknown, where: string): JsonObject {

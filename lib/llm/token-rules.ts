@@ -4,15 +4,21 @@ import type { JsonFields } from './json-fields';
 /** Settings of transformers' generate() that change what is said and are not known here, each with the value that switches it off. */
 const UNKNOWN_RULES = {
   encoder_repetition_penalty: 1,
-  no_repeat_ngram_size: 0,
   encoder_no_repeat_ngram_size: 0,
-  min_length: 0,
-  min_new_tokens: 0,
-  bad_words_ids: undefined,
   sequence_bias: undefined,
   forced_decoder_ids: undefined,
   exponential_decay_length_penalty: undefined,
 };
+
+/** What was said before the token that is to be chosen. */
+export interface Spoken {
+  /** Of what was read before the answer that part which transformers is given as ids and so counts as said, then the answer so far. */
+  readonly tokens: readonly number[];
+  /** How many of them are the answer's. */
+  readonly said: number;
+  /** Positions that the decoder read before the answer. */
+  readonly read: number;
+}
 
 /**
  * Which tokens an answer may hold, which it had better not say again, and where it ends: `generation_config.json`, or for token ids
@@ -29,6 +35,11 @@ export class TokenRules {
   private readonly never: readonly number[];
   private readonly notFirst: readonly number[];
   private readonly repetitionPenalty: number;
+  /** 0: none. */
+  private readonly ngram: number;
+  private readonly minLength: number;
+  private readonly minNewTokens: number;
+  private readonly badWords: readonly (readonly number[])[];
 
   constructor(generation: JsonFields, config: JsonFields) {
     for (const [key, off] of Object.entries(UNKNOWN_RULES)) {
@@ -43,25 +54,50 @@ export class TokenRules {
     this.notFirst = generation.integers('begin_suppress_tokens') ?? [];
     // Numbers as PyTorch multiplies logits by them.
     this.repetitionPenalty = Math.fround(generation.positive('repetition_penalty') ?? 1);
+    this.ngram = generation.integer('no_repeat_ngram_size') ?? 0;
+    this.minLength = generation.integer('min_length') ?? 0;
+    this.minNewTokens = generation.integer('min_new_tokens') ?? 0;
+    this.badWords = (generation.integerLists('bad_words_ids') ?? []).filter(
+      ([only, ...others]) => others.length > 0 || !this.ends.has(only!),
+    );
   }
 
   isEnd(token: number): boolean {
     return this.ends.has(token);
   }
 
-  /**
-   * Rules out tokens in `logits`, and makes those less likely that were `heard`: of the answer, and of what was read before it as far
-   * as transformers counts that (Keskar et al., CTRL, section 4.1). `said` counts the tokens of the answer so far.
-   */
-  apply(logits: Float32Array, said: number, heard: ReadonlySet<number>): void {
-    if (this.repetitionPenalty !== 1) this.penalize(logits, heard);
+  /** Rules out tokens in `logits`, and makes those less likely that were spoken already (Keskar et al., CTRL, section 4.1). */
+  apply(logits: Float32Array, { tokens, said, read }: Spoken): void {
+    if (this.repetitionPenalty !== 1) this.penalize(logits, new Set(tokens));
     const ruleOut = (id: number) => (logits[id] = -Infinity);
+    this.repeating(tokens).forEach(ruleOut);
+    this.completing(tokens).forEach(ruleOut);
+    // With both, transformers keeps to the new tokens.
+    const tooShort = this.minNewTokens > 0 ? said < this.minNewTokens : read + said < this.minLength;
+    if (tooShort) this.ends.forEach(ruleOut);
     this.never.forEach(ruleOut);
     // The rule for the beginning looks at the first token that is free.
     if (said === (this.first === undefined ? 0 : 1)) this.notFirst.forEach(ruleOut);
     if (said > 0 || this.first === undefined) return;
     logits.fill(-Infinity);
     logits[this.first] = 0;
+  }
+
+  /** Tokens that would say a sequence of `no_repeat_ngram_size` once more. */
+  private repeating(tokens: readonly number[]): number[] {
+    const { ngram } = this;
+    if (ngram === 0) return [];
+    const begun = tokens.slice(tokens.length + 1 - ngram);
+    return tokens.filter((_, end) => end >= ngram - 1 && begun.every((id, i) => tokens[end + 1 - ngram + i] === id));
+  }
+
+  /** Tokens that would complete one of `bad_words_ids`. As in transformers, a sequence longer than what was spoken never is. */
+  private completing(tokens: readonly number[]): number[] {
+    return this.badWords.flatMap((word) => {
+      const begun = word.slice(0, -1);
+      const said = begun.every((id, i) => tokens[tokens.length - begun.length + i] === id);
+      return said && (word.length === 1 || word.length <= tokens.length) ? word.slice(-1) : [];
+    });
   }
 
   private penalize(logits: Float32Array, heard: ReadonlySet<number>): void {

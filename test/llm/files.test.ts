@@ -141,9 +141,9 @@ describe('language model files', () => {
   refusesField({ eos_token_id: 'end' }, 'ERR_FORMAT', /eos_token_id of .*generation_config\.json/, generation);
   refusesField({ decoder_start_token_id: -1 }, 'ERR_FORMAT', /decoder_start_token_id of /, generation);
   refusesField(
-    { no_repeat_ngram_size: 3 },
+    { encoder_no_repeat_ngram_size: 3 },
     'ERR_UNSUPPORTED',
-    /^Expected 0 for no_repeat_ngram_size of .* received 3$/,
+    /^Expected 0 for encoder_no_repeat_ngram_size of .* received 3$/,
     generation,
   );
   for (const value of [0, -1, '1.2']) {
@@ -154,7 +154,12 @@ describe('language model files', () => {
       generation,
     );
   }
-  refusesField({ bad_words_ids: [[3]] }, 'ERR_UNSUPPORTED', /^Expected nothing for bad_words_ids of /, generation);
+  refusesField(
+    { sequence_bias: [[[3], -1]] },
+    'ERR_UNSUPPORTED',
+    /^Expected nothing for sequence_bias of /,
+    generation,
+  );
 
   it('takes a folder without generation_config.json, and settings that change nothing', async () => {
     const dir = copyFolder('t5-tiny', at('plain'), {

@@ -21,7 +21,7 @@ class Counting {
     const tokenizer = { decode, tokenOf: () => null };
     const rules = { apply: () => undefined, isEnd: () => false };
     const sampling = { temperature: 0, topP: 1, seed: 1 };
-    const pieces = sayAnswer(next, { rules, tokenizer, sampling, length, stop, heard: [] }, 7);
+    const pieces = sayAnswer(next, { rules, tokenizer, sampling, length, stop, heard: { tokens: [], read: 7 } }, 7);
     let said = '';
     for (;;) {
       const { done, value } = await pieces.next();

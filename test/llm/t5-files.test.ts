@@ -121,10 +121,10 @@ describe('T5 files', () => {
     'rules that are not known',
     't5-plain',
     (dir) => {
-      writeFileSync(path.join(dir, 'generation_config.json'), '{"no_repeat_ngram_size": 3}');
+      writeFileSync(path.join(dir, 'generation_config.json'), '{"encoder_no_repeat_ngram_size": 3}');
     },
     'ERR_UNSUPPORTED',
-    /no_repeat_ngram_size/,
+    /encoder_no_repeat_ngram_size/,
   );
 
   it('says that a tokenizer has more tokens than the model', async () => {

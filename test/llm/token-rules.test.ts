@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { writeFileSync } from 'node:fs';
 import { JsonFields } from '../../lib/llm/json-fields';
 import { TokenRules } from '../../lib/llm/token-rules';
+import { expectRejection } from '../support/expect-error';
 import { temporaryFolder } from '../support/temporary';
 
 describe('token rules', () => {
@@ -13,10 +14,17 @@ describe('token rules', () => {
     return new TokenRules(await JsonFields.read(at('generation.json')), await JsonFields.read(at('config.json')));
   }
 
+  /** The tokens of five that may come after these, all of them the answer's. */
+  function allowedAfter(from: TokenRules, tokens: number[], read = 0): number[] {
+    const logits = new Float32Array(5).fill(1);
+    from.apply(logits, { tokens, said: tokens.length, read });
+    return [...logits.keys()].filter((id) => logits[id] !== -Infinity);
+  }
+
   /** The tokens of five that may come after `said` others. */
   function allowed(from: TokenRules, said: number): number[] {
     const logits = new Float32Array(5).fill(1);
-    from.apply(logits, said, new Set());
+    from.apply(logits, { tokens: [], said, read: 0 });
     return [...logits.keys()].filter((id) => logits[id] !== -Infinity);
   }
 
@@ -51,14 +59,48 @@ describe('token rules', () => {
     expect(allowed(read, 2)).to.deep.equal([0, 1, 2, 3, 4]);
   });
 
+  it('say no sequence of so many tokens twice', async () => {
+    const two = await rules({ no_repeat_ngram_size: 2 });
+    expect(allowedAfter(two, [])).to.deep.equal([0, 1, 2, 3, 4]);
+    expect(allowedAfter(two, [3])).to.deep.equal([0, 1, 2, 3, 4]);
+    expect(allowedAfter(two, [3, 1, 2, 3])).to.deep.equal([0, 2, 3, 4]);
+    expect(allowedAfter(two, [3, 3])).to.deep.equal([0, 1, 2, 4]);
+    expect(allowedAfter(two, [3, 1, 3, 4, 3])).to.deep.equal([0, 2, 3]);
+    const three = await rules({ no_repeat_ngram_size: 3 });
+    expect(allowedAfter(three, [1, 2])).to.deep.equal([0, 1, 2, 3, 4]);
+    expect(allowedAfter(three, [1, 2, 4, 1, 2])).to.deep.equal([0, 1, 2, 3]);
+    expect(allowedAfter(three, [2, 4, 1, 2])).to.deep.equal([0, 1, 2, 3, 4]);
+    expect(allowedAfter(await rules({ no_repeat_ngram_size: 1 }), [4, 0])).to.deep.equal([1, 2, 3]);
+  });
+
+  it('end no answer before it is long enough', async () => {
+    const length = await rules({ eos_token_id: [1, 4], min_length: 3 });
+    expect(allowedAfter(length, [0, 0])).to.deep.equal([0, 2, 3]);
+    expect(allowedAfter(length, [0, 0, 0])).to.deep.equal([0, 1, 2, 3, 4]);
+    expect(allowedAfter(length, [0], 2)).to.deep.equal([0, 1, 2, 3, 4]);
+    const fresh = await rules({ eos_token_id: 1, min_new_tokens: 2, min_length: 100 });
+    expect(allowedAfter(fresh, [0], 50)).to.deep.equal([0, 2, 3, 4]);
+    expect(allowedAfter(fresh, [0, 0], 50)).to.deep.equal([0, 1, 2, 3, 4]);
+  });
+
+  it('complete none of the sequences that are bad, and end all the same', async () => {
+    const bad = await rules({ eos_token_id: 0, bad_words_ids: [[0], [3], [1, 2], [4, 4, 1]] });
+    expect(allowedAfter(bad, [])).to.deep.equal([0, 1, 2, 4]);
+    expect(allowedAfter(bad, [1])).to.deep.equal([0, 1, 2, 4]); // a quirk of transformers'
+    expect(allowedAfter(bad, [0, 1])).to.deep.equal([0, 1, 4]);
+    expect(allowedAfter(bad, [0, 4, 4])).to.deep.equal([0, 2, 4]);
+    await expectRejection(rules({ bad_words_ids: [[]] }), 'ERR_FORMAT', /a list of lists of non-negative integers/);
+    await expectRejection(rules({ bad_words_ids: [1] }), 'ERR_FORMAT', /bad_words_ids/);
+  });
+
   it('make likely tokens that were heard less likely, and unlikely ones too', async () => {
     const logits = Float32Array.of(2, -2, 0, 1, -Infinity, 3, -0.1);
-    (await rules({ repetition_penalty: 1.1 })).apply(logits, 3, new Set([0, 1, 2, 4, 6, 99]));
+    (await rules({ repetition_penalty: 1.1 })).apply(logits, { tokens: [0, 1, 2, 4, 6, 99, 0], said: 3, read: 0 });
     const penalty = Math.fround(1.1);
     const minus = Math.fround(-0.1);
     expect(logits).to.deep.equal(Float32Array.of(2 / penalty, -2 * penalty, 0, 1, -Infinity, 3, minus * penalty));
     const same = Float32Array.of(2, -2);
-    (await rules({})).apply(same, 3, new Set([0, 1]));
+    (await rules({})).apply(same, { tokens: [0, 1], said: 2, read: 0 });
     expect(same).to.deep.equal(Float32Array.of(2, -2));
   });
 });

@@ -3,7 +3,7 @@ import path from 'node:path';
 
 import { expected, expectedButFound } from '../../errors';
 import { TextTokenizer } from '../../text/tokenizer';
-import { sayAnswer } from '../answer';
+import { type AnswerSettings, sayAnswer } from '../answer';
 import type { GenerateSettings, QuestionText } from '../checks';
 import { JsonFields } from '../json-fields';
 import type { AnswerEnd, LanguageModelInfo, QuestionEncoding, QuestionFeatures } from '../language-model';
@@ -75,16 +75,20 @@ export class Engine {
     yield '';
     const { rules, tokenizer } = this;
     const length = Math.min(maxNewTokens, this.model.positions - rows.count);
-    const heard = this.heard(prompt);
+    const heard = this.heard(prompt, rows.count);
     return yield* sayAnswer(next, { rules, tokenizer, sampling, length, stop, heard }, rows.count);
   }
 
-  /** Tokens that transformers counts as said before the answer: those it is given as ids, not as embeddings. */
-  private heard({ before, after }: Prompt): number[] {
+  /** Of `count` rows before the answer, transformers counts as said what it is given as ids, not as embeddings. */
+  private heard({ before, after }: Prompt, count: number): AnswerSettings['heard'] {
     const { kind, family, imageToken } = this.config;
-    if (kind === 'encoder-decoder') return this.rules.start === undefined ? [] : [this.rules.start];
-    if (!family) return [];
-    return [...before, ...(imageToken === undefined ? [] : [imageToken]), ...after];
+    if (kind === 'encoder-decoder') {
+      const tokens = this.rules.start === undefined ? [] : [this.rules.start];
+      return { tokens, read: tokens.length };
+    }
+    if (!family) return { tokens: [], read: count };
+    const images = imageToken === undefined ? 0 : count - before.length - after.length;
+    return { tokens: [...before, ...new Array<number>(images).fill(imageToken ?? 0), ...after], read: count };
   }
 
   private async rows({ before, after }: Prompt, tokens: Float32Array): Promise<Rows> {

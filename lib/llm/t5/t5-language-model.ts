@@ -109,7 +109,7 @@ export class T5LanguageModel implements LanguageModel {
         const answer = new T5Answer(this.engine, prompt);
         try {
           const next = (said = this.start) => answer.next(said, signal);
-          const how = { rules, tokenizer, sampling, length, stop, heard: [this.start] };
+          const how = { rules, tokenizer, sampling, length, stop, heard: { tokens: [this.start], read: 1 } };
           const saying = sayAnswer(next, how, prompt.length);
           for (;;) {
             const { done, value } = await saying.next();
