@@ -77,6 +77,31 @@ export class Tensor {
     });
   }
 
+  /** The rows of the one sample this holds, as those of `samples` that follow each other. */
+  splitRows(samples: Dim, name = this.rows.name): Tensor {
+    if (this.batch.size !== 1 || this.rows.size % samples.size !== 0) {
+      const what = `one sample whose rows are shared out among ${samples.size}`;
+      throw expectedButFound('ERR_SHAPE', what, 'splitRows', formatShape(this.shape));
+    }
+    const { offset, rowStride } = this.layout;
+    const rows = this.rows.size / samples.size;
+    return this.view([samples, dim(name, rows), this.columns], { offset, batchStride: rows * rowStride, rowStride });
+  }
+
+  /** The rows of all samples, which follow each other, as those of one. */
+  mergeSamples(name: string): Tensor {
+    const { offset, batchStride, rowStride } = this.layout;
+    const rows = this.batch.size * this.rows.size;
+    if (this.batch.size > 1 && batchStride !== this.rows.size * rowStride) {
+      throw expectedButFound('ERR_SHAPE', 'samples that follow each other', 'mergeSamples', formatShape(this.shape));
+    }
+    return this.view([dim('1', 1), dim(name, rows), this.columns], {
+      offset,
+      batchStride: rows * rowStride,
+      rowStride,
+    });
+  }
+
   /** The one sample this holds, for every sample of a batch. */
   broadcast(batch: Dim): Tensor {
     if (this.batch.size !== 1) {

@@ -68,6 +68,8 @@ export interface LanguageModelInfo {
   readonly vocabularySize: number | null;
   /** Which kind of vision-language model it is the language half of; absent for a plain one. Such a model is asked in its own way. */
   readonly visionLanguage?: string;
+  /** So many answers are written together in little more time than one takes; absent where each takes its time from the others. */
+  readonly answersTogether?: number;
 }
 
 /** Of a model whose files are here. */

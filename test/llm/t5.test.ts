@@ -9,7 +9,8 @@ import type { LanguageModel, QuestionEncoding } from '../../lib/llm/language-mod
 import { loadLanguageModel } from '../../lib/llm/load-language-model';
 import { readT5Config } from '../../lib/llm/t5/config';
 import { bucketOf, type Buckets } from '../../lib/llm/t5/relative-bias';
-import { T5Answer, T5Engine } from '../../lib/llm/t5/t5-engine';
+import { T5Answer, T5Answers } from '../../lib/llm/t5/t5-answer';
+import { T5Engine } from '../../lib/llm/t5/t5-engine';
 import { openT5 } from '../../lib/llm/t5/t5-model';
 import { TensorFolder } from '../../lib/weights';
 import { turnsDuring } from '../support/event-loop';
@@ -39,7 +40,13 @@ describe('T5', () => {
       after(() => model.close());
 
       it('knows itself', () => {
-        const info = { kind: 'encoder-decoder', width: 32, questionWidth: 32, vocabularySize: 56 };
+        const info = {
+          kind: 'encoder-decoder',
+          width: 32,
+          questionWidth: 32,
+          vocabularySize: 56,
+          answersTogether: 16,
+        };
         expect(model.info).to.deep.equal({ path: folderOf(form), ...info });
       });
 
@@ -131,7 +138,10 @@ describe('T5', () => {
     const { signal } = new AbortController();
     const visual = someTokens(9).data;
     const answer = async () => {
-      const said = new T5Answer(engine, await engine.read({ before: [], visual, after: [5, 1] }, signal));
+      const said = new T5Answer(
+        new T5Answers(engine),
+        await engine.read({ before: [], visual, after: [5, 1] }, signal),
+      );
       for (let token = 0; token < 70; token++) await said.next(token % 50, signal);
       expect(device.memory.tensorBytes).to.be.greaterThan(128 * 64 * 4);
       said.dispose();

@@ -17,7 +17,7 @@ export interface ServeOptions extends ModelOptions {
   maxBatch: number;
   batchDelay: number;
   maxPending: number;
-  maxAnswers: number;
+  maxAnswers?: number;
   imageCache: number;
   questionCache: number;
   maxBody: number;
@@ -89,7 +89,9 @@ const OPTIONS: readonly (readonly [heading: string, options: () => Option[]])[] 
       new Option('--max-batch <n>', 'pairs computed together').argParser(whole(1, 4096)).default(32),
       new Option('--batch-delay <ms>', 'how long a pair may wait for others').argParser(numberIn(0, 60_000)).default(0),
       new Option('--max-pending <n>', 'requests at once; one more gets 429').argParser(whole(1, 2 ** 31)).default(256),
-      new Option('--max-answers <n>', 'answers written at a time').argParser(whole(1, 4096)).default(4),
+      new Option('--max-answers <n>', "answers written at a time (default: the language model's own)").argParser(
+        whole(1, 4096),
+      ),
       new Option('--image-cache <MiB>', 'looked-at pictures, on the device').argParser(numberIn(0, 1e8)).default(256),
       new Option('--question-cache <MiB>', 'features of questions').argParser(numberIn(0, 1e8)).default(32),
     ],

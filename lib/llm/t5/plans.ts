@@ -1,7 +1,20 @@
 /** The graphs that the engine compiles, one a shape key. */
 import { crossKeyValue, t5DecoderLayer } from '../../blocks/t5/decoder-layer';
 import { t5EncoderLayer } from '../../blocks/t5/encoder-layer';
-import { concatRows, copy, dim, embedRows, Graph, type GraphOptions, linear, rmsNorm, type Tensor } from '../../graph';
+import {
+  appendRows,
+  concatRows,
+  copy,
+  type Dim,
+  dim,
+  embedRows,
+  gatherRows,
+  Graph,
+  type GraphOptions,
+  linear,
+  rmsNorm,
+  type Tensor,
+} from '../../graph';
 import type { T5Model } from './t5-model';
 
 const ONE = dim('1', 1);
@@ -56,30 +69,34 @@ function encode(g: Graph, { encoder, config }: T5Model, rows: Tensor): Tensor {
   return encoder.layers.reduce((x, layer, i) => t5EncoderLayer(scope.scope(i), x, layer, settings), rows);
 }
 
+/** Answers that are written together have slots in common tensors. */
 export interface StepSize {
-  /** Rows that each cache has room for. */
+  /** S */
+  readonly slots: number;
+  /** N: rows that each cache has room for. */
   readonly capacity: number;
   /** M, padded. */
   readonly prompt: number;
 }
 
 /**
- * Inputs: the token said last i32 [1]; how many were before it, how many are there with it, how many rows of the prompt count; then
- * for each layer the prompt's keys and values, and its cache, a state.
- * Outputs: logits f32 [1, 1, V].
+ * Inputs, i32 [S]: the token said last in each slot; how many were before it, how many are there with it, how many rows of the prompt
+ * count. Then for each layer the prompts' keys and values, and the caches, a state.
+ * Outputs: logits f32 [S, 1, V].
  */
-export function stepPlan(model: T5Model, options: GraphOptions, { capacity, prompt }: StepSize): Graph {
+export function stepPlan(model: T5Model, options: GraphOptions, { slots, capacity, prompt }: StepSize): Graph {
   const { config, decoder } = model;
   const g = Graph.create('step', options);
-  const count = () => g.input('i32', [ONE, ONE, ONE]);
-  const [token, position, lengths, crossLengths] = [count(), count(), count(), count()];
+  const answers = dim('S', slots);
+  const counts = () => g.input('i32', [ONE, ONE, answers]);
+  const [tokens, position, lengths, crossLengths] = [counts(), counts(), counts(), counts()];
   const settings = { heads: config.heads, bias: decoder.bias, position, lengths, crossLengths };
-  const width = dim('2I', 2 * config.heads * config.headWidth);
+  const width = keyValueWidth(model);
   const scope = g.scope('decoder');
-  const start = embedRows(g.scope('shared'), model.embedding, token);
+  const start = embedRows(g.scope('shared'), model.embedding, tokens).splitRows(answers, '1');
   const rows = decoder.layers.reduce((x, layer, i) => {
-    const cross = g.input(options.dtype, [ONE, dim('M', prompt), width]);
-    const cache = g.state(options.dtype, [ONE, dim('N', capacity), width]);
+    const cross = g.input(options.dtype, [answers, dim('M', prompt), width]);
+    const cache = g.state(options.dtype, [answers, dim('N', capacity), width]);
     return t5DecoderLayer(scope.scope(i), x, layer, { cross, cache }, settings);
   }, start);
   const normed = rmsNorm(scope.scope('final_layer_norm'), rows, decoder.norm);
@@ -87,14 +104,52 @@ export function stepPlan(model: T5Model, options: GraphOptions, { capacity, prom
   return g;
 }
 
-/** Inputs: caches [1, N, 2I]. Outputs: caches [1, 2N, 2I] that begin with them; what follows has no meaning yet. */
-export function growPlan({ config, decoder }: T5Model, options: GraphOptions, capacity: number): Graph {
+/** Inputs: caches [S, N, 2I]. Outputs: caches [S, 2N, 2I] that begin with them; what follows has no meaning yet. */
+export function growPlan(
+  model: T5Model,
+  options: GraphOptions,
+  { slots, capacity }: Pick<StepSize, 'slots' | 'capacity'>,
+): Graph {
   const g = Graph.create('grow', options);
-  const width = dim('2I', 2 * config.heads * config.headWidth);
-  decoder.layers.forEach((_, i) => {
-    const cache = g.input(options.dtype, [ONE, dim('N', capacity), width]);
+  model.decoder.layers.forEach((_, i) => {
+    const cache = g.input(options.dtype, [dim('S', slots), dim('N', capacity), keyValueWidth(model)]);
     // Every element of a result has to be written: the old rows serve for the new ones, too.
     g.output(concatRows(g.scope(i), [cache, cache], '2N', options.dtype));
   });
   return g;
+}
+
+/** Inputs: which slot each new slot comes from, i32 [S']; tensors [S, rows, 2I]. Outputs: the same of [S', rows, 2I]. */
+export function regroupPlan(
+  model: T5Model,
+  options: GraphOptions,
+  { slots, wanted, rows, tensors }: { slots: number; wanted: number; rows: number; tensors: number },
+): Graph {
+  const g = Graph.create('regroup', options);
+  const index = g.input('i32', [ONE, ONE, dim("S'", wanted)]);
+  for (let i = 0; i < tensors; i++) {
+    const source = g.input(options.dtype, [dim('S', slots), dim('rows', rows), keyValueWidth(model)]);
+    g.output(gatherRows(g.scope(i), source, index));
+  }
+  return g;
+}
+
+/** Inputs: the slot's first row i32 [1]; for each layer the prompts [S, M, 2I] of all slots, a state, and the new one's [1, M, 2I]. */
+export function admitPlan(
+  model: T5Model,
+  options: GraphOptions,
+  { slots, prompt }: Pick<StepSize, 'slots' | 'prompt'>,
+): Graph {
+  const g = Graph.create('admit', options);
+  const position = g.input('i32', [ONE, ONE, ONE]);
+  const width = keyValueWidth(model);
+  model.decoder.layers.forEach((_, i) => {
+    const all = g.state(options.dtype, [dim('S', slots), dim('M', prompt), width]);
+    appendRows(g.scope(i), all.mergeSamples('S*M'), g.input(options.dtype, [ONE, dim('M', prompt), width]), position);
+  });
+  return g;
+}
+
+function keyValueWidth({ config }: T5Model): Dim {
+  return dim('2I', 2 * config.heads * config.headWidth);
 }

@@ -2,7 +2,7 @@ import type { Device, DeviceTensor, HostArray, Plan } from '../../binding/native
 import { withAbortFlag } from '../../calls/abort';
 import { compile, type Graph, type GraphOptions, parametersOf, PlanCache } from '../../graph';
 import { ParameterStore } from '../../weights';
-import { featuresPlan, growPlan, readPlan, stepPlan } from './plans';
+import { admitPlan, featuresPlan, growPlan, readPlan, regroupPlan, stepPlan } from './plans';
 import type { T5Model } from './t5-model';
 
 /** Rows a cache begins with: published answers have at most 30 tokens. */
@@ -21,6 +21,24 @@ export interface PromptRead {
   readonly cross: readonly DeviceTensor[];
   /** Rows that count; the others are padding. */
   readonly length: number;
+}
+
+/** Of answers that are written together, for each layer of the decoder. */
+export interface AnswerMemory {
+  /** Keys and values of the prompts, [S, M, 2I]. */
+  readonly cross: readonly DeviceTensor[];
+  /** Those of what was said, [S, N, 2I], which a step appends to. */
+  readonly caches: readonly DeviceTensor[];
+}
+
+/** For each slot. */
+export interface StepCounts {
+  /** What was said last. */
+  readonly tokens: readonly number[];
+  /** How many tokens were said before it. */
+  readonly positions: readonly number[];
+  /** Rows of the prompt that count. */
+  readonly promptRows: readonly number[];
 }
 
 /** Runs a T5's plans on a device. Knows token ids and tensors, nothing of text. */
@@ -44,7 +62,7 @@ export class T5Engine {
     const graphs = [
       readPlan(model, options, { before: 0, visual: 1, after: 1 }),
       featuresPlan(model, options, 1, 'encoder'),
-      stepPlan(model, options, { capacity: 1, prompt: 1 }),
+      stepPlan(model, options, { slots: 1, capacity: 1, prompt: 1 }),
     ];
     await this.store.ensure([...new Set(graphs.flatMap(parametersOf))]);
   }
@@ -81,34 +99,63 @@ export class T5Engine {
     return Promise.all(this.model.decoder.layers.map(() => this.device.write(zeros, { dtype, shape })));
   }
 
-  /** @returns caches of twice the rows that begin with these */
+  /** @returns caches [S, 2N, 2I] that begin with these [S, N, 2I] */
   async grow(caches: readonly DeviceTensor[], signal: AbortSignal): Promise<DeviceTensor[]> {
-    const capacity = caches[0]?.shape[1] ?? FIRST_CAPACITY;
-    const plan = await this.plan(`grow ${capacity}`, () => growPlan(this.model, this.options, capacity));
-    return (await this.run(
-      plan,
-      caches,
-      signal,
-      caches.map(() => true),
-    )) as DeviceTensor[];
+    const [slots, capacity] = sizeOf(caches);
+    const plan = await this.plan(`grow ${slots} ${capacity}`, () =>
+      growPlan(this.model, this.options, { slots, capacity }),
+    );
+    return this.keepAll(plan, caches, signal);
   }
 
-  /** @returns logits [V] of the token behind `token`, which stands at `position` */
+  /** @returns of tensors [S, rows, 2I] those slots that `index` names, in its order */
+  async regroup(
+    tensors: readonly DeviceTensor[],
+    index: readonly number[],
+    signal: AbortSignal,
+  ): Promise<DeviceTensor[]> {
+    const [slots, rows] = sizeOf(tensors);
+    const size = { slots, wanted: index.length, rows, tensors: tensors.length };
+    const plan = await this.plan(`regroup ${JSON.stringify(size)}`, () => regroupPlan(this.model, this.options, size));
+    return this.keepAll(plan, tensors, signal, Int32Array.from(index));
+  }
+
+  /** Writes a prompt into a slot of those that are there, [S, M, 2I]. */
+  async admit(all: readonly DeviceTensor[], slot: number, { cross }: PromptRead, signal: AbortSignal): Promise<void> {
+    const [slots, prompt] = sizeOf(all);
+    const plan = await this.plan(`admit ${slots} ${prompt}`, () =>
+      admitPlan(this.model, this.options, { slots, prompt }),
+    );
+    const layers = all.flatMap((tensor, i) => [tensor, cross[i] as DeviceTensor]);
+    await this.run(plan, [Int32Array.of(slot * prompt), ...layers], signal);
+  }
+
+  /** @returns logits [S, V] of the tokens behind those that were said last */
   async step(
-    token: number,
-    position: number,
-    { cross, length }: PromptRead,
-    caches: readonly DeviceTensor[],
+    { tokens, positions, promptRows }: StepCounts,
+    { cross, caches }: AnswerMemory,
     signal: AbortSignal,
   ): Promise<Float32Array> {
-    const size = { capacity: caches[0]?.shape[1] ?? 0, prompt: cross[0]?.shape[1] ?? 0 };
-    const plan = await this.plan(`step ${size.capacity} ${size.prompt}`, () =>
-      stepPlan(this.model, this.options, size),
+    const [[slots, capacity], [, prompt]] = [sizeOf(caches), sizeOf(cross)];
+    const plan = await this.plan(`step ${slots} ${capacity} ${prompt}`, () =>
+      stepPlan(this.model, this.options, { slots, capacity, prompt }),
     );
     const layers = cross.flatMap((tensor, i) => [tensor, caches[i] as DeviceTensor]);
-    const counts = [token, position, position + 1, length].map((n) => Int32Array.of(n));
+    const lengths = positions.map((position) => position + 1);
+    const counts = [tokens, positions, lengths, promptRows].map((list) => Int32Array.from(list));
     const [logits] = (await this.run(plan, [...counts, ...layers], signal)) as [Float32Array];
     return logits;
+  }
+
+  /** @returns as many tensors as there were */
+  private async keepAll(
+    plan: Plan,
+    tensors: readonly DeviceTensor[],
+    signal: AbortSignal,
+    ...before: HostArray[]
+  ): Promise<DeviceTensor[]> {
+    const keep = tensors.map(() => true);
+    return (await this.run(plan, [...before, ...tensors], signal, keep)) as DeviceTensor[];
   }
 
   private plan(key: string, trace: () => Graph): Promise<Plan> {
@@ -124,30 +171,9 @@ export class T5Engine {
   }
 }
 
-/** One answer under way: the prompt, which it owns from now on, and a cache for each layer of the decoder, which grows by doubling. */
-export class T5Answer {
-  private said = 0;
-  private caches: readonly DeviceTensor[] = [];
-
-  constructor(
-    private readonly engine: T5Engine,
-    private readonly prompt: PromptRead,
-  ) {}
-
-  /** @returns logits [V] of what follows `token` */
-  async next(token: number, signal: AbortSignal): Promise<Float32Array> {
-    if (this.said === 0) this.caches = await this.engine.emptyCaches();
-    if (this.said === this.caches[0]?.shape[1]) {
-      const full = this.caches;
-      this.caches = await this.engine.grow(full, signal);
-      for (const cache of full) cache.dispose();
-    }
-    return this.engine.step(token, this.said++, this.prompt, this.caches, signal);
-  }
-
-  dispose(): void {
-    for (const tensor of [...this.caches, ...this.prompt.cross]) tensor.dispose();
-  }
+/** How many slots, and rows in each. */
+function sizeOf([first]: readonly DeviceTensor[]): [slots: number, rows: number] {
+  return first ? [first.shape[0], first.shape[1]] : [0, 0];
 }
 
 /** Text lengths that plans are made for: one serves many questions, and padding costs little beside the visual tokens. */

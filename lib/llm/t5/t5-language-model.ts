@@ -23,12 +23,15 @@ import { languageFields, type ModelConfig, readModelConfig } from '../model-conf
 import { buildPrompt, expectNoFraming } from '../prompt';
 import { TokenRules } from '../token-rules';
 import { readT5Config } from './config';
-import { type PromptTokens, T5Answer, T5Engine } from './t5-engine';
+import { MOST_TOGETHER } from './answer-batch';
+import { T5Answer, T5Answers } from './t5-answer';
+import { type PromptTokens, T5Engine } from './t5-engine';
 import { openT5 } from './t5-model';
 
 /** A T5 from its published folder, computed by qavit on a device of its own: beside a tower on the same GPU, neither waits for the other's queue. */
 export class T5LanguageModel implements LanguageModel {
   private readonly calls = new Calls();
+  private readonly answers: T5Answers;
   private closing: Promise<void> | undefined;
 
   private constructor(
@@ -39,7 +42,9 @@ export class T5LanguageModel implements LanguageModel {
     private readonly start: number,
     private readonly tokenizer: TextTokenizer,
     private readonly engine: T5Engine,
-  ) {}
+  ) {
+    this.answers = new T5Answers(engine);
+  }
 
   static async load(dir: string, options: LoadLanguageModelOptions): Promise<T5LanguageModel> {
     const folder = path.resolve(dir);
@@ -66,6 +71,7 @@ export class T5LanguageModel implements LanguageModel {
         width,
         questionWidth: width,
         vocabularySize,
+        answersTogether: MOST_TOGETHER,
       };
       return new T5LanguageModel(info, config, rules, start, tokenizer, engine);
     } catch (error) {
@@ -106,7 +112,7 @@ export class T5LanguageModel implements LanguageModel {
       options.signal,
       async function* (this: T5LanguageModel, signal: AbortSignal) {
         const prompt = await this.engine.read(await this.prompt(visual, text), signal);
-        const answer = new T5Answer(this.engine, prompt);
+        const answer = new T5Answer(this.answers, prompt);
         try {
           const next = (said = this.start) => answer.next(said, signal);
           const how = { rules, tokenizer, sampling, length, stop, heard: { tokens: [this.start], read: 1 } };

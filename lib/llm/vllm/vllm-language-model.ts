@@ -18,6 +18,9 @@ import { VllmClient } from './client';
 import { chatRequest, completionRequest, type Drawing, type ServerRequest } from './requests';
 import { isServer, readServer, type ServerSettings, type VllmServer } from './server';
 
+/** Of ours at once: vLLM batches what it gets, 256 requests of all its clients' where it is not told otherwise. */
+const ANSWERS_TOGETHER = 64;
+
 export interface OpenVllmOptions {
   /** E: how wide the model's rows are. Needed unless the server's `text` folder says it: rows of another width may crash vLLM. */
   width?: number;
@@ -52,7 +55,7 @@ export class VllmLanguageModel implements LanguageModel {
       const vocabularySize = text?.vocabularySize ?? null;
       const questionWidth = text?.width ?? null;
       return new VllmLanguageModel(
-        { path, kind: 'decoder-only', width, questionWidth, vocabularySize },
+        { path, kind: 'decoder-only', width, questionWidth, vocabularySize, answersTogether: ANSWERS_TOGETHER },
         settings,
         text,
       );

@@ -4,7 +4,10 @@ import { resolveLimits } from '../../image/limits';
 import { systemClock } from './clock';
 import type { BatcherOptions } from './types';
 
-export type ResolvedOptions = Required<Omit<BatcherOptions, 'limits'>> & { readonly limits: Required<ImageLimits> };
+export type ResolvedOptions = Required<Omit<BatcherOptions, 'limits' | 'maxAnswers'>> & {
+  readonly limits: Required<ImageLimits>;
+  readonly maxAnswers: number | undefined;
+};
 
 const MIB = 2 ** 20;
 const RULES = {
@@ -26,7 +29,7 @@ export function checkBatcherOptions(options: BatcherOptions | undefined): Resolv
     maxBatch = 32,
     delayMs = 0,
     maxPending = 256,
-    maxAnswers = 4,
+    maxAnswers,
     imageCacheBytes = 256 * MIB,
     questionCacheBytes = 32 * MIB,
     observer = {},

@@ -14,13 +14,15 @@ import type { Work } from './work';
 
 /** Batches under way at once: where there is enough to do, one is computed while the results of the other are handed out. */
 const BATCHES = 2;
+/** Answers at a time of a language model that does not write them together. */
+const ANSWERS_APART = 4;
 /** How long a replica whose device failed is passed over where there are others. */
 const REST_MS = 1000;
 
 export interface ReplicaOptions {
   readonly maxBatch: number;
   readonly delayMs: number;
-  readonly maxAnswers: number;
+  readonly maxAnswers: number | undefined;
   readonly imageCacheBytes: number;
   readonly questionCacheBytes: number;
   readonly limits: ImageLimits;
@@ -35,7 +37,7 @@ export interface ReplicaOptions {
 export class Replica {
   readonly pictures: PictureCache;
   readonly preparation: Preparation;
-  /** The language model cannot batch: answers share it token by token, so few are written at a time and clients take turns. */
+  /** Clients take turns: a language model that writes no answers together shares itself out token by token, and few are written at a time. */
   readonly answers: FairSlots;
   private readonly waiting = new FairQueue<Work>();
   private readonly ready: Buckets<Work>;
@@ -58,7 +60,7 @@ export class Replica {
     this.preparation = new Preparation(model, this.pictures, options);
     this.looking = new Looking(model, this.pictures);
     this.ready = new Buckets(options.maxBatch, options.delayMs, options.clock);
-    this.answers = new FairSlots(options.maxAnswers);
+    this.answers = new FairSlots(options.maxAnswers ?? model.info.language?.answersTogether ?? ANSWERS_APART);
   }
 
   /** Works that wait or are under way. */

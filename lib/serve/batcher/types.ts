@@ -14,7 +14,7 @@ export interface BatcherOptions {
   delayMs?: number;
   /** Requests that may be under way, waiting ones included; one more is ERR_BUSY. Default 256. */
   maxPending?: number;
-  /** Answers that a replica's language model writes at a time. Default 4. */
+  /** Answers that a replica's language model writes at a time. Default: as many as it writes together, or 4 where it does not. */
   maxAnswers?: number;
   /** Device memory of each replica for looked-at pictures that may be asked about again, bytes. Default 256 MiB; 0 keeps none. */
   imageCacheBytes?: number;

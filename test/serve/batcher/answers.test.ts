@@ -53,6 +53,24 @@ describe('answers of a Batcher', () => {
     expect(batcher.state).to.include({ pending: 0, queued: 0, answersWaiting: 0, answersRunning: 0 });
   });
 
+  it('are as many at a time as the language model writes together, or 4, unless told', async () => {
+    for (const [answersTogether, running] of [
+      [16, 16],
+      [undefined, 4],
+    ] as const) {
+      const model = new WritingModel();
+      Object.assign(model.info, { language: { answersTogether } });
+      const batcher = new Batcher(model, { clock: new FakeClock() });
+      const all = Array.from({ length: 20 }, async (_, i) => {
+        for await (const _piece of batcher.ask(picture(1), `question ${i}`, { client: `${i}` })) void _piece;
+      });
+      await settle();
+      expect(batcher.state).to.include({ answersRunning: running, answersWaiting: 20 - running });
+      for (let i = 0; i < 20; i += 1) await model.finishOne();
+      await Promise.all(all);
+    }
+  });
+
   it('that are aborted while they wait are never begun, and free their places at once', async () => {
     const { model, batcher, ask } = open();
     const written = ask('a1');
