@@ -4,10 +4,14 @@
 
 constexpr int kKeysAtOnce = 4;
 
-template <typename Source>
+// Head widths of whole steps, as those of published models are, are read without masks, and bf16 without sorting its
+// even and odd places: the query lies in the same order.
+constexpr int kWholeStep = 4 * kWidth;
+
+// `query`: as keys are read, whole or with masks.
+template <typename Source, bool whole>
 QAVIT_INLINE void score_keys(const AttentionRow& a, const float* query) {
   const Source* keys = static_cast<const Source*>(a.keys.data);
-  const float scale = a.scale * kLog2e;
   for (int64_t begin = 0; begin < a.keys.count; begin += kKeysAtOnce) {
     const int count = at_most(a.keys.count - begin, kKeysAtOnce);
     const Source* row[kKeysAtOnce];
@@ -16,23 +20,36 @@ QAVIT_INLINE void score_keys(const AttentionRow& a, const float* query) {
       row[i] = keys + (begin + (i < count ? i : 0)) * a.keys.stride;
       sums[i] = zero();
     }
-    for (int64_t d = 0; d < a.width; d += kWidth) {
-      const int n = at_most(a.width - d, kWidth);
-      const F q = load(query + d);
-      QAVIT_UNROLL
-      for (int i = 0; i < kKeysAtOnce; ++i) sums[i] = fma(q, load_n(row[i] + d, n), sums[i]);
+    if constexpr (whole) {
+      for (int64_t d = 0; d < a.width; d += 2 * kWidth) {
+        const F first = load(query + d), second = load(query + d + kWidth);
+        QAVIT_UNROLL
+        for (int i = 0; i < kKeysAtOnce; ++i) {
+          const Two k = load_two(row[i] + d);
+          sums[i] = fma(second, k.v[1], fma(first, k.v[0], sums[i]));
+        }
+      }
+    } else {
+      for (int64_t d = 0; d < a.width; d += kWidth) {
+        const int n = at_most(a.width - d, kWidth);
+        const F q = load(query + d);
+        QAVIT_UNROLL
+        for (int i = 0; i < kKeysAtOnce; ++i) sums[i] = fma(q, load_n(row[i] + d, n), sums[i]);
+      }
     }
-    for (int i = 0; i < count; ++i) a.scores[begin + i] = sum(sums[i]) * scale;
+    sum_each(sums, a.scores + begin);  // past the last key: room, and of no meaning
   }
 }
 
-// Adds the bias, hides the padding behind the last key; the largest score.
+// Scales, adds the bias, hides the padding behind the last key; the largest score.
 QAVIT_INLINE float finish_scores(const AttentionRow& a) {
+  const F scale = set1(a.scale * kLog2e);
   F top = set1(-kInfinity);
   for (int64_t j = 0; j < a.keys.count; j += kWidth) {
     const int n = at_most(a.keys.count - j, kWidth);
-    F s = keep_first(load_n(a.scores + j, n), n, set1(-kInfinity));
+    F s = mul(load_n(a.scores + j, n), scale);
     if (a.bias != nullptr) s = add(s, load(a.bias + j));
+    s = keep_first(s, n, set1(-kInfinity));
     store(a.scores + j, s);
     top = max(top, s);
   }
@@ -60,13 +77,49 @@ QAVIT_INLINE void mix_values(const AttentionRow& a, int64_t column, int last, fl
   }
 }
 
+// kWholeStep columns of the output from `column` on.
+template <typename Source>
+QAVIT_INLINE void mix_whole_values(const AttentionRow& a, int64_t column, float inverse) {
+  const Source* values = static_cast<const Source*>(a.values.data) + column;
+  Two c[2] = {{{zero(), zero()}}, {{zero(), zero()}}};
+  for (int64_t j = 0; j < a.values.count; ++j) {
+    const F weight = set1(a.scores[j]);
+    QAVIT_UNROLL
+    for (int t = 0; t < 2; ++t) {
+      const Two row = load_two(values + j * a.values.stride + t * 2 * kWidth);
+      c[t].v[0] = fma(weight, row.v[0], c[t].v[0]);
+      c[t].v[1] = fma(weight, row.v[1], c[t].v[1]);
+    }
+  }
+  const auto size = static_cast<int64_t>(dtype_size(a.out_dtype));
+  for (int t = 0; t < 2; ++t) {
+    const Two out = in_order(Source{}, c[t]);
+    for (int i = 0; i < 2; ++i) {
+      char* to = static_cast<char*>(a.out) + (column + (2 * t + i) * kWidth) * size;
+      store_as(to, a.out_dtype, mul(out.v[i], set1(inverse)), kWidth);
+    }
+  }
+}
+
 template <typename Source>
 QAVIT_NOINLINE void attend_row_as(const AttentionRow& a) {
   alignas(64) float query[kMaxHeadWidth];
-  for (int64_t d = 0; d < a.width; d += kWidth) {
-    store(query + d, load_n(static_cast<const Source*>(a.query) + d, at_most(a.width - d, kWidth)));
+  const auto* from = static_cast<const Source*>(a.query);
+  if (a.width % kWholeStep == 0) {
+    for (int64_t d = 0; d < a.width; d += 2 * kWidth) {
+      const Two q = load_two(from + d);
+      store(query + d, q.v[0]);
+      store(query + d + kWidth, q.v[1]);
+    }
+    score_keys<Source, true>(a, query);
+    const float inverse = weigh_row<false>(a.scores, padded_keys(a.keys.count), finish_scores(a));
+    for (int64_t column = 0; column < a.width; column += kWholeStep) mix_whole_values<Source>(a, column, inverse);
+    return;
   }
-  score_keys<Source>(a, query);
+  for (int64_t d = 0; d < a.width; d += kWidth) {
+    store(query + d, load_n(from + d, at_most(a.width - d, kWidth)));
+  }
+  score_keys<Source, false>(a, query);
   const float inverse = weigh_row<false>(a.scores, padded_keys(a.keys.count), finish_scores(a));
   int64_t column = 0;
   for (; a.width - column >= 4 * kWidth; column += 4 * kWidth) mix_values<Source, 4>(a, column, kWidth, inverse);

@@ -4,6 +4,10 @@
 //
 //   F             a vector of kWidth floats                     M        a lane mask
 //   load, store   whole vectors; *_n touch the first n elements only (0 < n <= kWidth) and read the rest as 0
+//   load_two      2 kWidth elements as two vectors: floats as they lie, bf16 those of even and those of odd places,
+//   which
+//                 takes two instructions; in_order(Source{}, two) are then vectors of neighbours
+//   sum_each      the sum of each of four vectors
 //   max, min      the second operand where either one is NaN, as the x86 instructions do: max(bound, x) keeps a NaN x
 //   select_negative  `yes` where the sign bit is set
 //   exponent_range  the nearest number that fraction and scale_exp2 take
@@ -77,6 +81,32 @@ QAVIT_INLINE void store_n(float* p, F a, int n) { _mm512_mask_storeu_ps(p, first
 QAVIT_INLINE F widen(__m256i bf16) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bf16), 16)); }
 QAVIT_INLINE F load(const uint16_t* p) { return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
 QAVIT_INLINE F load_n(const uint16_t* p, int n) { return widen(_mm256_maskz_loadu_epi16(first(n), p)); }
+
+struct Two {
+  F v[2];
+};
+QAVIT_INLINE Two load_two(const float* p) { return {{load(p), load(p + kWidth)}}; }
+QAVIT_INLINE Two load_two(const uint16_t* p) {
+  const __m512i pairs = _mm512_loadu_si512(p);
+  return {{_mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)),
+           _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xffff0000u))))}};
+}
+QAVIT_INLINE Two in_order(float, const Two& a) { return a; }
+QAVIT_INLINE Two in_order(uint16_t, const Two& a) {
+  const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+  return {{_mm512_permutex2var_ps(a.v[0], low, a.v[1]), _mm512_permutex2var_ps(a.v[0], high, a.v[1])}};
+}
+
+QAVIT_INLINE void sum_each(const F (&a)[4], float* out) {
+  const __m512d low = _mm512_castps_pd(add(_mm512_unpacklo_ps(a[0], a[1]), _mm512_unpackhi_ps(a[0], a[1])));
+  const __m512d high = _mm512_castps_pd(add(_mm512_unpacklo_ps(a[2], a[3]), _mm512_unpackhi_ps(a[2], a[3])));
+  // Every quarter holds its part of the four sums.
+  const __m512 sums =
+      add(_mm512_castpd_ps(_mm512_unpacklo_pd(low, high)), _mm512_castpd_ps(_mm512_unpackhi_pd(low, high)));
+  const __m256 halves = _mm256_add_ps(_mm512_castps512_ps256(sums), _mm512_extractf32x8_ps(sums, 1));
+  _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1)));
+}
 
 // f32 bits to bf16 bits in the upper half, to nearest even; a NaN is made quiet so that the carry cannot turn it into
 // infinity.

@@ -193,6 +193,25 @@ QAVIT_INLINE F load(const uint16_t* p) {
   return load_lanes<uint16_t>(p, [](uint16_t b) { return bf16_to_f32(b); });
 #endif
 }
+
+struct Two {
+  F v[2];
+};
+QAVIT_INLINE Two load_two(const float* p) { return {{load(p), load(p + kWidth)}}; }
+QAVIT_INLINE Two load_two(const uint16_t* p) {
+  const U pairs = bits_of(load(reinterpret_cast<const float*>(p)));
+  return {{floats_of(pairs << 16), floats_of(pairs & 0xffff0000u)}};
+}
+QAVIT_INLINE Two in_order(float, const Two& a) { return a; }
+QAVIT_INLINE Two in_order(uint16_t, const Two& a) {
+  const F even = a.v[0], odd = a.v[1];
+  return {{F{even[0], odd[0], even[1], odd[1]}, F{even[2], odd[2], even[3], odd[3]}}};
+}
+
+QAVIT_INLINE void sum_each(const F (&a)[4], float* out) {
+  for (int i = 0; i < 4; ++i) out[i] = sum(a[i]);
+}
+
 QAVIT_INLINE void store(uint16_t* p, F a) {
   uint16_t narrow[kWidth];
   for (int i = 0; i < kWidth; ++i) narrow[i] = f32_to_bf16(a[i]);
