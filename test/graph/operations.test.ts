@@ -166,6 +166,12 @@ describe('graph operations', () => {
     }
     expectThrow(() => x.sliceColumns(0, 1025), 'ERR_SHAPE', /columns within/);
     expectThrow(() => x.broadcast(dim('B', 4)), 'ERR_SHAPE', /one sample for broadcast but received \[B=2/);
+    const rows = x.mergeSamples('B*M');
+    expect(rows.describe()).to.deep.include({ shape: [1, 2 * 577, 1024], rowStride: 1024 });
+    expect(rows.splitRows(B).describe()).to.deep.equal(x.describe());
+    expectThrow(() => x.sliceRows(1, 577).mergeSamples('B*M'), 'ERR_SHAPE', /samples that follow each other/);
+    expectThrow(() => x.splitRows(dim('S', 1)), 'ERR_SHAPE', /one sample whose rows .* but received \[B=2/);
+    expectThrow(() => rows.splitRows(dim('S', 4)), 'ERR_SHAPE', /shared out among 4/);
     for (const size of [0, -1, 1.5, NaN])
       expectThrow(() => dim('K', size), 'ERR_SHAPE', /positive integer for dimension K/);
   });

@@ -131,6 +131,24 @@ describe('answers of a T5', () => {
     expect(device.memory.tensorBytes).to.equal(0);
   });
 
+  it('may leave while another one comes, the last of all, too', async () => {
+    for (const before of [1, 2]) {
+      const others = await Promise.all(Array.from({ length: before }, (_, i) => begin(3 * i)));
+      await Promise.all(others.map((answer, i) => write(answer, 3 * i, 1)));
+      const newcomer = await begin(9);
+      const admit = engine.admit.bind(engine);
+      engine.admit = (...args) => {
+        for (const answer of others) answer.dispose();
+        return admit(...args);
+      };
+      const written = await write(newcomer, 9, 3);
+      engine.admit = admit;
+      expect(written).to.deep.equal(await writeAlone(9, 3));
+      newcomer.dispose();
+      expect(device.memory.tensorBytes).to.equal(0);
+    }
+  });
+
   it('all fail with a step that fails, and may go on', async () => {
     const [one, other] = [await begin(0), await begin(3)];
     const step = engine.step.bind(engine);

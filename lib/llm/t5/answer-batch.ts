@@ -21,6 +21,7 @@ export class AnswerBatch {
   /** For each layer of the decoder keys and values of the prompts, [S, M, 2I], and of what was said, [S, N, 2I]. */
   private cross: readonly DeviceTensor[] = [];
   private caches: readonly DeviceTensor[] = [];
+  private isAdding = false;
 
   /** @param rows M, of all prompts */
   constructor(
@@ -38,6 +39,16 @@ export class AnswerBatch {
 
   /** Takes over the prompt's tensors. */
   async add(prompt: PromptRead, signal: AbortSignal): Promise<void> {
+    this.isAdding = true;
+    try {
+      await this.place(prompt, signal);
+    } finally {
+      this.isAdding = false;
+      this.letGoIfEmpty();
+    }
+  }
+
+  private async place(prompt: PromptRead, signal: AbortSignal): Promise<void> {
     const member = { prompt, said: 0 };
     if (this.slots.length === 0) {
       this.caches = await this.engine.emptyCaches();
@@ -54,7 +65,12 @@ export class AnswerBatch {
 
   remove(prompt: PromptRead): void {
     this.slots = this.slots.map((member) => (member?.prompt === prompt ? undefined : member));
-    if (this.size > 0) return;
+    this.letGoIfEmpty();
+  }
+
+  /** Not while somebody comes for whom the tensors are being made ready. */
+  private letGoIfEmpty(): void {
+    if (this.size > 0 || this.isAdding) return;
     disposeAll([...this.cross, ...this.caches]);
     [this.slots, this.cross, this.caches] = [[], [], []];
   }
