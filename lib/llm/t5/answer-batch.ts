@@ -1,7 +1,7 @@
 import type { DeviceTensor } from '../../binding/native';
 import type { PromptRead, T5Engine } from './t5-engine';
 
-/** Answers in one batch. Their prompts take up to 24 MB each (flan-T5 base), and reading those begins to take as long as reading the weights. */
+/** Answers in one batch. Their prompts take up to 24 MB each (flan-T5 base), and with so many half of a step goes through those. */
 export const MOST_TOGETHER = 16;
 
 interface Member {
