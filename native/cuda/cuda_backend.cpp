@@ -38,10 +38,19 @@ std::vector<const void*> addresses_of(const std::vector<OpParams>& ops, const vo
   return addresses;
 }
 
+DeviceProperties without_overlap(DeviceProperties properties) {
+  properties.overlap = false;
+  return properties;
+}
+
 class CudaBackend final : public Backend {
  public:
   CudaBackend(std::shared_ptr<Context> context, const CudaOptions& options)
-      : context_(std::move(context)), transfer_(context_), graphs_(options.graphs), timer_(options.timing) {}
+      : context_(std::move(context)),
+        first_properties_(without_overlap(context_->properties())),
+        transfer_(context_),
+        graphs_(options.graphs),
+        timer_(options.timing) {}
 
   // Members free what they hold on the GPU; the thread that closes a device never worked on it.
   ~CudaBackend() override { (void)cudaSetDevice(context_->properties().ordinal); }
@@ -95,7 +104,7 @@ class CudaBackend final : public Backend {
   Status run(const OpParams& params) override {
     QAVIT_RETURN_IF_ERROR(context_->open());
     QAVIT_RETURN_IF_ERROR(reserve_workspace({params}));
-    QAVIT_RETURN_IF_ERROR(context_->settle(enqueue(params)));
+    QAVIT_RETURN_IF_ERROR(context_->settle(enqueue(params, context_->properties())));
     return context_->synchronize(op_name(params));
   }
 
@@ -113,7 +122,8 @@ class CudaBackend final : public Backend {
       for (const OpParams& params : ops) {
         if (!recording && abort.aborted())
           return expected(ErrorCode::kAborted, "completion", op_name(params), abort.reason());
-        QAVIT_RETURN_IF_ERROR(enqueue(params));
+        // A graph has nothing before its first kernels that they could overlap.
+        QAVIT_RETURN_IF_ERROR(enqueue(params, &params == &ops.front() ? first_properties_ : context_->properties()));
       }
       return Status();
     };
@@ -128,8 +138,8 @@ class CudaBackend final : public Backend {
   }
 
  private:
-  Status enqueue(const OpParams& params) {
-    const Launch launch{context_->properties(), context_->stream(), workspace_.data(), workspace_.bytes()};
+  Status enqueue(const OpParams& params, const DeviceProperties& properties) {
+    const Launch launch{properties, context_->stream(), workspace_.data(), workspace_.bytes()};
     return std::visit([&](const auto& p) { return cuda::run(launch, p); }, params);
   }
 
@@ -145,6 +155,7 @@ class CudaBackend final : public Backend {
   }
 
   const std::shared_ptr<Context> context_;
+  const DeviceProperties first_properties_;  // of a plan's first operation
   Transfer transfer_;
   DeviceMemory workspace_;
   GraphCache graphs_;
