@@ -74,26 +74,29 @@ class Batch {
     const samples = await this.resolve(items);
     const perRun = samplesPerRun(this.context.engine);
     const turns = this.turns(perRun);
-    if (samples.length <= perRun && this.isOneRun(samples, turns)) await this.encodeAtOnce(samples);
-    else await this.encodeInTurns(samples, turns, perRun);
+    const [turn, ...others] = turns;
+    if (turn && others.length === 0 && samples.length <= perRun && this.isNew(turn, samples)) {
+      await this.encodeAtOnce(turn, samples);
+    } else await this.encodeInTurns(samples, turns, perRun);
     return this.results;
   }
 
-  /** Whether nothing is computed yet, or twice: one turn of fresh pictures, all questions of one block. */
-  private isOneRun(samples: readonly Sample[], turns: readonly number[][]): boolean {
-    const [turn] = turns;
-    const blocks = new Set(samples.map((sample) => this.blockOf(sample)));
-    return turn !== undefined && turns.length === 1 && !this.lookedAt(turn) && blocks.size === 1;
+  /** Whether no picture was looked at before, and the questions are one block's. */
+  private isNew(turn: readonly number[], samples: readonly Sample[]): boolean {
+    return !this.lookedAt(turn) && new Set(samples.map((sample) => this.blockOf(sample))).size === 1;
   }
 
-  /** In one run instead of one each for pictures, questions and both: what lies between runs is most of a small tower's time on a GPU. */
-  private async encodeAtOnce(samples: readonly Sample[]): Promise<void> {
+  /**
+   * In one run instead of one each for pictures, questions and both: what lies between them is 7 % of a ViT-B/32 in int8 on two cores.
+   *
+   * @param turn all pictures, in their order
+   */
+  private async encodeAtOnce(turn: readonly number[], samples: readonly Sample[]): Promise<void> {
     const { engine } = this.context;
-    const turn = [...this.images.values.keys()];
     const pictures = await this.prepare(turn);
     this.recognize(turn, pictures);
     const unseen = { pixels: joined(pictures), images: pictures.length, index: samples.map(({ image }) => image) };
-    const [block] = samples.map((sample) => this.blockOf(sample));
+    const block = samples[0] && this.blockOf(samples[0]);
     const features = block === undefined ? undefined : this.blocks?.features(block);
     const asked = features && { ...features, ...this.within(features, samples) };
     this.deliver(samples, await engine.encode(unseen, asked, this.output, this.signal));

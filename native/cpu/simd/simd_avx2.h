@@ -69,16 +69,13 @@ QAVIT_INLINE F load(const uint8_t* p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
 }
 
-struct Two {
-  F v[2];
-};
-QAVIT_INLINE Two load_two(const float* p) { return {{load(p), load(p + kWidth)}}; }
+#include "cpu/simd/two.inl"
+
 QAVIT_INLINE Two load_two(const uint16_t* p) {
   const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   return {{_mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16)),
            _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(static_cast<int>(0xffff0000u))))}};
 }
-QAVIT_INLINE Two in_order(float, const Two& a) { return a; }
 QAVIT_INLINE Two in_order(uint16_t, const Two& a) {
   const __m256 low = _mm256_unpacklo_ps(a.v[0], a.v[1]), high = _mm256_unpackhi_ps(a.v[0], a.v[1]);
   return {{_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31)}};

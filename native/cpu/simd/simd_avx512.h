@@ -4,9 +4,9 @@
 //
 //   F             a vector of kWidth floats                     M        a lane mask
 //   load, store   whole vectors; *_n touch the first n elements only (0 < n <= kWidth) and read the rest as 0
-//   load_two      2 kWidth elements as two vectors: floats as they lie, bf16 those of even and those of odd places,
-//   which
-//                 takes two instructions; in_order(Source{}, two) are then vectors of neighbours
+//   load_two      2 kWidth elements as two vectors: floats as they lie; bf16 those of even and those of odd places, in
+//                 two instructions
+//   in_order      the two as vectors of neighbours again; takes an element of the source's type, for its type alone
 //   sum_each      the sum of each of four vectors
 //   max, min      the second operand where either one is NaN, as the x86 instructions do: max(bound, x) keeps a NaN x
 //   select_negative  `yes` where the sign bit is set
@@ -82,16 +82,13 @@ QAVIT_INLINE F widen(__m256i bf16) { return _mm512_castsi512_ps(_mm512_slli_epi3
 QAVIT_INLINE F load(const uint16_t* p) { return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
 QAVIT_INLINE F load_n(const uint16_t* p, int n) { return widen(_mm256_maskz_loadu_epi16(first(n), p)); }
 
-struct Two {
-  F v[2];
-};
-QAVIT_INLINE Two load_two(const float* p) { return {{load(p), load(p + kWidth)}}; }
+#include "cpu/simd/two.inl"
+
 QAVIT_INLINE Two load_two(const uint16_t* p) {
   const __m512i pairs = _mm512_loadu_si512(p);
   return {{_mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)),
            _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xffff0000u))))}};
 }
-QAVIT_INLINE Two in_order(float, const Two& a) { return a; }
 QAVIT_INLINE Two in_order(uint16_t, const Two& a) {
   const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
   const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));

@@ -194,15 +194,12 @@ QAVIT_INLINE F load(const uint16_t* p) {
 #endif
 }
 
-struct Two {
-  F v[2];
-};
-QAVIT_INLINE Two load_two(const float* p) { return {{load(p), load(p + kWidth)}}; }
+#include "cpu/simd/two.inl"
+
 QAVIT_INLINE Two load_two(const uint16_t* p) {
   const U pairs = bits_of(load(reinterpret_cast<const float*>(p)));
   return {{floats_of(pairs << 16), floats_of(pairs & 0xffff0000u)}};
 }
-QAVIT_INLINE Two in_order(float, const Two& a) { return a; }
 QAVIT_INLINE Two in_order(uint16_t, const Two& a) {
   const F even = a.v[0], odd = a.v[1];
   return {{F{even[0], odd[0], even[1], odd[1]}, F{even[2], odd[2], even[3], odd[3]}}};
