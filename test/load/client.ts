@@ -60,9 +60,10 @@ export class Client {
     });
   }
 
-  async metric(name: string): Promise<number> {
+  /** @param label such as `state="running"`, where there is one value for each */
+  async metric(name: string, label = ''): Promise<number> {
     const text = await (await fetch(`${this.url}/metrics`)).text();
-    return Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(text)?.[1]);
+    return Number(new RegExp(`^${name}(?:\\{[^}]*${label}\\})? (\\S+)$`, 'm').exec(text)?.[1]);
   }
 }
 

@@ -5,6 +5,7 @@ import { abortMany, halfSent, inParallel, killLanguageModel, malformed, slowRead
 import { openLoop } from './open-loop';
 import { Served } from './served';
 import { soak } from './soak';
+import { withT5Served } from './t5-served';
 import { Counting } from './tally';
 import { createServer } from '../../lib/serve';
 import { throughput } from './throughput';
@@ -109,5 +110,29 @@ describe('under load', () => {
     } finally {
       await app.close();
     }
+  });
+
+  it('answers that a T5 writes together are not mixed up, whoever leaves and comes', async () => {
+    await withT5Served(['--max-pending', '48'], 4, async (t5, said) => {
+      const asking = new Client(t5.url);
+      expect(new Set(said.map(({ answer }) => answer)).size).to.be.greaterThan(said.length * 0.9);
+      let together = 0;
+      const watch = setInterval(() => {
+        const running = asking.metric('qavit_answers', 'state="running"');
+        void running.then((count) => (together = Math.max(together, count)));
+      }, 20);
+      const more = await openLoop(asking, said, 'chat', { load: 0, perSecond: 400, ms: 1000, seed: 2 });
+      clearInterval(watch);
+      expect(together).to.be.within(2, 16);
+      const { aborted, tally: rest } = await abortMany(asking, said, 200);
+      const { tally: mixed } = await soak(asking, said, 200, 20);
+      asking.close();
+      expect(aborted).to.be.greaterThan(0);
+      for (const tally of [more.tally, rest, mixed]) {
+        expect(tally.wrong, JSON.stringify(tally)).to.equal(0);
+        expect(tally.right, JSON.stringify(tally)).to.be.greaterThan(20);
+      }
+      expect(more.tally.broken).to.equal(0);
+    });
   });
 });

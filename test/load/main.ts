@@ -13,6 +13,7 @@ import { capacity, openLoop } from './open-loop';
 import { addedLatency, sharing } from './ratios';
 import { Served } from './served';
 import { soak } from './soak';
+import { withT5Served } from './t5-served';
 import { round } from './tally';
 import { throughput } from './throughput';
 import { makePairs, type Pair } from './world';
@@ -21,6 +22,9 @@ const LOADS = [0.25, 0.5, 0.75, 0.9, 1.1, 1.5];
 const LEVEL_MS = 8000;
 const SOAK_REQUESTS = 80_000;
 const ABORTED_REQUESTS = 10_000;
+/** To a T5: its answers take ten times as long. */
+const T5_SOAK_REQUESTS = 16_000;
+const T5_ABORTED_REQUESTS = 2000;
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
@@ -95,6 +99,18 @@ async function measureSoak(pairs: readonly Pair[]) {
   return result;
 }
 
+async function measureT5() {
+  return withT5Served([], 8, async ({ url }, pairs) => {
+    const client = new Client(url);
+    const result = {
+      aborted: await step('aborted, a T5', () => abortMany(client, pairs, T5_ABORTED_REQUESTS)),
+      soak: await step('soak, a T5', () => soak(client, pairs, T5_SOAK_REQUESTS)),
+    };
+    client.close();
+    return result;
+  });
+}
+
 /** Counts `wrong` wherever it stands in the results. */
 function wrongAnswers(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
@@ -109,6 +125,7 @@ const PARTS = {
   load: async (pairs: readonly Pair[]) => ({ load: await measureLoad(pairs) }),
   faults: async (pairs: readonly Pair[]) => ({ faults: await measureFaults(pairs) }),
   soak: async (pairs: readonly Pair[]) => ({ soak: await measureSoak(pairs) }),
+  t5: async () => ({ t5: await measureT5() }),
 };
 
 type Part = keyof typeof PARTS;
