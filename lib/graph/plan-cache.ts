@@ -1,7 +1,10 @@
 import type { Plan } from '../binding/native';
 
-/** Plans hold no working memory of their own, only their description: some KB each. */
-const CAPACITY = 32;
+/**
+ * Plans hold no working memory of their own, only their description: some KB each. A T5 with answers that come and go makes some 30 for
+ * each length of prompts.
+ */
+export const CAPACITY = 64;
 
 /** Plans by shape key; those used least recently make room. */
 export class PlanCache {

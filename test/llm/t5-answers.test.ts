@@ -6,7 +6,7 @@ import type { Device } from '../../lib/binding/native';
 import { JsonFields } from '../../lib/llm/json-fields';
 import { readT5Config } from '../../lib/llm/t5/config';
 import { T5Answer, T5Answers } from '../../lib/llm/t5/t5-answer';
-import { T5Engine } from '../../lib/llm/t5/t5-engine';
+import { type PromptRead, T5Engine } from '../../lib/llm/t5/t5-engine';
 import { openT5 } from '../../lib/llm/t5/t5-model';
 import { TensorFolder } from '../../lib/weights';
 import { expectRejection } from '../support/expect-error';
@@ -23,15 +23,21 @@ describe('answers of a T5', () => {
 
   before(async () => {
     device = new (loadAddon().Device)({ kind: 'cpu', threads: 2 });
-    const dir = folderOf('t5-gated');
-    const weights = await TensorFolder.open(dir);
-    const config = readT5Config(await JsonFields.read(path.join(dir, 'config.json')));
-    engine = new T5Engine(device, openT5(config, weights), 'f32');
-    await engine.prepare();
-    weights.close();
+    engine = await openEngine();
     const step = engine.step.bind(engine);
     engine.step = (counts, memory, signal) => (steps.push(counts.tokens.length), step(counts, memory, signal));
   });
+
+  async function openEngine(pieceWork?: number): Promise<T5Engine> {
+    const dir = folderOf('t5-gated');
+    const weights = await TensorFolder.open(dir);
+    const config = readT5Config(await JsonFields.read(path.join(dir, 'config.json')));
+    const opened = new T5Engine(device, openT5(config, weights), 'f32', pieceWork);
+    await opened.prepare();
+    weights.close();
+    return opened;
+  }
+
   beforeEach(() => {
     answers = new T5Answers(engine);
     steps = [];
@@ -161,5 +167,70 @@ describe('answers of a T5', () => {
       await writeAlone(3, 2),
     ]);
     for (const answer of [one, other]) answer.dispose();
+  });
+
+  describe('while prompts are read in pieces', () => {
+    let pieces: T5Engine;
+
+    before(async () => {
+      // Every layer is a piece.
+      pieces = await openEngine(1);
+    });
+
+    const readOf = (of: T5Engine, question: number, signal = never()) =>
+      of.read({ before: [3, 4], visual: someTokens(9 + question).data, after: [1, 2, 1] }, signal);
+
+    /** Does `work`, and `before` ahead of each plan that it runs. */
+    async function watching(before: (inputs: readonly unknown[]) => void, work: () => Promise<void>): Promise<void> {
+      const run = pieces['run'].bind(pieces);
+      pieces['run'] = (plan, inputs, signal, keep) => (before(inputs), run(plan, inputs, signal, keep));
+      try {
+        await work();
+      } finally {
+        pieces['run'] = run;
+      }
+    }
+
+    it('hear the same bits', async () => {
+      const [whole, parted] = [await readOf(engine, 0), await readOf(pieces, 0)];
+      const contents = ({ cross }: PromptRead) => Promise.all(cross.map((tensor) => device.read(tensor)));
+      expect(parted.length).to.equal(whole.length);
+      expect(await contents(parted)).to.deep.equal(await contents(whole));
+      for (const tensor of [...whole.cross, ...parted.cross]) tensor.dispose();
+      expect(device.memory.tensorBytes).to.equal(0);
+    });
+
+    it('go on between two pieces; prompts are read one after another', async () => {
+      const answer = new T5Answer(new T5Answers(pieces), await readOf(pieces, 0));
+      await answer.next(tokenOf(0, 0), never());
+      const order: string[] = [];
+      const kinds = (inputs: readonly unknown[]): void => {
+        const rows = inputs.find((input) => input instanceof Float32Array)?.length;
+        order.push(rows === undefined ? (inputs.length > 2 ? 'step' : 'piece') : 'prompt');
+      };
+      await watching(kinds, async () => {
+        const reading = [1, 2].map((question) => readOf(pieces, question));
+        await write(answer, 0, 6, 1);
+        for (const { cross } of await Promise.all(reading)) for (const tensor of cross) tensor.dispose();
+      });
+      answer.dispose();
+      const { encoderLayers } = pieces.model.config;
+      const prompt = ['prompt', ...Array<string>(encoderLayers - 1).fill('piece')];
+      expect(order.filter((kind) => kind !== 'step')).to.deep.equal([...prompt, ...prompt]);
+      expect(order.lastIndexOf('step')).to.be.greaterThan(order.lastIndexOf('prompt'));
+    });
+
+    it('find their memory free when one is aborted, and the next prompt its turn', async () => {
+      const abort = new AbortController();
+      let ran = 0;
+      const abortLater = (): void => void ((ran += 1) === 2 && abort.abort());
+      await watching(abortLater, async () => {
+        const [first, second] = [readOf(pieces, 0, abort.signal), readOf(pieces, 1)];
+        await expectRejection(first, 'ERR_ABORTED');
+        for (const tensor of (await second).cross) tensor.dispose();
+      });
+      expect(ran).to.equal(2 + pieces.model.config.encoderLayers);
+      expect(device.memory.tensorBytes).to.equal(0);
+    });
   });
 });

@@ -26,23 +26,46 @@ export interface PromptSize {
   readonly after: number;
 }
 
+/** Layers of the encoder, from one up to another. */
+export interface LayerRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 /**
- * Inputs: before i32 [K1], visual f32 [N, E], after i32 [K2], each where there is one; the number of rows that count.
- * Outputs: each decoder layer's keys and values of the prompt, [1, M, 2I].
+ * Reads a prompt, or a piece of the way: the layers of `range`.
+ *
+ * Inputs: before i32 [K1], visual f32 [N, E], after i32 [K2], each where there is one, or what the piece before gave; the number of
+ * rows that count.
+ * Outputs: the rows [1, M, E] as the next piece takes them, or from the last each decoder layer's keys and values of the prompt, [1, M, 2I].
  */
-export function readPlan(model: T5Model, options: GraphOptions, { before, visual, after }: PromptSize): Graph {
+export function readPlan(model: T5Model, options: GraphOptions, size: PromptSize, range: LayerRange): Graph {
   const g = Graph.create('read', options);
-  const text = (count: number) =>
-    embedRows(g.scope('shared'), model.embedding, g.input('i32', [ONE, ONE, dim('K', count)]));
-  const parts: Tensor[] = [];
-  if (before > 0) parts.push(text(before));
-  parts.push(g.input('f32', [ONE, dim('N', visual), dim('E', model.config.width)]));
-  if (after > 0) parts.push(text(after));
-  const rows = encode(g, model, concatRows(g.scope('prompt'), parts, 'M'));
+  const start =
+    range.from === 0 ? promptRows(g, model, size) : g.input(options.stream, [ONE, rowsOf(size), widthOf(model)]);
+  const rows = encode(g, model, start, range);
+  if (range.to < model.encoder.layers.length) {
+    g.output(rows);
+    return g;
+  }
   const normed = rmsNorm(g.scope('final_layer_norm'), rows, model.encoder.norm);
   model.decoder.layers.forEach((layer, i) => g.output(crossKeyValue(g.scope('decoder').scope(i), normed, layer)));
   return g;
 }
+
+function promptRows(g: Graph, model: T5Model, { before, visual, after }: PromptSize): Tensor {
+  const text = (count: number) =>
+    embedRows(g.scope('shared'), model.embedding, g.input('i32', [ONE, ONE, dim('K', count)]));
+  const parts: Tensor[] = [];
+  if (before > 0) parts.push(text(before));
+  parts.push(g.input('f32', [ONE, dim('N', visual), widthOf(model)]));
+  if (after > 0) parts.push(text(after));
+  return concatRows(g.scope('prompt'), parts, 'M');
+}
+
+const rowsOf = ({ before, visual, after }: PromptSize): Dim => dim('M', before + visual + after);
+
+const widthOf = ({ config }: T5Model): Dim => dim('E', config.width);
 
 /** Inputs: question i32 [K]; with 'encoder' also how many of them count. Outputs: its features f32 [1, K, E]. */
 export function featuresPlan(
@@ -57,16 +80,22 @@ export function featuresPlan(
   const found =
     features === 'embedding'
       ? copy(g.scope('output'), rows, { dtype: 'f32' })
-      : rmsNorm(g.scope('final_layer_norm'), encode(g, model, rows), model.encoder.norm, { dtype: 'f32' });
+      : rmsNorm(g.scope('final_layer_norm'), encode(g, model, rows, allLayers(model)), model.encoder.norm, {
+          dtype: 'f32',
+        });
   g.output(found);
   return g;
 }
 
+export const allLayers = ({ encoder }: T5Model): LayerRange => ({ from: 0, to: encoder.layers.length });
+
 /** Reads the number of rows that count as the next input. */
-function encode(g: Graph, { encoder, config }: T5Model, rows: Tensor): Tensor {
+function encode(g: Graph, { encoder, config }: T5Model, rows: Tensor, { from, to }: LayerRange): Tensor {
   const settings = { heads: config.heads, bias: encoder.bias, lengths: g.input('i32', [ONE, ONE, ONE]) };
   const scope = g.scope('encoder');
-  return encoder.layers.reduce((x, layer, i) => t5EncoderLayer(scope.scope(i), x, layer, settings), rows);
+  return encoder.layers
+    .slice(from, to)
+    .reduce((x, layer, i) => t5EncoderLayer(scope.scope(from + i), x, layer, settings), rows);
 }
 
 /** Answers that are written together have slots in common tensors. */

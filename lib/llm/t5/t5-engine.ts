@@ -2,7 +2,8 @@ import type { Device, DeviceTensor, HostArray, Plan } from '../../binding/native
 import { withAbortFlag } from '../../calls/abort';
 import { compile, type Graph, type GraphOptions, parametersOf, PlanCache } from '../../graph';
 import { ParameterStore } from '../../weights';
-import { admitPlan, featuresPlan, growPlan, readPlan, regroupPlan, stepPlan } from './plans';
+import { admitPlan, allLayers, featuresPlan, growPlan, readPlan, regroupPlan, stepPlan } from './plans';
+import { PIECE_WORK, promptPieces } from './prompt-pieces';
 import type { T5Model } from './t5-model';
 
 /** Rows a cache begins with: published answers have at most 30 tokens. */
@@ -46,11 +47,15 @@ export class T5Engine {
   private readonly plans = new PlanCache();
   private readonly store: ParameterStore;
   private readonly options: GraphOptions;
+  /** Settles when all prompts have been read that were asked for. Never rejects. */
+  private reading: Promise<unknown> = Promise.resolve();
 
+  /** @param pieceWork multiply-adds of a piece of a prompt; a GPU reads whole ones in milliseconds */
   constructor(
     readonly device: Device,
     readonly model: T5Model,
     dtype: 'f32' | 'bf16',
+    private readonly pieceWork = device.info.kind === 'cuda' ? Infinity : PIECE_WORK,
   ) {
     this.store = new ParameterStore(device, dtype);
     this.options = { dtype, stream: 'f32' };
@@ -60,7 +65,7 @@ export class T5Engine {
   async prepare(): Promise<void> {
     const { model, options } = this;
     const graphs = [
-      readPlan(model, options, { before: 0, visual: 1, after: 1 }),
+      readPlan(model, options, { before: 0, visual: 1, after: 1 }, allLayers(model)),
       featuresPlan(model, options, 1, 'encoder'),
       stepPlan(model, options, { slots: 1, capacity: 1, prompt: 1 }),
     ];
@@ -76,17 +81,40 @@ export class T5Engine {
     return rows.slice(0, ids.length * this.model.config.width);
   }
 
-  /** The caller disposes of what it gets. */
-  async read({ before, visual, after }: PromptTokens, signal: AbortSignal): Promise<PromptRead> {
-    const rows = visual.length / this.model.config.width;
-    const size = { before: before.length, visual: rows, after: after.length && plannedTokens(after.length) };
-    const plan = await this.plan(`read ${JSON.stringify(size)}`, () => readPlan(this.model, this.options, size));
-    const length = before.length + rows + after.length;
-    const inputs: HostArray[] = [visual, Int32Array.of(length)];
-    if (before.length > 0) inputs.unshift(Int32Array.from(before));
-    if (size.after > 0) inputs.splice(-1, 0, padded(after, size.after));
-    const keep = this.model.decoder.layers.map(() => true);
-    return { cross: (await this.run(plan, inputs, signal, keep)) as DeviceTensor[], length };
+  /**
+   * Reads a prompt in pieces, so that answers under way go on between them. Prompts wait for each other: in turns, all would be late.
+   *
+   * The caller disposes of what it gets.
+   */
+  read(prompt: PromptTokens, signal: AbortSignal): Promise<PromptRead> {
+    const reading = this.reading.then(() => this.readPieces(prompt, signal));
+    this.reading = reading.then(nothing, nothing);
+    return reading;
+  }
+
+  private async readPieces({ before, visual, after }: PromptTokens, signal: AbortSignal): Promise<PromptRead> {
+    const { config, decoder } = this.model;
+    const count = visual.length / config.width;
+    const size = { before: before.length, visual: count, after: after.length && plannedTokens(after.length) };
+    const length = before.length + count + after.length;
+    const start: HostArray[] = [visual];
+    if (before.length > 0) start.unshift(Int32Array.from(before));
+    if (size.after > 0) start.push(padded(after, size.after));
+    const counted = Int32Array.of(length);
+    let rows: DeviceTensor[] = [];
+    for (const range of promptPieces(config, size.before + count + size.after, this.pieceWork)) {
+      const given = rows;
+      try {
+        const key = `read ${JSON.stringify({ ...size, ...range })}`;
+        const plan = await this.plan(key, () => readPlan(this.model, this.options, size, range));
+        const keep = range.to < config.encoderLayers ? [true] : decoder.layers.map(() => true);
+        const inputs = [...(range.from === 0 ? start : given), counted];
+        rows = (await this.run(plan, inputs, signal, keep)) as DeviceTensor[];
+      } finally {
+        for (const tensor of given) tensor.dispose();
+      }
+    }
+    return { cross: rows, length };
   }
 
   /** @returns empty caches [1, N, 2I], one a layer of the decoder */
@@ -170,6 +198,8 @@ export class T5Engine {
     return withAbortFlag(signal, (abort) => this.device.run(plan, inputs, { keep, abort }));
   }
 }
+
+const nothing = (): void => undefined;
 
 /** How many slots, and rows in each. */
 function sizeOf([first]: readonly DeviceTensor[]): [slots: number, rows: number] {
