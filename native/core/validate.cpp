@@ -88,18 +88,19 @@ void check(const LinearParams& p, Rules& rules) {
   rules.float_dtype(p.residual, "residual");
 }
 
-void check_heads(const View& q, int64_t heads, Rules& rules) {
+// What q and k of any attention have to be, and how they are multiplied.
+void check_scores(const View& q, const View& k, int64_t heads, float scale, Rules& rules) {
   if (heads < 1 || q.cols % heads != 0) {
     rules.fail(ErrorCode::kArgument, "heads that divide the width " + std::to_string(q.cols), std::to_string(heads));
   }
+  rules.finite(scale, "scale");
+  rules.float_dtype(q, "q");
+  rules.shape(k, "k", {q.batch, k.rows, q.cols});
+  rules.dtype(k, "k", q.dtype);
 }
 
 void check(const ConcatAttentionParams& p, Rules& rules) {
-  check_heads(p.q, p.heads, rules);
-  rules.finite(p.scale, "scale");
-  rules.float_dtype(p.q, "q");
-  rules.shape(p.k, "k", {p.q.batch, p.k.rows, p.q.cols});
-  rules.dtype(p.k, "k", p.q.dtype);
+  check_scores(p.q, p.k, p.heads, p.scale, rules);
   rules.shape(p.v, "v", shape_of(p.k));
   rules.dtype(p.v, "v", p.q.dtype);
   if (p.question_k.present() != p.question_v.present()) {
@@ -120,11 +121,7 @@ void check(const ConcatAttentionParams& p, Rules& rules) {
 }
 
 void check(const AttentionParams& p, Rules& rules) {
-  check_heads(p.q, p.heads, rules);
-  rules.finite(p.scale, "scale");
-  rules.float_dtype(p.q, "q");
-  rules.shape(p.k, "k", {p.q.batch, p.k.rows, p.q.cols});
-  rules.dtype(p.k, "k", p.q.dtype);
+  check_scores(p.q, p.k, p.heads, p.scale, rules);
   rules.shape(p.v, "v", shape_of(p.k));
   rules.dtype(p.v, "v", p.q.dtype);
   rules.indices(p.lengths, "lengths", p.q.batch);
@@ -144,11 +141,7 @@ void check(const AttentionParams& p, Rules& rules) {
 }
 
 void check(const QuestionAttentionParams& p, Rules& rules) {
-  check_heads(p.q, p.heads, rules);
-  rules.finite(p.scale, "scale");
-  rules.float_dtype(p.q, "q");
-  rules.shape(p.k, "k", {p.q.batch, p.k.rows, p.q.cols});
-  rules.dtype(p.k, "k", p.q.dtype);
+  check_scores(p.q, p.k, p.heads, p.scale, rules);
   rules.shape(p.question_k, "question_k", {p.q.batch, p.question_k.rows, p.q.cols});
   rules.dtype(p.question_k, "question_k", p.q.dtype);
   rules.indices(p.question_lengths, "question_lengths", p.q.batch);

@@ -1,21 +1,12 @@
 #include "cuda/layer_norm/layer_norm.h"
-#include "cuda/layer_norm/layer_norm_kernel.cuh"
+#include "cuda/layer_norm/layer_norm_factors.cuh"
+#include "cuda/norm/norm_launch.cuh"
 
 namespace qavit::cuda {
 
 namespace {
 
 constexpr const char* kWhere = "layer_norm";
-
-template <int kRuns>
-Status launch_warps(const Launch& context, int runs, const NormRows& rows) {
-  if constexpr (kRuns < kMostNormRuns) {
-    if (runs > kRuns) return launch_warps<kRuns + 1>(context, runs, rows);
-  }
-  constexpr uint32_t kRowsPerBlock = kNormThreads / 32;
-  return launch(context, kWhere, layer_norm_warp_kernel<kRuns>, dim3((rows.rows + kRowsPerBlock - 1) / kRowsPerBlock),
-                dim3(kNormThreads), 0, rows);
-}
 
 }  // namespace
 
@@ -24,10 +15,7 @@ Status supports(const DeviceProperties&, const LayerNormParams& p) { return norm
 size_t workspace_bytes(const DeviceProperties&, const LayerNormParams&) { return 0; }
 
 Status run(const Launch& context, const LayerNormParams& p) {
-  const NormRows rows = norm_rows(p.x, p.y, p.gamma, p.beta, p.eps);
-  const int runs = norm_runs(p.x, p.y);
-  if (runs > 0) return launch_warps<1>(context, runs, rows);
-  return launch(context, kWhere, layer_norm_block_kernel, dim3(rows.rows), dim3(kNormBlockThreads), 0, rows);
+  return launch_norm<LayerNorm>(context, kWhere, p, p.beta);
 }
 
 }  // namespace qavit::cuda

@@ -1,4 +1,4 @@
-#include "cuda/layer_norm/norm_rows.h"
+#include "cuda/norm/norm_rows.h"
 
 #include <limits>
 

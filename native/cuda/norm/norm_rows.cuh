@@ -2,7 +2,7 @@
 #pragma once
 
 #include "cuda/device/runs.cuh"
-#include "cuda/layer_norm/norm_rows.h"
+#include "cuda/norm/norm_rows.h"
 
 namespace qavit::cuda {
 
