@@ -83,7 +83,7 @@ export class HubClient {
     for (let hop = 0; hop <= MAX_REDIRECTIONS; hop++) {
       const { token } = this.settings;
       const own: Record<string, string> = { ...headers };
-      if (token !== undefined && url.origin === this.home) own.authorization = `Bearer ${token}`;
+      if (token !== undefined && url.origin === this.home) own.authorization = `Bearer ${token.secret}`;
       const response = await fetch(url, { headers: own, redirect: 'manual', signal });
       if (!REDIRECTIONS.includes(response.status)) return response;
       await response.body?.cancel();
@@ -132,10 +132,12 @@ export class HubClient {
     const access = (advice: string): QAViTError =>
       expectedButFound('ERR_ARGUMENT', 'access', where, `status ${words}: ${advice}`);
     if (status === 403 || code === 'GatedRepo') {
-      return access(`accept its terms at ${endpoint}/${this.repo} and set HF_TOKEN`);
+      return access(`accept its terms at ${endpoint}/${this.repo}, and set HF_TOKEN or log in with "hf auth login"`);
     }
     if (status === 401) {
-      const key = token === undefined ? 'HF_TOKEN is not set' : 'HF_TOKEN is not one that may read it';
+      const key = token
+        ? `the token in ${token.source} may not read it`
+        : 'no token is set (HF_TOKEN) or saved ("hf auth login")';
       return access(`there is no such model, or it is private, and ${key}`);
     }
     if (status === 404 || status === 410) {

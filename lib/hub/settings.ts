@@ -1,6 +1,6 @@
-import { homedir } from 'node:os';
-import path from 'node:path';
 import { expectedButFound } from '../errors';
+import { cacheFolder, type Environment, isYes } from './environment';
+import { findToken, type HubToken } from './token';
 
 /** Where users of Hugging Face's own libraries expect their models from. */
 const DEFAULT_ENDPOINT = 'https://huggingface.co';
@@ -11,8 +11,7 @@ export interface HubSettings {
   readonly cache: string;
   /** Without a slash at its end. */
   readonly endpoint: string;
-  /** Goes to the endpoint alone, and into no message. */
-  readonly token?: string;
+  readonly token?: HubToken;
   /** Nothing is asked of any server. */
   readonly offline: boolean;
   /** For a server to say something; a transfer may take any time as long as something comes. */
@@ -23,27 +22,18 @@ export interface HubSettings {
   readonly beatMs: number;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /** @throws QAViTError ERR_ARGUMENT for a variable that makes no sense, never showing a secret */
 export function hubSettings(environment: Environment = process.env): HubSettings {
+  const asked = endpoint(environment.HF_ENDPOINT);
   return {
     cache: cacheFolder(environment),
-    endpoint: endpoint(environment.HF_ENDPOINT),
-    token: token(environment.HF_TOKEN),
-    offline: /^(1|on|yes|true)$/i.test(environment.HF_HUB_OFFLINE ?? ''),
+    endpoint: asked,
+    token: findToken(environment, asked === DEFAULT_ENDPOINT),
+    offline: isYes(environment.HF_HUB_OFFLINE),
     timeoutMs: timeoutMs(environment.HF_HUB_DOWNLOAD_TIMEOUT),
     retryMs: 1000,
     beatMs: 1000,
   };
-}
-
-/** Empty variables count as unset, and `~` is the home folder, as in Python. */
-export function cacheFolder(environment: Environment = process.env): string {
-  const { HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME, XDG_CACHE_HOME } = environment;
-  const home = HF_HOME || path.join(XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'huggingface');
-  const folder = HF_HUB_CACHE || HUGGINGFACE_HUB_CACHE || path.join(home, 'hub');
-  return path.resolve(folder.replace(/^~(?=$|[/\\])/, homedir()));
 }
 
 function endpoint(text: string | undefined): string {
@@ -53,14 +43,6 @@ function endpoint(text: string | undefined): string {
   if (plain) return url.href.replace(/\/+$/, '');
   // Not shown: it may hold a password.
   throw expectedButFound('ERR_ARGUMENT', 'an http(s) URL without user and query', 'HF_ENDPOINT', 'another text');
-}
-
-function token(text: string | undefined): string | undefined {
-  const trimmed = text?.trim();
-  if (!trimmed) return undefined;
-  // What no header can hold would be quoted in the error of whoever tries.
-  if (/^[\x21-\x7e]+$/.test(trimmed)) return trimmed;
-  throw expectedButFound('ERR_ARGUMENT', 'printable ASCII without blanks', 'HF_TOKEN', 'something else (not shown)');
 }
 
 function timeoutMs(text: string | undefined): number {

@@ -20,14 +20,14 @@ const all = (folder: string): string[] => readdirSync(folder, { recursive: true 
 
 describe('hubs that mean no good', () => {
   const { at, hub, ensure, settings } = hubAndCache();
-  const token = 'hf_not-for-everybody';
+  const token = { secret: 'hf_not-for-everybody', source: 'HF_TOKEN' };
 
   it('get the token and its like alone: no other server, whatever they answer', async () => {
     hub().add('acme/tower', towerFiles());
     await ensure('acme/tower', 'model', { settings: settings({ token }) });
     const heads = hub().requests.map(({ server, headers }) => ({ server, authorization: headers.authorization }));
     for (const { server, authorization } of heads) {
-      expect(authorization).to.equal(server === 'hub' ? `Bearer ${token}` : undefined);
+      expect(authorization).to.equal(server === 'hub' ? `Bearer ${token.secret}` : undefined);
     }
     expect(heads.some(({ server }) => server === 'storage')).to.equal(true);
   });
@@ -85,7 +85,12 @@ describe('hubs that mean no good', () => {
   it('are told apart by what they refuse', async () => {
     hub().add('acme/tower', towerFiles());
     let said = 'RepoNotFound';
-    const refused = async (status: number, code: 'ERR_ARGUMENT' | 'ERR_NETWORK', message: RegExp, known?: string) => {
+    const refused = async (
+      status: number,
+      code: 'ERR_ARGUMENT' | 'ERR_NETWORK',
+      message: RegExp,
+      known?: typeof token,
+    ) => {
       hub().fault = (_, response) => (refuse(response, status, said), true);
       const how = { settings: settings({ token: known }) };
       await expectRejection(ensure('acme/tower', 'model', how), code, message);
@@ -93,10 +98,14 @@ describe('hubs that mean no good', () => {
     await refused(
       401,
       'ERR_ARGUMENT',
-      /access for acme\/tower at http.* status 401, "no: RepoNotFound": .* HF_TOKEN is not set$/,
+      /access for acme\/tower at http.* status 401, "no: RepoNotFound": .* no token is set \(HF_TOKEN\) or saved \("hf auth login"\)$/,
     );
-    await refused(401, 'ERR_ARGUMENT', /^(?!.*not-for-everybody).*HF_TOKEN is not one that may read it$/, token);
-    await refused(403, 'ERR_ARGUMENT', /accept its terms at http.*\/acme\/tower and set HF_TOKEN$/);
+    await refused(401, 'ERR_ARGUMENT', /^(?!.*not-for-everybody).*the token in HF_TOKEN may not read it$/, token);
+    await refused(
+      403,
+      'ERR_ARGUMENT',
+      /accept its terms at http.*\/acme\/tower, and set HF_TOKEN or log in with "hf auth login"$/,
+    );
     await refused(404, 'ERR_ARGUMENT', /a model that exists for acme\/tower/);
     said = 'GatedRepo';
     await refused(401, 'ERR_ARGUMENT', /status 401, "no: GatedRepo": accept its terms at http.*\/acme\/tower/);

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import { cacheFolder, hubSettings } from '../../lib/hub/settings';
+import { cacheFolder } from '../../lib/hub/environment';
+import { hubSettings } from '../../lib/hub/settings';
 import { expectThrow } from '../support/expect-error';
 
 describe('hub settings', () => {
@@ -16,10 +17,9 @@ describe('hub settings', () => {
     expect(cacheFolder({ HF_HUB_CACHE: 'near' })).to.equal(path.resolve('near'));
   });
 
-  it('reads endpoint, token, offline and timeout', () => {
-    expect(hubSettings({})).to.include({ endpoint: 'https://huggingface.co', token: undefined, offline: false });
+  it('reads endpoint, offline and timeout', () => {
+    expect(hubSettings({})).to.include({ endpoint: 'https://huggingface.co', offline: false });
     expect(hubSettings({ HF_ENDPOINT: 'http://mirror:8080/api/hub/' }).endpoint).to.equal('http://mirror:8080/api/hub');
-    expect(hubSettings({ HF_TOKEN: ' hf_x\n' }).token).to.equal('hf_x');
     for (const yes of ['1', 'ON', 'yes', 'True']) expect(hubSettings({ HF_HUB_OFFLINE: yes }).offline).to.equal(true);
     for (const no of ['', '0', 'no']) expect(hubSettings({ HF_HUB_OFFLINE: no }).offline).to.equal(false);
     expect(hubSettings({ HF_HUB_DOWNLOAD_TIMEOUT: '2.5' }).timeoutMs).to.equal(2500);
@@ -28,11 +28,10 @@ describe('hub settings', () => {
   it('refuses what makes no sense, and shows no secret', () => {
     const refuse = (environment: Record<string, string>, message: RegExp): void =>
       expectThrow(() => hubSettings(environment), 'ERR_ARGUMENT', message);
-    const hidden = /^(?!.*s3cret)Expected .* for (HF_ENDPOINT|HF_TOKEN) /;
+    const hidden = /^(?!.*s3cret)Expected .* for HF_ENDPOINT /;
     for (const endpoint of ['https://me:s3cret@host', 'ftp://s3cret', 's3cret', 'https://host/?key=s3cret']) {
       refuse({ HF_ENDPOINT: endpoint }, hidden);
     }
-    for (const token of ['s3cret s3cret', 's3cret\r\nx: y', 's3crät']) refuse({ HF_TOKEN: token }, hidden);
     for (const timeout of ['0', '-1', 'soon', '1e9']) {
       refuse({ HF_HUB_DOWNLOAD_TIMEOUT: timeout }, /HF_HUB_DOWNLOAD_TIMEOUT/);
     }

@@ -5,7 +5,8 @@
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-for (const name of ['HF_TOKEN', 'HF_HUB_OFFLINE', 'HF_HUB_DOWNLOAD_TIMEOUT']) delete process.env[name];
+const SETTINGS = ['HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN', 'HF_TOKEN_PATH', 'HF_HUB_OFFLINE', 'HF_HUB_DOWNLOAD_TIMEOUT'];
+for (const name of SETTINGS) delete process.env[name];
 process.env.HF_ENDPOINT = 'http://127.0.0.1:9';
 process.env.HF_HUB_CACHE = path.join(tmpdir(), 'qavit-test-without-cache');
 // ONNX Runtime, where a test or a library has it in this process.

@@ -8,8 +8,8 @@ import { print, printJson } from '../output';
 import { Status } from '../status';
 
 const EXAMPLES = `
-Fetches the newest commit of the branch, and of it what qavit reads; what is in the cache already stays. HF_ENDPOINT, HF_TOKEN and
-HF_HUB_CACHE say from where, as whom and where to, as for Python's huggingface_hub, which reads the same cache.
+Fetches the newest commit of the branch, and of it what qavit reads; what is in the cache already stays. HF_ENDPOINT, HF_TOKEN
+(or "hf auth login") and HF_HUB_CACHE say from where, as whom and where to, as for Python's huggingface_hub, which reads the same cache.
 
 Examples:
   $ qavit fetch openai/clip-vit-large-patch14-336
