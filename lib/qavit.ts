@@ -1,11 +1,12 @@
 import { expected } from './errors';
 import type { ImageInput } from './image';
 import type { Output } from './models/plans';
+import { tokensToHandOver } from './models/qavit';
 import { throwIfAborted } from './calls/abort';
 import { attendTo } from './qavit/attending';
 import { ASK_RULES, CALL_RULES, ENCODE_RULES, ITEM_RULES } from './qavit/call-rules';
 import { Calls } from './calls/calls';
-import { encodeAll, type EncodingContext, handedOver } from './qavit/encoding';
+import { encodeAll, type EncodingContext } from './qavit/encoding';
 import { closeModel, type LoadedModel, loadModel } from './qavit/load';
 import { checkOptions, isPlainObject } from './calls/options';
 import { alreadyLooked, LookedPicture, preparePicture } from './qavit/pictures';
@@ -92,7 +93,8 @@ export class QAViT implements AsyncDisposable {
       hasClass: model.hasClass,
       registers: model.registers,
       M: model.tokens,
-      N: handedOver(engine),
+      N: model.selected ?? tokensToHandOver(model),
+      selectsTokens: model.selector !== undefined,
       C: model.width,
       H: model.heads,
       L: model.layers.length,

@@ -85,8 +85,10 @@ export async function loadFolders(
   status.show(`loading ${name}`);
   // Loaded only now, so that --help and usage errors do not wait for the addon and the libraries.
   const { QAViT } = await import('../index.js');
-  const { device, dtype, padding, imageSize, threads, offline, languageDevice, languageDtype: languageDType } = options;
-  const how = { device, dtype, padding, imageSize, threads, offline, languageDevice, languageDType, signal };
+  const { device, dtype, padding, imageSize, visualTokens, threads, offline } = options;
+  const { languageDevice, languageDtype: languageDType } = options;
+  const vision = { device, dtype, padding, imageSize, visualTokens, threads };
+  const how = { ...vision, offline, languageDevice, languageDType, signal };
   const loaded = await QAViT.load(model, { ...how, onProgress: showDownloads(status) } as LoadOptions);
   status.clear();
   return loaded;

@@ -21,6 +21,7 @@ export interface ModelOptions extends DeviceOptions {
   questions?: string;
   padding?: 'mask' | 'attend';
   imageSize?: number;
+  visualTokens?: number;
   offline?: boolean;
   languageDevice?: string;
   languageDtype?: string;
@@ -95,6 +96,11 @@ export function addModelOptions(command: Command): Command {
       '--image-size <pixels>',
       "side of the pictures, other than the tower's own (positions are interpolated)",
       numberIn(1, 4096, { whole: true }),
+    )
+    .option(
+      '--visual-tokens <n>',
+      'hand over so many, those that the adapter rates highest for the question (default: all)',
+      numberIn(1, 2 ** 31, { whole: true }),
     )
     .addOption(
       new Option('--language-device <name>', "where a T5 is computed (default: the tower's device)").argParser(device),

@@ -26,6 +26,8 @@ export interface Adapter {
   readonly projector?: Projector;
   /** E; absent without a projector. */
   readonly languageWidth?: number;
+  /** token_selector: what rates visual tokens, [1, C]; absent where it was not trained. */
+  readonly selector?: StoredTensor;
 }
 
 /** Prefixes that training code leaves in front of the published names. */
@@ -40,6 +42,9 @@ const PREFIXES = [
 
 /** Written by the published code and never read by it. */
 const NOT_NEEDED = /(^|\.)instruction_gate$|^translation_mlp\.dummy\./;
+
+/** Ours: the published adapters have none. */
+const SELECTOR = 'token_selector.weight';
 
 /** The published code's LayerNorm leaves PyTorch's default. */
 export const QUESTION_NORM_EPS = 1e-5;
@@ -57,8 +62,9 @@ export function openAdapter(config: AdapterConfig, source: TensorSource, width: 
   );
   const languageWidth = config.projector && tensors.shapeOf('translation_mlp.layers.0.weight')[0];
   const projector = languageWidth === undefined ? undefined : openProjector(config, tensors, width, languageWidth);
+  const selector = tensors.has(SELECTOR) ? tensors.take(SELECTOR, [1, width]) : undefined;
   tensors.expectNoOthers(NOT_NEEDED);
-  return { config, fusing, projector, languageWidth };
+  return { config, fusing, projector, languageWidth, selector };
 }
 
 function fusingTensors(tensors: NamedTensors, layer: number, width: number, questionWidth: number): FusingTensors {

@@ -55,16 +55,21 @@ export function finish(g: Graph, model: VisionModel, stream: Tensor, heard?: Hea
 }
 
 /**
- * What is handed over.
+ * What is handed over; of a model that selects, what is selected from.
  *
  * @param stream [B, M, C]
- * @returns f32 [B, N, E], or [B, N, C] with 'tower'
+ * @returns f32 [B, N, E], or [B, N, C] with 'tower'; of a model that selects also the ratings f32 [B, N, 1]
  */
-export function handOver(g: Graph, model: VisionModel, stream: Tensor, output: 'projected' | 'tower'): Tensor {
+export function handOver(g: Graph, model: VisionModel, stream: Tensor, output: 'projected' | 'tower'): Tensor[] {
   const dropped = model.keepClass ? 0 : tokensBeforePatches(model);
   const tokens = dropped > 0 ? stream.sliceRows(dropped, stream.rows.size, 'N') : stream;
-  if (output === 'tower' || !model.projector) return copy(g.scope('output'), tokens, { dtype: 'f32' });
-  return project(g.scope('translation_mlp'), tokens, model.projector);
+  const taken =
+    output === 'tower' || !model.projector
+      ? copy(g.scope('output'), tokens, { dtype: 'f32' })
+      : project(g.scope('translation_mlp'), tokens, model.projector);
+  const { selector, selected } = model;
+  if (!selector || selected === undefined) return [taken];
+  return [taken, project(g.scope('token_selector'), tokens, { layers: [selector], activation: 'none' })];
 }
 
 function layers(g: Graph, model: VisionModel, stream: Tensor, start: number, end: number, heard?: Heard): Tensor {

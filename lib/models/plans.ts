@@ -62,7 +62,7 @@ export interface Shared {
 
 /**
  * Inputs: stream [U, M, C]; if indexed, i32 [1, 1, B].
- * Outputs: f32 [B, N, E or C].
+ * Outputs: handOver()'s.
  */
 export function plainPlan(
   model: VisionModel,
@@ -73,7 +73,7 @@ export function plainPlan(
 ): Graph {
   const g = Graph.create('plain', options);
   const stream = streamInput(g, model, samples, images);
-  g.output(handOver(g, model, finish(g, model, stream), output));
+  outputAll(g, handOver(g, model, finish(g, model, stream), output));
   return g;
 }
 
@@ -91,14 +91,14 @@ export interface FuseSize {
 /**
  * Inputs: stream [U, M, C]; if indexed, i32 [1, 1, B]; keys and values [Q, K, Lf*2C]; if indexed, i32 [1, 1, B]; lengths
  * i32 [1, 1, B].
- * Outputs: f32 [B, N, E or C].
+ * Outputs: handOver()'s.
  */
 export function fusePlan(model: VisionModel, options: GraphOptions, size: FuseSize, output: Output): Graph {
   const g = Graph.create('fuse', options);
   const stream = streamInput(g, model, size.samples, size.images);
   const keyValues = keyValuesInput(g, model, size);
   const lengths = lengthsInput(g, size.samples);
-  g.output(handOver(g, model, finish(g, model, stream, { keyValues, lengths }), output));
+  outputAll(g, handOver(g, model, finish(g, model, stream, { keyValues, lengths }), output));
   return g;
 }
 
@@ -116,7 +116,7 @@ export interface EncodeSize {
  *
  * Inputs: pixels u8 [U, image, image*3]; if indexed, i32 [1, 1, B]; features f32 [Q, K, Dq]; if indexed, i32 [1, 1, B]; lengths
  * i32 [1, 1, B].
- * Outputs: f32 [B, N, E or C].
+ * Outputs: handOver()'s.
  */
 export function encodePlan(
   model: VisionModel,
@@ -127,7 +127,7 @@ export function encodePlan(
   const g = Graph.create('encode', options);
   const pixels = pixelsInput(g, model, images.entries);
   const stream = spread(g.scope('images'), look(g, model, pixels), samples, images);
-  g.output(handOver(g, model, finish(g, model, stream, questions && heard(questions)), output));
+  outputAll(g, handOver(g, model, finish(g, model, stream, questions && heard(questions)), output));
   return g;
 
   function heard(asked: NonNullable<EncodeSize['questions']>): Heard {
@@ -144,7 +144,7 @@ export function encodePlan(
 export function attendPlan(model: VisionModel, options: GraphOptions, tokens: number): Graph {
   const g = Graph.create('attend', options);
   const one = { entries: 1, indexed: false };
-  const whole = { ...model, keepClass: true };
+  const whole = { ...model, keepClass: true, selected: undefined };
   const stream = streamInput(g, model, 1, one);
   const keyValues = keyValuesInput(g, model, { samples: 1, questions: one, tokens });
   const lengths = lengthsInput(g, 1);
@@ -152,8 +152,12 @@ export function attendPlan(model: VisionModel, options: GraphOptions, tokens: nu
   const watch = (_layer: number, map: Tensor): void => void maps.push(map);
   const asked = handOver(g, whole, finish(g, model, stream, { keyValues, lengths, watch }), 'tower');
   const unasked = handOver(g.scope('plain'), whole, finish(g.scope('plain'), model, stream), 'tower');
-  for (const result of [asked, unasked, ...maps]) g.output(result);
+  outputAll(g, [...asked, ...unasked, ...maps]);
   return g;
+}
+
+function outputAll(g: Graph, results: readonly Tensor[]): void {
+  for (const result of results) g.output(result);
 }
 
 function pixelsInput(g: Graph, { image }: VisionModel, images: number): Tensor {

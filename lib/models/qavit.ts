@@ -1,7 +1,7 @@
 import type { FoldedReader, LayeredReader, QuestionReader } from '../blocks/question-reader';
 import type { Projector } from '../blocks/projector';
 import { expectedButFound } from '../errors';
-import type { GatedAffine } from '../graph';
+import type { Affine, GatedAffine } from '../graph';
 import {
   computed,
   type FoldContext,
@@ -16,7 +16,7 @@ import {
   type StoredTensor,
 } from '../weights';
 import { type Adapter, type FusingTensors, QUESTION_NORM_EPS } from './adapter';
-import type { Tower, TowerLayer } from './tower';
+import { tokensBeforePatches, type Tower, type TowerLayer } from './tower';
 
 /** A tower, and what is taken from it. */
 export interface VisionModel extends Tower {
@@ -32,6 +32,10 @@ export interface VisionModel extends Tower {
   /** Dq; present where a layer is fused. */
   readonly questionWidth?: number;
   readonly projector?: Projector;
+  /** Rates visual tokens; present where the adapter brings one. */
+  readonly selector?: Affine;
+  /** So many visual tokens are handed over, those that are rated highest; all unless given. */
+  readonly selected?: number;
 }
 
 export interface Taken {
@@ -78,7 +82,34 @@ export function fuse(tower: Tower, adapter: Adapter, options: { folds: boolean }
     layers: tower.layers.map((layer, i) => (gated.has(i) ? { ...layer, fusing: gated.get(i) } : layer)),
     reader: options.folds ? foldedReader(tower, adapter, slots) : layeredReader(slots),
     questionWidth: adapter.config.questionWidth,
+    selector: adapter.selector && { weight: stored(adapter.selector, 'matrix') },
   };
+}
+
+/** Visual tokens that a tower has to hand over. */
+export function tokensToHandOver(model: Pick<VisionModel, 'tokens' | 'keepClass' | 'hasClass' | 'registers'>): number {
+  return model.keepClass ? model.tokens : model.tokens - tokensBeforePatches(model);
+}
+
+/**
+ * The same, handing over the `count` tokens that the adapter's selector rates highest for the question.
+ *
+ * @throws QAViTError ERR_ARGUMENT where it has no selector, or not so many tokens
+ */
+export function selecting(model: VisionModel, count: number): VisionModel {
+  if (!model.selector) {
+    const what = 'an adapter with a token selector (token_selector.weight)';
+    throw expectedButFound(
+      'ERR_ARGUMENT',
+      what,
+      'option visualTokens',
+      model.fused.length > 0 ? 'one without' : 'none',
+    );
+  }
+  const all = tokensToHandOver(model);
+  if (count > all)
+    throw expectedButFound('ERR_ARGUMENT', `at most ${all}, all visual tokens,`, 'option visualTokens', `${count}`);
+  return { ...model, selected: count };
 }
 
 /** A layer of the tower and what the adapter brings to it. */

@@ -2,14 +2,15 @@ import type { DeviceTensor } from '../binding/native';
 import { QAViTError } from '../errors';
 import type { ImageInput, PreprocessorConfig } from '../image';
 import type { Output } from '../models/plans';
-import { tokensBeforePatches } from '../models/tower';
+import { tokensToHandOver } from '../models/qavit';
 import { digest } from '../weights';
 import { throwIfAborted } from '../calls/abort';
-import type { Engine } from './engine';
+import type { Engine, HandedOver } from './engine';
 import { chunks, Distinct, groupBy } from './grouping';
 import { alreadyLooked, type LookedPicture, preparePicture } from './pictures';
 import { QuestionBlocks } from './question-blocks';
 import type { QuestionEncoder } from './questions';
+import { bestRated, takeRows } from './token-selection';
 import type { BatchItem, Looked, Picture, VisualTokens } from './types';
 
 /**
@@ -219,10 +220,10 @@ class Batch {
       const heard = block === undefined ? undefined : await this.blocks?.get(block, this.signal);
       for (const run of chunks(together, perRun)) {
         const pictures = { tensor: stream, index: run.map(({ entry }) => entry) };
-        const data = heard
+        const handed = heard
           ? await engine.fuse(pictures, { ...heard, ...this.within(heard, run) }, this.output, this.signal)
           : await engine.plain(pictures, this.output, this.signal);
-        this.deliver(run, data);
+        this.deliver(run, handed);
       }
     }
   }
@@ -238,16 +239,20 @@ class Batch {
     return { index, lengths: index.map((i) => lengths[i] ?? 0) };
   }
 
-  private deliver(run: readonly Sample[], data: Float32Array): void {
+  private deliver(run: readonly Sample[], [data, ratings]: HandedOver): void {
     const { engine, fingerprint } = this.context;
-    const rows = handedOver(engine);
+    const { selected } = engine.model;
+    const rows = tokensToHandOver(engine.model);
     const size = data.length / run.length;
+    const width = size / rows;
     run.forEach(({ item, image, question }, i) => {
       const asked = question === undefined ? 'plain' : (this.questionDigests[question] ?? '');
       const key = digest([this.imageDigests.get(image) ?? '', asked, fingerprint, this.output]);
+      const all = data.subarray(i * size, (i + 1) * size);
+      const kept = ratings && bestRated(ratings.subarray(i * rows, (i + 1) * rows), selected ?? rows);
       // A sample alone owns its array; of several each gets its own, so that keeping one does not keep all.
-      const own = run.length === 1 ? data : data.slice(i * size, (i + 1) * size);
-      this.results[item] = { data: own, shape: [rows, size / rows], key };
+      const own = kept ? takeRows(all, kept, width) : run.length === 1 ? data : all.slice();
+      this.results[item] = { data: own, shape: [own.length / width, width], key, ...(kept && { kept }) };
     });
   }
 }
@@ -255,11 +260,6 @@ class Batch {
 /** Pictures that go through the tower together at most. */
 export function samplesPerRun({ device, model }: Engine): number {
   return Math.max(1, Math.ceil(ROWS[device.info.kind] / model.tokens));
-}
-
-/** N */
-export function handedOver({ model }: Engine): number {
-  return model.keepClass ? model.tokens : model.tokens - tokensBeforePatches(model);
 }
 
 export function joined(pictures: readonly Picture[]): Uint8Array {

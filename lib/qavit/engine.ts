@@ -48,6 +48,9 @@ export interface UnheardQuestions extends Asked {
   readonly size: QuestionSize;
 }
 
+/** Visual tokens f32 [B, N, E or C]; of a model that selects also their ratings, f32 [B, N]. */
+export type HandedOver = readonly [tokens: Float32Array, ratings?: Float32Array];
+
 /** Runs a vision model's plans on a device: one method a plan. Knows shapes and tensors, nothing of files, text or options. */
 export class Engine {
   private readonly plans = new PlanCache();
@@ -122,17 +125,13 @@ export class Engine {
     return this.keep(plan, [features], signal);
   }
 
-  /**
-   * What look, listen and fuse (or plain) give, in one run.
-   *
-   * @returns f32 [B, N, E or C]
-   */
+  /** What look, listen and fuse (or plain) give, in one run. */
   async encode(
     { pixels, images, ...taken }: UnseenPictures,
     asked: UnheardQuestions | undefined,
     output: Output,
     signal: AbortSignal,
-  ): Promise<Float32Array> {
+  ): Promise<HandedOver> {
     const size = {
       samples: taken.index.length,
       images: shared(images, taken),
@@ -151,8 +150,7 @@ export class Engine {
     return this.fetch(plan, inputs, signal);
   }
 
-  /** @returns f32 [B, N, E or C] */
-  async fuse(pictures: Kept, heard: HeardQuestions, output: Output, signal: AbortSignal): Promise<Float32Array> {
+  async fuse(pictures: Kept, heard: HeardQuestions, output: Output, signal: AbortSignal): Promise<HandedOver> {
     const size = {
       samples: pictures.index.length,
       images: sharedOf(pictures),
@@ -165,8 +163,7 @@ export class Engine {
     return this.fetch(plan, inputs, signal);
   }
 
-  /** @returns f32 [B, N, E or C] */
-  async plain(pictures: Kept, output: Output, signal: AbortSignal): Promise<Float32Array> {
+  async plain(pictures: Kept, output: Output, signal: AbortSignal): Promise<HandedOver> {
     const [samples, images] = [pictures.index.length, sharedOf(pictures)];
     const key = `plain ${samples} ${JSON.stringify(images)} ${output}`;
     const plan = await this.plan(key, () => plainPlan(this.model, this.options, samples, images, output));
@@ -199,9 +196,9 @@ export class Engine {
     return tensor as DeviceTensor;
   }
 
-  private async fetch(plan: Plan, inputs: (HostArray | DeviceTensor)[], signal: AbortSignal): Promise<Float32Array> {
-    const [array] = await this.run(plan, inputs, signal);
-    return array as Float32Array;
+  private async fetch(plan: Plan, inputs: (HostArray | DeviceTensor)[], signal: AbortSignal): Promise<HandedOver> {
+    const [tokens, ratings] = (await this.run(plan, inputs, signal)) as Float32Array[];
+    return [tokens as Float32Array, ratings];
   }
 
   private run(plan: Plan, inputs: (HostArray | DeviceTensor)[], signal: AbortSignal, keep?: boolean[]) {

@@ -41,6 +41,7 @@ const RULES = {
   hiddenLayer: integer(-1e6, 1e6), // against the tower's layers once they are known
   keepClass: boolean,
   imageSize: integer(1, MAX_IMAGE_SIZE),
+  visualTokens: integer(1, 2 ** 31), // against the tower's tokens once they are known
   maxPending: integer(1, 2 ** 31),
   offline: boolean,
   onProgress: callback,
@@ -61,9 +62,9 @@ export async function loadModel(
     ...rest
   } = checkOptions(options, RULES, 'QAViT.load');
   throwIfAborted(signal, 'QAViT.load');
-  const { hiddenLayer, keepClass, imageSize, languageDevice, maxPending, offline, onProgress } = rest;
+  const { hiddenLayer, keepClass, imageSize, visualTokens, languageDevice, maxPending, offline, onProgress } = rest;
   const folders = await findModel(model, { offline, languageDType: rest.languageDType, onProgress, signal });
-  const opening: VisionOptions = { hiddenLayer, keepClass, imageSize, folds };
+  const opening: VisionOptions = { hiddenLayer, keepClass, imageSize, visualTokens, folds };
   const vision = await openVision(folders, opening);
   const closing: (() => Promise<void> | void)[] = [() => vision.close()];
   try {
@@ -86,8 +87,9 @@ export async function loadModel(
     if (questions) closing.push(() => questions.close());
     const missingFiles = vision.whole && !language ? await missingLanguageFiles(folders.tower) : [];
     throwIfAborted(signal, 'QAViT.load');
-    const { stop, image } = vision.model;
-    const settings = JSON.stringify([dtype, padding, stop, vision.model.keepClass, image]);
+    const { stop, image, selected } = vision.model;
+    const few = selected === undefined ? [] : [selected];
+    const settings = JSON.stringify([dtype, padding, stop, vision.model.keepClass, image, ...few]);
     const fingerprint = digest([vision.fingerprint, settings]);
     return { folders, vision, engine, dtype, padding, maxPending, language, questions, missingFiles, fingerprint };
   } catch (error) {

@@ -75,6 +75,11 @@ export interface LoadOptions {
    */
   imageSize?: number;
   /**
+   * Hand over so many visual tokens, 1..N, those that the adapter rates highest for the question, in their order: a language model reads fewer
+   * rows. Needs an adapter that was trained with a token selector. Default: all.
+   */
+  visualTokens?: number;
+  /**
    * Calls that may be under way at once, 1..2^31: one more is refused with ERR_BUSY, at once, so that a server can send its client away
    * instead of letting a queue grow. An `ask` counts until its last piece is taken. Default: no limit.
    */
@@ -124,6 +129,8 @@ export interface VisualTokens extends ModelTokens {
   shape: [number, number];
   /** sha-256, hex: the same for the same pixels, question, weights and settings. */
   key: string;
+  /** Which of the tokens that could be handed over these are, ascending, where `visualTokens` of the load options leaves some out. */
+  kept?: Uint32Array;
 }
 
 export interface BatchItem {
@@ -204,6 +211,8 @@ export interface ModelInfo {
   M: number;
   /** Visual tokens handed over. */
   N: number;
+  /** Whether the adapter has a token selector, so that fewer can be asked for. */
+  selectsTokens: boolean;
   /** Tower width. */
   C: number;
   /** Heads. */

@@ -7,6 +7,9 @@ import { relativeError } from '../support/compare';
 import { openCuda, withKernels } from '../support/cuda';
 import { encodeBatch, openEngine } from '../support/cuda-engine';
 import { encodeCase, questionsOf } from '../support/encode-case';
+import { features, noise } from '../support/pictures';
+import { withSelector, writeRandomModel } from '../support/random-model';
+import { temporaryFolder } from '../support/temporary';
 import { loadingOf, type TowerCase, type TowerFixture, towerFixtures } from '../support/towers';
 
 function load(fixture: TowerFixture, entry: TowerCase, device: 'cpu' | 'cuda', dtype: 'f32' | 'bf16' | 'f16') {
@@ -69,4 +72,22 @@ describe('CUDA: the whole forward pass', () => {
       });
     }
   }
+
+  describe('with a token selector', () => {
+    const at = temporaryFolder();
+
+    it('hands over the tokens that the CPU chooses', async () => {
+      const folders = writeRandomModel(at('model'), { adapter: withSelector });
+      const options = { dtype: 'f32', visualTokens: 5 } as const;
+      await using cpu = await QAViT.load(folders, { ...options, device: 'cpu' });
+      await using cuda = await QAViT.load(folders, { ...options, device: 'cuda' });
+      const questions = [features(5, 24, 1), features(9, 24, 2), null];
+      const items = questions.flatMap((question) => [1, 2].map((seed) => ({ image: noise(32, seed), question })));
+      const [wanted, found] = await Promise.all([cpu, cuda].map((model) => model.encodeBatch(items)));
+      for (const [i, { kept, data }] of wanted!.entries()) {
+        expect(found![i]!.kept, `item ${i}`).to.deep.equal(kept);
+        expect(relativeError(found![i]!.data, data), `item ${i}`).to.be.below(1e-5);
+      }
+    });
+  });
 });

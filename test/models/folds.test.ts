@@ -24,8 +24,8 @@ describe('a folded model against its unfolded form', () => {
     const spread = { tensor: stream, index: [0] };
     const result = {
       keyValues: await read(device, heard),
-      fused: await engine.fuse(spread, { tensor: heard, index: [0], lengths: [tokens] }, 'projected', signal),
-      plain: await engine.plain(spread, 'tower', signal),
+      fused: (await engine.fuse(spread, { tensor: heard, index: [0], lengths: [tokens] }, 'projected', signal))[0],
+      plain: (await engine.plain(spread, 'tower', signal))[0],
       attend: await engine.attend(stream, heard, tokens, signal),
     };
     await device.close();

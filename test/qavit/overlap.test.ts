@@ -22,7 +22,7 @@ function engineThatWaits(until: Promise<void>): { engine: unknown; looks: number
       if (looks.length === 1) await until;
       return tensor;
     },
-    plain: ({ index }: { index: number[] }) => Promise.resolve(new Float32Array(index.length * TOKENS)),
+    plain: ({ index }: { index: number[] }) => Promise.resolve([new Float32Array(index.length * TOKENS)]),
   };
   return { engine, looks };
 }

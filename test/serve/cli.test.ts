@@ -115,6 +115,8 @@ describe('qavit serve', () => {
     await refused(['--config', at('slip.json')], /"maxQuestoin"\nhint: did you mean maxQuestion\?/);
     await refused(['--config', at('value.json')], /a valid port .* received "eighty"/);
     await refused(['--config', at('model.json')], /"folder"/);
+    writeFileSync(at('text.json'), JSON.stringify({ models: { a: { visualTokens: 'four' } } }));
+    await refused(['--config', at('text.json')], /Expected a number for models\.a\.visualTokens of .* "four"/);
     await refused(['--remote-images', 'maybe'], /yes, no/);
   });
 

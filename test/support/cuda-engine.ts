@@ -42,9 +42,9 @@ export async function encodeBatch(
   const pictures = { tensor: stream, index: Array.from({ length: images }, (_, b) => b) };
   const blocks = questions && new QuestionBlocks(engine, questions, padding);
   try {
-    if (!blocks) return await engine.plain(pictures, output, never);
+    if (!blocks) return (await engine.plain(pictures, output, never))[0];
     const { tensor, lengths } = await blocks.get(0, never);
-    return await engine.fuse(pictures, { tensor, index: pictures.index, lengths }, output, never);
+    return (await engine.fuse(pictures, { tensor, index: pictures.index, lengths }, output, never))[0];
   } finally {
     blocks?.dispose();
     stream.dispose();
@@ -62,7 +62,7 @@ export async function encodeUnpadded(
   const one = { index: [0] };
   try {
     const question = { tensor: heard, ...one, lengths: [tokens] };
-    return await engine.fuse({ tensor: stream, ...one }, question, 'tower', never);
+    return (await engine.fuse({ tensor: stream, ...one }, question, 'tower', never))[0];
   } finally {
     heard.dispose();
     stream.dispose();

@@ -84,6 +84,12 @@ export function writeRandomModel(folder: string, options: RandomModelOptions = {
   return { tower, adapter };
 }
 
+/** An adapter with a token selector: for `adapter` of the options. */
+export function withSelector(tensors: Record<string, TensorToWrite>): void {
+  const [width = 0] = tensors['encoder.layers.2.self_attn.instruction_out_proj.bias']!.shape;
+  tensors['token_selector.weight'] = f32([1, width], floats(random(77), width));
+}
+
 export function writeJson(file: string, value: unknown): void {
   writeFileSync(file, JSON.stringify(value));
 }

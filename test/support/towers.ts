@@ -12,7 +12,7 @@ export interface TowerCase {
   adapter: string | null;
   padding: 'mask' | 'attend';
   /** What the case asks for when the model is loaded, beyond its padding. */
-  options?: Pick<LoadOptions, 'imageSize' | 'hiddenLayer' | 'keepClass'>;
+  options?: Pick<LoadOptions, 'imageSize' | 'hiddenLayer' | 'keepClass' | 'visualTokens'>;
   /** u8 [B, S, S, 3]: prepared, not normalised. */
   pixels: StoredTensor<Uint8Array>;
   /** Real tokens of each sample's question; null where there is none. */

@@ -1,5 +1,7 @@
 """`python -m adapter.check`: trains an adapter on pictures of two colours; the question tells which one counts."""
 
+import contextlib
+import io
 import json
 import random
 import tempfile
@@ -23,6 +25,7 @@ from .pictures import load_processor
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 60, 220), "white": (240, 240, 240)}
 SIDE = 32
 STEPS = 200
+SELECT_STEPS = 400  # three losses at once take longer
 # That every other kind of tower trains; how far it gets is the first one's to show.
 FEW_STEPS = 15
 OTHERS = {
@@ -68,10 +71,10 @@ def write_samples(directory: Path, count: int) -> Path:
     return file
 
 
-def train_adapter(folder: Path, tower: Path, data: Path, steps: int) -> list[float]:
+def train_adapter(folder: Path, tower: Path, data: Path, steps: int, **more: object) -> list[float]:
     """Into folder/adapter; the loss of every step."""
     arguments = {"tower": tower, "language": folder / "language", "data": data, "out": folder / "adapter"}
-    arguments |= {"language-out": folder / "trained", "steps": steps, "batch": 32, "rate": 3e-3, "workers": 0}
+    arguments |= {"language-out": folder / "trained", "steps": steps, "batch": 32, "rate": 3e-3, "workers": 0} | more
     return train.main([part for key, value in arguments.items() for part in (f"--{key}", str(value))])
 
 
@@ -101,8 +104,22 @@ def main() -> None:
             losses = train_adapter(folder, tower, data, FEW_STEPS)
             assert losses[-1] < losses[0] - 0.2, f"the loss on {kind} went from {losses[0]:.3f} to {losses[-1]:.3f}"
             check_folder(folder, tower, 0)  # they start at exactly that
+        check_selector(folder, data)
         check_layouts(folder)
     print(f"adapter: the loss fell from {first:.2f} to {last:.2f}; all checks passed")
+
+
+def check_selector(folder: Path, data: Path) -> None:
+    """Answers from one or two of the tower's 17 tokens; a coin between the two colours is right half the time."""
+    selecting = {"select": "1,2", "held-out": data, "selector-rate": 3e-2}
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        train_adapter(folder, folder / "tower", data, SELECT_STEPS, **selecting)
+    found = [line for line in printed.getvalue().splitlines() if line.startswith("held-out")]
+    shares = [float(line.split("match ")[1].split("%")[0]) for line in found]
+    assert len(shares) == 3 and min(shares) > 80, found
+    stored = load_file(folder / "adapter" / "model.safetensors")["token_selector.weight"]
+    assert stored.shape == (1, 48) and stored.abs().max() > 0.01, "the token selector did not move"
+    print("\n".join(found))
 
 
 def check_layouts(folder: Path) -> None:

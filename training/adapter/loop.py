@@ -16,16 +16,21 @@ WARM_UP = 0.05  # of all steps
 REPORT_SECONDS = 10
 
 
-def parameter_groups(model: Answerer, rate: float, gate_rate: float) -> list[dict]:
-    """Gates apart: a scalar that starts at 0 needs a larger rate to get anywhere. Vectors do not decay."""
-    fusing = model.tower.fusing.values()
+def parameter_groups(model: Answerer, rate: float, gate_rate: float, selector_rate: float) -> list[dict]:
+    """Gates and token selector apart: a scalar or a row that starts at 0 needs a larger rate to get anywhere.
+
+    Vectors do not decay.
+    """
+    fusing, selector = model.tower.fusing.values(), model.tower.token_selector
     gates = [layer.instruction_proj_gate for layer in fusing]
-    known = {id(gate) for gate in gates}
+    ratings = [] if selector is None else [selector.weight]
+    known = {id(parameter) for parameter in (*gates, *ratings)}
     rest = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
     return [
         {"params": [p for p in rest if p.dim() > 1], "lr": rate, "weight_decay": 0.01},
         {"params": [p for p in rest if p.dim() <= 1], "lr": rate, "weight_decay": 0.0},
         {"params": gates, "lr": gate_rate, "weight_decay": 0.0},
+        {"params": ratings, "lr": selector_rate, "weight_decay": 0.0},
     ]
 
 
@@ -82,13 +87,17 @@ def gates(model: Answerer) -> str:
 
 @torch.no_grad()
 def exact_match(
-    model: Answerer, batches: Iterable[Batch], tokenizer: PreTrainedTokenizerBase, device: torch.device
+    model: Answerer,
+    batches: Iterable[Batch],
+    tokenizer: PreTrainedTokenizerBase,
+    device: torch.device,
+    count: int | None = None,
 ) -> float:
-    """Share of answers that are one of the given ones, case aside."""
+    """Share of answers that are one of the given ones, case aside; from all visual tokens, or the best `count`."""
     model.eval()
     right = total = 0
     for batch in batches:
-        for said, wanted in zip(model.answer(batch.to(device), tokenizer), batch.answers, strict=True):
+        for said, wanted in zip(model.answer(batch.to(device), tokenizer, count), batch.answers, strict=True):
             right += said.lower() in {answer.strip().lower() for answer in wanted}
             total += 1
     return right / total

@@ -1,7 +1,8 @@
 """`python -m adapter.train --tower DIR --language DIR --data x.jsonl --out DIR`: trains a QA-ViT adapter.
 
 The tower stays frozen. Projector, question path, gates and gated projections train; so does the language model if
---language-out says where to keep it. The adapter folder is what `QAViT.load({ tower, adapter, language })` reads.
+--language-out says where to keep it, and a token selector with --select. The adapter folder is what
+`QAViT.load({ tower, adapter, language })` reads.
 """
 
 import argparse
@@ -12,7 +13,14 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedModel, logging
 
-from qavit_torch import INTEGRATION_POINTS, QuestionAwareVisionTower, build_projector, save_adapter, tower_class
+from qavit_torch import (
+    INTEGRATION_POINTS,
+    QuestionAwareVisionTower,
+    build_projector,
+    build_selector,
+    save_adapter,
+    tower_class,
+)
 
 from .answerer import Answerer
 from .data import Reading, Samples, collate, loader, read_samples
@@ -36,7 +44,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     shape = parser.add_argument_group("the adapter")
     where = shape.add_mutually_exclusive_group()
     where.add_argument("--integration-point", choices=INTEGRATION_POINTS, default="late", help="default late")
-    where.add_argument("--layers", type=layer_list, help="fused layers, instead: 12,14,16")
+    where.add_argument("--layers", type=number_list, help="fused layers, instead: 12,14,16")
     shape.add_argument("--projector-layers", type=int, choices=(1, 2), default=2, help="default 2")
     shape.add_argument("--projector-activation", choices=("relu", "gelu"), default="relu", help="default relu")
     shape.add_argument("--vision-feature-layer", type=int, default=-1, help="hidden layer handed over (default -1)")
@@ -44,11 +52,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     shape.add_argument("--features", choices=("encoder", "embedding"), default="encoder", help="default encoder")
     shape.add_argument("--normalization", choices=("qa-vit", "none"), default="qa-vit", help="default qa-vit")
     shape.add_argument("--max-question-tokens", type=int, default=30, help="default 30")
+    numbers = "numbers of visual tokens to learn to answer from, besides all: 1,2,4,8 (default: no token selector)"
+    shape.add_argument("--select", type=budget_list, default=[], help=numbers)
     run = parser.add_argument_group("the run")
     run.add_argument("--steps", type=int, default=10_000, help="default 10000")
     run.add_argument("--batch", type=int, default=32, help="default 32")
     run.add_argument("--rate", type=float, default=2e-4, help="learning rate (default 2e-4)")
     run.add_argument("--gate-rate", type=float, default=5e-3, help="learning rate of the gates (default 5e-3)")
+    run.add_argument("--selector-rate", type=float, default=1e-3, help="that of the token selector (default 1e-3)")
     run.add_argument("--save-every", type=int, default=1000, help="steps (default 1000)")
     run.add_argument("--workers", type=int, default=2, help="processes that read pictures (default 2)")
     run.add_argument("--bf16", action="store_true", help="products in bfloat16")
@@ -57,8 +68,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def layer_list(text: str) -> list[int]:
+def number_list(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
+
+
+def budget_list(text: str) -> list[int]:
+    budgets = number_list(text)
+    if min(budgets) < 1:
+        raise argparse.ArgumentTypeError(f"Expected 1 or more tokens but received {text}")
+    return budgets
 
 
 def build(options: argparse.Namespace) -> Answerer:
@@ -74,10 +92,12 @@ def build(options: argparse.Namespace) -> Answerer:
         projector=build_projector(
             tower.config.hidden_size, width, options.projector_layers, options.projector_activation
         ),
+        token_selector=build_selector(tower.config.hidden_size) if options.select else None,
     )
     language.requires_grad_(options.language_out is not None)
     reading = Reading(options.features, options.normalization, options.max_question_tokens)
-    return Answerer(fused, language, reading, options.vision_feature_layer, not options.drop_cls).to(options.device)
+    handed_over = {"hidden_layer": options.vision_feature_layer, "keep_cls": not options.drop_cls}
+    return Answerer(fused, language, reading, **handed_over, budgets=options.select).to(options.device)
 
 
 # What their tensors' names begin with. transformers finds the vision half of the other whole models by itself.
@@ -135,7 +155,7 @@ def run(options: argparse.Namespace) -> list[float]:
 
     training = batches(options.data, shuffle=True)
     held_out = batches(options.held_out, shuffle=False) if options.held_out else None
-    groups = parameter_groups(model, options.rate, options.gate_rate)
+    groups = parameter_groups(model, options.rate, options.gate_rate, options.selector_rate)
     count = sum(p.numel() for group in groups for p in group["params"])
     print(f"{len(training.dataset)} samples, {count / 1e6:.1f} M parameters to train")
 
@@ -145,7 +165,9 @@ def run(options: argparse.Namespace) -> list[float]:
 
     losses = train(model, training, groups, options.steps, device, options.bf16, save_now_and_then)
     if held_out is not None:
-        print(f"held-out exact match {100 * exact_match(model, held_out, tokenizer, device):.1f}%")
+        for count in (None, *options.select):
+            share = exact_match(model, held_out, tokenizer, device, count)
+            print(f"held-out exact match {100 * share:.1f}%{'' if count is None else f' (visual tokens: {count})'}")
     return losses
 
 

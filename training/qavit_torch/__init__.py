@@ -3,6 +3,7 @@
 from .adapter_folder import load_adapter, read_adapter_config, save_adapter
 from .fusing import QuestionAwareVisionTower, QuestionFusing, build_projector
 from .layers import INTEGRATION_POINTS, integration_layers
+from .selection import build_selector, saliency, select_tokens, selection_loss
 from .towers import tower_class
 
 __all__ = [
@@ -10,9 +11,13 @@ __all__ = [
     "QuestionAwareVisionTower",
     "QuestionFusing",
     "build_projector",
+    "build_selector",
     "integration_layers",
     "load_adapter",
     "read_adapter_config",
+    "saliency",
     "save_adapter",
+    "select_tokens",
+    "selection_loss",
     "tower_class",
 ]

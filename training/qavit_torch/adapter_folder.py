@@ -9,6 +9,9 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from .fusing import QuestionAwareVisionTower, build_projector
+from .selection import build_selector
+
+SELECTOR = "token_selector.weight"  # [1, C], optional; the tensor's presence says that there is a selector
 
 
 def save_adapter(
@@ -33,6 +36,8 @@ def save_adapter(
         config["translation_mlp"] = {"layers": len(linears), "activation": activation}
         for i, linear in enumerate(linears):
             tensors |= {f"translation_mlp.layers.{i}.{part}": value for part, value in linear.state_dict().items()}
+    if model.token_selector is not None:
+        tensors[SELECTOR] = model.token_selector.weight
     config |= {"vision_feature_layer": hidden_layer, "keep_cls": keep_cls}
     if question is not None:
         config["question"] = question
@@ -56,6 +61,7 @@ def load_adapter(directory: str | Path, tower: PreTrainedModel) -> QuestionAware
         integration_point=config.get("integration_point"),
         layers=config.get("layers"),
         projector=_read_projector(config, tensors),
+        token_selector=_read_selector(tensors),
     )
     for index, fusing in model.fusing.items():
         state = fusing.state_dict()
@@ -82,3 +88,11 @@ def _read_projector(config: dict, tensors: dict[str, torch.Tensor]) -> nn.Sequen
     for i, linear in enumerate(_linears(projector)):
         linear.load_state_dict({part: tensors[f"translation_mlp.layers.{i}.{part}"] for part in ("weight", "bias")})
     return projector
+
+
+def _read_selector(tensors: dict[str, torch.Tensor]) -> nn.Linear | None:
+    if SELECTOR not in tensors:
+        return None
+    selector = build_selector(tensors[SELECTOR].shape[1])
+    selector.load_state_dict({"weight": tensors[SELECTOR]})
+    return selector

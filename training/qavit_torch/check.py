@@ -1,12 +1,25 @@
 """`python -m qavit_torch.check`: the reference against transformers' own towers and the paper's formulas, literally."""
 
 import tempfile
+from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from . import QuestionAwareVisionTower, build_projector, load_adapter, save_adapter, tower_class
+from . import (
+    QuestionAwareVisionTower,
+    build_projector,
+    build_selector,
+    load_adapter,
+    saliency,
+    save_adapter,
+    select_tokens,
+    selection_loss,
+    tower_class,
+)
+from .selection import DISTILLATION
 from .tiny import SIZE, tiny_configs
 from .towers import Map, see
 
@@ -67,9 +80,71 @@ def check_fused_layer(model: QuestionAwareVisionTower, hidden: torch.Tensor, que
 def check_folder(model: QuestionAwareVisionTower, pixels: torch.Tensor, question: torch.Tensor) -> None:
     with tempfile.TemporaryDirectory() as directory:
         save_adapter(directory, model)
+        stored = load_file(Path(directory) / "model.safetensors")
         again = load_adapter(directory, model.tower).double()
+    selector = {name: tuple(tensor.shape) for name, tensor in stored.items() if "selector" in name}
+    assert selector == ({} if model.token_selector is None else {"token_selector.weight": (1, 64)}), selector
     assert again.integration_point == model.integration_point and again.fused_layers == model.fused_layers
     assert_equal(again(pixels, question)[1], model(pixels, question)[1], "the adapter folder did not round-trip")
+    if model.token_selector is None:
+        assert again.token_selector is None, "a selector came from nowhere"
+    else:
+        tokens = model(pixels, question)[0]
+        assert_equal(again.rate(tokens), model.rate(tokens), "the token selector did not round-trip")
+
+
+def check_few(model: QuestionAwareVisionTower, pixels: torch.Tensor, question: torch.Tensor) -> None:
+    """Whoever asks for few tokens gets rows of what all would have been, chosen among what is handed over."""
+    tokens, projected = model(pixels, question, keep_cls=False)
+    ratings = tokens @ model.token_selector.weight[0]
+    few = model(pixels, question, keep_cls=False, count=3)
+    for row, kept in enumerate(ratings.topk(3).indices.sort().values):
+        assert_equal(few[0][row], tokens[row, kept], "not the tokens rated highest")
+        assert_equal(few[1][row], projected[row, kept], "a token alone is projected otherwise")
+
+
+def check_selection() -> None:
+    tokens = torch.randn(4, 9, 5)
+    ratings = torch.randint(3, (4, 9)).float()  # nine ratings of three values: ties in every sample
+    for count in range(1, 11):
+        expected = []
+        for row in range(4):
+            left = list(range(9))
+            best = [left.pop(left.index(max(left, key=lambda i: (ratings[row, i], -i)))) for _ in range(min(count, 9))]
+            expected.append(tokens[row, sorted(best)])
+        assert_equal(select_tokens(tokens, ratings, count), torch.stack(expected), f"not the best {count} in order")
+
+
+@torch.enable_grad()
+def check_saliency() -> None:
+    """Against the change of the loss when one token grows and shrinks a little; then what the ratings learn from it."""
+    mix, step = torch.randn(5, 3).double(), 1e-5
+    tokens = torch.randn(3, 6, 5).double()
+    tokens[1, 2] = 0  # its size changes nothing
+    tokens.requires_grad_()
+
+    def losses(tokens: torch.Tensor) -> torch.Tensor:
+        return (tokens @ mix).sum(1).sin().square().sum(-1)
+
+    changes = []
+    for m in range(6):
+        scale = torch.ones(6, 1).double()
+        scale[m] += step
+        changes.append((losses(tokens * scale) - losses(tokens * (2 - scale))).abs().detach())
+    expected = torch.stack(changes, 1)
+    expected = expected / expected.sum(1, keepdim=True)
+    found = saliency(losses(tokens).mean(), tokens)
+    assert (found - expected).abs().max() < 1e-5, "the saliency is not what the size of a token changes"
+    alone = saliency(losses(tokens)[0], tokens)
+    assert (alone[1:] == 0).all(), "a sample without a say in the loss has salient tokens"
+
+    ratings = torch.randn(3, 6, requires_grad=True)
+    loss = selection_loss(lambda given: losses(given).mean(), tokens, ratings, 2)
+    of_ratings, of_tokens = torch.autograd.grad(loss, (ratings, tokens))
+    towards = DISTILLATION * (ratings.softmax(1) - expected) / 3
+    assert (of_ratings - towards).abs().max() < 1e-5, "the ratings learn something else than the saliency"
+    answers = losses(tokens).mean() + losses(select_tokens(tokens, ratings, 2)).mean()
+    assert_equal(of_tokens, torch.autograd.grad(answers, tokens)[0], "the tokens learn something else than answers")
 
 
 def assert_equal(actual: torch.Tensor, expected: torch.Tensor, otherwise: str) -> None:
@@ -100,11 +175,17 @@ def check(config: PreTrainedConfig) -> None:
     check_fused_layer(model, torch.randn(3, 17, 64).double(), question)
     # Stored in f32, so that the values must be f32 before.
     check_folder(model.float().double(), pixels, question)
+    model.token_selector = build_selector(64)
+    nn.init.normal_(model.token_selector.weight)
+    check_folder(model.double(), pixels, question)
+    check_few(model, pixels, question)
 
 
 @torch.no_grad()
 def main() -> None:
     torch.manual_seed(0)
+    check_selection()
+    check_saliency()
     for kind, config in tiny_configs().items():
         try:
             check(config)

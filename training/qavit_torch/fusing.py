@@ -15,6 +15,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from .layers import integration_layers
+from .selection import select_tokens
 from .towers import Layer, see
 
 
@@ -49,7 +50,7 @@ class QuestionAwareVisionTower(nn.Module):
     """A frozen tower whose chosen layers also attend to the question.
 
     `layers` (explicit) or `integration_point` (a name of `integration_layers`) says which. `projector` maps C to E;
-    None hands over the tower's tokens alone.
+    None hands over the tower's tokens alone. `token_selector` (see selection.py) rates the tokens for who wants few.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class QuestionAwareVisionTower(nn.Module):
         integration_point: str | None = None,
         layers: Sequence[int] | None = None,
         projector: nn.Sequential | None = None,
+        token_selector: nn.Linear | None = None,
     ):
         super().__init__()
         # transformers moved the transformer one level up in 5.x; both carry the same modules.
@@ -72,11 +74,12 @@ class QuestionAwareVisionTower(nn.Module):
         layers = see(self.tower).layers
         self.fusing = nn.ModuleDict({str(i): QuestionFusing(question_width, layers[i].out) for i in self.fused_layers})
         self.translation_mlp = projector
+        self.token_selector = token_selector
 
     def adapter_parameters(self) -> list[nn.Parameter]:
         """Everything that trains: the frozen tower excluded."""
-        projector = [] if self.translation_mlp is None else list(self.translation_mlp.parameters())
-        return [*self.fusing.parameters(), *projector]
+        optional = [module for module in (self.translation_mlp, self.token_selector) if module is not None]
+        return [*self.fusing.parameters(), *(p for module in optional for p in module.parameters())]
 
     def embed(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """[B, 3, S, S] normalised pixels -> the residual stream before layer 0, [B, M, C]."""
@@ -112,6 +115,13 @@ class QuestionAwareVisionTower(nn.Module):
             hidden = self._layer(hidden, layers[index], fusing, question, keep)
         return hidden
 
+    def rate(self, tokens: torch.Tensor) -> torch.Tensor:
+        """The selector's ratings [B, N] of tower tokens [B, N, C]."""
+        if self.token_selector is None:
+            raise ValueError("Expected an adapter with a token selector but received one without")
+        # No matrix product: autocast would round it to bfloat16, and ratings would tie that do not.
+        return (tokens * self.token_selector.weight).sum(-1)
+
     def forward(
         self,
         pixel_values: torch.Tensor,
@@ -121,11 +131,13 @@ class QuestionAwareVisionTower(nn.Module):
         padding: str = "mask",
         hidden_layer: int = -1,
         keep_cls: bool = True,
+        count: int | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Tower tokens [B, N, C] and projected tokens [B, N, E] (None without a projector).
 
         `hidden_layer` counts as in transformers' hidden_states: 0 is the input of layer 0, -1 the output of the last
-        layer. No final norm. Layers above it are not computed. Without `keep_cls` registers are dropped too.
+        layer. No final norm. Layers above it are not computed. Without `keep_cls` registers are dropped too. `count`:
+        hand over only so many tokens, those the selector rates highest.
         """
         states = self.config.num_hidden_layers + 1
         if not -states <= hidden_layer < states:
@@ -133,6 +145,8 @@ class QuestionAwareVisionTower(nn.Module):
         stop = hidden_layer % states
         hidden = self.run_layers(self.embed(pixel_values), 0, stop, question, question_mask, padding)
         tokens = hidden if keep_cls else hidden[:, see(self.tower).before_patches :]
+        if count is not None:
+            tokens = select_tokens(tokens, self.rate(tokens), count)
         return tokens, None if self.translation_mlp is None else self.translation_mlp(tokens)
 
     def _layer(

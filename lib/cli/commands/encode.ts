@@ -30,10 +30,11 @@ function outputFile(name: string): string {
   throw new InvalidArgumentError(`Expected a name that ends in ${FORMATS.join(' or ')}.`);
 }
 
-function fileOf(name: string, { data, shape, key }: VisualTokens, question: string | undefined): Buffer {
+function fileOf(name: string, { data, shape, key, kept }: VisualTokens, question: string | undefined): Buffer {
   if (path.extname(name).toLowerCase() === '.npy') return npyFile(data, shape);
   // The key tells caches apart which (picture, question, weights) these tokens stand for.
-  return safetensorsFile({ tokens: { data, shape } }, { key, ...(question === undefined ? {} : { question }) });
+  const about = { key, ...(kept && { kept: kept.join() }), ...(question !== undefined && { question }) };
+  return safetensorsFile({ tokens: { data, shape } }, about);
 }
 
 async function encode(
@@ -56,7 +57,7 @@ async function encode(
   if (out !== undefined) await writeWhole(out, fileOf(out, tokens, question));
   status.clear();
 
-  const { shape, key } = tokens;
+  const { shape, key, kept } = tokens;
   const { device, dtype } = model.info;
   if (options.json) {
     const timings = { loadMs, encodeMs, totalMs: total.ms };
@@ -64,6 +65,7 @@ async function encode(
       image: imageName,
       question: question ?? null,
       shape,
+      ...(kept && { kept: [...kept] }),
       key,
       out: out ?? null,
       device: device.kind,

@@ -15,6 +15,7 @@ export interface ConfiguredModel {
   dtype?: string;
   padding?: string;
   imageSize?: number;
+  visualTokens?: number;
   threads?: number;
 }
 
@@ -28,8 +29,10 @@ const MODEL_KEYS = [
   'dtype',
   'padding',
   'imageSize',
+  'visualTokens',
   'threads',
 ];
+const NUMBERS = ['imageSize', 'visualTokens', 'threads'];
 
 /**
  * Takes from the file what neither the command line nor the environment has said.
@@ -78,7 +81,7 @@ function modelsOf(given: unknown, file: string): Record<string, ConfiguredModel>
 function checkModel(model: JsonObject, name: string, file: string): void {
   for (const [key, value] of Object.entries(model)) {
     const where = `models.${name}.${key}`;
-    const isNumber = key === 'threads' || key === 'imageSize';
+    const isNumber = NUMBERS.includes(key);
     if (key === 'devices') {
       if (!Array.isArray(value) || !value.every((one) => typeof one === 'string'))
         throw wrong(file, 'an array of devices', where, value);

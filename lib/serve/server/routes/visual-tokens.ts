@@ -33,17 +33,19 @@ export function visualTokensRoute(app: FastifyInstance, context: ServerContext):
     const asked = { ...(output && { output }), client: caller, signal };
     const encoded = await model.batcher.encode(image, question, asked);
     if (format !== 'json') return sendFile(reply, encoded, format);
-    const { data, shape, key } = encoded.tokens;
+    const { data, shape, key, kept } = encoded.tokens;
     const base64 = bytesOf(data).toString('base64');
     const qavit = toldJson(encoded, elapsed(request));
-    const json = { object: 'visual_tokens', shape, dtype: 'float32', data: HERE, key, qavit };
+    const chosen = kept && { kept: [...kept] };
+    const json = { object: 'visual_tokens', shape, ...chosen, dtype: 'float32', data: HERE, key, qavit };
     return reply.type('application/json; charset=utf-8').send(jsonWithBase64(json, base64));
   });
 }
 
 function sendFile(reply: FastifyReply, { tokens }: EncodeReply, format: 'safetensors' | 'npy'): FastifyReply {
-  const { data, shape, key } = tokens;
-  const file = format === 'npy' ? npyFile(data, shape) : safetensorsFile({ tokens: { data, shape } }, { key });
+  const { data, shape, key, kept } = tokens;
+  const about = { key, ...(kept && { kept: kept.join() }) };
+  const file = format === 'npy' ? npyFile(data, shape) : safetensorsFile({ tokens: { data, shape } }, about);
   return reply
     .header('x-qavit-shape', shape.join(','))
     .header('x-qavit-key', key)

@@ -34,6 +34,11 @@ export const visualTokensSchema = {
       properties: {
         object: { const: 'visual_tokens' },
         shape: { type: 'array', items: { type: 'integer', minimum: 1 }, minItems: 2, maxItems: 2 },
+        kept: {
+          type: 'array',
+          items: { type: 'integer', minimum: 0 },
+          description: 'Which of the tokens that could be handed over these are, where the model selects.',
+        },
         dtype: { const: 'float32' },
         data: { type: 'string', description: 'base64 of little-endian numbers, row by row.' },
         key: { type: 'string', description: 'The same for the same pixels, question, weights and settings.' },

@@ -1,0 +1,24 @@
+/**
+ * Which visual tokens are handed over where not all are. A token's rating is w . h, h the row that the projector takes and w the adapter's
+ * token selector: h comes out of layers that heard the question, and so which tokens are kept depends on what is asked.
+ */
+
+/**
+ * @param ratings f32 [N]
+ * @param count 1..N
+ * @returns the numbers of the `count` tokens that are rated highest, ascending; of equals the first
+ */
+export function bestRated(ratings: Float32Array, count: number): Uint32Array {
+  const byRating = Uint32Array.from(ratings.keys()).sort((a, b) => ratings[b]! - ratings[a]! || a - b);
+  return byRating.slice(0, count).sort();
+}
+
+/**
+ * @param data [N, width]
+ * @returns those rows, in this order
+ */
+export function takeRows(data: Float32Array, rows: Uint32Array, width: number): Float32Array {
+  const taken = new Float32Array(rows.length * width);
+  rows.forEach((row, i) => taken.set(data.subarray(row * width, (row + 1) * width), i * width));
+  return taken;
+}

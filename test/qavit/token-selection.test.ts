@@ -1,0 +1,195 @@
+/** Models that hand over the visual tokens alone which their adapter rates highest. */
+import { expect } from 'chai';
+import { type BatchItem, type LoadOptions, QAViT, type QuestionInput, type VisualTokens } from '../../lib';
+import type { AnswerEnd } from '../../lib';
+import { bestRated, takeRows } from '../../lib/qavit/token-selection';
+import { createServer } from '../../lib/serve';
+import { expectRejection } from '../support/expect-error';
+import { fixture } from '../support/paths';
+import { features, noise } from '../support/pictures';
+import { floats, random } from '../support/random';
+import { type RandomModelOptions, withSelector, writeRandomModel } from '../support/random-model';
+import { temporaryFolder } from '../support/temporary';
+
+const image = noise(32);
+const WIDTH = 24;
+const QUESTIONS = [features(5, WIDTH, 1), features(9, WIDTH, 2), features(2, WIDTH, 3)];
+
+describe('token selection', () => {
+  describe('of ratings', () => {
+    it('takes the highest, in their order, of equals the first', () => {
+      const ratings = Float32Array.of(3, -1, 7, 3, 7, -5, 3);
+      const kept = (count: number): number[] => [...bestRated(ratings, count)];
+      expect([1, 2, 3, 4, 5, 6, 7].map(kept)).to.deep.equal([
+        [2],
+        [2, 4],
+        [0, 2, 4],
+        [0, 2, 3, 4],
+        [0, 2, 3, 4, 6],
+        [0, 1, 2, 3, 4, 6],
+        [0, 1, 2, 3, 4, 5, 6],
+      ]);
+    });
+
+    it('counts beyond nine as numbers, not as text', () => {
+      const ratings = Float32Array.from({ length: 300 }, (_, i) => i % 150);
+      expect([...bestRated(ratings, 5)]).to.deep.equal([147, 148, 149, 298, 299]);
+    });
+
+    it('copies rows', () => {
+      const data = Float32Array.from({ length: 12 }, (_, i) => i);
+      expect([...takeRows(data, Uint32Array.of(0, 3), 3)]).to.deep.equal([0, 1, 2, 9, 10, 11]);
+    });
+  });
+
+  describe('of a model', () => {
+    const at = temporaryFolder();
+    const folders = (options: RandomModelOptions = {}) =>
+      writeRandomModel(at('model'), { adapter: withSelector, ...options });
+    const load = (options: LoadOptions, model?: RandomModelOptions) =>
+      QAViT.load(folders(model), { device: 'cpu', dtype: 'f32', ...options });
+    const selector = floats(random(77), 32);
+
+    /** By plain loops in f64, from all tokens of the tower. */
+    function expected({ data, shape: [rows, width] }: VisualTokens, count: number): number[] {
+      const rating = Array.from({ length: rows }, (_, row) =>
+        selector.reduce((sum, weight, i) => sum + weight * data[row * width + i]!, 0),
+      );
+      const order = [...rating.keys()].sort((a, b) => rating[b]! - rating[a]!);
+      return order.slice(0, count).sort((a, b) => a - b);
+    }
+
+    function rowsOf({ data, shape: [, width] }: VisualTokens, rows: readonly number[]): number[] {
+      return rows.flatMap((row) => [...data.subarray(row * width, (row + 1) * width)]);
+    }
+
+    for (const [what, options] of [
+      ['all of them', {}],
+      ['the patches', { keepClass: false }],
+      ['an earlier state’s', { hiddenLayer: -2 }],
+      ['the reference’s', { device: 'reference' }],
+    ] as const) {
+      it(`keeps those rated highest, and of them the very numbers: ${what}`, async () => {
+        await using all = await load(options);
+        await using few = await load({ ...options, visualTokens: 5 });
+        expect([few.info.N, few.info.M]).to.deep.equal([5, all.info.M]);
+        for (const question of [...QUESTIONS, null]) {
+          const wanted = expected(await all.encode(image, question, { output: 'tower' }), 5);
+          for (const output of ['tower', 'projected'] as const) {
+            const whole = await all.encode(image, question, { output });
+            const tokens = await few.encode(image, question, { output });
+            expect([...tokens.kept!]).to.deep.equal(wanted);
+            expect(tokens.shape).to.deep.equal([5, whole.shape[1]]);
+            expect([...tokens.data]).to.deep.equal(rowsOf(whole, wanted));
+            expect(tokens.key).not.to.equal(whole.key);
+            expect(whole.kept).to.equal(undefined);
+          }
+        }
+      });
+    }
+
+    it('depends on the question', async () => {
+      await using model = await load({ visualTokens: 5 });
+      const kept = await Promise.all(QUESTIONS.map((question) => model.encode(image, question)));
+      expect(new Set(kept.map((tokens) => tokens.kept!.join())).size).to.be.greaterThan(1);
+    });
+
+    it('gives in batches what it gives one by one, also in bf16 and int8', async () => {
+      for (const dtype of ['f32', 'bf16', 'int8'] as const) {
+        await using model = await load({ visualTokens: 4, dtype });
+        const pictures = [image, noise(32, 2)];
+        const items: BatchItem[] = [...QUESTIONS, null].flatMap((question) =>
+          pictures.map((picture) => ({ image: picture, question })),
+        );
+        const batch = await model.encodeBatch(items);
+        for (const [i, { image: picture, question }] of items.entries()) {
+          expect(batch[i], `${dtype} ${i}`).to.deep.equal(await model.encode(picture, question));
+        }
+        using seen = await model.look(image);
+        expect(await model.encode(seen, QUESTIONS[0]!)).to.deep.equal(await model.encode(image, QUESTIONS[0]!));
+      }
+    });
+
+    it('of as many as there are is all of them', async () => {
+      await using all = await load({});
+      await using same = await load({ visualTokens: 17 });
+      const [whole, tokens] = [await all.encode(image, QUESTIONS[0]!), await same.encode(image, QUESTIONS[0]!)];
+      expect([...tokens.kept!]).to.deep.equal([...Array(17).keys()]);
+      expect(tokens.data).to.deep.equal(whole.data);
+    });
+
+    it('leaves maps and models that do not select as they were', async () => {
+      await using plain = await QAViT.load(writeRandomModel(at('plain')), { device: 'cpu', dtype: 'f32' });
+      await using few = await load({ visualTokens: 3 });
+      expect([plain.info.selectsTokens, few.info.selectsTokens]).to.deep.equal([false, true]);
+      const question: QuestionInput = QUESTIONS[1]!;
+      expect(await few.attend(image, question)).to.deep.equal(await plain.attend(image, question));
+      await using all = await load({});
+      expect((await all.encode(image, question)).data).to.deep.equal((await plain.encode(image, question)).data);
+    });
+
+    it('lets a language model read fewer rows', async () => {
+      const widths = { questionWidth: 32, languageWidth: 32 };
+      const model = { ...folders(widths), language: fixture('language', 't5-gated') };
+      const rows = async (options: LoadOptions): Promise<number> => {
+        await using opened = await QAViT.load(model, { device: 'cpu', ...options });
+        const answer = opened.ask(image, 'what?', { maxNewTokens: 3 });
+        let next = await answer.next();
+        while (!next.done) next = await answer.next();
+        return (next.value as AnswerEnd).promptTokens!;
+      };
+      expect((await rows({})) - (await rows({ visualTokens: 4 }))).to.equal(13);
+    });
+
+    it('is told by the server', async () => {
+      const model = { ...folders({ questionWidth: 32, languageWidth: 32 }), language: fixture('language', 't5-gated') };
+      await using few = await QAViT.load(model, { device: 'cpu', visualTokens: 4 });
+      const app = await createServer({ few });
+      try {
+        const picture = `data:image/png;base64,${(await png()).toString('base64')}`;
+        const payload = { model: 'few', image: picture, question: 'what?' };
+        const json = (await app.inject({ method: 'POST', url: '/v1/visual-tokens', payload })).json<{
+          shape: number[];
+          kept: number[];
+        }>();
+        const own = await few.encode(await png(), 'what?');
+        expect([json.shape, json.kept]).to.deep.equal([[4, 32], [...own.kept!]]);
+        const file = await app.inject({
+          method: 'POST',
+          url: '/v1/visual-tokens',
+          payload: { ...payload, format: 'safetensors' },
+        });
+        expect(file.rawPayload.toString('latin1')).to.include(`"kept":"${own.kept!.join()}"`);
+      } finally {
+        await app.close();
+      }
+    });
+
+    it('refuses what cannot be selected', async () => {
+      const refused = (options: LoadOptions, message: RegExp, model: RandomModelOptions = {}) =>
+        expectRejection(load(options, model), 'ERR_ARGUMENT', message);
+      await refused({ visualTokens: 18 }, /at most 17, all visual tokens, for option visualTokens but received 18$/);
+      await refused({ visualTokens: 17, keepClass: false }, /at most 16, /);
+      for (const visualTokens of [0, 1.5, -3, NaN]) await refused({ visualTokens }, /visualTokens/);
+      const without =
+        /an adapter with a token selector \(token_selector\.weight\) for option visualTokens but received /;
+      await refused({ visualTokens: 3 }, new RegExp(`${without.source}one without$`), { adapter: () => undefined });
+      const tower = QAViT.load({ tower: folders().tower }, { visualTokens: 3 });
+      await expectRejection(tower, 'ERR_ARGUMENT', new RegExp(`${without.source}none$`));
+    });
+
+    it('refuses a selector of another width', async () => {
+      const adapter: RandomModelOptions['adapter'] = (tensors) => {
+        withSelector(tensors);
+        tensors['token_selector.weight'] = { ...tensors['token_selector.weight']!, shape: [2, 16] };
+      };
+      await expectRejection(load({}, { adapter }), 'ERR_SHAPE', /\[1, 32\] for .*token_selector\.weight.*\[2, 16\]/);
+    });
+  });
+});
+
+async function png(): Promise<Buffer> {
+  const { default: sharp } = await import('sharp');
+  const { data, width, height, channels } = image;
+  return sharp(data, { raw: { width, height, channels } }).png().toBuffer();
+}
