@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import sharp from 'sharp';
 import { fixture, root } from '../support/paths';
+import { withSelector, writeRandomModel } from '../support/random-model';
 import { readSafetensors } from '../support/safetensors';
 import { readNpy } from './npy-reader';
 import { runCli } from './run-cli';
@@ -45,6 +46,16 @@ describe('cli commands', () => {
       const piped = await runCli(['ask', '-', QUESTION], { input: readFileSync(PICTURE) });
       expect(piped).to.include({ code: 0, stdout });
       expect(await runCli(['ask', `file://${PICTURE}`, QUESTION])).to.include({ code: 0, stdout });
+    });
+
+    it('answers from the few tokens that the question is about', async () => {
+      for (const [question, answer] of [
+        [QUESTION, '8'],
+        ['what letter is on the purple circle?', 'l'],
+        ['what digit is on the orange star?', '4'],
+      ] as const) {
+        expect((await runCli(['ask', PICTURE, question, '--visual-tokens', '4'])).stdout).to.equal(`${answer}\n`);
+      }
     });
 
     it('draws the same words from the same seed', async () => {
@@ -105,6 +116,23 @@ describe('cli commands', () => {
       ]);
       expect(asked.key).not.to.equal(plain.key);
       expect(await jsonOf<Encoded>(['encode', PICTURE, '--tower', TOWER])).to.include({ out: null, question: null });
+    });
+
+    it('hands over fewer tokens where the adapter rates them, and says which', async () => {
+      const { tower, adapter } = writeRandomModel(folder, { adapter: withSelector });
+      const model = ['--tower', tower, '--adapter', adapter];
+      const out = path.join(folder, 'few.safetensors');
+      const args = ['encode', PICTURE, ...model, '--visual-tokens', '3', '--out', out];
+      const { shape, kept } = await jsonOf<Encoded & { kept: number[] }>(args);
+      expect([shape, kept.length]).to.deep.equal([[3, 20], 3]);
+      expect(readSafetensors(out).get('tokens')?.shape).to.deep.equal([3, 20]);
+      expect(readFileSync(out, 'latin1')).to.include(`"kept":"${kept.join()}"`);
+      expect(await jsonOf(['info', ...model, '--visual-tokens', '3'])).to.include({ N: 3, M: 17, selectsTokens: true });
+      expect((await runCli(['info', ...model])).stdout).to.match(/N = 17 handed over \(--visual-tokens\)/);
+      const plain = ['--tower', TOWER, '--adapter', ADAPTER];
+      const { code, stderr } = await runCli(['encode', PICTURE, ...plain, '--visual-tokens', '3']);
+      expect(code).to.equal(1);
+      expect(stderr).to.match(/^qavit: Expected an adapter with a token selector .* but received one without\n/);
     });
 
     it('says why it cannot write, and leaves nothing behind', async () => {

@@ -14,6 +14,7 @@ ARMS = {
 }
 ASKED = {"count": "how many of something there are", "anything": "a question of any family"}
 ROWS = [*FAMILIES, "all families"]
+FEW_ROWS = ["all families", "digit"]  # digit: one small thing in the picture, and the question says which
 
 
 def save_scores(settings: Settings, arm: str, seed: int, scores: dict) -> None:
@@ -64,6 +65,24 @@ def probe_table(settings: Settings) -> str:
 def arms_probe_table(settings: Settings) -> str:
     """Markdown: the same of what the arms hand over, by what they are asked."""
     return _probe_rows(settings, "probe-arms", {"arm": ARMS.__getitem__, "asked": ASKED.__getitem__})
+
+
+def save_few(settings: Settings, arm: str, seed: int, scores: dict) -> None:
+    path = settings.out / f"few-{arm}-{seed}.json"
+    path.write_text(json.dumps(scores, indent=1) + "\n")
+
+
+def few_table(settings: Settings) -> str:
+    """Markdown: exact match in per cent by how many tokens the language model reads, of the arms that have been run."""
+    found = {arm: sorted(settings.out.glob(f"few-{arm}-*.json")) for arm in ARMS}
+    scores = {arm: [json.loads(path.read_text()) for path in paths] for arm, paths in found.items() if paths}
+    columns = [(arm, row) for row in FEW_ROWS for arm in scores]
+    titles = [f"{row}, {ARMS[arm]}" for arm, row in columns]
+    lines = [f"| visual tokens | {' | '.join(titles)} |", "|---" + "|---:" * len(columns) + "|"]
+    for count in next(iter(scores.values()))[0]:
+        cells = [_cell([run[count][row] for run in scores[arm]]) for arm, row in columns]
+        lines.append(f"| {count} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def _probe_rows(settings: Settings, file: str, labels: dict) -> str:

@@ -13,16 +13,18 @@ from .arms import load_arm, score_arm, train_arm
 from .data import load_split
 from .export import check_size, export
 from .features import load_features, load_tower
+from .few import load_few, train_few
 from .language_pretrain import pretrain_language
 from .pretrain import pretrain
 from .probe import probe, probe_arms
 from .readme import write_readme
-from .report import ARMS, table
+from .report import ARMS, few_table, table
 from .samples import write_samples
 from .settings import QUICK, Settings
 from .verify import verify
 
-STAGES = ("render", "pretrain", "probe", "language", "arms", "evaluate", "probe-arms", "export", "verify", "report")
+TRAINING = ("render", "pretrain", "probe", "language", "arms", "evaluate", "probe-arms", "few")
+STAGES = (*TRAINING, "export", "verify", "report")
 SHIPPED = ("question", 0)  # the first seed, not the best one
 
 
@@ -63,12 +65,18 @@ def run_stage(stage: str, settings: Settings, arms: list[str], seeds: list[int])
     elif stage == "probe-arms":
         tower = load_tower(settings)
         probe_arms(settings, {arm: load_arm(arm, SHIPPED[1], settings, tower) for arm in arms})
+    elif stage == "few":
+        tower = load_tower(settings)
+        features = load_features(settings, tower)
+        for arm, seed in runs:
+            train_few(arm, seed, settings, tower, features)
+        print(few_table(settings), flush=True)
     elif stage in ("export", "verify"):
         tower = load_tower(settings)
-        reader, visual = load_arm(*SHIPPED, settings, tower)
+        reader, visual = load_few(*SHIPPED, settings, tower)
         if stage == "export":
             export(settings, tower, reader, visual)
-            write_samples(settings, *load_arm(*SHIPPED, settings, tower))
+            write_samples(settings, *load_few(*SHIPPED, settings, tower))
         else:
             verify(settings, reader, visual)
     else:

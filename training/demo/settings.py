@@ -44,6 +44,8 @@ class Settings:
     rate: float = 5e-4
     adapter_rate: float = 2e-3
     gate_rate: float = 2e-2
+    select_steps: int = 1_200  # a token selector, and everything that arm_steps trains once more, at half its rates
+    selector_rate: float = 5e-3
     seeds: tuple[int, ...] = field(default=(0, 1, 2))
 
     @property
@@ -64,6 +66,7 @@ QUICK = Settings(
     language_steps=100,
     align_steps=50,
     arm_steps=50,
+    select_steps=50,
     seeds=(0,),
 )
 
