@@ -52,7 +52,7 @@ function pictureText({ image, trainedImage, patch }: ModelInfo): string {
   return `${image} × ${image} pixels in patches of ${patch}${table}`;
 }
 
-/** `M = 261 with the class token and 4 registers, N = 256 handed over`; `..., can be fewer`. */
+/** `M = 261 with the class token and 4 registers, N = 256 handed over`; behind it the option where it can be fewer. */
 function tokensText({ M, N, hasClass, registers, selectsTokens }: ModelInfo): string {
   const before = [...(hasClass ? ['the class token'] : []), ...(registers > 0 ? [`${registers} registers`] : [])];
   return `M = ${M}${before.length > 0 ? ` with ${before.join(' and ')}` : ''}, N = ${N} handed over${selectsTokens ? ' (--visual-tokens)' : ''}`;

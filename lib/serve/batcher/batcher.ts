@@ -179,8 +179,9 @@ export class Batcher implements AsyncDisposable {
   }
 }
 
-/** Each request owns its array. */
+/** Each request owns its arrays. */
 function tokensOf({ outcome, shared }: Done): VisualTokens {
   const tokens = outcome.tokens!;
-  return shared ? { ...tokens, data: tokens.data.slice() } : tokens;
+  if (!shared) return tokens;
+  return { ...tokens, data: tokens.data.slice(), ...(tokens.kept && { kept: tokens.kept.slice() }) };
 }

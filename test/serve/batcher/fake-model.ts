@@ -105,6 +105,7 @@ export class FakeModel implements BatchModel {
       data: Float32Array.of(picture.number, tokens),
       shape: [1, 2] as [number, number],
       key: `${picture.number} ${tokens}`,
+      kept: Uint32Array.of(tokens),
     }));
   }
 
