@@ -1,12 +1,11 @@
 import { expected } from './errors';
 import type { ImageInput } from './image';
-import type { Output } from './models/plans';
-import { tokensToHandOver } from './models/qavit';
+import { expectSelectable, tokensToHandOver } from './models/qavit';
 import { throwIfAborted } from './calls/abort';
 import { attendTo } from './qavit/attending';
 import { ASK_RULES, CALL_RULES, ENCODE_RULES, ITEM_RULES } from './qavit/call-rules';
 import { Calls } from './calls/calls';
-import { encodeAll, type EncodingContext } from './qavit/encoding';
+import { encodeAll, type EncodingContext, type Wanted } from './qavit/encoding';
 import { closeModel, type LoadedModel, loadModel } from './qavit/load';
 import { checkOptions, isPlainObject } from './calls/options';
 import { alreadyLooked, LookedPicture, preparePicture } from './qavit/pictures';
@@ -93,7 +92,7 @@ export class QAViT implements AsyncDisposable {
       hasClass: model.hasClass,
       registers: model.registers,
       M: model.tokens,
-      N: model.selected ?? tokensToHandOver(model),
+      N: this.loaded.visualTokens ?? tokensToHandOver(model),
       selectsTokens: model.selector !== undefined,
       C: model.width,
       H: model.heads,
@@ -118,10 +117,10 @@ export class QAViT implements AsyncDisposable {
    * const { data, shape } = await model.encode('street.jpg', 'What is written on the blue sign?');
    */
   async encode(image: ImageInput | Looked, question: QuestionInput, options?: EncodeOptions): Promise<VisualTokens> {
-    const { signal, output } = checkOptions(options, ENCODE_RULES, 'encode');
+    const { signal, ...wanted } = checkOptions(options, ENCODE_RULES, 'encode');
     return this.calls.run('encode', signal, async (abort) => {
       this.questions.check(question, 'question');
-      const [tokens] = await encodeAll(this.context, [{ image, question }], this.output(output), abort);
+      const [tokens] = await encodeAll(this.context, [{ image, question }], this.wanted(wanted), abort);
       return tokens as VisualTokens;
     });
   }
@@ -134,12 +133,12 @@ export class QAViT implements AsyncDisposable {
    * const tokens = await model.encodeBatch(questions.map((question) => ({ image: 'street.jpg', question })));
    */
   async encodeBatch(items: readonly BatchItem[], options?: EncodeOptions): Promise<VisualTokens[]> {
-    const { signal, output } = checkOptions(options, ENCODE_RULES, 'encodeBatch');
+    const { signal, ...wanted } = checkOptions(options, ENCODE_RULES, 'encodeBatch');
     return this.calls.run('encodeBatch', signal, async (abort) => {
       if (!Array.isArray(items))
         throw expected('ERR_ARGUMENT', 'an array of { image, question }', 'encodeBatch', items);
       const copies = items.map((item: unknown, i) => this.checkItem(item, `items[${i}]`));
-      return encodeAll(this.context, copies, this.output(output), abort);
+      return encodeAll(this.context, copies, this.wanted(wanted), abort);
     });
   }
 
@@ -196,10 +195,11 @@ export class QAViT implements AsyncDisposable {
     const language = languageOf(this.loaded, 'ask');
     if (typeof question !== 'string') throw expected('ERR_ARGUMENT', 'a string', 'question of ask', question);
     const { context, loaded } = this;
+    const wanted = this.wanted({});
     const heard = questionAware && vision.model.questionWidth !== undefined ? question : null;
     this.questions.check(heard, 'question');
     return yield* this.calls.stream('ask', signal, async function* (abort) {
-      const [tokens] = await encodeAll(context, [{ image, question: heard }], 'projected', abort);
+      const [tokens] = await encodeAll(context, [{ image, question: heard }], wanted, abort);
       throwIfAborted(abort, 'ask');
       const how = { ...decoding, question: readingOf(loaded), signal: abort };
       return yield* language.generate(tokens as VisualTokens, question, how);
@@ -237,9 +237,13 @@ export class QAViT implements AsyncDisposable {
     return { image, question };
   }
 
-  private output(asked: Output | undefined): Output {
-    const hasProjector = this.loaded.vision.model.projector !== undefined;
-    if (asked !== 'projected' || hasProjector) return asked ?? (hasProjector ? 'projected' : 'tower');
-    throw expected('ERR_ARGUMENT', "'tower' (the model has no projector)", 'option output', asked);
+  private wanted({ output: asked, visualTokens = this.loaded.visualTokens }: EncodeOptions): Wanted {
+    const { model } = this.loaded.vision;
+    if (asked === 'projected' && !model.projector)
+      throw expected('ERR_ARGUMENT', "'tower' (the model has no projector)", 'option output', asked);
+    const output = asked ?? (model.projector ? 'projected' : 'tower');
+    if (visualTokens === undefined || visualTokens === 'all') return { output };
+    expectSelectable(model, visualTokens);
+    return { output, count: visualTokens };
   }
 }

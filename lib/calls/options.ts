@@ -19,6 +19,13 @@ export function oneOf(...choices: readonly string[]): Rule {
   return { what: `one of ${choices.join(', ')}`, accepts: (value) => choices.includes(value as string) };
 }
 
+export function either(one: Rule, other: Rule): Rule {
+  return {
+    what: `${one.what} or ${other.what}`,
+    accepts: (value) => one.accepts(value) || other.accepts(value),
+  };
+}
+
 export function integer(low: number, high: number): Rule {
   const accepts = (value: unknown): boolean =>
     Number.isSafeInteger(value) && (value as number) >= low && (value as number) <= high;

@@ -55,10 +55,10 @@ export function finish(g: Graph, model: VisionModel, stream: Tensor, heard?: Hea
 }
 
 /**
- * What is handed over; of a model that selects, what is selected from.
+ * What may be handed over.
  *
  * @param stream [B, M, C]
- * @returns f32 [B, N, E], or [B, N, C] with 'tower'; of a model that selects also the ratings f32 [B, N, 1]
+ * @returns f32 [B, N, E], or [B, N, C] with 'tower'; then the ratings f32 [B, N, 1], where there is a selector
  */
 export function handOver(g: Graph, model: VisionModel, stream: Tensor, output: 'projected' | 'tower'): Tensor[] {
   const dropped = model.keepClass ? 0 : tokensBeforePatches(model);
@@ -67,8 +67,8 @@ export function handOver(g: Graph, model: VisionModel, stream: Tensor, output: '
     output === 'tower' || !model.projector
       ? copy(g.scope('output'), tokens, { dtype: 'f32' })
       : project(g.scope('translation_mlp'), tokens, model.projector);
-  const { selector, selected } = model;
-  if (!selector || selected === undefined) return [taken];
+  const { selector } = model;
+  if (!selector) return [taken];
   return [taken, project(g.scope('token_selector'), tokens, { layers: [selector], activation: 'none' })];
 }
 

@@ -144,7 +144,7 @@ export function encodePlan(
 export function attendPlan(model: VisionModel, options: GraphOptions, tokens: number): Graph {
   const g = Graph.create('attend', options);
   const one = { entries: 1, indexed: false };
-  const whole = { ...model, keepClass: true, selected: undefined };
+  const whole = { ...model, keepClass: true, selector: undefined };
   const stream = streamInput(g, model, 1, one);
   const keyValues = keyValuesInput(g, model, { samples: 1, questions: one, tokens });
   const lengths = lengthsInput(g, 1);

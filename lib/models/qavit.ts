@@ -34,8 +34,6 @@ export interface VisionModel extends Tower {
   readonly projector?: Projector;
   /** Rates visual tokens; present where the adapter brings one. */
   readonly selector?: Affine;
-  /** So many visual tokens are handed over, those that are rated highest; all unless given. */
-  readonly selected?: number;
 }
 
 export interface Taken {
@@ -91,25 +89,15 @@ export function tokensToHandOver(model: Pick<VisionModel, 'tokens' | 'keepClass'
   return model.keepClass ? model.tokens : model.tokens - tokensBeforePatches(model);
 }
 
-/**
- * The same, handing over the `count` tokens that the adapter's selector rates highest for the question.
- *
- * @throws QAViTError ERR_ARGUMENT where it has no selector, or not so many tokens
- */
-export function selecting(model: VisionModel, count: number): VisionModel {
+/** @throws QAViTError ERR_ARGUMENT where the adapter rates no tokens, or there are not so many */
+export function expectSelectable(model: VisionModel, count: number): void {
+  const option = 'option visualTokens';
   if (!model.selector) {
     const what = 'an adapter with a token selector (token_selector.weight)';
-    throw expectedButFound(
-      'ERR_ARGUMENT',
-      what,
-      'option visualTokens',
-      model.fused.length > 0 ? 'one without' : 'none',
-    );
+    throw expectedButFound('ERR_ARGUMENT', what, option, model.fused.length > 0 ? 'one without' : 'none');
   }
   const all = tokensToHandOver(model);
-  if (count > all)
-    throw expectedButFound('ERR_ARGUMENT', `at most ${all}, all visual tokens,`, 'option visualTokens', `${count}`);
-  return { ...model, selected: count };
+  if (count > all) throw expectedButFound('ERR_ARGUMENT', `at most ${all}, all visual tokens,`, option, `${count}`);
 }
 
 /** A layer of the tower and what the adapter brings to it. */

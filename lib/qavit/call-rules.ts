@@ -1,11 +1,15 @@
-import { abortSignal, anything, boolean, integer, number, oneOf, text } from '../calls/options';
+import { abortSignal, anything, boolean, either, integer, number, oneOf, text } from '../calls/options';
 import { stopRule } from '../llm/stop-sequences';
 
 /** What the options of QAViT's methods must be. */
 export const CALL_RULES = { signal: abortSignal };
 /** What they may be is said where they are used. */
 export const ITEM_RULES = { image: anything, question: anything };
-export const ENCODE_RULES = { ...CALL_RULES, output: oneOf('projected', 'tower') };
+export const ENCODE_RULES = {
+  ...CALL_RULES,
+  output: oneOf('projected', 'tower'),
+  visualTokens: either(integer(1, 2 ** 31), oneOf('all')),
+};
 /** How an answer is written from visual tokens. */
 export const ANSWER_RULES = {
   system: text,

@@ -30,6 +30,13 @@ export interface EncodingContext {
   readonly fingerprint: string;
 }
 
+/** What is handed over. */
+export interface Wanted {
+  readonly output: Output;
+  /** So many tokens, those that the adapter rates highest; all unless given. */
+  readonly count?: number;
+}
+
 /** One item of a batch, by number of its picture and question. */
 interface Sample {
   readonly item: number;
@@ -45,10 +52,10 @@ interface Sample {
 export async function encodeAll(
   context: EncodingContext,
   items: readonly BatchItem[],
-  output: Output,
+  wanted: Wanted,
   signal: AbortSignal,
 ): Promise<VisualTokens[]> {
-  const batch = new Batch(context, output, signal);
+  const batch = new Batch(context, wanted, signal);
   try {
     return await batch.encode(items);
   } finally {
@@ -67,7 +74,7 @@ class Batch {
 
   constructor(
     private readonly context: EncodingContext,
-    private readonly output: Output,
+    private readonly wanted: Wanted,
     private readonly signal: AbortSignal,
   ) {}
 
@@ -100,7 +107,7 @@ class Batch {
     const block = samples[0] && this.blockOf(samples[0]);
     const features = block === undefined ? undefined : this.blocks?.features(block);
     const asked = features && { ...features, ...this.within(features, samples) };
-    this.deliver(samples, await engine.encode(unseen, asked, this.output, this.signal));
+    this.deliver(samples, await engine.encode(unseen, asked, this.wanted.output, this.signal));
   }
 
   /** While one turn is computed, the next one's pictures are decoded. */
@@ -221,8 +228,8 @@ class Batch {
       for (const run of chunks(together, perRun)) {
         const pictures = { tensor: stream, index: run.map(({ entry }) => entry) };
         const handed = heard
-          ? await engine.fuse(pictures, { ...heard, ...this.within(heard, run) }, this.output, this.signal)
-          : await engine.plain(pictures, this.output, this.signal);
+          ? await engine.fuse(pictures, { ...heard, ...this.within(heard, run) }, this.wanted.output, this.signal)
+          : await engine.plain(pictures, this.wanted.output, this.signal);
         this.deliver(run, handed);
       }
     }
@@ -241,15 +248,17 @@ class Batch {
 
   private deliver(run: readonly Sample[], [data, ratings]: HandedOver): void {
     const { engine, fingerprint } = this.context;
-    const { selected } = engine.model;
+    const { output, count } = this.wanted;
+    const few = count === undefined ? [] : [`${count} tokens`];
     const rows = tokensToHandOver(engine.model);
     const size = data.length / run.length;
     const width = size / rows;
     run.forEach(({ item, image, question }, i) => {
       const asked = question === undefined ? 'plain' : (this.questionDigests[question] ?? '');
-      const key = digest([this.imageDigests.get(image) ?? '', asked, fingerprint, this.output]);
+      const key = digest([this.imageDigests.get(image) ?? '', asked, fingerprint, output, ...few]);
       const all = data.subarray(i * size, (i + 1) * size);
-      const kept = ratings && bestRated(ratings.subarray(i * rows, (i + 1) * rows), selected ?? rows);
+      const rated = ratings?.subarray(i * rows, (i + 1) * rows);
+      const kept = rated && count !== undefined ? bestRated(rated, count) : undefined;
       // A sample alone owns its array; of several each gets its own, so that keeping one does not keep all.
       const own = kept ? takeRows(all, kept, width) : run.length === 1 ? data : all.slice();
       this.results[item] = { data: own, shape: [own.length / width, width], key, ...(kept && { kept }) };

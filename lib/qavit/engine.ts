@@ -48,7 +48,7 @@ export interface UnheardQuestions extends Asked {
   readonly size: QuestionSize;
 }
 
-/** Visual tokens f32 [B, N, E or C]; of a model that selects also their ratings, f32 [B, N]. */
+/** Visual tokens f32 [B, N, E or C], and where there is a selector their ratings, f32 [B, N]. */
 export type HandedOver = readonly [tokens: Float32Array, ratings?: Float32Array];
 
 /** Runs a vision model's plans on a device: one method a plan. Knows shapes and tensors, nothing of files, text or options. */

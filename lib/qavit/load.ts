@@ -6,6 +6,7 @@ import { isT5Folder } from '../llm/t5/t5-folder';
 import { isServer } from '../llm/vllm/server';
 import { digest } from '../weights';
 import { throwIfAborted } from '../calls/abort';
+import { expectSelectable } from '../models/qavit';
 import { Engine } from './engine';
 import { findModel } from './model-folders';
 import { MAX_IMAGE_SIZE } from './open-tower';
@@ -22,6 +23,8 @@ export interface LoadedModel {
   readonly dtype: Precision['dtype'];
   readonly padding: 'mask' | 'attend';
   readonly maxPending?: number;
+  /** Handed over unless a call says otherwise; all unless given. */
+  readonly visualTokens?: number;
   readonly language?: LanguageModel;
   /** What a vision-language model's folder lacks to be its own language model. */
   readonly missingFiles: readonly string[];
@@ -64,10 +67,11 @@ export async function loadModel(
   throwIfAborted(signal, 'QAViT.load');
   const { hiddenLayer, keepClass, imageSize, visualTokens, languageDevice, maxPending, offline, onProgress } = rest;
   const folders = await findModel(model, { offline, languageDType: rest.languageDType, onProgress, signal });
-  const opening: VisionOptions = { hiddenLayer, keepClass, imageSize, visualTokens, folds };
+  const opening: VisionOptions = { hiddenLayer, keepClass, imageSize, folds };
   const vision = await openVision(folders, opening);
   const closing: (() => Promise<void> | void)[] = [() => vision.close()];
   try {
+    if (visualTokens !== undefined) expectSelectable(vision.model, visualTokens);
     const device = openDevice(kind, threads);
     closing.push(() => device.close());
     const precision = choosePrecision(device, rest.dtype ?? 'auto');
@@ -87,11 +91,11 @@ export async function loadModel(
     if (questions) closing.push(() => questions.close());
     const missingFiles = vision.whole && !language ? await missingLanguageFiles(folders.tower) : [];
     throwIfAborted(signal, 'QAViT.load');
-    const { stop, image, selected } = vision.model;
-    const few = selected === undefined ? [] : [selected];
-    const settings = JSON.stringify([dtype, padding, stop, vision.model.keepClass, image, ...few]);
+    const { stop, image } = vision.model;
+    const settings = JSON.stringify([dtype, padding, stop, vision.model.keepClass, image]);
     const fingerprint = digest([vision.fingerprint, settings]);
-    return { folders, vision, engine, dtype, padding, maxPending, language, questions, missingFiles, fingerprint };
+    const parts = { folders, vision, engine, language, questions, missingFiles };
+    return { ...parts, dtype, padding, maxPending, visualTokens, fingerprint };
   } catch (error) {
     for (const close of closing) await close();
     throw error;

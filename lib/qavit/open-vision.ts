@@ -4,7 +4,7 @@ import { expectedButFound } from '../errors';
 import type { PreprocessorConfig } from '../image';
 import { openAdapter } from '../models/adapter';
 import { parseAdapterConfig, type QuestionConfig } from '../models/adapter-config';
-import { fuse, plain, selecting, type Taken, type VisionModel } from '../models/qavit';
+import { fuse, plain, type Taken, type VisionModel } from '../models/qavit';
 import type { Tower } from '../models/tower';
 import { readJsonObject } from '../json-file';
 import { addFingerprint, TensorFolder } from '../weights';
@@ -14,7 +14,6 @@ import type { ModelFolders } from './types';
 export interface VisionOptions extends TowerOptions {
   readonly hiddenLayer?: number;
   readonly keepClass?: boolean;
-  readonly visualTokens?: number;
 }
 
 /** A vision model described, its files open. */
@@ -55,8 +54,7 @@ export async function openVision(folders: ModelFolders, options: VisionOptions):
     const fingerprint = createHash('sha256');
     for (const folder of opened) addFingerprint(fingerprint, folder.all);
     const { preprocessor, whole } = tower;
-    const model = options.visualTokens === undefined ? parts.model : selecting(parts.model, options.visualTokens);
-    return { ...parts, model, preprocessor, whole: whole?.name, fingerprint: fingerprint.digest('hex'), close };
+    return { ...parts, preprocessor, whole: whole?.name, fingerprint: fingerprint.digest('hex'), close };
   } catch (error) {
     close();
     throw error;

@@ -99,6 +99,8 @@ export interface CallOptions {
 export interface EncodeOptions extends CallOptions {
   /** `projected`: [N, E], what the language model takes, the default where there is a projector; `tower`: [N, C]. */
   output?: 'projected' | 'tower';
+  /** As `visualTokens` of the load options, which it overrides for this call. */
+  visualTokens?: number | 'all';
 }
 
 /**
@@ -129,7 +131,7 @@ export interface VisualTokens extends ModelTokens {
   shape: [number, number];
   /** sha-256, hex: the same for the same pixels, question, weights and settings. */
   key: string;
-  /** Which of the tokens that could be handed over these are, ascending, where `visualTokens` of the load options leaves some out. */
+  /** Which of the tokens that could be handed over these are, ascending, where `visualTokens` leaves some out. */
   kept?: Uint32Array;
 }
 

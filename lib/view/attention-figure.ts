@@ -1,4 +1,5 @@
 import type { Figure, Panel, PicturePanel, Scale } from './figure';
+import type { PatchSet } from './outline';
 import type { RgbPicture } from './overlay';
 import { commonRange, type PatchGrid, type Range } from './patch-grid';
 
@@ -11,6 +12,8 @@ export interface QuestionEffect {
   change: PatchGrid;
   /** Share of each patch's attention that goes to the question's tokens, mean over heads and fused layers. */
   attention: PatchGrid;
+  /** The patches of those tokens that are rated highest. */
+  best?: PatchSet;
 }
 
 export interface AttentionFigureInput {
@@ -26,6 +29,8 @@ export interface AttentionFigureInput {
   gates: readonly { layer: number; value: number }[];
   /** Said under the headline: model, device. */
   subtitle: string;
+  /** Of how many tokens each question's `best` are the patches. */
+  outlined?: number;
 }
 
 /** Decimals that tell the ends of a range apart, and what lies a tenth between them; a picture of one colour has a very narrow one. */
@@ -51,7 +56,7 @@ function panelsOf(
   { picture, questions }: AttentionFigureInput,
   what: 'change' | 'attention',
   label: string,
-  words: (effect: QuestionEffect, name: string) => Pick<PicturePanel, 'title' | 'caption' | 'highlight'>,
+  words: (effect: QuestionEffect, name: string) => Omit<PicturePanel, 'kind' | 'picture' | 'map'>,
 ): Panel[] {
   const scale = shared(
     label,
@@ -69,11 +74,12 @@ function panelsOf(
  * gates and how much attention every patch pays to the question. Questions share their scales, so that they can be compared.
  */
 export function attentionFigure(input: AttentionFigureInput): Figure {
-  const { picture, plain, between, gates, subtitle } = input;
-  const changes = panelsOf(input, 'change', 'feature changed by', ({ question, answer }, name) => ({
+  const { picture, plain, between, gates, subtitle, outlined } = input;
+  const changes = panelsOf(input, 'change', 'feature changed by', ({ question, answer, best }, name) => ({
     title: `With ${name}`,
-    caption: `“${question}”`,
+    caption: `“${question}”${best ? ` Outlined: the ${outlined} tokens rated highest for it.` : ''}`,
     highlight: answer === undefined ? undefined : `→ ${answer.trim() || '(no answer)'}`,
+    outlined: best,
   }));
   const attentions = panelsOf(input, 'attention', 'of its attention', (_, name) => ({
     title: `Attention to ${name}`,

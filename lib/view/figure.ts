@@ -1,4 +1,5 @@
 import { barChart } from './bar-chart';
+import { outline, type PatchSet } from './outline';
 import { fitInto, overlay, type RgbPicture } from './overlay';
 import type { PatchGrid, Range } from './patch-grid';
 import { INK, Sheet, type TextStyle } from './sheet';
@@ -21,6 +22,8 @@ export interface PicturePanel {
   picture: RgbPicture;
   /** A heat map over the picture. */
   map?: { grid: PatchGrid; scale: Scale };
+  /** Patches with a line around them. */
+  outlined?: PatchSet;
 }
 
 export interface BarPanel {
@@ -102,7 +105,8 @@ async function drawRow(sheet: Sheet, panels: readonly Panel[], top: number): Pro
     if (panel.kind === 'bars') {
       barChart(sheet, { x, y: top + head, width, height: bodyHeight }, panel.bars);
     } else if (picture) {
-      sheet.picture(x, top + head, panel.map ? overlay(picture, panel.map.grid, panel.map.scale.range) : picture);
+      const mapped = panel.map ? overlay(picture, panel.map.grid, panel.map.scale.range) : picture;
+      sheet.picture(x, top + head, panel.outlined ? outline(mapped, panel.outlined) : mapped);
       if (panel.map) colorScale(sheet, x, top + head + picture.height + 10, picture.width, panel.map.scale);
     }
     x += width + GUTTER;

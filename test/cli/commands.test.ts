@@ -172,7 +172,13 @@ describe('cli commands', () => {
         gates: { layer: number; value: number }[];
         plain: number[];
         between?: number[];
-        questions: { question: string; answer: string | null; change: number[]; attention: number[] }[];
+        questions: {
+          question: string;
+          answer: string | null;
+          change: number[];
+          attention: number[];
+          outlined?: number[];
+        }[];
       }
       const out = path.join(folder, 'numbers.png');
       const maps = await jsonOf<Maps>(['attend', PICTURE, QUESTION, '--no-answers', '--out', out]);
@@ -188,6 +194,21 @@ describe('cli commands', () => {
       expect(both.between).to.have.length(patches);
       expect(both.questions[0]).to.deep.equal(first);
       first?.attention.forEach((share) => expect(share).to.be.within(0, 1));
+      // The maps are of all patches, whatever is handed over; which that is, is said.
+      const few = await jsonOf<Maps>([
+        'attend',
+        PICTURE,
+        QUESTION,
+        '--no-answers',
+        '--visual-tokens',
+        '5',
+        '--out',
+        out,
+      ]);
+      const [{ outlined, ...rest } = {}] = few.questions;
+      expect(rest).to.deep.equal(first);
+      expect(outlined!.length).to.be.within(4, 5);
+      outlined!.forEach((patch) => expect(patch).to.be.within(0, patches - 1));
     });
 
     it('refuses a model that takes no questions', async () => {

@@ -54,7 +54,7 @@ describe('encodeBatch', () => {
       padding: 'mask',
       fingerprint: '',
     } as unknown as EncodingContext;
-    const done = encodeAll(context, items, 'tower', new AbortController().signal);
+    const done = encodeAll(context, items, { output: 'tower' }, new AbortController().signal);
     for (let turn = 0; turn < 100 && read.length < 4; turn += 1)
       await new Promise((resolve) => setTimeout(resolve, 10));
     // Long enough for a third run's pictures to be read too, were they asked for.

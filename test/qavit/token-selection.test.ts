@@ -110,6 +110,24 @@ describe('token selection', () => {
       }
     });
 
+    it('is asked for call by call, too, whatever was said at load', async () => {
+      const question = QUESTIONS[0]!;
+      await using all = await load({});
+      await using few = await load({ visualTokens: 5 });
+      const [whole, five] = [await all.encode(image, question), await few.encode(image, question)];
+      expect(await all.encode(image, question, { visualTokens: 5 })).to.deep.equal(five);
+      expect(await few.encode(image, question, { visualTokens: 'all' })).to.deep.equal(whole);
+      const [two] = await few.encodeBatch([{ image, question }], { visualTokens: 2 });
+      expect([two!.shape, two!.kept!.length]).to.deep.equal([[2, 20], 2]);
+      expect(new Set([whole, five, two!].map(({ key }) => key)).size).to.equal(3);
+      const refused = (visualTokens: number) =>
+        expectRejection(all.encode(image, question, { visualTokens }), 'ERR_ARGUMENT', /visualTokens/);
+      for (const count of [0, 18, 2.5]) await refused(count);
+      await using plain = await QAViT.load(writeRandomModel(at('plain')), { device: 'cpu', dtype: 'f32' });
+      await expectRejection(plain.encode(image, question, { visualTokens: 2 }), 'ERR_ARGUMENT', /token selector/);
+      expect((await plain.encode(image, question, { visualTokens: 'all' })).kept).to.equal(undefined);
+    });
+
     it('of as many as there are is all of them', async () => {
       await using all = await load({});
       await using same = await load({ visualTokens: 17 });

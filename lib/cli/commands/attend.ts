@@ -12,11 +12,12 @@ import { Timer } from '../timer';
 const EXAMPLES = `
 The picture shows, side by side: the picture, which patches stand out to the plain ViT, and for each question how far it changes every
 patch's feature; below, the gates tanh(beta), how differently two questions make the encoder see every patch, and how much attention
-every patch pays to each question. --json prints all numbers.
+every patch pays to each question. With --visual-tokens the patches that are handed over are outlined. --json prints all numbers.
 
 Examples:
   $ qavit attend street.jpg "What is written on the blue sign?"
   $ qavit attend street.jpg "Where is the cyclist?" "What colour is the bus?" --out map.png
+  $ qavit attend models/demo/samples/shapes.png "what digit is on the red square?" --visual-tokens 6
   $ qavit attend street.jpg "Where is the cyclist?" --tower clip-vit-large-patch14-336 --adapter my-adapter --language my-t5`;
 
 interface AttendOptions extends ModelOptions {
@@ -58,9 +59,10 @@ function numbers({ plain, questions, between, gates }: AttentionFigureInput) {
     grid: { rows, columns },
     gates,
     plain: Array.from(plain.values),
-    questions: questions.map(({ question, answer, change, attention }) => ({
+    questions: questions.map(({ question, answer, change, attention, best }) => ({
       question,
       answer: answer ?? null,
+      ...(best && { outlined: best.patches }),
       change: Array.from(change.values),
       attention: Array.from(attention.values),
     })),
@@ -83,7 +85,8 @@ async function attend(
 
   status.show('looking');
   const answers = options.answers ? await answersTo(model, image, questions, signal) : [];
-  const measured = await measureQuestions(model, { image, questions, answers, name: nameOf(options) }, signal);
+  const request = { image, questions, answers, name: nameOf(options), outlined: options.visualTokens };
+  const measured = await measureQuestions(model, request, signal);
   const out = options.out ?? defaultOut(imageName);
   await writeWhole(out, await drawQuestions(measured));
   status.clear();

@@ -19,6 +19,9 @@ Examples:
 
 const SAMPLES = path.join(packageRoot, 'models', EMBEDDED, 'samples');
 
+/** Tokens rated highest for a question whose patches are outlined: as many as an object has, and a few that it has not. */
+const OUTLINED = 6;
+
 interface Sample {
   /** File in the folder of samples. */
   image: string;
@@ -75,16 +78,6 @@ async function answerAll(
   return all;
 }
 
-/**
- * Which of the answered questions are drawn: the first, and the first of those that ask for a number. Two that ask for characters change
- * the encoder so much alike that the picture would not show why a question matters.
- */
-function worthComparing(answered: readonly Answered[]): Answered[] {
-  const [first, second, ...rest] = answered;
-  const other = rest.find(({ question }) => question.startsWith('how many ')) ?? second;
-  return [first, other].filter((one) => one !== undefined);
-}
-
 async function drawTwo(
   model: QAViT,
   image: string,
@@ -92,12 +85,13 @@ async function drawTwo(
   signal: AbortSignal,
 ): Promise<string> {
   const { drawQuestions, measureQuestions } = await import('../question-map.js');
-  const shown = worthComparing(answered);
+  const shown = answered.slice(0, 2);
   const request = {
     image,
     questions: shown.map(({ question }) => question),
     answers: shown.map(({ answer }) => answer),
     name: EMBEDDED,
+    outlined: OUTLINED,
   };
   const out = path.join(await writableFolder(), `${path.parse(image).name}.attention.png`);
   await writeWhole(out, await drawQuestions(await measureQuestions(model, request, signal)));
