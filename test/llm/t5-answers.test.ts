@@ -12,6 +12,7 @@ import { TensorFolder } from '../../lib/weights';
 import { expectRejection } from '../support/expect-error';
 import { folderOf, someTokens } from './support';
 
+const nothing = (): void => undefined;
 const never = (): AbortSignal => new AbortController().signal;
 
 describe('answers of a T5', () => {
@@ -218,6 +219,41 @@ describe('answers of a T5', () => {
       const prompt = ['prompt', ...Array<string>(encoderLayers - 1).fill('piece')];
       expect(order.filter((kind) => kind !== 'step')).to.deep.equal([...prompt, ...prompt]);
       expect(order.lastIndexOf('step')).to.be.greaterThan(order.lastIndexOf('prompt'));
+    });
+
+    it('do not make one wait that is aborted before its turn', async () => {
+      const abort = new AbortController();
+      const done: string[] = [];
+      const [first, second] = [readOf(pieces, 0), readOf(pieces, 1, abort.signal)];
+      const told = second.then(nothing, () => void done.push('aborted'));
+      const read = first.then(({ cross }) => (cross.forEach((tensor) => tensor.dispose()), done.push('read')));
+      abort.abort();
+      await Promise.all([told, read]);
+      expect(done).to.deep.equal(['aborted', 'read']);
+      await expectRejection(second, 'ERR_ABORTED');
+      for (const { cross } of [await readOf(pieces, 2)]) for (const tensor of cross) tensor.dispose();
+      expect(device.memory.tensorBytes).to.equal(0);
+    });
+
+    it('free what was read for one that was aborted meanwhile', async () => {
+      const abort = new AbortController();
+      const { encoderLayers } = pieces.model.config;
+      let ran = 0;
+      const run = pieces['run'].bind(pieces);
+      // The last piece is computed to its end, whoever has gone by then.
+      pieces['run'] = async (plan, inputs, signal, keep) => {
+        if ((ran += 1) < encoderLayers) return run(plan, inputs, signal, keep);
+        const outputs = await run(plan, inputs, never(), keep);
+        abort.abort();
+        return outputs;
+      };
+      try {
+        await expectRejection(readOf(pieces, 0, abort.signal), 'ERR_ABORTED');
+      } finally {
+        pieces['run'] = run;
+      }
+      for (const { cross } of [await readOf(pieces, 1)]) for (const tensor of cross) tensor.dispose();
+      expect(device.memory.tensorBytes).to.equal(0);
     });
 
     it('find their memory free when one is aborted, and the next prompt its turn', async () => {

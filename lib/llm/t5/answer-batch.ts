@@ -1,5 +1,5 @@
 import type { DeviceTensor } from '../../binding/native';
-import type { PromptRead, T5Engine } from './t5-engine';
+import { disposeAll, type PromptRead, type T5Engine } from './t5-engine';
 
 /** Answers in one batch. Their prompts take up to 24 MB each (flan-T5 base), and with so many half of a step goes through those. */
 export const MOST_TOGETHER = 16;
@@ -125,8 +125,4 @@ export class AnswerBatch {
     [this.cross, this.caches] = [cross, caches];
     disposeAll(old);
   }
-}
-
-function disposeAll(tensors: readonly DeviceTensor[]): void {
-  for (const tensor of tensors) tensor.dispose();
 }

@@ -1,6 +1,6 @@
 import { throwIfAborted } from '../../calls/abort';
 import { AnswerBatch } from './answer-batch';
-import type { PromptRead, T5Engine } from './t5-engine';
+import { disposeAll, type PromptRead, type T5Engine } from './t5-engine';
 
 /** How long a step waits for answers that were in the one before and have not asked for their next token yet. Milliseconds. */
 const PATIENCE = 1;
@@ -59,7 +59,7 @@ export class T5Answers {
     const batch = this.placed.get(answer);
     this.placed.delete(answer);
     if (batch) batch.remove(answer.prompt);
-    else for (const tensor of answer.prompt.cross) tensor.dispose();
+    else disposeAll(answer.prompt.cross);
     this.expected.delete(answer);
     this.runIfDue();
   }

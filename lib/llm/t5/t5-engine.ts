@@ -1,5 +1,5 @@
 import type { Device, DeviceTensor, HostArray, Plan } from '../../binding/native';
-import { withAbortFlag } from '../../calls/abort';
+import { untilAborted, withAbortFlag } from '../../calls/abort';
 import { compile, type Graph, type GraphOptions, parametersOf, PlanCache } from '../../graph';
 import { ParameterStore } from '../../weights';
 import { admitPlan, allLayers, featuresPlan, growPlan, readPlan, regroupPlan, stepPlan } from './plans';
@@ -82,14 +82,20 @@ export class T5Engine {
   }
 
   /**
-   * Reads a prompt in pieces, so that answers under way go on between them. Prompts wait for each other: in turns, all would be late.
+   * Reads a prompt in pieces, so that answers under way go on between them. Prompts wait for each other: in turns, all would be late. One
+   * that is aborted does not wait for its turn.
    *
    * The caller disposes of what it gets.
    */
   read(prompt: PromptTokens, signal: AbortSignal): Promise<PromptRead> {
     const reading = this.reading.then(() => this.readPieces(prompt, signal));
-    this.reading = reading.then(nothing, nothing);
-    return reading;
+    this.reading = reading
+      .then(({ cross }) => {
+        // Nobody gets what was read.
+        if (signal.aborted) disposeAll(cross);
+      })
+      .catch(() => undefined);
+    return untilAborted(reading, signal, 'generate');
   }
 
   private async readPieces({ before, visual, after }: PromptTokens, signal: AbortSignal): Promise<PromptRead> {
@@ -111,7 +117,7 @@ export class T5Engine {
         const inputs = [...(range.from === 0 ? start : given), counted];
         rows = (await this.run(plan, inputs, signal, keep)) as DeviceTensor[];
       } finally {
-        for (const tensor of given) tensor.dispose();
+        disposeAll(given);
       }
     }
     return { cross: rows, length };
@@ -199,7 +205,9 @@ export class T5Engine {
   }
 }
 
-const nothing = (): void => undefined;
+export function disposeAll(tensors: readonly DeviceTensor[]): void {
+  for (const tensor of tensors) tensor.dispose();
+}
 
 /** How many slots, and rows in each. */
 function sizeOf([first]: readonly DeviceTensor[]): [slots: number, rows: number] {
