@@ -1,7 +1,13 @@
 /** Models that hand over the visual tokens alone which their adapter rates highest. */
 import { expect } from 'chai';
-import { type BatchItem, type LoadOptions, QAViT, type QuestionInput, type VisualTokens } from '../../lib';
-import type { AnswerEnd } from '../../lib';
+import {
+  type AnswerEnd,
+  type BatchItem,
+  type LoadOptions,
+  QAViT,
+  type QuestionInput,
+  type VisualTokens,
+} from '../../lib';
 import { bestRated, takeRows } from '../../lib/qavit/token-selection';
 import { createServer } from '../../lib/serve';
 import { expectRejection } from '../support/expect-error';
