@@ -1,16 +1,17 @@
 import { expected } from './errors';
 import type { ImageInput } from './image';
-import { expectSelectable, tokensToHandOver } from './models/qavit';
+import type { Output } from './models/plans';
 import { throwIfAborted } from './calls/abort';
 import { attendTo } from './qavit/attending';
 import { ASK_RULES, CALL_RULES, ENCODE_RULES, ITEM_RULES } from './qavit/call-rules';
 import { Calls } from './calls/calls';
-import { encodeAll, type EncodingContext, type Wanted } from './qavit/encoding';
+import { type Asked, encodeAll, type EncodingContext } from './qavit/encoding';
 import { closeModel, type LoadedModel, loadModel } from './qavit/load';
 import { checkOptions, isPlainObject } from './calls/options';
 import { alreadyLooked, LookedPicture, preparePicture } from './qavit/pictures';
 import { QuestionEncoder } from './qavit/questions';
 import { languageOf, readingOf, Stages } from './qavit/stages';
+import { expectSelectable, selectionOf } from './qavit/token-selection';
 import type {
   AnswerEnd,
   AskOptions,
@@ -77,6 +78,7 @@ export class QAViT implements AsyncDisposable {
     const { engine, vision, folders, dtype, padding, language, missingFiles } = this.loaded;
     const { model, device } = engine;
     const { kind, name, isa, threads, ordinal } = device.info;
+    const selection = selectionOf(model);
     return {
       device: { kind, name, isa, threads, ...(ordinal !== undefined && { ordinal }) },
       dtype,
@@ -92,8 +94,8 @@ export class QAViT implements AsyncDisposable {
       hasClass: model.hasClass,
       registers: model.registers,
       M: model.tokens,
-      N: this.loaded.visualTokens ?? tokensToHandOver(model),
-      selectsTokens: model.selector !== undefined,
+      N: this.loaded.visualTokens ?? selection.allTokens,
+      ...selection,
       C: model.width,
       H: model.heads,
       L: model.layers.length,
@@ -117,10 +119,11 @@ export class QAViT implements AsyncDisposable {
    * const { data, shape } = await model.encode('street.jpg', 'What is written on the blue sign?');
    */
   async encode(image: ImageInput | Looked, question: QuestionInput, options?: EncodeOptions): Promise<VisualTokens> {
-    const { signal, ...wanted } = checkOptions(options, ENCODE_RULES, 'encode');
+    const { signal, output, visualTokens } = checkOptions(options, ENCODE_RULES, 'encode');
     return this.calls.run('encode', signal, async (abort) => {
       this.questions.check(question, 'question');
-      const [tokens] = await encodeAll(this.context, [{ image, question }], this.wanted(wanted), abort);
+      const asked = { image, question, count: this.tokensToTake(visualTokens, 'encode') };
+      const [tokens] = await encodeAll(this.context, [asked], this.outputOf(output), abort);
       return tokens as VisualTokens;
     });
   }
@@ -133,12 +136,13 @@ export class QAViT implements AsyncDisposable {
    * const tokens = await model.encodeBatch(questions.map((question) => ({ image: 'street.jpg', question })));
    */
   async encodeBatch(items: readonly BatchItem[], options?: EncodeOptions): Promise<VisualTokens[]> {
-    const { signal, ...wanted } = checkOptions(options, ENCODE_RULES, 'encodeBatch');
+    const { signal, output, visualTokens } = checkOptions(options, ENCODE_RULES, 'encodeBatch');
     return this.calls.run('encodeBatch', signal, async (abort) => {
       if (!Array.isArray(items))
         throw expected('ERR_ARGUMENT', 'an array of { image, question }', 'encodeBatch', items);
-      const copies = items.map((item: unknown, i) => this.checkItem(item, `items[${i}]`));
-      return encodeAll(this.context, copies, this.wanted(wanted), abort);
+      const count = this.tokensToTake(visualTokens, 'encodeBatch');
+      const asked = items.map((item: unknown, i) => this.checkItem(item, count, `items[${i}]`));
+      return encodeAll(this.context, asked, this.outputOf(output), abort);
     });
   }
 
@@ -190,16 +194,17 @@ export class QAViT implements AsyncDisposable {
     question: string,
     options?: AskOptions,
   ): AsyncGenerator<string, AnswerEnd | void, void> {
-    const { signal, questionAware = true, ...decoding } = checkOptions(options, ASK_RULES, 'ask');
+    const { signal, questionAware = true, visualTokens, ...decoding } = checkOptions(options, ASK_RULES, 'ask');
     const { vision } = this.loaded;
     const language = languageOf(this.loaded, 'ask');
     if (typeof question !== 'string') throw expected('ERR_ARGUMENT', 'a string', 'question of ask', question);
     const { context, loaded } = this;
-    const wanted = this.wanted({});
+    const count = this.tokensToTake(visualTokens, 'ask');
+    const output = this.outputOf();
     const heard = questionAware && vision.model.questionWidth !== undefined ? question : null;
     this.questions.check(heard, 'question');
     return yield* this.calls.stream('ask', signal, async function* (abort) {
-      const [tokens] = await encodeAll(context, [{ image, question: heard }], wanted, abort);
+      const [tokens] = await encodeAll(context, [{ image, question: heard, count }], output, abort);
       throwIfAborted(abort, 'ask');
       const how = { ...decoding, question: readingOf(loaded), signal: abort };
       return yield* language.generate(tokens as VisualTokens, question, how);
@@ -230,20 +235,24 @@ export class QAViT implements AsyncDisposable {
     return new LookedPicture(engine, picture, await engine.look(picture.data, 1, signal));
   }
 
-  private checkItem(item: unknown, where: string): BatchItem {
+  private checkItem(item: unknown, otherwise: Asked['count'], where: string): Asked {
     if (!isPlainObject(item)) throw expected('ERR_ARGUMENT', '{ image, question }', where, item);
-    const { image, question } = checkOptions(item as unknown as BatchItem, ITEM_RULES, where);
+    const { image, question, visualTokens } = checkOptions(item as unknown as BatchItem, ITEM_RULES, where);
     this.questions.check(question, `question of ${where}`);
-    return { image, question };
+    const count = visualTokens === undefined ? otherwise : this.tokensToTake(visualTokens, where);
+    return { image, question, count };
   }
 
-  private wanted({ output: asked, visualTokens = this.loaded.visualTokens }: EncodeOptions): Wanted {
+  private tokensToTake(visualTokens: EncodeOptions['visualTokens'], where: string): Asked['count'] {
+    const count = visualTokens ?? this.loaded.visualTokens ?? 'all';
+    if (count !== 'all') expectSelectable(selectionOf(this.loaded.vision.model), count, where);
+    return count;
+  }
+
+  private outputOf(asked?: EncodeOptions['output']): Output {
     const { model } = this.loaded.vision;
     if (asked === 'projected' && !model.projector)
       throw expected('ERR_ARGUMENT', "'tower' (the model has no projector)", 'option output', asked);
-    const output = asked ?? (model.projector ? 'projected' : 'tower');
-    if (visualTokens === undefined || visualTokens === 'all') return { output };
-    expectSelectable(model, visualTokens);
-    return { output, count: visualTokens };
+    return asked ?? (model.projector ? 'projected' : 'tower');
   }
 }

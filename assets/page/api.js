@@ -7,6 +7,9 @@ import { serverSentEvents } from './sse.js';
  * @property {import('./geometry.js').Preprocessing} image
  * @property {number} patch side of a patch, pixels
  * @property {{ rows: number, columns: number }} grid
+ * @property {number} visualTokens handed over unless a request says otherwise
+ * @property {number} allTokens
+ * @property {boolean} selectsTokens whether a request may say otherwise
  * @property {number} layers
  * @property {number[]} fusedLayers
  * @property {number[]} gates
@@ -45,16 +48,17 @@ export class Api {
    * The answer in pieces, and once what it took.
    *
    * @param {Query} query
-   * @param {{ questionAware: boolean, signal: AbortSignal }} options
+   * @param {{ questionAware: boolean, visualTokens?: number | 'all', signal: AbortSignal }} options
    * @returns {AsyncGenerator<{ text: string } | { extras: Extras }, void, void>}
    */
-  async *ask({ model, image, question }, { questionAware, signal }) {
+  async *ask({ model, image, question }, { questionAware, visualTokens, signal }) {
     const content = [
       { type: 'text', text: question },
       { type: 'image_url', image_url: { url: image } },
     ];
     const messages = [{ role: 'user', content }];
-    const body = { model, messages, stream: true, qavit: { question_aware: questionAware } };
+    const qavit = { question_aware: questionAware, visual_tokens: visualTokens };
+    const body = { model, messages, stream: true, qavit };
     const response = await this.#request('chat/completions', body, signal);
     for await (const data of serverSentEvents(bodyOf(response))) {
       if (data === '[DONE]') return;

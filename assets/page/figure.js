@@ -1,6 +1,7 @@
 import { gradient } from './color-map.js';
 import { announce, find, fromTemplate, showProblem } from './dom.js';
 import { drawHeatMap, drawPicture } from './heat-map.js';
+import { outlinePath } from './outline.js';
 import { showTimings } from './timings.js';
 
 /**
@@ -11,6 +12,12 @@ import { showTimings } from './timings.js';
  * @property {import('./geometry.js').Region} region
  * @property {string} meaning
  * @property {(value: number) => string} format
+ * @typedef {object} Kept what the language model is given
+ * @property {number[]} patches
+ * @property {number} others class token and registers
+ * @property {number} all
+ * @property {import('./measures.js').Grid} grid
+ * @property {import('./geometry.js').Region} region
  */
 
 /** Longer answers are sentences, and set like text. */
@@ -30,6 +37,8 @@ export class Figure {
   #frame = find(this.element, '.frame', HTMLElement);
   #picture = find(this.element, '.picture', HTMLCanvasElement);
   #map = find(this.element, '.map', HTMLCanvasElement);
+  #outline = find(this.element, '.outline', SVGElement);
+  #kept = find(this.element, '.kept', HTMLElement);
   #patchBox = find(this.element, '.patch', HTMLElement);
   #legend = find(this.element, '.legend', HTMLElement);
   #mark = find(this.element, '.mark', HTMLElement);
@@ -67,6 +76,7 @@ export class Figure {
     this.#frame.classList.remove('blank');
     this.#frame.style.setProperty('--ratio', String(picture.bitmap.width / picture.bitmap.height));
     this.showMap(undefined);
+    this.showKept(undefined);
     this.#describe(picture.name);
   }
 
@@ -79,6 +89,18 @@ export class Figure {
     this.#describe(shown ? shown.meaning : 'picture');
     this.#showLegend();
     this.showPatch(this.#patch);
+  }
+
+  /** @param {Kept | undefined} kept undefined: everything */
+  showKept(kept) {
+    this.#outline.toggleAttribute('hidden', !kept);
+    this.#kept.textContent = kept ? keptInWords(kept) : '';
+    if (!kept) return;
+    const { patches, grid, region } = kept;
+    placeOver(this.#outline, region);
+    this.#outline.setAttribute('viewBox', `0 0 ${grid.columns} ${grid.rows}`);
+    const path = outlinePath(patches, grid);
+    for (const line of this.#outline.children) line.setAttribute('d', path);
   }
 
   /**
@@ -125,11 +147,9 @@ export class Figure {
     if (!patch || !shown) return;
     const { region, grid, format, meaning } = shown;
     const [width, height] = [region.width / grid.columns, region.height / grid.rows];
-    const { style } = this.#patchBox;
-    style.left = `${100 * (region.left + patch.column * width)}%`;
-    style.top = `${100 * (region.top + patch.row * height)}%`;
-    style.width = `${100 * width}%`;
-    style.height = `${100 * height}%`;
+    const left = region.left + patch.column * width;
+    const top = region.top + patch.row * height;
+    placeOver(this.#patchBox, { left, top, width, height });
     const value = grid.values[patch.row * grid.columns + patch.column] ?? 0;
     const { low, high } = shown.range;
     this.#mark.style.left = `${high > low ? (100 * (value - low)) / (high - low) : 0}%`;
@@ -190,4 +210,22 @@ export class Figure {
  */
 function inWords(value, meaning) {
   return meaning.startsWith('of ') ? `${value} ${meaning}` : `${meaning} ${value}`;
+}
+
+/**
+ * @param {HTMLElement | SVGElement} element
+ * @param {import('./geometry.js').Region} region of the picture
+ */
+function placeOver({ style }, { left, top, width, height }) {
+  style.left = `${100 * left}%`;
+  style.top = `${100 * top}%`;
+  style.width = `${100 * width}%`;
+  style.height = `${100 * height}%`;
+}
+
+/** @param {Kept} kept */
+function keptInWords({ patches, others, all }) {
+  const outlined = `the ${patches.length === 1 ? 'outlined patch' : `${patches.length} outlined patches`}`;
+  const parts = [...(patches.length > 0 ? [outlined] : []), ...(others > 0 ? ['the class token'] : [])];
+  return `The language model is given ${patches.length + others} of ${all} visual tokens: ${parts.join(' and ')}.`;
 }

@@ -7,6 +7,7 @@ import { inPlainWords } from './plain-words.js';
 import { Question } from './question.js';
 import { QuestionForm, SUGGESTIONS } from './question-form.js';
 import { Stage } from './stage.js';
+import { TokenBudget } from './token-budget.js';
 
 /** @typedef {import('./api.js').Model} Model */
 
@@ -14,6 +15,7 @@ const LETTERS = /** @type {const} */ (['A', 'B']);
 
 const api = new Api(keyDialog(find(document, '#key-dialog', HTMLDialogElement)));
 const stage = new Stage();
+const budget = new TokenBudget();
 const forms = find(document, '#forms', HTMLElement);
 const compare = find(document, '#compare', HTMLButtonElement);
 const modelProblem = find(document, '#model-problem', HTMLElement);
@@ -24,6 +26,8 @@ const asked = [];
 let model;
 /** @type {import('./pictures.js').Picture | undefined} */
 let picture;
+/** @type {import('./question.js').Scene | undefined} */
+let scene;
 
 /** @param {Question} question */
 function tell(question) {
@@ -48,7 +52,7 @@ async function ask(question, text) {
   // The picture that was chosen last is meant, though it may still be opening.
   await intake.settled;
   const isThere = asked.some((each) => each.question === question);
-  if (isThere && model && picture) await question.ask(text, { api, model, picture });
+  if (isThere && scene) await question.ask(text, scene, budget.count);
 }
 
 /** Another question beside the first. */
@@ -96,7 +100,8 @@ function update() {
 
 function setScene() {
   update();
-  if (model && picture) stage.setScene({ api, model, picture });
+  scene = model && picture && { api, model, picture };
+  if (scene) stage.setScene(scene);
 }
 
 /** @param {Model} chosen */
@@ -117,6 +122,8 @@ function useModel(chosen) {
   };
   showProblem(modelProblem, canAnswer ? undefined : mute);
   stage.lens.configure(chosen.qavit);
+  budget.configure(chosen.qavit);
+  stage.outline(budget.count);
   setScene();
 }
 
@@ -157,6 +164,10 @@ async function loadModels() {
 
 connectAppearance(find(document, '#appearance', HTMLButtonElement));
 compare.addEventListener('click', () => addQuestion()?.focus());
+budget.addEventListener('input', () => stage.outline(budget.count));
+budget.addEventListener('change', () => {
+  for (const { question } of asked) if (question.phase !== 'idle') void ask(question, question.text);
+});
 addQuestion();
 const intake = new Intake((taken) => {
   const before = picture;

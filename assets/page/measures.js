@@ -6,7 +6,7 @@
  * @typedef {{ low: number, high: number }} Range
  * @typedef {{ data: Float32Array, shape: [tokens: number, width: number] }} Features
  * @typedef {{ layer: number, gate: number, map: number[] }} LayerMap
- * @typedef {{ grid: Grid, layers: LayerMap[], difference: number[] }} AttentionMaps what POST /v1/attend answers
+ * @typedef {{ grid: Grid, layers: LayerMap[], difference: number[], ratings?: number[] }} AttentionMaps what POST /v1/attend answers
  */
 
 /**
@@ -32,6 +32,21 @@ export function attentionToQuestion({ layers, grid }, layer) {
  */
 export function changeByQuestion({ difference, grid }) {
   return { ...grid, values: Float32Array.from(difference) };
+}
+
+/**
+ * The `count` tokens that are rated highest, of equals the first; the patches among them, and how many of them are none.
+ *
+ * @param {AttentionMaps} maps
+ * @param {number} count
+ */
+export function bestRated({ ratings = [], grid }, count) {
+  /** @type {(token: number) => number} */
+  const rating = (token) => ratings[token] ?? 0;
+  const tokens = [...ratings.keys()].sort((a, b) => rating(b) - rating(a) || a - b).slice(0, count);
+  const before = ratings.length - grid.rows * grid.columns;
+  const patches = tokens.map((token) => token - before).filter((patch) => patch >= 0);
+  return { patches: patches.sort((a, b) => a - b), others: tokens.length - patches.length };
 }
 
 /**

@@ -27,6 +27,8 @@ export class Question extends EventTarget {
   problem;
   /** @type {AbortController | undefined} */
   #running;
+  /** @type {Scene | undefined} */
+  #scene;
 
   get isRunning() {
     return this.phase === 'asking';
@@ -50,15 +52,19 @@ export class Question extends EventTarget {
    *
    * @param {string} text
    * @param {Scene} scene
+   * @param {number | undefined} visualTokens that the language model is given; undefined for all
    */
-  async ask(text, scene) {
+  async ask(text, scene, visualTokens) {
     this.stop();
     const running = new AbortController();
     this.#running = running;
-    this.#clear(text);
+    const isSame = text === this.text && scene === this.#scene;
+    // The maps do not depend on how much the language model is given.
+    this.#clear(text, isSame ? this.maps : undefined);
+    this.#scene = scene;
     this.#enter('asking');
     try {
-      await this.#answerAndMaps(scene, running.signal);
+      await this.#answerAndMaps(scene, visualTokens, running.signal);
       if (running === this.#running) this.#enter('done');
     } catch (error) {
       // Another question, or another picture, has taken this one's place.
@@ -74,16 +80,19 @@ export class Question extends EventTarget {
    * only wanted for comparison, so it comes last.
    *
    * @param {Scene} scene
+   * @param {number | undefined} count
    * @param {AbortSignal} signal
    */
-  async #answerAndMaps({ api, model, picture }, signal) {
+  async #answerAndMaps({ api, model, picture }, count, signal) {
     const query = { model: model.id, image: picture.url, question: this.text };
     const hearsQuestions = model.qavit.fusedLayers.length > 0;
+    const visualTokens = model.qavit.selectsTokens ? (count ?? 'all') : undefined;
     /** @type {Promise<void> | undefined} */
     let maps;
-    const measure = () => (maps ??= hearsQuestions ? this.#measure(api, query, signal) : Promise.resolve());
+    const isMeasured = !hearsQuestions || this.maps !== undefined;
+    const measure = () => (maps ??= isMeasured ? Promise.resolve() : this.#measure(api, query, signal));
     const start = performance.now();
-    for await (const piece of api.ask(query, { questionAware: true, signal })) {
+    for await (const piece of api.ask(query, { questionAware: true, visualTokens, signal })) {
       signal.throwIfAborted();
       if ('extras' in piece) {
         this.extras = piece.extras;
@@ -97,7 +106,7 @@ export class Question extends EventTarget {
     }
     await measure();
     if (!hearsQuestions) return;
-    for await (const piece of api.ask(query, { questionAware: false, signal })) {
+    for await (const piece of api.ask(query, { questionAware: false, visualTokens, signal })) {
       signal.throwIfAborted();
       if ('text' in piece) this.plainAnswer += piece.text;
       this.#changed();
@@ -116,14 +125,17 @@ export class Question extends EventTarget {
     this.#changed();
   }
 
-  /** @param {string} text */
-  #clear(text) {
+  /**
+   * @param {string} text
+   * @param {import('./measures.js').AttentionMaps} [maps] that hold still
+   */
+  #clear(text, maps) {
     this.text = text;
     this.answer = '';
     this.plainAnswer = '';
     this.extras = undefined;
     this.browserMs = 0;
-    this.maps = undefined;
+    this.maps = maps;
     this.problem = undefined;
   }
 

@@ -3,7 +3,14 @@ import { FeatureCache } from './features.js';
 import { Figure } from './figure.js';
 import { coveredRegion } from './geometry.js';
 import { Lens, VIEWS } from './lens.js';
-import { attentionToQuestion, changeByQuestion, commonRange, differenceBetween, standingOut } from './measures.js';
+import {
+  attentionToQuestion,
+  bestRated,
+  changeByQuestion,
+  commonRange,
+  differenceBetween,
+  standingOut,
+} from './measures.js';
 import { inPlainWords } from './plain-words.js';
 
 /**
@@ -40,6 +47,12 @@ export class Stage {
   /** @type {FeatureCache | undefined} */
   #features;
   #drawing = 0;
+  /**
+   * Visual tokens that the language model is given; undefined for all.
+   *
+   * @type {number | undefined}
+   */
+  #budget;
 
   constructor() {
     this.lens.addEventListener('change', () => void this.#draw());
@@ -77,6 +90,12 @@ export class Stage {
     if (figure && figure.getBoundingClientRect().top > innerHeight * 0.8) figure.scrollIntoView({ block: 'start' });
   }
 
+  /** @param {number | undefined} count visual tokens, to be outlined; undefined for all, which are not */
+  outline(count) {
+    this.#budget = count;
+    for (const [question, figure] of this.#figures) this.#outlineIn(figure, question);
+  }
+
   /**
    * Another picture or model: nothing that was measured holds any longer.
    *
@@ -100,8 +119,22 @@ export class Stage {
     this.#figures.get(question)?.showQuestion(question, known?.answer);
     if (this.#drawn.get(question) === question.maps) return;
     this.#drawn.set(question, question.maps);
+    const figure = this.#figures.get(question);
+    if (figure) this.#outlineIn(figure, question);
     this.#offer();
     void this.#draw();
+  }
+
+  /**
+   * @param {Figure} figure
+   * @param {Question} question
+   */
+  #outlineIn(figure, { maps }) {
+    const count = this.#budget;
+    if (count === undefined || !maps?.ratings || !this.#scene) return figure.showKept(undefined);
+    const { grid } = maps;
+    const region = regionOf(this.#scene, grid);
+    figure.showKept({ ...bestRated(maps, count), all: maps.ratings.length, grid, region });
   }
 
   /** Says which views there is something for. */
@@ -159,7 +192,7 @@ export class Stage {
 
 /**
  * @param {Scene} scene
- * @param {PatchGrid} grid
+ * @param {import('./measures.js').Grid} grid
  */
 function regionOf({ model, picture }, grid) {
   return coveredRegion(picture.bitmap, model.qavit.image, grid, model.qavit.patch);

@@ -60,7 +60,12 @@ export function finish(g: Graph, model: VisionModel, stream: Tensor, heard?: Hea
  * @param stream [B, M, C]
  * @returns f32 [B, N, E], or [B, N, C] with 'tower'; then the ratings f32 [B, N, 1], where there is a selector
  */
-export function handOver(g: Graph, model: VisionModel, stream: Tensor, output: 'projected' | 'tower'): Tensor[] {
+export function handOver(
+  g: Graph,
+  model: VisionModel,
+  stream: Tensor,
+  output: 'projected' | 'tower',
+): [taken: Tensor, ratings?: Tensor] {
   const dropped = model.keepClass ? 0 : tokensBeforePatches(model);
   const tokens = dropped > 0 ? stream.sliceRows(dropped, stream.rows.size, 'N') : stream;
   const taken =

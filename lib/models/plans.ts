@@ -139,25 +139,27 @@ export function encodePlan(
 
 /**
  * Inputs: stream [1, M, C], keys and values [1, K, Lf*2C], lengths i32 [1, 1, 1].
- * Outputs: f32 [1, M, C] with the question, f32 [1, M, C] without it, then f32 [1, M, K] a fused layer.
+ * Outputs: f32 [1, M, C] with the question, f32 [1, M, C] without it, f32 [1, M, K] a fused layer, then the ratings with the question
+ * f32 [1, M, 1], where there is a selector.
  */
 export function attendPlan(model: VisionModel, options: GraphOptions, tokens: number): Graph {
   const g = Graph.create('attend', options);
   const one = { entries: 1, indexed: false };
-  const whole = { ...model, keepClass: true, selector: undefined };
+  const whole = { ...model, keepClass: true };
   const stream = streamInput(g, model, 1, one);
   const keyValues = keyValuesInput(g, model, { samples: 1, questions: one, tokens });
   const lengths = lengthsInput(g, 1);
   const maps: Tensor[] = [];
   const watch = (_layer: number, map: Tensor): void => void maps.push(map);
-  const asked = handOver(g, whole, finish(g, model, stream, { keyValues, lengths, watch }), 'tower');
-  const unasked = handOver(g.scope('plain'), whole, finish(g.scope('plain'), model, stream), 'tower');
-  outputAll(g, [...asked, ...unasked, ...maps]);
+  const [asked, ...ratings] = handOver(g, whole, finish(g, model, stream, { keyValues, lengths, watch }), 'tower');
+  const unrated = { ...whole, selector: undefined };
+  const [unasked] = handOver(g.scope('plain'), unrated, finish(g.scope('plain'), model, stream), 'tower');
+  outputAll(g, [asked, unasked, ...maps, ...ratings]);
   return g;
 }
 
-function outputAll(g: Graph, results: readonly Tensor[]): void {
-  for (const result of results) g.output(result);
+function outputAll(g: Graph, results: readonly (Tensor | undefined)[]): void {
+  for (const result of results) if (result) g.output(result);
 }
 
 function pixelsInput(g: Graph, { image }: VisionModel, images: number): Tensor {

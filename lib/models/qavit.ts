@@ -89,17 +89,6 @@ export function tokensToHandOver(model: Pick<VisionModel, 'tokens' | 'keepClass'
   return model.keepClass ? model.tokens : model.tokens - tokensBeforePatches(model);
 }
 
-/** @throws QAViTError ERR_ARGUMENT where the adapter rates no tokens, or there are not so many */
-export function expectSelectable(model: VisionModel, count: number): void {
-  const option = 'option visualTokens';
-  if (!model.selector) {
-    const what = 'an adapter with a token selector (token_selector.weight)';
-    throw expectedButFound('ERR_ARGUMENT', what, option, model.fused.length > 0 ? 'one without' : 'none');
-  }
-  const all = tokensToHandOver(model);
-  if (count > all) throw expectedButFound('ERR_ARGUMENT', `at most ${all}, all visual tokens,`, option, `${count}`);
-}
-
 /** A layer of the tower and what the adapter brings to it. */
 interface Slot {
   readonly layer: number;

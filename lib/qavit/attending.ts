@@ -1,5 +1,6 @@
 import { expected } from '../errors';
 import type { QuestionFeatures } from '../llm/language-model';
+import { tokensToHandOver } from '../models/qavit';
 import type { Engine } from './engine';
 import type { LookedPicture } from './pictures';
 import { QuestionBlocks } from './question-blocks';
@@ -19,7 +20,9 @@ export async function attendTo(
   try {
     const { tensor, lengths } = await questions.get(0, signal);
     const [length = 0] = lengths;
-    const [asked, plain, ...maps] = await engine.attend(looked.stream(), tensor, length, signal);
+    const [asked, plain, ...rest] = await engine.attend(looked.stream(), tensor, length, signal);
+    const maps = rest.slice(0, model.fused.length);
+    const ratings = rest[model.fused.length];
     const side = Math.floor(model.image / model.patch);
     return {
       layers: maps.map((map, i) => ({
@@ -28,6 +31,8 @@ export async function attendTo(
         attention: { data: firstColumns(map, tensor.shape[1], length), shape: [model.tokens, length] },
       })),
       difference: relativeDifference(asked ?? new Float32Array(), plain ?? new Float32Array(), model.width),
+      // Class token and registers come first, and so what is not handed over does.
+      ...(ratings && { ratings: ratings.slice(model.tokens - tokensToHandOver(model)) }),
       grid: { rows: side, columns: side },
       hasClass: model.hasClass,
       picture: looked.picture,

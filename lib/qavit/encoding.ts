@@ -30,11 +30,9 @@ export interface EncodingContext {
   readonly fingerprint: string;
 }
 
-/** What is handed over. */
-export interface Wanted {
-  readonly output: Output;
-  /** So many tokens, those that the adapter rates highest; all unless given. */
-  readonly count?: number;
+/** A pair, and how many of its visual tokens are handed over: those that the adapter rates highest, or all. */
+export interface Asked extends Pick<BatchItem, 'image' | 'question'> {
+  readonly count: number | 'all';
 }
 
 /** One item of a batch, by number of its picture and question. */
@@ -43,6 +41,7 @@ interface Sample {
   readonly image: number;
   /** Undefined: the plain tower. */
   readonly question: number | undefined;
+  readonly count: number | 'all';
 }
 
 /**
@@ -51,11 +50,11 @@ interface Sample {
  */
 export async function encodeAll(
   context: EncodingContext,
-  items: readonly BatchItem[],
-  wanted: Wanted,
+  items: readonly Asked[],
+  output: Output,
   signal: AbortSignal,
 ): Promise<VisualTokens[]> {
-  const batch = new Batch(context, wanted, signal);
+  const batch = new Batch(context, output, signal);
   try {
     return await batch.encode(items);
   } finally {
@@ -74,11 +73,11 @@ class Batch {
 
   constructor(
     private readonly context: EncodingContext,
-    private readonly wanted: Wanted,
+    private readonly output: Output,
     private readonly signal: AbortSignal,
   ) {}
 
-  async encode(items: readonly BatchItem[]): Promise<VisualTokens[]> {
+  async encode(items: readonly Asked[]): Promise<VisualTokens[]> {
     const samples = await this.resolve(items);
     const perRun = samplesPerRun(this.context.engine);
     const turns = this.turns(perRun);
@@ -107,7 +106,7 @@ class Batch {
     const block = samples[0] && this.blockOf(samples[0]);
     const features = block === undefined ? undefined : this.blocks?.features(block);
     const asked = features && { ...features, ...this.within(features, samples) };
-    this.deliver(samples, await engine.encode(unseen, asked, this.wanted.output, this.signal));
+    this.deliver(samples, await engine.encode(unseen, asked, this.output, this.signal));
   }
 
   /** While one turn is computed, the next one's pictures are decoded. */
@@ -136,13 +135,13 @@ class Batch {
   }
 
   /** Numbers pictures and questions, and turns questions into features. */
-  private async resolve(items: readonly BatchItem[]): Promise<Sample[]> {
+  private async resolve(items: readonly Asked[]): Promise<Sample[]> {
     const { engine, questions, padding } = this.context;
     const distinct = new Distinct<BatchItem['question']>();
-    const numbered = items.map(({ image, question }, item) => {
+    const numbered = items.map(({ image, question, count }, item) => {
       const number = this.images.add(image, image instanceof URL ? image.href : image);
       this.firstItems[number] ??= item;
-      return { item, image: number, question: distinct.add(question) };
+      return { item, image: number, question: distinct.add(question), count };
     });
     const features = [];
     const heardAs = new Map<number, number>();
@@ -228,8 +227,8 @@ class Batch {
       for (const run of chunks(together, perRun)) {
         const pictures = { tensor: stream, index: run.map(({ entry }) => entry) };
         const handed = heard
-          ? await engine.fuse(pictures, { ...heard, ...this.within(heard, run) }, this.wanted.output, this.signal)
-          : await engine.plain(pictures, this.wanted.output, this.signal);
+          ? await engine.fuse(pictures, { ...heard, ...this.within(heard, run) }, this.output, this.signal)
+          : await engine.plain(pictures, this.output, this.signal);
         this.deliver(run, handed);
       }
     }
@@ -248,17 +247,16 @@ class Batch {
 
   private deliver(run: readonly Sample[], [data, ratings]: HandedOver): void {
     const { engine, fingerprint } = this.context;
-    const { output, count } = this.wanted;
-    const few = count === undefined ? [] : [`${count} tokens`];
     const rows = tokensToHandOver(engine.model);
     const size = data.length / run.length;
     const width = size / rows;
-    run.forEach(({ item, image, question }, i) => {
+    run.forEach(({ item, image, question, count }, i) => {
       const asked = question === undefined ? 'plain' : (this.questionDigests[question] ?? '');
-      const key = digest([this.imageDigests.get(image) ?? '', asked, fingerprint, output, ...few]);
+      const few = count === 'all' ? [] : [`${count} tokens`];
+      const key = digest([this.imageDigests.get(image) ?? '', asked, fingerprint, this.output, ...few]);
       const all = data.subarray(i * size, (i + 1) * size);
       const rated = ratings?.subarray(i * rows, (i + 1) * rows);
-      const kept = rated && count !== undefined ? bestRated(rated, count) : undefined;
+      const kept = rated && count !== 'all' ? bestRated(rated, count) : undefined;
       // A sample alone owns its array; of several each gets its own, so that keeping one does not keep all.
       const own = kept ? takeRows(all, kept, width) : run.length === 1 ? data : all.slice();
       this.results[item] = { data: own, shape: [own.length / width, width], key, ...(kept && { kept }) };

@@ -6,13 +6,13 @@ import { isT5Folder } from '../llm/t5/t5-folder';
 import { isServer } from '../llm/vllm/server';
 import { digest } from '../weights';
 import { throwIfAborted } from '../calls/abort';
-import { expectSelectable } from '../models/qavit';
 import { Engine } from './engine';
 import { findModel } from './model-folders';
 import { MAX_IMAGE_SIZE } from './open-tower';
 import { openVision, type OpenVision, type VisionOptions } from './open-vision';
 import { choosePrecision, type Precision } from './precision';
 import { abortSignal, boolean, callback, checkOptions, integer, oneOf } from '../calls/options';
+import { expectSelectable, selectionOf } from './token-selection';
 import type { LoadOptions, ModelFolders } from './types';
 
 /** Everything a QAViT is made of, loaded. */
@@ -71,7 +71,7 @@ export async function loadModel(
   const vision = await openVision(folders, opening);
   const closing: (() => Promise<void> | void)[] = [() => vision.close()];
   try {
-    if (visualTokens !== undefined) expectSelectable(vision.model, visualTokens);
+    if (visualTokens !== undefined) expectSelectable(selectionOf(vision.model), visualTokens, 'QAViT.load');
     const device = openDevice(kind, threads);
     closing.push(() => device.close());
     const precision = choosePrecision(device, rest.dtype ?? 'auto');

@@ -1,7 +1,34 @@
+import { expectedButFound } from '../errors';
+import { tokensToHandOver, type VisionModel } from '../models/qavit';
+
 /**
  * Which visual tokens are handed over where not all are. A token's rating is w . h, h the row that the projector takes and w the adapter's
  * token selector: h comes out of layers that heard the question, and so which tokens are kept depends on what is asked.
  */
+
+/** What may be asked of a model. */
+export interface Selection {
+  readonly selectsTokens: boolean;
+  readonly allTokens: number;
+}
+
+export function selectionOf(model: VisionModel): Selection {
+  return { selectsTokens: model.selector !== undefined, allTokens: tokensToHandOver(model) };
+}
+
+/**
+ * @param where names the call in messages
+ * @throws QAViTError ERR_ARGUMENT where the adapter rates no tokens, or there are not so many
+ */
+export function expectSelectable({ selectsTokens, allTokens }: Selection, count: number, where: string): void {
+  const option = `option visualTokens of ${where}`;
+  if (!selectsTokens) {
+    const what = 'an adapter with a token selector (token_selector.weight)';
+    throw expectedButFound('ERR_ARGUMENT', what, option, 'a model without');
+  }
+  if (count <= allTokens) return;
+  throw expectedButFound('ERR_ARGUMENT', `at most ${allTokens}, all visual tokens,`, option, `${count}`);
+}
 
 /**
  * @param ratings f32 [N]

@@ -112,6 +112,8 @@ export type AnswerOptions = Omit<GenerateOptions, 'question'>;
 export interface AskOptions extends AnswerOptions {
   /** False: the tower does not hear the question; the language model reads its words all the same. Default true. */
   questionAware?: boolean;
+  /** As `visualTokens` of the load options, which it overrides for this answer. */
+  visualTokens?: number | 'all';
 }
 
 /** How an answer ended, and what it took. */
@@ -138,6 +140,8 @@ export interface VisualTokens extends ModelTokens {
 export interface BatchItem {
   image: ImageInput | Looked;
   question: QuestionInput;
+  /** As `visualTokens` of the call's options, which it overrides for this pair. */
+  visualTokens?: number | 'all';
 }
 
 /** A picture as the tower sees it: RGB, resized and cropped. */
@@ -172,6 +176,11 @@ export interface AttentionMaps {
   layers: LayerMap[];
   /** ||with question - plain|| / ||plain|| of each visual token's feature (L2), M numbers; class token and registers come first. */
   difference: Float32Array;
+  /**
+   * How highly the adapter rates each visual token for this question, where it has a token selector: N numbers, of all tokens that can be
+   * handed over, in their order. `visualTokens` takes the highest.
+   */
+  ratings?: Float32Array;
   /** Patches of a picture; M = rows * columns, and the class token and registers before them. */
   grid: { rows: number; columns: number };
   hasClass: boolean;
@@ -215,6 +224,8 @@ export interface ModelInfo {
   N: number;
   /** Whether the adapter has a token selector, so that fewer can be asked for. */
   selectsTokens: boolean;
+  /** Visual tokens there are to hand over; N is less where `visualTokens` of the load options says so. */
+  allTokens: number;
   /** Tower width. */
   C: number;
   /** Heads. */

@@ -42,11 +42,11 @@ describe('the page: failures', function () {
     ];
     for (const [path, refusal, words] of cases) {
       here.server.refusals = { [path]: refusal };
-      await ask(page, 'a', 'what is it?');
+      await ask(page, 'a', `what is it, ${refusal.status}?`);
       await page.waitForSelector('[data-phase=failed]');
       expect(await textOf(page, '.figure .problem')).to.match(words);
       here.server.refusals = {};
-      await ask(page, 'a', 'what is it?');
+      await ask(page, 'a', `what is it, ${refusal.status}?`);
       await page.waitForSelector(DONE);
       expect(await page.locator('.figure .problem').textContent()).to.equal('');
     }

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { AttentionMaps } from '../../lib';
+import { bestRated } from '../../lib/qavit/token-selection';
 import { colorOf, colorStops } from '../../lib/view/color-map';
 import { commonRange, patchGrid, upsample } from '../../lib/view/patch-grid';
 import * as effect from '../../lib/view/question-effect';
@@ -14,8 +15,10 @@ interface Maps {
   grid: Grid;
   layers: { layer: number; gate: number; map: number[] }[];
   difference: number[];
+  ratings?: number[];
 }
 interface Measures {
+  bestRated(maps: Maps, count: number): { patches: number[]; others: number };
   attentionToQuestion(maps: Maps, layer?: number): PatchGrid;
   changeByQuestion(maps: Maps): PatchGrid;
   standingOut(features: effect.Features, grid: Grid): PatchGrid;
@@ -71,6 +74,20 @@ describe("the page's arithmetic is the library's", () => {
     const [, second] = ours.layers;
     expectSame(page.attentionToQuestion(sent, 4), effect.attentionToQuestion({ ...ours, layers: [second!] }));
     expectSame(page.changeByQuestion(sent), effect.changeByQuestion(ours));
+  });
+
+  it('the tokens that are rated highest', () => {
+    const { sent } = bothMaps();
+    const ratings = [2, -1, 7, 2, 7, -5, 2, 0, 1, 9, -2, 7, 3];
+    for (let count = 1; count <= TOKENS; count += 1) {
+      const kept = [...bestRated(Float32Array.from(ratings), count)];
+      // Token 0 is the class token.
+      expect(page.bestRated({ ...sent, ratings }, count), String(count)).to.deep.equal({
+        patches: kept.filter((token) => token > 0).map((token) => token - 1),
+        others: kept.includes(0) ? 1 : 0,
+      });
+      expect(page.bestRated({ ...sent, ratings: ratings.slice(1) }, count).others).to.equal(0);
+    }
   });
 
   it('patches that stand out, and two questions against each other', () => {

@@ -65,6 +65,55 @@ describe('the page: questions', function () {
     expect(await page.evaluate('document.activeElement.id')).to.equal('question-a');
   });
 
+  it('outlines the tokens that are handed over, and asks again for another number of them', async () => {
+    const { page, expectClean } = await here.open();
+    const asked = (): unknown[] =>
+      here.server.requests
+        .filter((request) => request.path === '/v1/chat/completions')
+        .map((request) => (request.body['qavit'] as { visual_tokens: unknown }).visual_tokens);
+    await ask(page, 'a', 'what is it?');
+    await page.waitForSelector(DONE);
+    expect(await textOf(page, '#token-output')).to.equal('all 65');
+    expect(await page.locator('.outline').isVisible()).to.equal(false);
+    const slider = page.locator('#token-count');
+    await slider.focus();
+    await page.keyboard.press('Home');
+    for (let i = 0; i < 2; i += 1) await page.keyboard.press('ArrowRight');
+    await until(page, `document.querySelector('#token-output').textContent === '3 of 65'`);
+    await until(page, `document.querySelector('${DONE} .answer')`);
+    expect(await slider.getAttribute('aria-valuetext')).to.equal('3 of 65');
+    const given = 'The language model is given 3 of 65 visual tokens: the 3 outlined patches.';
+    expect(await textOf(page, '.kept')).to.equal(given);
+    const path = await page.getAttribute('.outline .line', 'd');
+    // Two patches side by side and one below the second.
+    expect(path?.match(/M/g)).to.have.length(8);
+    await page.keyboard.press('ArrowRight');
+    await until(page, `document.querySelector('#token-output').textContent === '4 of 65'`);
+    await page.waitForSelector(DONE);
+    expect(await textOf(page, '.kept')).to.match(
+      /4 of 65 visual tokens: the 3 outlined patches and the class token\.$/,
+    );
+    expect(asked().slice(0, 2)).to.deep.equal(['all', 'all']);
+    expect(asked().at(-1)).to.equal(4);
+    // The maps hold whatever the language model is given.
+    expect(here.server.requests.filter((request) => request.path === '/v1/attend')).to.have.length(1);
+    await page.keyboard.press('End');
+    await until(page, `document.querySelector('.outline').hasAttribute('hidden')`);
+    await page.waitForSelector(DONE);
+    expect(asked().at(-1)).to.equal('all');
+    expectClean();
+  });
+
+  it('offers no number of tokens where the model does not choose any', async () => {
+    here.server.facts = { ...here.server.facts, selectsTokens: false };
+    const { page } = await here.open();
+    expect(await page.locator('#tokens').isVisible()).to.equal(false);
+    await ask(page, 'a', 'what is it?');
+    await page.waitForSelector(DONE);
+    const { body } = here.server.requests.find((request) => request.path === '/v1/chat/completions')!;
+    expect(body['qavit']).to.deep.equal({ question_aware: true });
+  });
+
   it('goes through the layers with their gates, and the views that there is something for', async () => {
     const { page, expectClean } = await here.open();
     expect(await page.locator('#views input:disabled').count()).to.equal(3);

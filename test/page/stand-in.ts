@@ -3,7 +3,7 @@ import { registerPage } from '../../lib/serve/page';
 
 interface ChatBody {
   messages: { content: { type: string; text?: string }[] }[];
-  qavit: { question_aware: boolean };
+  qavit: { question_aware: boolean; visual_tokens?: number | 'all' };
 }
 
 /** What a request is refused with, by path. */
@@ -27,6 +27,9 @@ const FACTS = {
   },
   patch: 8,
   grid: GRID,
+  visualTokens: 65,
+  allTokens: 65,
+  selectsTokens: true,
   layers: 5,
   fusedLayers: FUSED,
   gates: [0.99, -0.95, -0.51],
@@ -39,6 +42,9 @@ const TIMINGS = { queued_ms: 1, decode_ms: 2, listen_ms: 3, encode_ms: 4, first_
 
 /** Patch p of layer l: known numbers, so that a test can tell which one is shown. */
 export const shareOf = (layer: number, patch: number): number => layer / 10 + patch / 1000;
+
+/** Patches 9, 10 and 18 are rated highest, then comes the class token. */
+export const ratingOf = (patch: number): number => ({ 9: 4, 10: 3, 18: 2 })[patch] ?? -patch;
 
 /** A server with the API's form, the page's files, and answers that a test chooses; for what a real model cannot be made to do. */
 export class StandIn {
@@ -116,6 +122,7 @@ export class StandIn {
         map: patches.map((patch) => shareOf(layer, patch)),
       })),
       difference: patches.map((patch) => patch / PATCHES),
+      ratings: [1, ...patches.map(ratingOf)],
     };
   }
 

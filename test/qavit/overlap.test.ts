@@ -46,7 +46,11 @@ describe('encodeBatch', () => {
     let go = (): void => undefined;
     const { engine, looks } = engineThatWaits(new Promise((resolve) => (go = resolve)));
     const read: number[] = [];
-    const items = [0, 1, 2, 3, 4, 5].map((name) => ({ image: observed(name, read), question: null }));
+    const items = [0, 1, 2, 3, 4, 5].map((name) => ({
+      image: observed(name, read),
+      question: null,
+      count: 'all' as const,
+    }));
     const context = {
       engine,
       preprocessor: PREPROCESSOR,
@@ -54,7 +58,7 @@ describe('encodeBatch', () => {
       padding: 'mask',
       fingerprint: '',
     } as unknown as EncodingContext;
-    const done = encodeAll(context, items, { output: 'tower' }, new AbortController().signal);
+    const done = encodeAll(context, items, 'tower', new AbortController().signal);
     for (let turn = 0; turn < 100 && read.length < 4; turn += 1)
       await new Promise((resolve) => setTimeout(resolve, 10));
     // Long enough for a third run's pictures to be read too, were they asked for.

@@ -25,7 +25,8 @@ describe('shared work', () => {
     };
     const questions = new QuestionEncoder(vision.model.questionWidth, undefined, undefined);
     const context = { engine, preprocessor: vision.preprocessor, questions, padding, fingerprint };
-    await encodeAll(context, items, { output: 'tower' }, new AbortController().signal);
+    const asked = items.map((item) => ({ ...item, count: 'all' as const }));
+    await encodeAll(context, asked, 'tower', new AbortController().signal);
     counts.kept = engine.device.memory.tensorBytes;
     await engine.device.close();
     return counts;

@@ -9,7 +9,7 @@ import {
   type VisualTokens,
 } from '../../lib';
 import { bestRated, takeRows } from '../../lib/qavit/token-selection';
-import { createServer } from '../../lib/serve';
+import { Batcher, createServer } from '../../lib/serve';
 import { expectRejection } from '../support/expect-error';
 import { fixture } from '../support/paths';
 import { features, noise } from '../support/pictures';
@@ -123,12 +123,24 @@ describe('token selection', () => {
       const [whole, five] = [await all.encode(image, question), await few.encode(image, question)];
       expect(await all.encode(image, question, { visualTokens: 5 })).to.deep.equal(five);
       expect(await few.encode(image, question, { visualTokens: 'all' })).to.deep.equal(whole);
-      const [two] = await few.encodeBatch([{ image, question }], { visualTokens: 2 });
+      const pairs = ([undefined, 'all', 5, 2] as const).map((visualTokens) => ({ image, question, visualTokens }));
+      const [two, everything, fiveOfPair, twoOfPair] = await few.encodeBatch(pairs, { visualTokens: 2 });
       expect([two!.shape, two!.kept!.length]).to.deep.equal([[2, 20], 2]);
+      expect([everything, fiveOfPair, twoOfPair]).to.deep.equal([whole, five, two]);
       expect(new Set([whole, five, two!].map(({ key }) => key)).size).to.equal(3);
       const refused = (visualTokens: number) =>
         expectRejection(all.encode(image, question, { visualTokens }), 'ERR_ARGUMENT', /visualTokens/);
       for (const count of [0, 18, 2.5]) await refused(count);
+      const second = [
+        { image, question, visualTokens: 3 },
+        { image, question, visualTokens: 18 },
+      ];
+      await expectRejection(
+        all.encodeBatch(second),
+        'ERR_ARGUMENT',
+        /at most 17, .* option visualTokens of items\[1\]/,
+      );
+      await expectRejection(all.encodeBatch([], { visualTokens: 18 }), 'ERR_ARGUMENT', /visualTokens of encodeBatch/);
       await using plain = await QAViT.load(writeRandomModel(at('plain')), { device: 'cpu', dtype: 'f32' });
       await expectRejection(plain.encode(image, question, { visualTokens: 2 }), 'ERR_ARGUMENT', /token selector/);
       expect((await plain.encode(image, question, { visualTokens: 'all' })).kept).to.equal(undefined);
@@ -142,12 +154,32 @@ describe('token selection', () => {
       expect(tokens.data).to.deep.equal(whole.data);
     });
 
+    it('rates the tokens that attend tells of', async () => {
+      for (const options of [{}, { keepClass: false }, { device: 'reference' }] as const) {
+        await using model = await load({ ...options, visualTokens: 3 });
+        for (const question of QUESTIONS) {
+          const { ratings } = await model.attend(image, question);
+          const tower = await model.encode(image, question, { output: 'tower', visualTokens: 'all' });
+          const [rows, width] = tower.shape;
+          expect(ratings).to.have.length(rows);
+          for (const [row, rating] of ratings!.entries()) {
+            const wanted = selector.reduce((sum, weight, i) => sum + weight * tower.data[row * width + i]!, 0);
+            expect(rating).to.be.closeTo(wanted, 1e-4);
+          }
+          const { kept } = await model.encode(image, question);
+          expect([...bestRated(ratings!, 3)]).to.deep.equal([...kept!]);
+        }
+      }
+    });
+
     it('leaves maps and models that do not select as they were', async () => {
       await using plain = await QAViT.load(writeRandomModel(at('plain')), { device: 'cpu', dtype: 'f32' });
       await using few = await load({ visualTokens: 3 });
       expect([plain.info.selectsTokens, few.info.selectsTokens]).to.deep.equal([false, true]);
       const question: QuestionInput = QUESTIONS[1]!;
-      expect(await few.attend(image, question)).to.deep.equal(await plain.attend(image, question));
+      const { ratings, ...maps } = await few.attend(image, question);
+      expect(ratings).to.have.length(17);
+      expect(maps).to.deep.equal(await plain.attend(image, question));
       await using all = await load({});
       expect((await all.encode(image, question)).data).to.deep.equal((await plain.encode(image, question)).data);
     });
@@ -155,51 +187,132 @@ describe('token selection', () => {
     it('lets a language model read fewer rows', async () => {
       const widths = { questionWidth: 32, languageWidth: 32 };
       const model = { ...folders(widths), language: fixture('language', 't5-gated') };
-      const rows = async (options: LoadOptions): Promise<number> => {
+      const rows = async (options: LoadOptions, visualTokens?: number | 'all'): Promise<number[]> => {
         await using opened = await QAViT.load(model, { device: 'cpu', ...options });
-        const answer = opened.ask(image, 'what?', { maxNewTokens: 3 });
-        let next = await answer.next();
-        while (!next.done) next = await answer.next();
-        return (next.value as AnswerEnd).promptTokens!;
+        await using batcher = new Batcher(opened);
+        const asked = { maxNewTokens: 3, ...(visualTokens && { visualTokens }) };
+        const answers = [opened.ask(image, 'what?', asked), batcher.ask(await png(), 'what?', asked)];
+        return await Promise.all(answers.map(promptTokens));
       };
-      expect((await rows({})) - (await rows({ visualTokens: 4 }))).to.equal(13);
+      const [all, few] = [await rows({}), await rows({ visualTokens: 4 })];
+      expect(all.map((count, i) => count - few[i]!)).to.deep.equal([13, 13]);
+      expect([await rows({}, 4), await rows({ visualTokens: 9 }, 4)]).to.deep.equal([few, few]);
+      expect(await rows({ visualTokens: 4 }, 'all')).to.deep.equal(all);
+      await expectRejection(rows({}, 18), 'ERR_ARGUMENT', /at most 17, .* option visualTokens of ask/);
     });
 
-    it('is told by the server', async () => {
+    it('puts requests for different numbers into one batch', async () => {
       const model = { ...folders({ questionWidth: 32, languageWidth: 32 }), language: fixture('language', 't5-gated') };
-      await using few = await QAViT.load(model, { device: 'cpu', visualTokens: 4 });
-      const app = await createServer({ few });
-      try {
-        const picture = `data:image/png;base64,${(await png()).toString('base64')}`;
-        const payload = { model: 'few', image: picture, question: 'what?' };
-        const json = (await app.inject({ method: 'POST', url: '/v1/visual-tokens', payload })).json<{
-          shape: number[];
-          kept: number[];
-        }>();
+      await using opened = await QAViT.load(model, { device: 'cpu' });
+      const batches: number[] = [];
+      await using batcher = new Batcher(opened, { observer: { batch: (size) => batches.push(size) } });
+      const picture = await png();
+      const counts = [3, 'all', 5, 3, undefined] as const;
+      const replies = await Promise.all(
+        counts.map((visualTokens) => batcher.encode(picture, 'what?', { ...(visualTokens && { visualTokens }) })),
+      );
+      for (const [i, visualTokens] of counts.entries()) {
+        const alone = await opened.encode(picture, 'what?', { ...(visualTokens && { visualTokens }) });
+        expect(replies[i]!.tokens, String(visualTokens)).to.deep.equal(alone);
+      }
+      expect(batches).to.deep.equal([4]); // the two that want 3 are one
+      await expectRejection(batcher.encode(picture, 'what?', { visualTokens: 18 }), 'ERR_ARGUMENT', /Batcher\.encode/);
+    });
+
+    describe('behind a server', () => {
+      let few: QAViT;
+      let app: Awaited<ReturnType<typeof createServer>>;
+      let picture: string;
+      before(async () => {
+        const model = {
+          ...folders({ questionWidth: 32, languageWidth: 32 }),
+          language: fixture('language', 't5-gated'),
+        };
+        few = await QAViT.load(model, { device: 'cpu', visualTokens: 4 });
+        app = await createServer({ few });
+        picture = `data:image/png;base64,${(await png()).toString('base64')}`;
+      });
+      after(async () => {
+        await app.close();
+        await few.close();
+      });
+      const post = (url: string, payload: object) =>
+        app.inject({ method: 'POST', url, payload: { model: 'few', ...payload } });
+      const tokens = (more: object = {}) => post('/v1/visual-tokens', { image: picture, question: 'what?', ...more });
+      const chat = (qavit: object) => {
+        const content = [
+          { type: 'text', text: 'what?' },
+          { type: 'image_url', image_url: { url: picture } },
+        ];
+        return post('/v1/chat/completions', { messages: [{ role: 'user', content }], max_tokens: 2, qavit });
+      };
+
+      it('is told which tokens they are', async () => {
+        const json = (await tokens()).json<{ shape: number[]; kept: number[] }>();
         const own = await few.encode(await png(), 'what?');
         expect([json.shape, json.kept]).to.deep.equal([[4, 32], [...own.kept!]]);
-        const file = await app.inject({
-          method: 'POST',
-          url: '/v1/visual-tokens',
-          payload: { ...payload, format: 'safetensors' },
-        });
+        const file = await tokens({ format: 'safetensors' });
         expect(file.rawPayload.toString('latin1')).to.include(`"kept":"${own.kept!.join()}"`);
-      } finally {
-        await app.close();
-      }
+      });
+
+      it('can ask for another number', async () => {
+        const shape = async (visual_tokens: number | 'all') =>
+          (await tokens({ visual_tokens })).json<{ shape: number[] }>().shape;
+        expect([await shape(2), await shape('all')]).to.deep.equal([
+          [2, 32],
+          [17, 32],
+        ]);
+        const rows = async (qavit: object) =>
+          (await chat(qavit)).json<{ usage: { prompt_tokens: number } }>().usage.prompt_tokens;
+        const asLoaded = await rows({});
+        expect(await rows({ visual_tokens: 1 })).to.equal(asLoaded - 3);
+        expect(await rows({ visual_tokens: 'all' })).to.equal(asLoaded + 13);
+      });
+
+      it('is told the ratings, and what can be asked for', async () => {
+        const maps = await post('/v1/attend', { image: picture, question: 'what?' });
+        const { ratings } = await few.attend(await png(), 'what?');
+        expect(maps.json<{ ratings: number[] }>().ratings).to.deep.equal([...ratings!]);
+        const about = (await app.inject('/v1/models/few')).json<{ qavit: object }>().qavit;
+        expect(about).to.include({ visualTokens: 4, allTokens: 17, selectsTokens: true });
+      });
+
+      it('is refused what cannot be selected, with the field', async () => {
+        const problem = async (reply: Promise<{ statusCode: number; json: <T>() => T }>) => {
+          const { statusCode, json } = await reply;
+          const { error } = json<{ error: { message: string; param: string } }>();
+          return [statusCode, error.param, error.message];
+        };
+        const most = 'Expected at most 17 visual tokens, all there are';
+        expect(await problem(tokens({ visual_tokens: 18 }))).to.deep.equal([400, 'visual_tokens', most]);
+        expect(await problem(chat({ visual_tokens: 18 }))).to.deep.equal([400, 'qavit.visual_tokens', most]);
+        for (const visual_tokens of [0, 1.5, 'some', null]) {
+          expect((await problem(tokens({ visual_tokens })))[0], String(visual_tokens)).to.equal(400);
+        }
+        await using plain = await QAViT.load({ ...writeRandomModel(at('plain')) }, { device: 'cpu' });
+        const other = await createServer({ plain });
+        const payload = { model: 'plain', image: picture, question: null, visual_tokens: 3 };
+        const refused = other.inject({ method: 'POST', url: '/v1/visual-tokens', payload });
+        const message = 'Expected a model whose adapter has a token selector (plain has none)';
+        expect(await problem(refused)).to.deep.equal([501, 'visual_tokens', message]);
+        await other.close();
+      });
     });
 
     it('refuses what cannot be selected', async () => {
       const refused = (options: LoadOptions, message: RegExp, model: RandomModelOptions = {}) =>
         expectRejection(load(options, model), 'ERR_ARGUMENT', message);
-      await refused({ visualTokens: 18 }, /at most 17, all visual tokens, for option visualTokens but received 18$/);
+      await refused(
+        { visualTokens: 18 },
+        /at most 17, all visual tokens, for option visualTokens of QAViT\.load but received 18$/,
+      );
       await refused({ visualTokens: 17, keepClass: false }, /at most 16, /);
       for (const visualTokens of [0, 1.5, -3, NaN]) await refused({ visualTokens }, /visualTokens/);
       const without =
-        /an adapter with a token selector \(token_selector\.weight\) for option visualTokens but received /;
-      await refused({ visualTokens: 3 }, new RegExp(`${without.source}one without$`), { adapter: () => undefined });
+        /a token selector \(token_selector\.weight\) for option visualTokens of QAViT\.load but received a model without$/;
+      await refused({ visualTokens: 3 }, without, { adapter: () => undefined });
       const tower = QAViT.load({ tower: folders().tower }, { visualTokens: 3 });
-      await expectRejection(tower, 'ERR_ARGUMENT', new RegExp(`${without.source}none$`));
+      await expectRejection(tower, 'ERR_ARGUMENT', without);
     });
 
     it('refuses a selector of another width', async () => {
@@ -211,6 +324,13 @@ describe('token selection', () => {
     });
   });
 });
+
+/** Rows that the language model read. */
+async function promptTokens(answer: AsyncGenerator<string, Partial<AnswerEnd> | void, void>): Promise<number> {
+  let next = await answer.next();
+  while (!next.done) next = await answer.next();
+  return next.value!.promptTokens!;
+}
 
 async function png(): Promise<Buffer> {
   const { default: sharp } = await import('sharp');

@@ -5,7 +5,7 @@ import { readAhead } from './read-ahead';
 import type { Replica } from './replica';
 import type { BatcherObserver } from './types';
 
-type Asked = Omit<AskOptions, 'questionAware' | 'signal'> & { client: string; signal: AbortSignal };
+type Asked = Omit<AskOptions, 'questionAware' | 'visualTokens' | 'signal'> & { client: string; signal: AbortSignal };
 
 /** An answer from visual tokens, once the language model has a slot for it. The slot is given back when the answer is written, read or not. */
 export async function* answerOf(

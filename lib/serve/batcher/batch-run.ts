@@ -110,7 +110,11 @@ export class BatchRun {
   private async encode(pairs: readonly Pair[], leases: Map<string, Lease>, look: number | undefined): Promise<void> {
     const { model, clock, observer } = this.tools;
     const start = clock.now();
-    const items = pairs.map((pair) => ({ image: lookedAt(pair, leases), question: pair.prepared.features }));
+    const items = pairs.map((pair) => ({
+      image: lookedAt(pair, leases),
+      question: pair.prepared.features,
+      visualTokens: pair.work.task.visualTokens,
+    }));
     const output = pairs[0]?.work.task.output;
     const all = await model.encodeBatch(items, { ...(output && { output }), signal: this.controller.signal });
     const encode = clock.now() - start;

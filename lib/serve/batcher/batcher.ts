@@ -1,7 +1,8 @@
 import { Calls } from '../../calls/calls';
-import { abortSignal, checkOptions, matching, oneOf } from '../../calls/options';
+import { abortSignal, checkOptions, matching } from '../../calls/options';
 import { expected } from '../../errors';
-import { ASK_RULES } from '../../qavit/call-rules';
+import { ASK_RULES, ENCODE_RULES } from '../../qavit/call-rules';
+import { expectSelectable, type Selection } from '../../qavit/token-selection';
 import type { QuestionInput, VisualTokens } from '../../qavit/types';
 import { Admission } from './admission';
 import { answerOf } from './answering';
@@ -23,7 +24,7 @@ import type {
 
 const CLIENT = matching(/^[^]{0,256}$/, 'a string of at most 256 characters');
 const REQUEST_RULES = { signal: abortSignal, client: CLIENT };
-const ENCODE_RULES = { ...REQUEST_RULES, output: oneOf('projected', 'tower') };
+const BATCH_ENCODE_RULES = { ...ENCODE_RULES, ...REQUEST_RULES };
 const BATCH_ASK_RULES = { ...ASK_RULES, ...REQUEST_RULES };
 
 /**
@@ -43,7 +44,7 @@ export class Batcher implements AsyncDisposable {
   private readonly admission: Admission;
   private readonly calls = new Calls();
   /** Of the first model; the others are its equals. */
-  private readonly info: Pick<BatchModel['info'], 'language' | 'Dq'>;
+  private readonly info: Pick<BatchModel['info'], 'language' | 'Dq' | keyof Selection>;
 
   /** @throws QAViTError ERR_ARGUMENT (options, no model) */
   constructor(models: BatchModel | readonly BatchModel[], options?: BatcherOptions) {
@@ -81,10 +82,12 @@ export class Batcher implements AsyncDisposable {
    * @throws QAViTError what QAViT.encode throws; ERR_BUSY beyond `maxPending`
    */
   async encode(image: BatchImage, question: QuestionInput, options?: BatchEncodeOptions): Promise<EncodeReply> {
-    const { signal, client = '', output } = checkOptions(options, ENCODE_RULES, 'Batcher.encode');
-    return this.calls.run('Batcher.encode', signal, (abort) =>
+    const where = 'Batcher.encode';
+    const { signal, client = '', output, visualTokens } = checkOptions(options, BATCH_ENCODE_RULES, where);
+    this.expectSelectable(visualTokens, where);
+    return this.calls.run(where, signal, (abort) =>
       this.admitted(client, abort, async (request) => {
-        const done = await this.dispatcher.compute({ kind: 'encode', question, output }, image, request);
+        const done = await this.dispatcher.compute({ kind: 'encode', question, output, visualTokens }, image, request);
         return { tokens: tokensOf(done), ...this.told(done, request) };
       }),
     );
@@ -95,7 +98,7 @@ export class Batcher implements AsyncDisposable {
     const { signal, client = '' } = checkOptions(options, REQUEST_RULES, 'Batcher.attend');
     return this.calls.run('Batcher.attend', signal, (abort) =>
       this.admitted(client, abort, async (request) => {
-        const asked = { kind: 'attend', question, output: undefined } as const;
+        const asked = { kind: 'attend', question } as const;
         const done = await this.dispatcher.compute(asked, image, request);
         return { maps: done.outcome.maps!, ...this.told(done, request) };
       }),
@@ -111,6 +114,7 @@ export class Batcher implements AsyncDisposable {
     if (typeof question !== 'string') throw expected('ERR_ARGUMENT', 'a string', 'question of Batcher.ask', question);
     if (!this.info.language)
       throw expected('ERR_ARGUMENT', 'a model with a language model', 'Batcher.ask', 'one without');
+    this.expectSelectable(asked.visualTokens, 'Batcher.ask');
     const { client = '' } = asked;
     return yield* this.calls.stream(
       'Batcher.ask',
@@ -139,19 +143,23 @@ export class Batcher implements AsyncDisposable {
   private async *answer(
     image: BatchImage,
     question: string,
-    { questionAware = true, ...decoding }: Omit<BatchAskOptions, 'signal'>,
+    { questionAware = true, visualTokens, ...decoding }: Omit<BatchAskOptions, 'signal'>,
     request: Admitted,
   ): AsyncGenerator<string, AnswerTold, void> {
     const { clock, observer } = this.options;
     const { client, signal, since } = request;
     const heard = questionAware && this.info.Dq !== null ? question : null;
-    const asked = { kind: 'encode', question: heard, output: undefined } as const;
+    const asked = { kind: 'encode', question: heard, visualTokens } as const;
     const done = await this.dispatcher.compute(asked, image, request);
     const told = this.told(done, request);
     const how = { ...decoding, client, signal };
     const { end, firstToken } = yield* answerOf(done.replica, tokensOf(done), question, how, { clock, observer });
     const timings = { ...told.timings, ...(firstToken !== undefined && { firstToken }), total: clock.now() - since };
     return { ...told, ...end, timings };
+  }
+
+  private expectSelectable(visualTokens: BatchEncodeOptions['visualTokens'], where: string): void {
+    if (typeof visualTokens === 'number') expectSelectable(this.info, visualTokens, where);
   }
 
   private async admitted<T>(client: string, signal: AbortSignal, work: (request: Admitted) => Promise<T>): Promise<T> {

@@ -42,14 +42,11 @@ export class Dispatcher {
   }
 
   /** Waits for the work, begun for this request or for another that wants the same. */
-  async compute(
-    asked: Pick<Task, 'kind' | 'question' | 'output'>,
-    image: BatchImage,
-    { client, signal }: Admitted,
-  ): Promise<Done> {
+  async compute(asked: Omit<Task, 'key' | 'source'>, image: BatchImage, { client, signal }: Admitted): Promise<Done> {
     const { clock, limits, observer } = this.options;
     const source = await openSource(image, limits, signal);
-    const key = [asked.kind, asked.output ?? '', source.key, questionKey(asked.question)].join(' ');
+    const { kind, output = '', visualTokens = '' } = asked;
+    const key = [kind, output, visualTokens, source.key, questionKey(asked.question)].join(' ');
     const known = this.open.get(key);
     const joined = clock.now();
     const work = known ?? this.begin({ ...asked, key, source }, client);

@@ -1,7 +1,7 @@
 /** The public types of the Batcher. */
 import type { ImageLimits } from '../../image';
 import type { AnswerEnd } from '../../llm/language-model';
-import type { AskOptions, AttentionMaps, VisualTokens } from '../../qavit/types';
+import type { AskOptions, AttentionMaps, EncodeOptions, VisualTokens } from '../../qavit/types';
 import type { Clock } from './clock';
 
 export interface BatcherOptions {
@@ -44,9 +44,7 @@ export interface RequestOptions {
   client?: string;
 }
 
-export interface BatchEncodeOptions extends RequestOptions {
-  output?: 'projected' | 'tower';
-}
+export type BatchEncodeOptions = EncodeOptions & RequestOptions;
 
 export type BatchAskOptions = Omit<AskOptions, 'signal'> & RequestOptions;
 

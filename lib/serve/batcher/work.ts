@@ -9,7 +9,10 @@ export interface Task {
   readonly kind: 'encode' | 'attend';
   readonly source: Source;
   readonly question: QuestionInput;
-  readonly output: 'projected' | 'tower' | undefined;
+  /** Of `encode`. */
+  readonly output?: 'projected' | 'tower';
+  /** Of `encode`. */
+  readonly visualTokens?: number | 'all';
 }
 
 export interface Outcome {

@@ -15,6 +15,10 @@ export class ServedModel {
   readonly chats: boolean;
   /** Whether questions in words reach the tower. */
   readonly canListen: boolean;
+  /** Whether a request may ask for fewer visual tokens. */
+  readonly selectsTokens: boolean;
+  /** Visual tokens there are to hand over. */
+  readonly allTokens: number;
   private readonly replicas: readonly BatchModel[];
 
   constructor(
@@ -26,9 +30,11 @@ export class ServedModel {
     this.replicas = Array.isArray(models) ? (models as readonly BatchModel[]) : [models as BatchModel];
     const { imageBytes: maxBytes, pixels: maxPixels } = limits;
     // Asked once: a model asks its device each time.
-    const { language, Dq } = this.info;
+    const { language, Dq, selectsTokens, allTokens } = this.info;
     this.canAnswer = language !== null;
     this.chats = language?.visionLanguage !== undefined;
+    this.selectsTokens = selectsTokens;
+    this.allTokens = allTokens;
     this.canListen = language !== null && Dq !== null;
     this.batcher = new Batcher(this.replicas, { ...batching, limits: { maxBytes, maxPixels }, observer });
   }
@@ -50,7 +56,7 @@ export class ServedModel {
 
   /** As `GET /v1/models` lists it. */
   describe() {
-    const { image, preprocessing, patch, L, fusedLayers, gates, dtype, device } = this.info;
+    const { image, preprocessing, patch, N, L, fusedLayers, gates, dtype, device } = this.info;
     const side = Math.floor(image / patch);
     return {
       id: this.id,
@@ -61,6 +67,9 @@ export class ServedModel {
         image: { width: image, height: image, ...preprocessing },
         patch,
         grid: { rows: side, columns: side },
+        visualTokens: N,
+        allTokens: this.allTokens,
+        selectsTokens: this.selectsTokens,
         layers: L,
         fusedLayers,
         gates,
@@ -86,6 +95,28 @@ export function requireQuestions({ id, canListen }: ServedModel): void {
   if (canListen) return;
   const what = 'null for the question: this model has no adapter, or no language model to read words';
   throw new RequestError(501, 'unsupported_by_model', `Expected ${what} (${id})`, 'question');
+}
+
+/**
+ * @param wanted how many visual tokens, as a request says it
+ * @throws RequestError 501 where the adapter rates no tokens, 400 where there are not so many
+ */
+export function requireSelection(
+  { id, selectsTokens, allTokens }: ServedModel,
+  wanted: number | 'all' | undefined,
+  param: string,
+): void {
+  if (typeof wanted !== 'number') return;
+  if (!selectsTokens) {
+    throw new RequestError(
+      501,
+      'unsupported_by_model',
+      `Expected a model whose adapter has a token selector (${id} has none)`,
+      param,
+    );
+  }
+  if (wanted <= allTokens) return;
+  throw new RequestError(400, 'invalid_value', `Expected at most ${allTokens} visual tokens, all there are`, param);
 }
 
 /** @throws RequestError 501 where there is no language model */

@@ -13,7 +13,7 @@ export interface ChatBody {
   top_p?: number | null;
   seed?: number | null;
   stop?: string | string[] | null;
-  qavit?: { question_aware?: boolean };
+  qavit?: { question_aware?: boolean; visual_tokens?: number | 'all' };
 }
 
 /** As the Batcher takes them. */
@@ -24,6 +24,7 @@ export interface Decoding {
   seed?: number;
   stop?: readonly string[];
   questionAware?: boolean;
+  visualTokens?: number | 'all';
 }
 
 /** @throws RequestError 400 for two different lengths, and for options of a stream where there is none */
@@ -44,6 +45,7 @@ export function decodingOf(body: ChatBody): Decoding {
     seed: seed ?? undefined,
     stop: stopsOf(body),
     questionAware: qavit?.question_aware,
+    visualTokens: qavit?.visual_tokens,
   };
 }
 

@@ -22,7 +22,7 @@ export function attendRoute(app: FastifyInstance, context: ServerContext): void 
     const { signal } = beginFor(reply, context);
     const image = await readImage(body.image, 'image', options, signal);
     const { maps, ...told } = await model.batcher.attend(image, question, { client: caller, signal });
-    const { grid, layers } = maps;
+    const { grid, layers, ratings } = maps;
     return {
       object: 'attention_maps',
       question_tokens: layers[0]?.attention.shape[1] ?? 0,
@@ -33,6 +33,7 @@ export function attendRoute(app: FastifyInstance, context: ServerContext): void 
         map: Array.from(attentionToQuestion({ ...maps, layers: [one] }).values),
       })),
       difference: Array.from(changeByQuestion(maps).values),
+      ...(ratings && { ratings: Array.from(ratings) }),
       qavit: toldJson(told, elapsed(request)),
     };
   });

@@ -8,7 +8,7 @@ import { beginFor, elapsed, type ServerContext } from '../context';
 import { errorReply } from '../errors';
 import { checkQuestion, readImage } from '../images';
 import { chatSchema } from '../schemas/chat';
-import { findModel, requireAnswers } from '../served-model';
+import { findModel, requireAnswers, requireSelection } from '../served-model';
 
 type Pieces = AsyncGenerator<string, AnswerTold, void>;
 type ChatRequest = FastifyRequest<{ Body: ChatBody }>;
@@ -44,6 +44,7 @@ async function ask(request: ChatRequest, reply: FastifyReply, context: ServerCon
   const question = checkQuestion(text, questionCharacters, 'messages');
   for (const words of Object.values(framing) as string[]) checkQuestion(words, questionCharacters, 'messages');
   const decoding = decodingOf(body);
+  requireSelection(model, decoding.visualTokens, 'qavit.visual_tokens');
   const { signal } = beginFor(reply, context);
   const image = await readImage(url, urlParam, options, signal);
   return model.batcher.ask(image, question, { ...decoding, ...framing, client: caller, signal });

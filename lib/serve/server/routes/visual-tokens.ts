@@ -6,7 +6,7 @@ import type { EncodeReply } from '../../batcher';
 import { beginFor, elapsed, type ServerContext } from '../context';
 import { checkQuestion, readImage } from '../images';
 import { visualTokensSchema } from '../schemas/visual-tokens';
-import { findModel, requireQuestions } from '../served-model';
+import { findModel, requireQuestions, requireSelection } from '../served-model';
 import { toldJson } from '../told';
 
 interface VisualTokensBody {
@@ -14,6 +14,7 @@ interface VisualTokensBody {
   image: string;
   question: string | null;
   output?: 'projected' | 'tower';
+  visual_tokens?: number | 'all';
   format?: 'json' | 'safetensors' | 'npy';
 }
 
@@ -21,8 +22,9 @@ export function visualTokensRoute(app: FastifyInstance, context: ServerContext):
   const { models, options } = context;
   app.post<{ Body: VisualTokensBody }>('/v1/visual-tokens', { schema: visualTokensSchema }, async (request, reply) => {
     const { body, caller } = request;
-    const { output, format = 'json' } = body;
+    const { output, visual_tokens: visualTokens, format = 'json' } = body;
     const model = findModel(models, body.model);
+    requireSelection(model, visualTokens, 'visual_tokens');
     let question: string | null = null;
     if (body.question !== null) {
       requireQuestions(model);
@@ -30,7 +32,7 @@ export function visualTokensRoute(app: FastifyInstance, context: ServerContext):
     }
     const { signal } = beginFor(reply, context);
     const image = await readImage(body.image, 'image', options, signal);
-    const asked = { ...(output && { output }), client: caller, signal };
+    const asked = { output, visualTokens, client: caller, signal };
     const encoded = await model.batcher.encode(image, question, asked);
     if (format !== 'json') return sendFile(reply, encoded, format);
     const { data, shape, key, kept } = encoded.tokens;

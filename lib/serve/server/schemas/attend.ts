@@ -56,6 +56,12 @@ export const attendSchema = {
           description:
             'Row by row, rows * columns numbers: ||with the question - plain|| / ||plain|| of each patch’s feature (L2), as the last layer gives it.',
         },
+        ratings: {
+          ...values,
+          description:
+            'How highly each visual token is rated for the question, where the model selects: one number a token that can be handed over, in ' +
+            'their order, the patches last. visual_tokens takes the highest.',
+        },
         qavit: toldSchema,
       },
     },

@@ -1,6 +1,6 @@
 import type { RequestLimits } from '../options';
 import { failures } from './errors';
-import { imageUrl, model } from './fields';
+import { imageUrl, model, visualTokens } from './fields';
 import { toldSchema } from './told';
 
 const nothingElse = { additionalProperties: false };
@@ -111,6 +111,7 @@ const bodySchema = ({ newTokens }: Required<RequestLimits>) => ({
           description:
             'False: the plain tower encodes the picture; the language model reads the question all the same. Default true.',
         },
+        visual_tokens: visualTokens,
       },
     },
     ...neutral,

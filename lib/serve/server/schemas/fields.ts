@@ -4,3 +4,8 @@ export const imageUrl = {
   type: 'string',
   description: 'data:image/...;base64,... or, where the server allows it, https:',
 };
+export const visualTokens = {
+  anyOf: [{ type: 'integer', minimum: 1 }, { const: 'all' }],
+  description:
+    'How many visual tokens are handed over, the ones rated highest for the question; for models with selectsTokens. Default: the model’s visualTokens.',
+};

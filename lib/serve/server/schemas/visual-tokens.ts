@@ -1,5 +1,5 @@
 import { failures } from './errors';
-import { imageUrl, model } from './fields';
+import { imageUrl, model, visualTokens } from './fields';
 import { toldSchema } from './told';
 
 export const visualTokensSchema = {
@@ -18,6 +18,7 @@ export const visualTokensSchema = {
         description:
           'projected: [N, E], as a language model takes them, the default where there is a projector; tower: [N, C].',
       },
+      visual_tokens: visualTokens,
       format: {
         enum: ['json', 'safetensors', 'npy'],
         description:
