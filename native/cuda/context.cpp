@@ -50,8 +50,6 @@ void Context::make_pool() {
   description.location.type = cudaMemLocationTypeDevice;
   description.location.id = properties_.ordinal;
   if (supported != 0 && cudaMemPoolCreate(&pool_, &description) == cudaSuccess) {
-    uint64_t keeps = kKeeps;
-    (void)cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keeps);
     void* probe = nullptr;
     if (cudaMallocFromPoolAsync(&probe, 1, pool_, stream_) == cudaSuccess) {
       (void)cudaFreeAsync(probe, stream_);
@@ -95,12 +93,24 @@ Status Context::allocate(size_t bytes, const char* where, void** memory) {
     if (pool_ != nullptr) QAVIT_RETURN_IF_ERROR(check(cudaMemPoolTrimTo(pool_, 0), where));
     error = take();
   }
+  if (error == cudaSuccess) keep_beyond_use();
   if (error != cudaErrorMemoryAllocation) return settle(check(error, where));
   (void)cudaGetLastError();
   size_t free = 0, total = 0;
   (void)cudaMemGetInfo(&free, &total);
   return expected(ErrorCode::kOutOfMemory, std::to_string(bytes) + " bytes of GPU memory", where,
                   std::to_string(free) + " free of " + std::to_string(total));
+}
+
+// The pool's threshold counts what is in use, too: a fixed one would be below a model's weights alone, and every wait
+// would then give all that is free back to the system, for the next run to take again.
+void Context::keep_beyond_use() {
+  if (pool_ == nullptr) return;
+  uint64_t bytes = 0;
+  (void)cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrUsedMemCurrent, &bytes);
+  bytes += kKeeps;
+  (void)cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &bytes);
+  (void)cudaGetLastError();
 }
 
 void Context::free(void* memory, size_t bytes) { give_back(free_blocks_.give(memory, std::max<size_t>(bytes, 1))); }

@@ -46,6 +46,7 @@ class Context : public std::enable_shared_from_this<Context> {
   // Without one, memory comes from cudaMalloc: where the GPU has none, or the driver says so and then refuses, as under
   // sandboxes that pass only some calls on.
   void make_pool();
+  void keep_beyond_use();
   void give_back(const std::vector<void*>& blocks);
 
   const DeviceProperties properties_;

@@ -27,17 +27,18 @@ Status GraphCache::run(cudaStream_t stream, std::mutex& capture_mutex, uint64_t 
                        std::vector<const void*> addresses, const Enqueue& enqueue) {
   if (!enabled_) return launch(enqueue);
   Recorded& plan = find_plan(plan_key);
-  Binding* const binding = plan.refused ? nullptr : find_binding(plan, addresses);
+  const bool given_up = plan.refusals == kRefusals;
+  Binding* const binding = given_up ? nullptr : find_binding(plan, addresses);
   if (binding == nullptr) {
     const Status launched = launch(enqueue);
     // Given up half-way it has loaded some kernels only: the next run with these addresses is a first one again.
-    if (!launched.ok() && !plan.refused) plan.bindings.front().addresses.clear();
+    if (!launched.ok() && !given_up) plan.bindings.front().addresses.clear();
     return launched;
   }
   if (!binding->current) {
     QAVIT_RETURN_IF_ERROR(record(stream, capture_mutex, enqueue, binding));
     if (!binding->current) {
-      plan.refused = true;
+      ++plan.refusals;
       return launch(enqueue);
     }
     ++recorded_;

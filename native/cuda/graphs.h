@@ -48,6 +48,8 @@ class GraphCache {
  private:
   static constexpr size_t kPlans = 64;    // shape keys a server meets: batch sizes times question lengths
   static constexpr size_t kBindings = 4;  // sets of addresses of one plan
+  // A plan that was refused so often stays with plain launches: one refusal may have had a passing cause.
+  static constexpr int kRefusals = 3;
 
   struct Binding {
     std::vector<const void*> addresses;
@@ -56,7 +58,7 @@ class GraphCache {
   };
   struct Recorded {
     uint64_t plan_key = 0;
-    bool refused = false;         // the driver would not record it once: it stays with plain launches
+    int refusals = 0;             // of the driver to record it
     std::list<Binding> bindings;  // most recently used first
   };
 

@@ -9,6 +9,7 @@
 
 #include "core/status.h"
 #include "cuda/device_properties.h"
+#include "cuda/kernel_limits.h"
 #include "cuda/runtime.h"
 
 namespace qavit::cuda {
@@ -26,25 +27,22 @@ struct Launch {
 // GPU, ERR_DEVICE for the rest. `where` is the operation.
 Status check(cudaError_t error, const char* where);
 
-// kernel<<<grid, block, shared_bytes, stream>>>(arguments...), with the opt-in that more than 48 KiB of dynamic shared
-// memory needs, and overlapping the kernel before it where the device does that.
+// kernel<<<grid, block, shared_bytes, stream>>>(arguments...), overlapping the kernel before it where the device does
+// that.
 template <typename... Parameters, typename... Arguments>
 Status launch(const Launch& context, const char* where, void (*kernel)(Parameters...), dim3 grid, dim3 block,
               size_t shared_bytes, Arguments... arguments) {
+  bool overlaps = false;
+  QAVIT_RETURN_IF_ERROR(ready_kernel(context.device, reinterpret_cast<const void*>(kernel), where, &overlaps));
+  overlaps = overlaps && context.device.overlap;
 #ifdef QAVIT_CUDA_EMULATION
   return check(emulation::enqueue(context.stream,
-                                  [=, overlap = context.device.overlap] {
-                                    return emulation::launch(kernel, grid, block, shared_bytes, overlap,
+                                  [=] {
+                                    return emulation::launch(kernel, grid, block, shared_bytes, overlaps,
                                                              static_cast<Parameters>(arguments)...);
                                   }),
                where);
 #else
-  if (shared_bytes > 48 * 1024) {
-    const cudaError_t error =
-        cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             static_cast<int>(shared_bytes));
-    if (error != cudaSuccess) return check(error, where);
-  }
   cudaLaunchConfig_t config = {};
   config.gridDim = grid;
   config.blockDim = block;
@@ -54,12 +52,7 @@ Status launch(const Launch& context, const char* where, void (*kernel)(Parameter
   overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   overlap.val.programmaticStreamSerializationAllowed = 1;
   config.attrs = &overlap;
-  if (context.device.overlap) {
-    // A new GPU may run what was compiled for an old one, which does not wait for earlier kernels.
-    cudaFuncAttributes compiled = {};
-    QAVIT_RETURN_IF_ERROR(check(cudaFuncGetAttributes(&compiled, reinterpret_cast<const void*>(kernel)), where));
-    config.numAttrs = compiled.ptxVersion >= 90 ? 1 : 0;
-  }
+  config.numAttrs = overlaps ? 1 : 0;
   return check(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), where);
 #endif
 }

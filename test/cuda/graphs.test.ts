@@ -148,4 +148,17 @@ describe('CUDA: graphs', () => {
       expect(device.statistics).to.include({ launched: 5, recorded: 0, replayed: 0 });
       await device.close();
     }));
+
+  it('are recorded after all where the driver refused once, and not where it did again and again', async () => {
+    const counts = (refusals: number) =>
+      withEmulation(`refusals=${refusals}`, async () => {
+        const device = openCuda();
+        await holdRuns(device);
+        const { launched, recorded, replayed } = device.statistics!;
+        await device.close();
+        return { launched, recorded, replayed };
+      });
+    expect(await counts(1)).to.deep.equal({ launched: 2, recorded: 1, replayed: 3 });
+    expect(await counts(3)).to.deep.equal({ launched: 5, recorded: 0, replayed: 0 });
+  });
 });

@@ -23,6 +23,8 @@ cudaError_t run_grid(const Kernel& kernel, dim3 grid, dim3 block, size_t shared_
 template <typename... Parameters>
 cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes, bool overlaps,
                    Parameters... parameters) {
+  // Also where a graph is launched that was recorded under another limit: what GPUs do then is not documented.
+  if (shared_bytes > dynamic_shared_limit(reinterpret_cast<const void*>(kernel))) return cudaErrorInvalidValue;
   using Call = std::tuple<void (*)(Parameters...), Parameters...>;
   const Call call(kernel, parameters...);
   const auto run = [](const void* arguments) {

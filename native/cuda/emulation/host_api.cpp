@@ -24,6 +24,7 @@ namespace {
 constexpr int kMaxDevices = 8;
 constexpr size_t kDefaultMemory = size_t{4} << 30;
 constexpr std::align_val_t kDeviceAlignment{256};
+constexpr size_t kDefaultDynamicShared = size_t{48} << 10;
 
 struct DeviceState {
   size_t capacity = kDefaultMemory;
@@ -37,6 +38,7 @@ struct Machine {
   std::array<DeviceState, kMaxDevices> devices;
   std::map<void*, std::pair<int, size_t>> blocks;  // device and size of each
   std::set<Stream*> streams;
+  std::map<const void*, size_t> dynamic_shared;  // of kernels that were allowed another number
 };
 
 Machine& machine() {
@@ -100,7 +102,8 @@ struct Pool {
 
 struct Stream {
   int ordinal;
-  size_t until_fault;  // pieces of work; 0 = never
+  size_t until_fault;                        // pieces of work; 0 = never
+  size_t refusals = setting("refusals", 0);  // of captures, still to come
   Graph* recording = nullptr;
   TravellingCopies copies;
 
@@ -127,6 +130,12 @@ cudaError_t perform(Stream* stream, const std::function<cudaError_t()>& work) {
 }
 
 }  // namespace
+
+size_t dynamic_shared_limit(const void* kernel) {
+  const std::lock_guard<std::mutex> lock(machine().mutex);
+  const auto found = machine().dynamic_shared.find(kernel);
+  return found != machine().dynamic_shared.end() ? found->second : kDefaultDynamicShared;
+}
 
 cudaError_t enqueue(Stream* stream, std::function<cudaError_t()> work) {
   if (stream->recording == nullptr) return perform(stream, work);
@@ -232,6 +241,18 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int ordinal) {
   return cudaSuccess;
 }
 
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel) {
+  *attributes = {0, static_cast<int>(dynamic_shared_limit(kernel)), 90};
+  return state_of(current);
+}
+
+cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value) {
+  if (value < 0) return cudaErrorInvalidValue;
+  const std::lock_guard<std::mutex> lock(machine().mutex);
+  machine().dynamic_shared[kernel] = static_cast<size_t>(value);
+  return cudaSuccess;
+}
+
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
   const std::lock_guard<std::mutex> lock(machine().mutex);
   const DeviceState& device = machine().devices[static_cast<size_t>(current)];
@@ -301,6 +322,12 @@ cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* prope
   return cudaSuccess;
 }
 
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr, void* value) {
+  const std::lock_guard<std::mutex> lock(machine().mutex);
+  *static_cast<uint64_t*>(value) = machine().devices[static_cast<size_t>(pool->ordinal)].used;
+  return cudaSuccess;
+}
+
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
 cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t) { return cudaSuccess; }
 
@@ -362,6 +389,10 @@ cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   if (const cudaError_t lost = state_of(stream->ordinal); lost != cudaSuccess) return lost;
   if (stream->recording != nullptr || setting("capture", 1) == 0) return cudaErrorStreamCaptureUnsupported;
+  if (stream->refusals > 0) {
+    --stream->refusals;
+    return cudaErrorStreamCaptureUnsupported;
+  }
   stream->recording = new Graph;
   capturing = stream;
   return cudaSuccess;

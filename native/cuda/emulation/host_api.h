@@ -12,6 +12,7 @@
 //   capability=N  compute capability (80)
 //   fault=N       the N-th piece of work on a stream made now reads memory it must not, and the device is lost
 //   capture=0     nothing can be captured
+//   refusals=N    the first N captures of a stream are refused
 //   pools=0       memory pools can be made, and give nothing
 #pragma once
 
@@ -47,6 +48,9 @@ struct Pool;
 struct Graph;
 struct GraphExec;
 
+// Dynamic shared memory that a launch of `kernel` may have, bytes.
+size_t dynamic_shared_limit(const void* kernel);
+
 // What a stream does: now, or when the graph that is being captured is launched.
 cudaError_t enqueue(Stream* stream, std::function<cudaError_t()> work);
 }  // namespace qavit::cuda::emulation
@@ -78,6 +82,15 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int ord
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int ordinal);
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total);
 
+struct cudaFuncAttributes {
+  size_t sharedSizeBytes;  // static ones are not counted here
+  int maxDynamicSharedSizeBytes;
+  int ptxVersion;
+};
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel);
+cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value);
+
 constexpr unsigned cudaStreamNonBlocking = 1;
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
@@ -102,8 +115,9 @@ struct cudaMemPoolProps {
   cudaMemAllocationType allocType;
   cudaMemLocation location;
 };
-enum cudaMemPoolAttr { cudaMemPoolAttrReleaseThreshold = 4 };
+enum cudaMemPoolAttr { cudaMemPoolAttrReleaseThreshold = 4, cudaMemPoolAttrUsedMemCurrent = 7 };
 cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* properties);
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void* value);
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void* value);
 cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, size_t bytes);
 cudaError_t cudaMemPoolDestroy(cudaMemPool_t pool);

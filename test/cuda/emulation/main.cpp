@@ -6,5 +6,6 @@ int main() {
   qavit::test::test_warp();
   qavit::test::test_waiting();
   qavit::test::test_memory();
+  qavit::test::test_launch();
   return qavit::test::failures == 0 ? 0 : 1;
 }

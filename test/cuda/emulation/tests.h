@@ -6,5 +6,6 @@ namespace qavit::test {
 void test_warp();
 void test_waiting();
 void test_memory();
+void test_launch();
 
 }  // namespace qavit::test

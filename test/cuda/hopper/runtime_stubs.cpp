@@ -21,6 +21,11 @@ namespace qavit::cuda {
 
 Status check(cudaError_t, const char*) { return Status(); }
 
+Status ready_kernel(const DeviceProperties&, const void*, const char*, bool* overlaps) {
+  *overlaps = true;
+  return Status();
+}
+
 namespace sm90 {
 
 bool tensor_maps_available() { return true; }

@@ -26,6 +26,7 @@ Status run(const ProductCase& c, Product& product, cudaStream_t stream) {
   DeviceProperties device;
   device.compute_capability = 80;
   device.multiprocessors = c.multiprocessors;
+  device.shared_bytes_per_block = 99 * 1024;
   device.emulated = true;
   return c.gated ? run_in_workspace(device, stream, product.gated_params())
                  : run_in_workspace(device, stream, product.linear_params());

@@ -66,6 +66,7 @@ class Embedding {
 
   Status run(cudaStream_t stream) {
     DeviceProperties device;
+    device.shared_bytes_per_block = 99 * 1024;
     device.compute_capability = 80;
     device.multiprocessors = 4;
     device.emulated = true;
