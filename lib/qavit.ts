@@ -27,8 +27,11 @@ import type {
   VisualTokens,
 } from './qavit/types';
 
-/** A model that was dropped without close() is closed when it is collected; its language model's process would live on else. */
-const forgotten = new FinalizationRegistry<LoadedModel>((loaded) => void closeModel(loaded));
+/**
+ * A model that was dropped without close() is closed when its calls are collected, which it shares with its stages and which a running call
+ * holds; its language model's process would live on else.
+ */
+const forgotten = new FinalizationRegistry<LoadedModel>((loaded) => void closeModel(loaded).catch(() => undefined));
 
 /**
  * A vision encoder that listens to the question: QA-ViT (Ganz et al., CVPR 2024, arXiv 2402.05472), its forward pass run in native
@@ -51,9 +54,9 @@ export class QAViT implements AsyncDisposable {
   private closing: Promise<void> | undefined;
 
   private constructor(private readonly loaded: LoadedModel) {
-    forgotten.register(this, loaded, this);
     const { engine, vision, questions, padding, fingerprint, maxPending } = loaded;
     this.calls = new Calls(maxPending);
+    forgotten.register(this.calls, loaded, this.calls);
     this.questions = new QuestionEncoder(vision.model.questionWidth, vision.question, questions);
     this.context = { engine, preprocessor: vision.preprocessor, questions: this.questions, padding, fingerprint };
     this.stages = new Stages(this.calls, loaded, this.context);
@@ -224,7 +227,7 @@ export class QAViT implements AsyncDisposable {
   }
 
   private async closeAll(): Promise<void> {
-    forgotten.unregister(this);
+    forgotten.unregister(this.calls);
     await Promise.all([this.calls.close(), closeModel(this.loaded)]);
   }
 

@@ -111,6 +111,7 @@ export function checkLoad(dir: string, options: LoadLanguageModelOptions): void 
       threads: integer(1, 256),
       dtype: oneOf('auto', 'f32', 'bf16'),
       onnxDType: oneOf('auto', ...ONNX_DTYPES),
+      signal: abortSignal,
     },
     'loadLanguageModel',
   );

@@ -131,4 +131,6 @@ export interface LoadLanguageModelOptions {
   dtype?: 'auto' | 'f32' | 'bf16';
   /** Which of several ONNX files of a graph; `auto`, the default, is the most exact. Wrong where a folder has none at all. */
   onnxDType?: OnnxDType | 'auto';
+  /** Ends the loading early with ERR_ABORTED. */
+  signal?: AbortSignal;
 }

@@ -84,6 +84,7 @@ export async function loadModel(
       threads,
       dtype: languageFloat(rest.dtype),
       onnxDType: rest.languageDType,
+      signal,
     };
     const language = await openLanguage(folders, vision, here);
     if (language) closing.push(() => language.close());
@@ -97,7 +98,7 @@ export async function loadModel(
     const parts = { folders, vision, engine, language, questions, missingFiles };
     return { ...parts, dtype, padding, maxPending, visualTokens, fingerprint };
   } catch (error) {
-    for (const close of closing) await close();
+    await Promise.allSettled(closing.map(async (close) => close()));
     throw error;
   }
 }

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { LanguageModel, QuestionEncoding } from '../../lib/llm/language-model';
 import { loadLanguageModel } from '../../lib/llm/load-language-model';
 import { expectRejection } from '../support/expect-error';
+import { fixture } from '../support/paths';
 import { temporaryFolder } from '../support/temporary';
 import { collect, copyEndless, folderOf, someTokens } from './support';
 
@@ -49,6 +50,17 @@ describe('language model lifetime', () => {
       await expectRejection(generate(AbortSignal.abort()).next(), 'ERR_ABORTED');
       await expectRejection(model.encodeQuestion('a', HOW, { signal: AbortSignal.abort() }), 'ERR_ABORTED');
       await stillAnswers();
+    });
+
+    it('ends loading, of ONNX files and of a T5', async () => {
+      for (const folder of [dir, fixture('language', 't5-plain')]) {
+        const controller = new AbortController();
+        const loading = loadLanguageModel(folder, { signal: controller.signal });
+        setImmediate(() => controller.abort());
+        await expectRejection(loading, 'ERR_ABORTED');
+        await expectRejection(loadLanguageModel(folder, { signal: AbortSignal.abort() }), 'ERR_ABORTED');
+        expect(getEventListeners(controller.signal, 'abort')).to.have.length(0);
+      }
     });
 
     it('stops between two tokens', async () => {

@@ -160,13 +160,24 @@ describe('ask', () => {
       childProcess.fork = fork;
     }
     expect(children).to.have.length(1);
-    setFlagsFromString('--expose-gc');
-    const collect = runInNewContext('gc') as () => void;
     for (let i = 0; i < 200 && children[0]!.exitCode === null && children[0]!.signalCode === null; i += 1) {
-      collect();
+      collectGarbage();
       await sleep(25);
     }
     expect(children[0]!.exitCode ?? children[0]!.signalCode).to.not.equal(null);
+  });
+
+  it('of a model of which the stages alone are kept goes on', async () => {
+    const { stages } = await QAViT.load(folders('t5-tiny'));
+    for (let i = 0; i < 10; i += 1) {
+      collectGarbage();
+      await sleep(5);
+    }
+    const features = await stages.listen('a question');
+    expect(features.shape[1]).to.equal(32);
+    const [looked] = await stages.look([await stages.prepare(noise(32))]);
+    expect(looked!.bytes).to.be.above(0);
+    looked!.dispose();
   });
 
   it('is loaded with a combined folder', async () => {
@@ -183,3 +194,8 @@ describe('ask', () => {
     expect(model.info.language?.kind).to.equal('encoder-decoder');
   });
 });
+
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+}

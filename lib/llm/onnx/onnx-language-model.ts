@@ -24,12 +24,12 @@ export class OnnxLanguageModel implements LanguageModel {
 
   private constructor(
     readonly info: LanguageModelInfo,
-    private readonly options: LoadLanguageModelOptions,
+    private readonly options: Omit<LoadLanguageModelOptions, 'signal'>,
     private worker: WorkerProcess,
   ) {}
 
-  static async load(dir: string, options: LoadLanguageModelOptions): Promise<OnnxLanguageModel> {
-    const { worker, info } = await start(path.resolve(dir), options);
+  static async load(dir: string, { signal, ...options }: LoadLanguageModelOptions): Promise<OnnxLanguageModel> {
+    const { worker, info } = await start(path.resolve(dir), options, signal);
     return new OnnxLanguageModel(info, options, worker);
   }
 
@@ -77,10 +77,10 @@ export class OnnxLanguageModel implements LanguageModel {
   }
 }
 
-async function start(dir: string, { threads, onnxDType: dtype }: LoadLanguageModelOptions) {
+async function start(dir: string, { threads, onnxDType: dtype }: LoadLanguageModelOptions, signal?: AbortSignal) {
   const worker = new WorkerProcess(dir);
   try {
-    const info = (await resultOf(worker, { kind: 'load', dir, threads, dtype })) as LanguageModelInfo;
+    const info = (await resultOf(worker, { kind: 'load', dir, threads, dtype }, signal)) as LanguageModelInfo;
     return { worker, info };
   } catch (error) {
     await worker.close();

@@ -62,14 +62,15 @@ export class T5Engine {
   }
 
   /** Makes all parameters resident, so that the files can be closed. */
-  async prepare(): Promise<void> {
+  async prepare(signal?: AbortSignal): Promise<void> {
     const { model, options } = this;
     const graphs = [
       readPlan(model, options, { before: 0, visual: 1, after: 1 }, allLayers(model)),
       featuresPlan(model, options, 1, 'encoder'),
       stepPlan(model, options, { slots: 1, capacity: 1, prompt: 1 }),
     ];
-    await this.store.ensure([...new Set(graphs.flatMap(parametersOf))]);
+    const parameters = [...new Set(graphs.flatMap(parametersOf))];
+    await withAbortFlag(signal, (flag) => this.store.ensure(parameters, flag));
   }
 
   /** @returns f32 [K, E] */

@@ -64,7 +64,7 @@ export class T5LanguageModel implements LanguageModel {
     const device = openDevice(options.device ?? 'cpu', options.threads);
     try {
       const engine = new T5Engine(device, openT5(t5, weights), chooseDType(device, options.dtype));
-      await engine.prepare();
+      await engine.prepare(options.signal);
       const info: LocalModelInfo = {
         path: folder,
         kind: 'encoder-decoder',

@@ -20,11 +20,16 @@ export async function* answerOf(
   let firstToken: number | undefined;
   const pieces = model.stages.answer(tokens, question, { ...decoding, signal });
   const timed = async function* (): AsyncGenerator<string, AnswerEnd | undefined, void> {
-    for (;;) {
-      const { done, value } = await pieces.next();
-      if (done) return value ?? undefined;
-      firstToken ??= clock.now() - start;
-      yield value;
+    try {
+      for (;;) {
+        const { done, value } = await pieces.next();
+        if (done) return value ?? undefined;
+        firstToken ??= clock.now() - start;
+        yield value;
+      }
+    } finally {
+      // A reader that leaves between two pieces would leave the model's answer open.
+      await pieces.return();
     }
   };
   const end = yield* readAhead(timed(), release);

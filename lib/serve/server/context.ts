@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { whenOver } from './hang-ups';
 import type { Lifecycle, Running } from './lifecycle';
 import type { Metrics } from './metrics';
 import type { ResolvedServerOptions } from './options';
@@ -35,9 +36,8 @@ export function elapsed({ receivedAt }: FastifyRequest): number {
  *
  * @throws RequestError 503 while the server drains
  */
-export function beginFor(reply: FastifyReply, { lifecycle }: ServerContext): Running {
+export function beginFor(request: FastifyRequest, reply: FastifyReply, { lifecycle }: ServerContext): Running {
   const running = lifecycle.begin();
-  // Emitted both when all is sent and when the connection breaks.
-  reply.raw.once('close', () => running.end(HUNG_UP));
+  whenOver(request, reply, () => running.end(HUNG_UP));
   return running;
 }

@@ -130,6 +130,33 @@ describe('Batcher and AbortSignal', () => {
     expect(batcher.state.pending).to.equal(0);
   });
 
+  it('ends the model’s answer when its reader leaves amid it', async () => {
+    const model = new FakeModel(false);
+    let answering = 0;
+    let go = (): void => undefined;
+    const more = new Promise<void>((resolve) => (go = resolve));
+    model.stages.answer = async function* () {
+      answering += 1;
+      try {
+        yield 'a';
+        await more;
+        yield 'b';
+        yield 'c';
+      } finally {
+        answering -= 1;
+      }
+    };
+    const { batcher } = open({}, model);
+    const pieces = batcher.ask(picture(1), 'left');
+    expect((await pieces.next()).value).to.equal('a');
+    const left = pieces.return(undefined as never);
+    await settle();
+    expect(answering).to.equal(1);
+    go();
+    await left;
+    expect(answering).to.equal(0);
+  });
+
   it('counts an aborted answer out although its reader asks for nothing any more', async () => {
     const { batcher } = open({ maxAnswers: 1 }, new FakeModel(false));
     const controller = new AbortController();

@@ -35,6 +35,30 @@ describe('a server that drains', () => {
     expect(model.signals[0]!.aborted).to.equal(true);
   });
 
+  it('waits for no request that waits behind another on a connection that has broken', async () => {
+    const model = new FakeModel();
+    // Far beyond this test's time.
+    const app = await open(model, { timeouts: { drainMs: 600_000 } });
+    const pending = async (count: number): Promise<boolean> =>
+      new RegExp(`^qavit_pending_requests\\{.*\\} ${count}$`, 'm').test((await app.inject('/metrics')).body);
+    const { port } = await listen(app);
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+    await once(socket, 'connect');
+    for (const [path, body] of [
+      ['/v1/visual-tokens', asked],
+      ['/v1/visual-tokens', { ...asked, question: 'another' }],
+      ['/v1/attend', { ...asked, question: 'a third' }],
+    ] as const) {
+      const text = JSON.stringify(body);
+      const head = `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n`;
+      socket.write(head + text);
+    }
+    await until(() => pending(3));
+    socket.destroy();
+    await until(() => pending(0));
+    await app.drain();
+  });
+
   it('told so twice, waits for both', async () => {
     const model = new FakeModel();
     const app = await open(model);

@@ -19,7 +19,7 @@ export function attendRoute(app: FastifyInstance, context: ServerContext): void 
     const model = findModel(models, body.model);
     requireQuestions(model);
     const question = checkQuestion(body.question, options.limits.questionCharacters, 'question');
-    const { signal } = beginFor(reply, context);
+    const { signal } = beginFor(request, reply, context);
     const image = await readImage(body.image, 'image', options, signal);
     const { maps, ...told } = await model.batcher.attend(image, question, { client: caller, signal });
     const { grid, layers, ratings } = maps;

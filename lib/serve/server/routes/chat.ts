@@ -6,6 +6,7 @@ import { Completion } from '../chat/completion';
 import { questionOf } from '../chat/question';
 import { beginFor, elapsed, type ServerContext } from '../context';
 import { errorReply } from '../errors';
+import { whenOver } from '../hang-ups';
 import { checkQuestion, readImage } from '../images';
 import { chatSchema } from '../schemas/chat';
 import { findModel, requireAnswers, requireSelection } from '../served-model';
@@ -19,7 +20,7 @@ export function chatRoute(app: FastifyInstance, context: ServerContext): void {
     const { body } = request;
     const answer = await ask(request, reply, context);
     // Whoever leaves in the middle, or before anything was read, ends the work; after the end it does nothing.
-    reply.raw.once('close', () => void answer.return(undefined as never).catch(() => undefined));
+    whenOver(request, reply, () => void answer.return(undefined as never).catch(() => undefined));
     const completion = new Completion(body.model, body.stream_options?.include_usage);
     if (!body.stream) return whole(answer, completion, request);
     // What fails before the first piece still has a status of its own.
@@ -45,7 +46,7 @@ async function ask(request: ChatRequest, reply: FastifyReply, context: ServerCon
   for (const words of Object.values(framing) as string[]) checkQuestion(words, questionCharacters, 'messages');
   const decoding = decodingOf(body);
   requireSelection(model, decoding.visualTokens, 'qavit.visual_tokens');
-  const { signal } = beginFor(reply, context);
+  const { signal } = beginFor(request, reply, context);
   const image = await readImage(url, urlParam, options, signal);
   return model.batcher.ask(image, question, { ...decoding, ...framing, client: caller, signal });
 }

@@ -30,7 +30,7 @@ export function visualTokensRoute(app: FastifyInstance, context: ServerContext):
       requireQuestions(model);
       question = checkQuestion(body.question, options.limits.questionCharacters, 'question');
     }
-    const { signal } = beginFor(reply, context);
+    const { signal } = beginFor(request, reply, context);
     const image = await readImage(body.image, 'image', options, signal);
     const asked = { output, visualTokens, client: caller, signal };
     const encoded = await model.batcher.encode(image, question, asked);
