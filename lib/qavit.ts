@@ -104,6 +104,7 @@ export class QAViT implements AsyncDisposable {
       L: model.layers.length,
       layersComputed: model.stop,
       Dq: model.questionWidth ?? null,
+      readsQuestions: this.questions.readsWords,
       E: vision.languageWidth ?? null,
       fusedLayers: [...model.fused],
       gates: [...model.gates],

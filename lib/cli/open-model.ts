@@ -47,7 +47,7 @@ async function parts(tower: string, options: ModelOptions): Promise<ModelFolders
 }
 
 /** `languageText` as it is typed: `language-text`. */
-function dashed(option: string): string {
+export function dashed(option: string): string {
   return option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 

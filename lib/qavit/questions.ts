@@ -28,6 +28,11 @@ export class QuestionEncoder {
     private readonly reader: QuestionReader | undefined,
   ) {}
 
+  /** Whether questions may be words. */
+  get readsWords(): boolean {
+    return this.width !== undefined && (this.reader?.info.questionWidth ?? null) !== null;
+  }
+
   /**
    * What can be known before any work is done.
    *
@@ -40,7 +45,7 @@ export class QuestionEncoder {
     }
     if (this.width === undefined) throw expected('ERR_ARGUMENT', 'null (the model has no adapter)', where, question);
     if (typeof question !== 'string') return checkFeatures(question, this.width, where);
-    if (this.reader && this.reader.info.questionWidth !== null) return;
+    if (this.readsWords) return;
     const what = this.reader
       ? 'question features { data, shape: [K, Dq] } or a folder that reads questions beside the server (`questions`)'
       : 'question features { data, shape: [K, Dq] } or a model with a language model (load one with `language`)';

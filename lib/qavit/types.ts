@@ -236,6 +236,8 @@ export interface ModelInfo {
   layersComputed: number;
   /** Question width; null without an adapter. */
   Dq: number | null;
+  /** Whether questions in words reach the tower: there is an adapter, and a model that reads them for it. */
+  readsQuestions: boolean;
   /** Language-model width; null without a projector. */
   E: number | null;
   fusedLayers: number[];

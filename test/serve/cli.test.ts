@@ -1,9 +1,11 @@
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect } from 'chai';
 import { finish, runCli, startCli } from '../cli/run-cli';
+import { root } from '../support/paths';
 import { temporaryFolder } from '../support/temporary';
 import { dataUrl } from './server/requests';
 
@@ -91,6 +93,39 @@ describe('qavit serve', () => {
     expect(data[1]!.qavit).to.include({ dtype: 'f32', replicas: 2 });
   });
 
+  it('loads the models of a file as the options say, unless the file says otherwise', async () => {
+    const [tower, adapter, language] = ['tower', 'adapter', 'language'].map((part) =>
+      path.join(root, 'models', 'demo', part),
+    );
+    const config = {
+      visualTokens: 9,
+      offline: true,
+      models: {
+        a: {},
+        b: { visualTokens: 4, dtype: 'f32', threads: 1 },
+        c: { tower, adapter, questions: language, device: 'cpu' },
+      },
+    };
+    writeFileSync(at('several.json'), JSON.stringify(config));
+    const { url } = await start(['--devices', 'cpu,cpu', '--port', '0', '--config', at('several.json')]);
+    const { data } = (await (await fetch(`${url}/v1/models`)).json()) as { data: { qavit: Record<string, unknown> }[] };
+    const told = data.map(({ qavit: { visualTokens, replicas, canAnswer } }) => [visualTokens, replicas, canAnswer]);
+    expect(told).to.deep.equal([
+      [9, 2, true],
+      [4, 2, true],
+      [9, 1, false],
+    ]);
+    expect(data[1]!.qavit.dtype).to.equal('f32');
+    // Without a language model to answer, the folder that reads questions still does.
+    const asked = { model: 'c', image: dataUrl('digits'), question: 'what digit is on the red square?' };
+    const reply = await fetch(`${url}/v1/visual-tokens`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(asked),
+    });
+    expect([reply.status, ((await reply.json()) as { shape: number[] }).shape]).to.deep.equal([200, [9, 128]]);
+  });
+
   it('asks for a key where there are some, in a file or in the environment', async () => {
     writeFileSync(at('keys.txt'), '# of the team\nsesame\n\n');
     const { url } = await start([...CPU, '--api-key-file', at('keys.txt')], { QAVIT_API_KEYS: 'open, other' });
@@ -116,7 +151,17 @@ describe('qavit serve', () => {
     await refused(['--config', at('value.json')], /a valid port .* received "eighty"/);
     await refused(['--config', at('model.json')], /"folder"/);
     writeFileSync(at('text.json'), JSON.stringify({ models: { a: { visualTokens: 'four' } } }));
-    await refused(['--config', at('text.json')], /Expected a number for models\.a\.visualTokens of .* "four"/);
+    await refused(['--config', at('text.json')], /a valid models\.a\.visualTokens in .* "four"/);
+    const inFile = async (config: object, message: RegExp) => {
+      writeFileSync(at('wrong.json'), JSON.stringify(config));
+      await refused(['--config', at('wrong.json')], message);
+    };
+    await inFile({ models: { a: { json: true } } }, /"json"\nhint: known are model, tower, /);
+    await inFile({ models: { a: { offline: 'yes' } } }, /models\.a\.offline in .*\n.*true or false/);
+    await inFile({ models: { a: { dtype: 'f31' } } }, /models\.a\.dtype in .* "f31"\n.*f32/);
+    await inFile({ models: { a: { model: 'demo', tower: 'x' } } }, /a model or its parts for models\.a /);
+    await inFile({ models: { a: {} }, adapter: 'x' }, /both, with --adapter\nhint: leave out --adapter/);
+    await inFile({ offline: 'no' }, /a valid offline in .* "no"\nhint: Expected true or false/);
     await refused(['--remote-images', 'maybe'], /yes, no/);
   });
 

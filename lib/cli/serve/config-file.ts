@@ -1,38 +1,20 @@
-import type { Command, Option } from 'commander';
+import { Command, type Option } from 'commander';
 import { nearest } from '../../calls/nearest';
-import { isJsonObject, type JsonObject, readJsonObject } from '../../json-file';
+import { isJsonObject, readJsonObject } from '../../json-file';
 import { CliError, EXIT } from '../errors';
 import { existingFile } from '../files';
+import { addModelOptions, type ModelOptions } from '../options';
 
 /** A model of the file: where its parts lie, and how to load it. */
-export interface ConfiguredModel {
-  model?: string;
-  tower?: string;
-  adapter?: string;
-  language?: string;
-  device?: string;
-  devices?: string[];
-  dtype?: string;
-  padding?: string;
-  imageSize?: number;
-  visualTokens?: number;
-  threads?: number;
-}
+export type ConfiguredModel = ModelOptions & { devices?: string[] };
 
-const MODEL_KEYS = [
-  'model',
-  'tower',
-  'adapter',
-  'language',
-  'device',
-  'devices',
-  'dtype',
-  'padding',
-  'imageSize',
-  'visualTokens',
-  'threads',
-];
-const NUMBERS = ['imageSize', 'visualTokens', 'threads'];
+/** Of the command's options those that a model of the file may have for itself. */
+function modelOptions(all: ReadonlyMap<string, Option>): ReadonlyMap<string, Option> {
+  const own = new Set(addModelOptions(new Command()).options.map((option) => option.attributeName()));
+  own.add('devices');
+  for (const ofTheCommand of ['json', 'quiet']) own.delete(ofTheCommand);
+  return new Map([...all].filter(([key]) => own.has(key)));
+}
 
 /**
  * Takes from the file what neither the command line nor the environment has said.
@@ -48,47 +30,44 @@ export async function applyConfigFile(command: Command, file: string): Promise<R
     const option = options.get(key);
     if (!option) throw unknown(file, key, [...options.keys(), 'models']);
     const said = command.getOptionValueSource(key);
-    const parsed = parse(option, value, file);
+    const parsed = parse(option, value, key, file);
     if (said === undefined || said === 'default') command.setOptionValueWithSource(key, parsed, 'config');
   }
-  return modelsOf(config.models, file);
+  return modelsOf(config.models, modelOptions(options), file);
 }
 
 /** As if the value had been given on the command line. */
-function parse(option: Option, value: unknown, file: string): unknown {
-  const text = Array.isArray(value) ? value.join(',') : String(value);
+function parse(option: Option, value: unknown, where: string, file: string): unknown {
   try {
-    if (typeof value === 'object' && !Array.isArray(value)) throw new Error('Expected no object.');
-    if (!option.parseArg) return text;
-    return option.parseArg(text, undefined);
+    if (option.isBoolean()) {
+      if (typeof value === 'boolean') return value;
+      throw new Error('Expected true or false.');
+    }
+    if (value === null || (typeof value === 'object' && !Array.isArray(value))) throw new Error('Expected a value.');
+    const text = Array.isArray(value) ? value.join(',') : String(value);
+    return option.parseArg ? option.parseArg(text, undefined) : text;
   } catch (error) {
-    const message = `Expected a valid ${option.attributeName()} in ${file} but received ${JSON.stringify(value)}`;
+    const message = `Expected a valid ${where} in ${file} but received ${JSON.stringify(value)}`;
     throw new CliError(message, error instanceof Error ? error.message : String(error), EXIT.usage);
   }
 }
 
-function modelsOf(given: unknown, file: string): Record<string, ConfiguredModel> {
+function modelsOf(given: unknown, options: ReadonlyMap<string, Option>, file: string): Record<string, ConfiguredModel> {
   if (given === undefined) return {};
   if (!isJsonObject(given)) throw wrong(file, 'an object of models by name', 'models', given);
-  for (const [name, model] of Object.entries(given)) {
-    if (!isJsonObject(model)) throw wrong(file, 'an object', `models.${name}`, model);
-    for (const key of Object.keys(model)) if (!MODEL_KEYS.includes(key)) throw unknown(file, key, MODEL_KEYS);
-    checkModel(model, name, file);
-  }
-  return given as Record<string, ConfiguredModel>;
-}
-
-function checkModel(model: JsonObject, name: string, file: string): void {
-  for (const [key, value] of Object.entries(model)) {
-    const where = `models.${name}.${key}`;
-    const isNumber = NUMBERS.includes(key);
-    if (key === 'devices') {
-      if (!Array.isArray(value) || !value.every((one) => typeof one === 'string'))
-        throw wrong(file, 'an array of devices', where, value);
-    } else if (typeof value !== (isNumber ? 'number' : 'string')) {
-      throw wrong(file, isNumber ? 'a number' : 'a string', where, value);
-    }
-  }
+  const models = Object.entries(given).map(([name, model]) => {
+    const where = `models.${name}`;
+    if (!isJsonObject(model)) throw wrong(file, 'an object', where, model);
+    const parsed = Object.entries(model).map(([key, value]) => {
+      const option = options.get(key);
+      if (!option) throw unknown(file, key, [...options.keys()]);
+      return [key, parse(option, value, `${where}.${key}`, file)];
+    });
+    if (model.model !== undefined && model.tower !== undefined)
+      throw wrong(file, 'a model or its parts', where, Object.keys(model));
+    return [name, Object.fromEntries(parsed)];
+  });
+  return Object.fromEntries(models) as Record<string, ConfiguredModel>;
 }
 
 function wrong(file: string, what: string, where: string, value: unknown): CliError {

@@ -1,7 +1,6 @@
 import type { QAViT } from '../..';
 import { CliError, EXIT } from '../errors';
-import { nameOf, openModel } from '../open-model';
-import type { ModelOptions } from '../options';
+import { dashed, nameOf, openModel } from '../open-model';
 import type { Status } from '../status';
 import type { ConfiguredModel } from './config-file';
 import type { ServeOptions } from './options';
@@ -38,22 +37,24 @@ export class OpenModels implements AsyncDisposable {
   }
 }
 
-type Wanted = ModelOptions & { devices?: string[] };
+/** What says which model it is; all others say how one is loaded, and hold for all of the file that do not say otherwise. */
+const WHICH = ['model', 'tower', 'adapter', 'language', 'languageInput', 'languageText', 'questions', 'name'] as const;
 
 function wantedModels(
   options: ServeOptions,
   configured: Readonly<Record<string, ConfiguredModel>>,
-): [name: string, wanted: Wanted][] {
-  const names = Object.keys(configured);
-  if (names.length === 0) return [[options.name ?? nameOf(options), options]];
-  const { model, tower, name } = options;
-  if ((model ?? tower ?? name) !== undefined) {
+): [name: string, wanted: ConfiguredModel][] {
+  if (Object.keys(configured).length === 0) return [[options.name ?? nameOf(options), options]];
+  const said = WHICH.find((option) => options[option] !== undefined);
+  if (said !== undefined) {
     throw new CliError(
-      'Expected models from the file or from the options but received both',
-      'leave out --model, --tower and --name, or "models" in the file.',
+      `Expected models from the file or from the options but received both, with --${dashed(said)}`,
+      `leave out --${dashed(said)}, or "models" in the file.`,
       EXIT.usage,
     );
   }
-  const { device, dtype, padding, threads } = options;
-  return names.map((id) => [id, { device, dtype, padding, threads, ...configured[id] } as Wanted]);
+  return Object.entries(configured).map(([id, own]) => {
+    const { devices = own.device === undefined ? options.devices : undefined } = own;
+    return [id, { ...options, ...own, devices }];
+  });
 }

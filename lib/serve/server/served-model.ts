@@ -30,12 +30,12 @@ export class ServedModel {
     this.replicas = Array.isArray(models) ? (models as readonly BatchModel[]) : [models as BatchModel];
     const { imageBytes: maxBytes, pixels: maxPixels } = limits;
     // Asked once: a model asks its device each time.
-    const { language, Dq, selectsTokens, allTokens } = this.info;
+    const { language, readsQuestions, selectsTokens, allTokens } = this.info;
     this.canAnswer = language !== null;
     this.chats = language?.visionLanguage !== undefined;
     this.selectsTokens = selectsTokens;
     this.allTokens = allTokens;
-    this.canListen = language !== null && Dq !== null;
+    this.canListen = readsQuestions;
     this.batcher = new Batcher(this.replicas, { ...batching, limits: { maxBytes, maxPixels }, observer });
   }
 
@@ -93,7 +93,7 @@ export function findModel(models: ReadonlyMap<string, ServedModel>, id: string):
 /** @throws RequestError 501 where questions in words cannot reach the tower */
 export function requireQuestions({ id, canListen }: ServedModel): void {
   if (canListen) return;
-  const what = 'null for the question: this model has no adapter, or no language model to read words';
+  const what = 'null for the question: this model has no adapter, or nothing that reads words for it';
   throw new RequestError(501, 'unsupported_by_model', `Expected ${what} (${id})`, 'question');
 }
 

@@ -68,6 +68,7 @@ export class FakeModel implements BatchModel {
     fusedLayers: [2, 3],
     gates: [0.5, 0.25],
     Dq: 1,
+    readsQuestions: true,
     language: {},
     memory: { weightBytes: 1, tensorBytes: 2, arenaBytes: 3 },
   } as unknown as ModelInfo;

@@ -72,7 +72,7 @@ describe('operating the server', () => {
 
   it('says what a model cannot do', async () => {
     const model = new FakeModel(false);
-    Object.assign(model.info, { language: null });
+    Object.assign(model.info, { language: null, readsQuestions: false });
     const app = await open(model);
     expect((await post(app, '/v1/chat/completions', chat)).statusCode).to.equal(501);
     expect((await post(app, '/v1/attend', asked)).statusCode).to.equal(501);
