@@ -158,7 +158,7 @@ export interface DeviceStatistics {
   milliseconds: number;
 }
 
-/** Set from any thread; the queue looks at it between operations. */
+/** Set here, seen by the device's queue thread, which looks at it between operations. */
 export interface AbortFlag {
   abort(): void;
 }

@@ -12,8 +12,8 @@ const BLOCK_BYTES = 4096;
  * whole, large ones in samples. Good against mix-ups, not against somebody who forges weights.
  */
 export function addFingerprint(hash: Hash, tensors: Iterable<StoredTensor>): void {
-  for (const { name, shape, bytes, offset, strides, file } of tensors) {
-    hash.update(`${name} [${shape.join()}] ${bytes}${strides ? ` by ${strides.join()}` : ''}\n`);
+  for (const { name, storedAs, shape, bytes, offset, strides, file } of tensors) {
+    hash.update(`${name} ${storedAs} [${shape.join()}] ${bytes}${strides ? ` by ${strides.join()}` : ''}\n`);
     if (bytes <= WHOLE_BYTES) {
       hash.update(file.read(offset, bytes));
       continue;

@@ -1,6 +1,8 @@
 #include "addon/mapped_file.h"
 
+#include "addon/arguments.h"
 #include "addon/handles.h"
+#include "core/host_buffer.h"
 
 namespace qavit::addon {
 
@@ -31,14 +33,13 @@ class MappedFileObject : public Napi::ObjectWrap<MappedFileObject> {
       const int64_t offset = read_integer(info[0], "offset of MappedFile.read", 0, kMaxInteger);
       const int64_t length = read_integer(info[1], "length of MappedFile.read", 0, kMaxInteger);
       check(open->check_range(offset, length));
-      napi_value buffer;
+      // What a file claims to hold may be more than there is memory for.
+      check(check_host_memory(static_cast<size_t>(length), "MappedFile.read"));
       void* data = nullptr;
-      if (napi_create_buffer(env, static_cast<size_t>(length), &data, &buffer) != napi_ok) {
-        const std::string why = Napi::Error::New(env).Message();
-        reject(ErrorCode::kOutOfMemory, std::to_string(length) + " bytes", "MappedFile.read", why);
-      }
+      const Napi::Value bytes = make_array(env, DType::kU8, length, "MappedFile.read", &data);
       check(open->read(offset, length, data));
-      return Napi::Value(env, buffer);
+      const auto buffer = env.Global().Get("Buffer").As<Napi::Object>();
+      return buffer.Get("from").As<Napi::Function>().Call(buffer, {bytes.As<Napi::TypedArray>().ArrayBuffer()});
     });
   }
 
@@ -65,12 +66,9 @@ void define_mapped_file(Napi::Env env, Napi::Object exports) {
                                              MappedFileObject::InstanceMethod<&MappedFileObject::close>("close")}));
 }
 
-bool is_mapped_file(Napi::Value value) {
-  return value.IsObject() && value.As<Napi::Object>().CheckTypeTag(&MappedFileObject::kTag);
-}
-
 std::shared_ptr<const MappedFile> read_mapped_file(Napi::Value value, const std::string& where) {
-  if (!is_mapped_file(value)) reject(ErrorCode::kArgument, "a MappedFile", where, describe(value));
+  const bool is_one = value.IsObject() && value.As<Napi::Object>().CheckTypeTag(&MappedFileObject::kTag);
+  if (!is_one) reject(ErrorCode::kArgument, "a MappedFile", where, describe(value));
   return MappedFileObject::Unwrap(value.As<Napi::Object>())->file(where);
 }
 

@@ -13,9 +13,6 @@ namespace qavit::addon {
 // Defines the class on `exports`.
 void define_mapped_file(Napi::Env env, Napi::Object exports);
 
-// Whether `value` is a MappedFile, open or closed.
-bool is_mapped_file(Napi::Value value);
-
 // The file behind it. Throws ERR_ARGUMENT when it is closed. A reader that still holds the file may go on after
 // close().
 std::shared_ptr<const MappedFile> read_mapped_file(Napi::Value value, const std::string& where);

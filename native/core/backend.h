@@ -1,5 +1,6 @@
-// Backend: what a device must offer. One object a device; run(), upload() and idle() are called from that device's
-// queue thread only, everything else from any thread. A backend knows neither Node nor other backends.
+// Backend: what a device must offer. One object a device, whose queue thread alone calls it, but for info(),
+// statistics() and supports(), which any thread may call; so may any thread let go of the last reference to a Buffer or
+// a Weight. A backend knows neither Node nor other backends.
 #pragma once
 
 #include <cstddef>
@@ -50,7 +51,7 @@ class Backend {
   // Nothing where plans are not recorded.
   virtual std::optional<RunStatistics> statistics() const { return std::nullopt; }
 
-  // Working memory of its own that operations share, beside what allocate() has given; on the queue thread.
+  // Working memory of its own that operations share, beside what allocate() has given.
   virtual size_t scratch_bytes() const { return 0; }
 
   // Packs a parameter. Large parameters are split over the threads.
@@ -68,7 +69,7 @@ class Backend {
   // Computes one operation. `params` passed validate() and supports().
   virtual Status run(const OpParams& params) = 0;
 
-  // On the queue thread while no job waits: a few milliseconds of work that makes later runs faster. False when none is
+  // While no job waits: a few milliseconds of work that makes later runs faster. False when none is
   // left.
   virtual bool idle() { return false; }
 

@@ -1,7 +1,8 @@
 #include "core/host_buffer.h"
 
+#include <algorithm>
 #include <cstdint>
-#include <cstdio>
+#include <fstream>
 #include <new>
 
 #ifdef __unix__
@@ -9,6 +10,7 @@
 #endif
 
 #include "core/arena.h"
+#include "core/cgroup.h"
 
 namespace qavit {
 
@@ -26,13 +28,9 @@ class HostBuffer : public Buffer {
 };
 
 // The number a cgroup file holds; SIZE_MAX for "max" or no such file.
-size_t read_limit(const char* path) {
-  std::FILE* file = std::fopen(path, "r");
-  if (file == nullptr) return SIZE_MAX;
-  unsigned long long limit = 0;
-  const bool found = std::fscanf(file, "%llu", &limit) == 1;
-  std::fclose(file);
-  return found ? static_cast<size_t>(limit) : SIZE_MAX;
+size_t read_limit(const std::string& path) {
+  uint64_t limit = 0;
+  return std::ifstream(path) >> limit ? static_cast<size_t>(limit) : SIZE_MAX;
 }
 
 size_t physical_memory() {
@@ -48,9 +46,10 @@ size_t physical_memory() {
 
 size_t host_memory_limit() {
   size_t limit = physical_memory();
-  for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
-    const size_t cgroup = read_limit(path);
-    if (cgroup < limit) limit = cgroup;
+  for (const std::string& folder : cgroup_folders("memory")) {
+    for (const char* const file : {"/memory.max", "/memory.limit_in_bytes"}) {
+      limit = std::min(limit, read_limit(folder + file));
+    }
   }
   return limit;
 }

@@ -17,7 +17,7 @@ Status allocate_host_buffer(size_t bytes, std::shared_ptr<Buffer>* buffer);
 // would end the process on the first touch.
 Status check_host_memory(size_t bytes, const std::string& where);
 
-// Physical memory, or the cgroup's limit where that is lower; SIZE_MAX where unknown.
+// Physical memory, or the lowest limit of the process's cgroups where that is lower; SIZE_MAX where unknown.
 size_t host_memory_limit();
 
 }  // namespace qavit

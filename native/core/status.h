@@ -1,4 +1,4 @@
-// Status and Result: how native code reports failure. Nothing below native/addon throws or exits; only the addon turns
+// Status: how native code reports failure. Nothing below native/addon throws or exits; only the addon turns
 // a Status into a JavaScript QAViTError.
 #pragma once
 

@@ -29,7 +29,6 @@ AttentionTasks::AttentionTasks(Context& context, const Operands& operands)
     : context_(context), o_(operands), width_(operands.q.cols / operands.heads) {
   const bool bf16 = context.kernels.bf16_attention && operands.q.dtype == DType::kBF16;
   product_ = bf16 ? DType::kBF16 : DType::kF32;
-  per_unit_ = bf16 ? context.kernels.bf16_per_unit : 1;
   // Keys are [units of D][keys], values [units of keys][D]; either way both dimensions are padded to whole vectors.
   const int64_t head_floats = padded(width_) * padded(o_.k.rows);
   picture_floats_ = head_floats;

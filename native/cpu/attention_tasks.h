@@ -64,7 +64,6 @@ class AttentionTasks {
   const Operands o_;
   int64_t width_;  // D
   DType product_;
-  int64_t per_unit_;
   int64_t question_floats_ = 0;  // keys, then as many for values
   int64_t picture_floats_ = 0;
   int64_t score_stride_ = 0;

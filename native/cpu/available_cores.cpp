@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
-#include <sstream>
 #include <string>
 #include <thread>
 
 #if defined(__linux__)
 #include <sched.h>
+
+#include "core/cgroup.h"
 #endif
 
 namespace qavit::cpu {
@@ -27,32 +29,17 @@ int quota_cores(double quota, double period) {
   return quota > 0 && period > 0 ? std::max(1, static_cast<int>(std::ceil(quota / period))) : 0;
 }
 
-// cgroup v2: "max 100000" or "150000 100000" in cpu.max of this process's group and of every group above it.
-int cgroup2_cores() {
-  std::ifstream groups("/proc/self/cgroup");
-  std::string path;
-  for (std::string line; std::getline(groups, line);) {
-    if (line.rfind("0::", 0) == 0) path = line.substr(3);
+// Of v2's "max 100000" or "150000 100000" in cpu.max, and of v1's two files; 0 = no quota.
+int quota_of(const std::string& folder) {
+  std::string quota;
+  double period = 0;
+  if (std::ifstream(folder + "/cpu.max") >> quota >> period) {
+    return quota == "max" ? 0 : quota_cores(std::strtod(quota.c_str(), nullptr), period);
   }
-  int cores = 0;
-  while (true) {
-    std::ifstream file("/sys/fs/cgroup" + (path == "/" ? "" : path) + "/cpu.max");
-    std::string quota;
-    double period = 0;
-    if (file >> quota >> period && quota != "max") {
-      const int here = quota_cores(std::strtod(quota.c_str(), nullptr), period);
-      if (here > 0) cores = cores == 0 ? here : std::min(cores, here);
-    }
-    if (path.empty() || path == "/") return cores;
-    path.resize(path.find_last_of('/'));
-  }
-}
-
-int cgroup1_cores() {
-  double quota = 0, period = 0;
-  std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") >> quota;
-  std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_period_us") >> period;
-  return quota_cores(quota, period);
+  double quota_us = 0;
+  std::ifstream(folder + "/cpu.cfs_quota_us") >> quota_us;
+  std::ifstream(folder + "/cpu.cfs_period_us") >> period;
+  return quota_cores(quota_us, period);
 }
 #endif
 
@@ -61,9 +48,11 @@ int cgroup1_cores() {
 int available_cores() {
   int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 #if defined(__linux__)
-  for (const int limit : {affinity_cores(), cgroup2_cores(), cgroup1_cores()}) {
-    if (limit > 0) cores = std::min(cores, limit);
-  }
+  const auto limit = [&cores](int to) {
+    if (to > 0) cores = std::min(cores, to);
+  };
+  limit(affinity_cores());
+  for (const std::string& folder : cgroup_folders("cpu")) limit(quota_of(folder));
 #endif
   return cores;
 }

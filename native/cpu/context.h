@@ -29,6 +29,13 @@ struct Context {
     return Status();
   }
 
+  // Held by all threads together.
+  size_t scratch_bytes() const {
+    size_t bytes = tiles.bytes();
+    for (const AlignedMemory& memory : scratch) bytes += memory.bytes();
+    return bytes;
+  }
+
   const KernelTable& kernels;
   ThreadPool pool;
   std::vector<AlignedMemory> scratch;     // by thread

@@ -20,8 +20,6 @@ namespace qavit::cpu {
 
 namespace {
 
-constexpr int64_t kMaxHeadWidth = 256;  // a tile of query rows lies on the stack
-
 struct CpuBuffer : Buffer {
   AlignedMemory memory;
 };
@@ -43,6 +41,8 @@ class CpuBackend final : public Backend {
     }
     return info;
   }
+
+  size_t scratch_bytes() const override { return context_.scratch_bytes(); }
 
   Status upload(const WeightSource& source, std::shared_ptr<Weight>* weight) override {
     QAVIT_RETURN_IF_ERROR(upload_weight(context_, source, weight));

@@ -1,4 +1,4 @@
-// The CPU backend: packed, blocked kernels in four instruction-set variants, one of which is chosen when the backend is
+// The CPU backend: packed, blocked kernels in five instruction-set variants, one of which is chosen when the backend is
 // made.
 #pragma once
 
@@ -15,7 +15,8 @@ constexpr int kMaxThreads = 256;
 
 struct CpuOptions {
   int threads = 0;  // compute threads, the queue thread included; 0 = as many as affinity and cgroup allow
-  std::string isa;  // "generic" | "avx2" | "avx512" | "avx512bf16"; "" = QAVIT_CPU if set, else the best there is
+  std::string isa;  // "generic" | "avx2" | "avx512" | "avx512vnni" | "avx512bf16"; "" = QAVIT_CPU if set, else the best
+                    // there is
 };
 
 // Null, with *status saying why, when the instruction set is unknown or not on this processor (ERR_UNSUPPORTED), when

@@ -24,6 +24,7 @@ namespace qavit::cpu {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr int kInt8PerUnit = 4;
+constexpr int kMaxHeadWidth = 256;  // of attention: query rows lie on a kernel's stack
 
 // An IEEE half as it lies in memory; bf16 is uint16_t.
 enum class Half : uint16_t {};

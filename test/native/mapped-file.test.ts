@@ -86,6 +86,15 @@ describe('native: mapped files', () => {
     expectThrow(() => new addon.MappedFile(at('pipe')), 'ERR_FORMAT', /a device or pipe$/);
   });
 
+  it('reads no more than there is memory for, of a file that claims to hold it', () => {
+    const claimed = 2 ** 40;
+    write('sparse', new Uint8Array(1));
+    truncateSync(at('sparse'), claimed);
+    const file = new addon.MappedFile(at('sparse'));
+    expectThrow(() => file.read(0, claimed), 'ERR_OUT_OF_MEMORY', /for MappedFile\.read/);
+    expect(file.read(claimed - 3, 3)).to.deep.equal(Buffer.alloc(3));
+  });
+
   it('refuses use after close()', () => {
     const file = new addon.MappedFile(write('closed', new Uint8Array(5)));
     file.close();

@@ -43,8 +43,10 @@ function parse(option: Option, value: unknown, where: string, file: string): unk
       if (typeof value === 'boolean') return value;
       throw new Error('Expected true or false.');
     }
-    if (value === null || (typeof value === 'object' && !Array.isArray(value))) throw new Error('Expected a value.');
-    const text = Array.isArray(value) ? value.join(',') : String(value);
+    const parts = Array.isArray(value) ? (value as unknown[]) : [value];
+    if (!parts.every((part) => ['string', 'number', 'boolean'].includes(typeof part)))
+      throw new Error('Expected a value.');
+    const text = parts.join(',');
     return option.parseArg ? option.parseArg(text, undefined) : text;
   } catch (error) {
     const message = `Expected a valid ${where} in ${file} but received ${JSON.stringify(value)}`;
@@ -61,13 +63,13 @@ function modelsOf(given: unknown, options: ReadonlyMap<string, Option>, file: st
     const parsed = Object.entries(model).map(([key, value]) => {
       const option = options.get(key);
       if (!option) throw unknown(file, key, [...options.keys()]);
-      return [key, parse(option, value, `${where}.${key}`, file)];
+      return [key, parse(option, value, `${where}.${key}`, file)] as const;
     });
     if (model.model !== undefined && model.tower !== undefined)
       throw wrong(file, 'a model or its parts', where, Object.keys(model));
-    return [name, Object.fromEntries(parsed)];
+    return [name, Object.fromEntries(parsed)] as const;
   });
-  return Object.fromEntries(models) as Record<string, ConfiguredModel>;
+  return Object.fromEntries(models);
 }
 
 function wrong(file: string, what: string, where: string, value: unknown): CliError {

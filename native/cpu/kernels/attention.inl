@@ -14,8 +14,6 @@
 // against values that are 0. A row whose scores contain NaN or +inf, or are all -inf, becomes NaN, as the formula has
 // it.
 
-constexpr int kMaxHeadWidth = 256;
-
 QAVIT_INLINE int64_t padded_keys(int64_t count) { return (count + kWidth - 1) / kWidth * kWidth; }
 
 // Columns in the panel that starts at `begin` of `count`: a remainder that fits one vector is packed as one.
