@@ -1,4 +1,16 @@
-/** What kind of thing went wrong; stable, for programs. */
+/**
+ * What kind of thing went wrong; stable, for programs.
+ *
+ * - `ERR_ARGUMENT`: what the caller gave is wrong, or what it called is closed;
+ * - `ERR_SHAPE`, `ERR_DTYPE`: an array or a tensor of other dimensions or another type than is needed;
+ * - `ERR_FORMAT`: a file, a picture or an answer from elsewhere is damaged, or not what it should be;
+ * - `ERR_UNSUPPORTED`: right, but nothing that this build, this device or this model can do;
+ * - `ERR_OUT_OF_MEMORY`: there is none, on the device or the host; the call may be tried again with less;
+ * - `ERR_DEVICE`: the device or a language model's process failed; a GPU's models go on failing, others are not concerned;
+ * - `ERR_ABORTED`: the signal fired, or what works on it was closed;
+ * - `ERR_BUSY`: more calls at once than were allowed; to be tried again;
+ * - `ERR_NETWORK`: a server did not answer, or not as it should.
+ */
 export type QAViTErrorCode =
   | 'ERR_SHAPE'
   | 'ERR_DTYPE'

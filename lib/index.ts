@@ -1,5 +1,5 @@
 export { QAViTError, type QAViTErrorCode } from './errors';
-export type { ImageInput } from './image';
+export type { ImageInput, ImageLimits } from './image';
 export type { VllmServer } from './llm/vllm/server';
 export { QAViT } from './qavit';
 export type { Stages } from './qavit/stages';

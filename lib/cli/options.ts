@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { MOST_NEW_TOKENS, MOST_TEMPERATURE } from '../llm/decoding-rules';
 import type { ServerInput } from '../llm/vllm/server';
 
 /** What every command that computes takes. */
@@ -42,6 +43,12 @@ export function numberIn(low: number, high: number, { whole = false } = {}): (te
     if (text.trim() !== '' && value >= low && value <= high && (!whole || Number.isSafeInteger(value))) return value;
     throw new InvalidArgumentError(`Expected a ${whole ? 'whole ' : ''}number from ${low} to ${high}.`);
   };
+}
+
+function share(text: string): number {
+  const value = Number(text);
+  if (value > 0 && value <= 1) return value;
+  throw new InvalidArgumentError('Expected a number above 0 and at most 1.');
 }
 
 function device(text: string): string {
@@ -117,18 +124,13 @@ export function languageDTypeOption(): Option {
 
 export function addDecodingOptions(command: Command): Command {
   return command
-    .option('--max-new-tokens <n>', 'longest answer', numberIn(1, 4096, { whole: true }), 30)
-    .option('--temperature <t>', '0 takes the likeliest word each time', numberIn(0, 100), 0)
-    .option(
-      '--top-p <p>',
-      'with a temperature: sample from the likeliest words that make up this share',
-      numberIn(0, 1),
-      1,
-    )
+    .option('--max-new-tokens <n>', 'longest answer', numberIn(1, MOST_NEW_TOKENS, { whole: true }), 30)
+    .option('--temperature <t>', '0 takes the likeliest word each time', numberIn(0, MOST_TEMPERATURE), 0)
+    .option('--top-p <p>', 'with a temperature: sample from the likeliest words that make up this share', share, 1)
     .option(
       '--seed <n>',
       'with a temperature: the same seed gives the same answer',
-      numberIn(0, 2 ** 32 - 1, { whole: true }),
+      numberIn(0, Number.MAX_SAFE_INTEGER, { whole: true }),
     );
 }
 

@@ -1,15 +1,15 @@
 import { randomInt } from 'node:crypto';
 
 import { deviceName } from '../binding/open-device';
-import { abortSignal, checkOptions, integer, isPlainObject, number, oneOf, text } from '../calls/options';
+import { abortSignal, checkOptions, integer, isPlainObject, oneOf } from '../calls/options';
 import { expected, expectedButFound } from '../errors';
 import { normalizeQuestion } from '../text/normalize-question';
 import { firstNonFinite } from '../weights';
+import { DECODING_RULES } from './decoding-rules';
 import type { GenerateOptions, LoadLanguageModelOptions, QuestionEncoding, VisualTokens } from './language-model';
 import { ONNX_DTYPES } from './onnx/onnx-folder';
 import type { Framing } from './prompt';
 import type { Sampling } from './sampler';
-import { stopRule } from './stop-sequences';
 
 /** What is read of a question: normalised text, cut after so many tokens. */
 export interface QuestionText {
@@ -58,17 +58,7 @@ export function checkTokens(tokens: VisualTokens, width?: number): void {
 
 /** @throws QAViTError ERR_ARGUMENT */
 export function checkGenerate(question: string, options: GenerateOptions): GenerateSettings {
-  const rules = {
-    maxNewTokens: count,
-    temperature: number(0, Number.MAX_VALUE),
-    topP: { what: 'a number above 0 and at most 1', accepts: (p: unknown) => number(0, 1).accepts(p) && p !== 0 },
-    seed: integer(0, Number.MAX_SAFE_INTEGER),
-    question: { what: 'an object', accepts: isPlainObject },
-    stop: stopRule,
-    system: text,
-    before: text,
-    signal: abortSignal,
-  };
+  const rules = { ...DECODING_RULES, question: { what: 'an object', accepts: isPlainObject } };
   const given = checkOptions<GenerateOptions>(options, rules, 'generate');
   const { maxNewTokens = MAX_NEW_TOKENS, temperature = 0, topP = 1, seed = randomInt(2 ** 32), question: how } = given;
   // The caller's to change from now on.

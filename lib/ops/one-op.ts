@@ -89,11 +89,20 @@ export class OneOp {
   async run(result: Tensor, rank: number): Promise<Numbers> {
     const { graph, options } = this;
     graph.output(result.dtype === 'f32' ? result : copy(graph.scope('out'), result, { dtype: 'f32' }));
-    const store = new ParameterStore(device(), graph.options.dtype);
     const compute = async (abort: AbortFlag | undefined): Promise<Float32Array> => {
-      await store.ensure(parametersOf(graph), abort);
-      const [array] = await device().run(compile(graph, device(), store.weightOf), this.inputs, { abort });
-      return array as Float32Array;
+      const store = new ParameterStore(device(), graph.options.dtype);
+      try {
+        await store.ensure(parametersOf(graph), abort);
+        const plan = compile(graph, device(), store.weightOf);
+        try {
+          const [array] = await device().run(plan, this.inputs, { abort });
+          return array as Float32Array;
+        } finally {
+          plan.dispose();
+        }
+      } finally {
+        store.dispose();
+      }
     };
     const data = await calls.run(this.name, options.signal, (signal) => withAbortFlag(signal, compute));
     return { data, shape: result.shape.map(({ size }) => size).slice(3 - rank) };

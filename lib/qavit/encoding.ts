@@ -212,7 +212,8 @@ class Batch {
   }
 
   private recognize(turn: readonly number[], pictures: readonly Picture[]): void {
-    turn.forEach((image, i) => this.imageDigests.set(image, digest([pictures[i]?.data ?? ''])));
+    const looked = this.lookedAt(turn);
+    turn.forEach((image, i) => this.imageDigests.set(image, looked?.[i]?.digest ?? digest([pictures[i]?.data ?? ''])));
   }
 
   /** Runs what depends on questions, for the samples of one turn. */

@@ -1,3 +1,4 @@
+import { digest } from '../weights';
 import type { DeviceTensor } from '../binding/native';
 import { expectedButFound } from '../errors';
 import { type ImageInput, type ImageLimits, type PreprocessorConfig, prepareImage } from '../image';
@@ -21,6 +22,7 @@ export async function preparePicture(
 /** What look() gives out. */
 export class LookedPicture implements Looked {
   private tensor: DeviceTensor | undefined;
+  private known: string | undefined;
 
   constructor(
     /** The engine whose device holds the tensor. */
@@ -33,6 +35,12 @@ export class LookedPicture implements Looked {
 
   get bytes(): number {
     return this.tensor?.bytes ?? 0;
+  }
+
+  /** Of the pixels: hashed once, for however many questions. */
+  get digest(): string {
+    this.known ??= digest([this.picture.data]);
+    return this.known;
   }
 
   /** [1, M, C] */

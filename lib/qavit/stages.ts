@@ -2,8 +2,9 @@ import type { Calls } from '../calls/calls';
 import { checkOptions, isPlainObject } from '../calls/options';
 import { expected } from '../errors';
 import type { ImageInput, ImageLimits } from '../image';
+import { DECODING_RULES } from '../llm/decoding-rules';
 import type { AnswerEnd, LanguageModel, QuestionEncoding } from '../llm/language-model';
-import { ANSWER_RULES, CALL_RULES, PREPARE_RULES } from './call-rules';
+import { CALL_RULES, PREPARE_RULES } from './call-rules';
 import { type EncodingContext, joined, samplesPerRun } from './encoding';
 import type { Engine } from './engine';
 import { chunks } from './grouping';
@@ -73,7 +74,7 @@ export class Stages {
     question: string,
     options?: AnswerOptions,
   ): AsyncGenerator<string, AnswerEnd | void, void> {
-    const { signal, ...decoding } = checkOptions(options, ANSWER_RULES, 'stages.answer');
+    const { signal, ...decoding } = checkOptions(options, DECODING_RULES, 'stages.answer');
     const language = languageOf(this.loaded, 'stages.answer');
     const reading = readingOf(this.loaded);
     return yield* this.calls.stream('stages.answer', signal, (abort) =>

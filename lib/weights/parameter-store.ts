@@ -43,6 +43,12 @@ export class ParameterStore {
     throw new QAViTError('ERR_ARGUMENT', `Expected ensure() to have uploaded ${parameter.name} before it is used`);
   };
 
+  /** Lets go of all parameters; plans that were compiled with them keep them for themselves. */
+  dispose(): void {
+    for (const weight of this.resident.values()) weight.dispose();
+    this.resident.clear();
+  }
+
   private async upload(parameters: readonly WeightParameter[], abort: AbortFlag | undefined): Promise<void> {
     let batch: [WeightParameter, WeightData][] = [];
     let bytes = 0;

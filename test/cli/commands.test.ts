@@ -132,7 +132,7 @@ describe('cli commands', () => {
       const plain = ['--tower', TOWER, '--adapter', ADAPTER];
       const { code, stderr } = await runCli(['encode', PICTURE, ...plain, '--visual-tokens', '3']);
       expect(code).to.equal(1);
-      expect(stderr).to.match(/^qavit: Expected an adapter with a token selector .* but received one without\n/);
+      expect(stderr).to.match(/^qavit: Expected an adapter with a token selector .* but received a model without\n/);
     });
 
     it('says why it cannot write, and leaves nothing behind', async () => {
