@@ -2,24 +2,17 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { QAViTError } from '../errors';
+import { packageRoot, packageVersion } from '../package-root';
 import type { NativeAddon } from './native';
 
-/** The package's root: this file is dist/lib/binding/load.js. */
-const root = path.join(__dirname, '..', '..', '..');
-
-/** What is loaded here is decided at run time: package.json lies outside what TypeScript compiles, and the addon may be elsewhere. */
+/** What is loaded here is decided at run time: the addon may be elsewhere. */
 const load = createRequire(__filename);
 
 /** Where an addon may be, best first. `QAVIT_ADDON` names one and rules out the others. */
 function candidates(): string[] {
   const forced = process.env.QAVIT_ADDON;
   if (forced) return [path.resolve(forced)];
-  return [path.join(root, 'build', 'Release', 'qavit.node'), `@qavit/${process.platform}-${process.arch}`];
-}
-
-function packageVersion(): string {
-  const { version } = load(path.join(root, 'package.json')) as { version: string };
-  return version;
+  return [path.join(packageRoot, 'build', 'Release', 'qavit.node'), `@qavit/${process.platform}-${process.arch}`];
 }
 
 /** Loads one candidate; the reason as a string where that is impossible. */
@@ -38,8 +31,8 @@ function tryLoad(candidate: string): NativeAddon | string {
 
 /** A clone has its sources' configuration; a package has its installation. */
 function howToBuild(): string {
-  return existsSync(path.join(root, 'tsconfig.json'))
-    ? `Build it with 'npm run setup' in ${root}; that needs a C++20 compiler and CMake.`
+  return existsSync(path.join(packageRoot, 'tsconfig.json'))
+    ? `Build it with 'npm run setup' in ${packageRoot}; that needs a C++20 compiler and CMake.`
     : "Build it with 'npm rebuild qavit'; that needs a C++20 compiler, make and Python 3.";
 }
 

@@ -1,12 +1,9 @@
-import { matching } from '../calls/options';
 import { QAViTError } from '../errors';
 import { loadAddon } from './load';
 import type { Device, DeviceInfo } from './native';
 
 /** `cuda` is `cuda:0`; `auto` the first GPU where one can be used, else the CPU. */
 export type DeviceName = 'auto' | 'cpu' | 'reference' | 'cuda' | `cuda:${number}`;
-
-export const deviceName = matching(/^(auto|cpu|reference|cuda(:\d{1,3})?)$/, 'auto, cpu, cuda or cuda:N');
 
 /** @throws QAViTError ERR_UNSUPPORTED where there is no such device */
 export function openDevice(name: DeviceName, threads?: number): Device {

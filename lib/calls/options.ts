@@ -43,6 +43,9 @@ export function matching(pattern: RegExp, what: string): Rule {
   return { what, accepts: (value) => typeof value === 'string' && pattern.test(value) };
 }
 
+/** A DeviceName (lib/binding/open-device.ts). */
+export const deviceName = matching(/^(auto|cpu|reference|cuda(:\d{1,3})?)$/, 'auto, cpu, cuda or cuda:N');
+
 /**
  * Checks an options object: every key known, every value that is given (not undefined) as its rule says.
  *

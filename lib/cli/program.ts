@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { Command } from 'commander';
 import { addAsk } from './commands/ask';
 import { addAttend } from './commands/attend';
@@ -10,7 +8,7 @@ import { addFetch } from './commands/fetch';
 import { addServe } from './commands/serve';
 import { addInfo } from './commands/info';
 import type { Interruption } from './interruption';
-import { packageRoot } from '../package-root';
+import { packageVersion } from '../package-root';
 
 const AFTER_HELP = `
 Examples:
@@ -20,11 +18,6 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (Ctrl-C), 143 terminated.
 Errors are one line and a hint on standard error; QAVIT_DEBUG=1 adds where they come from.`;
-
-function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(path.join(packageRoot, 'package.json'), 'utf8')) as { version: string };
-  return version;
-}
 
 /** `error: unknown option '--jsno'\n(Did you mean --json?)` as everything else that goes wrong is said. */
 function rephrase(text: string): string {

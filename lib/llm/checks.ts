@@ -1,7 +1,6 @@
 import { randomInt } from 'node:crypto';
 
-import { deviceName } from '../binding/open-device';
-import { abortSignal, checkOptions, integer, isPlainObject, oneOf } from '../calls/options';
+import { abortSignal, checkOptions, deviceName, integer, isPlainObject, oneOf } from '../calls/options';
 import { expected, expectedButFound } from '../errors';
 import { normalizeQuestion } from '../text/normalize-question';
 import { firstNonFinite } from '../weights';

@@ -1,4 +1,4 @@
-import { computerOf, deviceName, type DeviceName, openDevice } from '../binding/open-device';
+import { computerOf, type DeviceName, openDevice } from '../binding/open-device';
 import { expected, expectedButFound } from '../errors';
 import type { LanguageModel, LoadLanguageModelOptions, QuestionReader } from '../llm/language-model';
 import { missingLanguageFiles, ONNX_DTYPES } from '../llm/onnx/onnx-folder';
@@ -11,7 +11,7 @@ import { findModel } from './model-folders';
 import { MAX_IMAGE_SIZE } from './open-tower';
 import { openVision, type OpenVision, type VisionOptions } from './open-vision';
 import { choosePrecision, type Precision } from './precision';
-import { abortSignal, boolean, callback, checkOptions, integer, oneOf } from '../calls/options';
+import { abortSignal, boolean, callback, checkOptions, deviceName, integer, oneOf } from '../calls/options';
 import { expectSelectable, selectionOf } from './token-selection';
 import type { LoadOptions, ModelFolders } from './types';
 

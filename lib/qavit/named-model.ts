@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { expectedButFound } from '../errors';
 import { type HubName, parseHubName, type Role } from '../hub';
+import { packageRoot } from '../package-root';
 
 /** Models that the package itself brings, by name. */
 const EMBEDDED = ['demo'];
@@ -21,7 +22,7 @@ export type NamedModel =
 export function nameModel(given: string, role: Role, part: string = role): NamedModel {
   const explicit = given.startsWith('hf:');
   if (!explicit && isFolder(given)) return { folder: given };
-  if (role === 'model' && EMBEDDED.includes(given)) return { folder: path.join(packageRoot(), 'models', given) };
+  if (role === 'model' && EMBEDDED.includes(given)) return { folder: path.join(packageRoot, 'models', given) };
   if (!explicit && existsSync(given)) throw notThere(given, part, 'which is a file');
   const name = parseHubName(given);
   if (!name) throw notThere(given, part, 'which does not exist');
@@ -46,12 +47,4 @@ export function notCached({ repo, given }: HubName, part: string): Error {
 
 export function isFolder(name: string): boolean {
   return statSync(name, { throwIfNoEntry: false })?.isDirectory() ?? false;
-}
-
-/** Where package.json lies: above the compiled code, however deep that is. */
-function packageRoot(): string {
-  let folder = __dirname;
-  while (!existsSync(path.join(folder, 'package.json')) && folder !== path.dirname(folder))
-    folder = path.dirname(folder);
-  return folder;
 }

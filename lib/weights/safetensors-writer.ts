@@ -1,11 +1,10 @@
 import { open, type FileHandle } from 'node:fs/promises';
+import { safetensorsHeader } from '../formats/safetensors-header';
 import { BYTES, type StoredDType } from './elements';
 import type { StoredTensor } from './stored-tensor';
 
 /** Bytes that are read and written at a time. */
 const CHUNK_BYTES = 16 * 2 ** 20;
-/** The header is padded so that the data behind it start at a multiple of this, as the format's own writer does. */
-const ALIGNMENT = 8;
 const NAMES: Readonly<Record<StoredDType, string>> = { f32: 'F32', f16: 'F16', bf16: 'BF16' };
 
 /** A tensor on its way into a file: its numbers are made when it is its turn. */
@@ -64,17 +63,12 @@ export async function writeSafetensors(
 }
 
 function headerOf(tensors: readonly OutgoingTensor[]): Buffer {
-  let end = 0;
-  const entries = tensors.map(({ name, dtype, shape }) => {
-    const start = end;
-    end += shape.reduce((product, size) => product * size, BYTES[dtype]);
-    return [name, { dtype: NAMES[dtype], shape, data_offsets: [start, end] }] as const;
-  });
-  const json = Buffer.from(JSON.stringify(Object.fromEntries(entries)));
-  const padding = Buffer.alloc((ALIGNMENT - (json.length % ALIGNMENT)) % ALIGNMENT, ' ');
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(json.length + padding.length));
-  return Buffer.concat([length, json, padding]);
+  return safetensorsHeader(
+    tensors.map(({ name, dtype, shape }) => {
+      const bytes = shape.reduce((product, size) => product * size, BYTES[dtype]);
+      return { name, dtype: NAMES[dtype], shape, bytes };
+    }),
+  );
 }
 
 /** A write may take less than it was given. */

@@ -229,36 +229,47 @@ class PlanChecker {
     return Status();
   }
 
-  Status note_index_rule(const PlanOp& op, const char* name, size_t position, const View& view, int64_t low,
-                         int64_t high, const std::string& where) {
+  // `view` is one of for_each_view's of `p`, whose elements are to lie in [low, high].
+  template <typename Params>
+  Status note_index_rule(const Params& p, const View& view, const PlanOp& op, int64_t low, int64_t high,
+                         const std::string& where) {
     if (!view.present()) return Status();
-    const PlanOperand& operand = op.operands[position];
-    const int64_t input = input_position_[static_cast<size_t>(operand.value)];
-    const ValueKind kind = description_.values[static_cast<size_t>(operand.value)].kind;
+    std::string name;
+    const PlanOperand* operand = nullptr;
+    size_t position = 0;
+    for_each_view(p, [&](const View& each, const char* each_name, Access, bool) {
+      if (&each == &view) {
+        name = each_name;
+        operand = &op.operands[position];
+      }
+      ++position;
+    });
+    if (operand == nullptr) return expected(ErrorCode::kDevice, "a listed operand", where, "one that is in no list");
+    const int64_t input = input_position_[static_cast<size_t>(operand->value)];
+    const ValueKind kind = description_.values[static_cast<size_t>(operand->value)].kind;
     if (kind != ValueKind::kInput) {
-      return expected(ErrorCode::kArgument, std::string("an input of the plan as ") + name, where, kind_name(kind));
+      return expected(ErrorCode::kArgument, "an input of the plan as " + name, where, kind_name(kind));
     }
     facts_.index_rules.push_back(
-        {static_cast<size_t>(input), operand.offset, view.cols, low, high, std::string(name) + " of " + where});
+        {static_cast<size_t>(input), operand->offset, view.cols, low, high, name + " of " + where});
     return Status();
   }
 
-  // Positions are those of for_each_view.
   Status note_index_rules(const ConcatAttentionParams& p, const PlanOp& op, const std::string& where) {
-    return note_index_rule(op, "question_lengths", 5, p.question_lengths, 0, p.question_k.rows, where);
+    return note_index_rule(p, p.question_lengths, op, 0, p.question_k.rows, where);
   }
   Status note_index_rules(const AttentionParams& p, const PlanOp& op, const std::string& where) {
-    return note_index_rule(op, "lengths", 3, p.lengths, p.causal ? p.q.rows : 1, p.k.rows, where);
+    return note_index_rule(p, p.lengths, op, p.causal ? p.q.rows : 1, p.k.rows, where);
   }
   Status note_index_rules(const QuestionAttentionParams& p, const PlanOp& op, const std::string& where) {
-    return note_index_rule(op, "question_lengths", 3, p.question_lengths, 0, p.question_k.rows, where);
+    return note_index_rule(p, p.question_lengths, op, 0, p.question_k.rows, where);
   }
   Status note_index_rules(const GatherRowsParams& p, const PlanOp& op, const std::string& where) {
     const int64_t entries = p.table != nullptr ? p.table->shape[1] : p.source.batch;
-    return note_index_rule(op, "index", 1, p.index, 0, entries - 1, where);
+    return note_index_rule(p, p.index, op, 0, entries - 1, where);
   }
   Status note_index_rules(const AppendRowsParams& p, const PlanOp& op, const std::string& where) {
-    return note_index_rule(op, "position", 1, p.position, 0, p.cache.rows - p.x.rows, where);
+    return note_index_rule(p, p.position, op, 0, p.cache.rows - p.x.rows, where);
   }
   template <typename Params>
   Status note_index_rules(const Params&, const PlanOp&, const std::string&) {

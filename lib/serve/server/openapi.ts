@@ -1,18 +1,15 @@
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import swagger from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
-import { packageRoot } from '../../package-root';
+import { packageVersion } from '../../package-root';
 
 /** Makes a description of all routes that are registered after it; they are checked by the very schemas it shows. */
 export async function describeRoutes(app: FastifyInstance, withKeys: boolean): Promise<void> {
-  const { version } = JSON.parse(readFileSync(path.join(packageRoot, 'package.json'), 'utf8')) as { version: string };
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
       info: {
         title: 'qavit',
-        version,
+        version: packageVersion(),
         description: 'Pictures and questions: answers in OpenAI’s form, visual tokens, and where a question looks.',
         license: { name: 'Apache-2.0' },
       },
