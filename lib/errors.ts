@@ -36,12 +36,16 @@ export class QAViTError extends Error {
   }
 }
 
-/** How a received value is shown in a message: short, with its type, never its whole content. */
-function describe(value: unknown): string {
+/** How a received value is shown in a message: short, with its type, never its whole content, of arrays in arrays no more than two. */
+function describe(value: unknown, depth = 0): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}...` : value);
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value);
-  if (Array.isArray(value)) return `[${value.slice(0, 8).map(describe).join(', ')}${value.length > 8 ? ', ...' : ''}]`;
+  if (Array.isArray(value)) {
+    if (depth === 2) return `an array of ${value.length}`;
+    const parts = value.slice(0, 8).map((part) => describe(part, depth + 1));
+    return `[${parts.join(', ')}${value.length > 8 ? ', ...' : ''}]`;
+  }
   if (ArrayBuffer.isView(value)) return `${value.constructor.name} of ${value.byteLength} bytes`;
   if (typeof value === 'object') return value.constructor?.name ?? 'an object';
   return `a ${typeof value}`;

@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { QAViTError, expected, expectedButFound } from './errors';
 
@@ -42,13 +43,20 @@ export function isJsonObject(value: unknown): value is JsonObject {
  */
 export async function readTextIfThere(path: string): Promise<string | undefined> {
   try {
-    const { size } = await stat(path);
-    if (size <= MAX_JSON_BYTES) return await readFile(path, 'utf8');
-    throw expectedButFound('ERR_FORMAT', `at most ${MAX_JSON_BYTES} bytes`, path, String(size));
+    const stats = await stat(path);
+    expectFile(stats, path);
+    if (stats.size <= MAX_JSON_BYTES) return await readFile(path, 'utf8');
+    throw expectedButFound('ERR_FORMAT', `at most ${MAX_JSON_BYTES} bytes`, path, String(stats.size));
   } catch (error) {
     if (error instanceof QAViTError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return undefined;
     throw expectedButFound('ERR_FORMAT', 'a file', path, message);
   }
+}
+
+/** @throws QAViTError ERR_FORMAT for a pipe or a device, whose reading could block or never end */
+export function expectFile(stats: Stats, path: string): void {
+  if (stats.isFile()) return;
+  throw expectedButFound('ERR_FORMAT', 'a file', path, stats.isDirectory() ? 'a folder' : 'a device or pipe');
 }

@@ -10,6 +10,7 @@ import { closeModel, type LoadedModel, loadModel } from './qavit/load';
 import { checkOptions, isPlainObject } from './calls/options';
 import { alreadyLooked, LookedPicture, preparePicture } from './qavit/pictures';
 import { QuestionEncoder } from './qavit/questions';
+import { Snapshots } from './qavit/snapshots';
 import { languageOf, readingOf, Stages } from './qavit/stages';
 import { expectSelectable, selectionOf } from './qavit/token-selection';
 import type {
@@ -37,7 +38,8 @@ const forgotten = new FinalizationRegistry<LoadedModel>((loaded) => void closeMo
  * A vision encoder that listens to the question: QA-ViT (Ganz et al., CVPR 2024, arXiv 2402.05472), its forward pass run in native
  * code, and the language model that answers from its visual tokens.
  *
- * Calls may overlap; the device works on them one after another. Every method rejects with a `QAViTError`: ERR_ARGUMENT for a wrong
+ * Calls may overlap; the device works on them one after another. Arrays that a call was given are the caller's again when it has returned its
+ * promise (`ask`: its first). Every method rejects with a `QAViTError`: ERR_ARGUMENT for a wrong
  * argument or a closed model, ERR_BUSY beyond `maxPending`, ERR_ABORTED once its signal fires, ERR_SHAPE or ERR_DTYPE for question features that do not fit, and
  * what `prepareImage` says about pictures (ERR_FORMAT, ERR_UNSUPPORTED).
  *
@@ -54,11 +56,12 @@ export class QAViT implements AsyncDisposable {
   private closing: Promise<void> | undefined;
 
   private constructor(private readonly loaded: LoadedModel) {
-    const { engine, vision, questions, padding, fingerprint, maxPending } = loaded;
+    const { engine, vision, questions, padding, fingerprint, limits, maxPending } = loaded;
     this.calls = new Calls(maxPending);
     forgotten.register(this.calls, loaded, this.calls);
     this.questions = new QuestionEncoder(vision.model.questionWidth, vision.question, questions);
-    this.context = { engine, preprocessor: vision.preprocessor, questions: this.questions, padding, fingerprint };
+    const { preprocessor } = vision;
+    this.context = { engine, preprocessor, questions: this.questions, padding, limits, fingerprint };
     this.stages = new Stages(this.calls, loaded, this.context);
   }
 
@@ -126,7 +129,9 @@ export class QAViT implements AsyncDisposable {
     const { signal, output, visualTokens } = checkOptions(options, ENCODE_RULES, 'encode');
     return this.calls.run('encode', signal, async (abort) => {
       this.questions.check(question, 'question');
-      const asked = { image, question, count: this.tokensToTake(visualTokens, 'encode') };
+      const copies = new Snapshots();
+      const count = this.tokensToTake(visualTokens, 'encode');
+      const asked = { image: copies.image(image), question: copies.question(question), count };
       const [tokens] = await encodeAll(this.context, [asked], this.outputOf(output), abort);
       return tokens as VisualTokens;
     });
@@ -145,7 +150,8 @@ export class QAViT implements AsyncDisposable {
       if (!Array.isArray(items))
         throw expected('ERR_ARGUMENT', 'an array of { image, question }', 'encodeBatch', items);
       const count = this.tokensToTake(visualTokens, 'encodeBatch');
-      const asked = items.map((item: unknown, i) => this.checkItem(item, count, `items[${i}]`));
+      const copies = new Snapshots();
+      const asked = Array.from(items, (item: unknown, i) => this.checkItem(item, count, copies, `items[${i}]`));
       return encodeAll(this.context, asked, this.outputOf(output), abort);
     });
   }
@@ -174,10 +180,12 @@ export class QAViT implements AsyncDisposable {
     const { signal } = checkOptions(options, CALL_RULES, 'attend');
     return this.calls.run('attend', signal, async (abort) => {
       this.questions.check(question, 'question');
-      const features = await this.questions.encode(question, abort);
+      const copies = new Snapshots();
+      const [picture, asked] = [copies.image(image), copies.question(question)];
+      const features = await this.questions.encode(asked, abort);
       const { engine } = this.loaded;
-      const before = alreadyLooked(image, engine);
-      const looked = before ?? (await this.lookAt(image as ImageInput, abort));
+      const before = alreadyLooked(picture, engine);
+      const looked = before ?? (await this.lookAt(picture as ImageInput, abort));
       try {
         return await attendTo(engine, looked, features, abort);
       } finally {
@@ -207,8 +215,9 @@ export class QAViT implements AsyncDisposable {
     const output = this.outputOf();
     const heard = questionAware && vision.model.questionWidth !== undefined ? question : null;
     this.questions.check(heard, 'question');
+    const picture = new Snapshots().image(image);
     return yield* this.calls.stream('ask', signal, async function* (abort) {
-      const [tokens] = await encodeAll(context, [{ image, question: heard, count }], output, abort);
+      const [tokens] = await encodeAll(context, [{ image: picture, question: heard, count }], output, abort);
       throwIfAborted(abort, 'ask');
       const how = { ...decoding, question: readingOf(loaded), signal: abort };
       return yield* language.generate(tokens as VisualTokens, question, how);
@@ -233,18 +242,18 @@ export class QAViT implements AsyncDisposable {
   }
 
   private async lookAt(image: ImageInput, signal: AbortSignal): Promise<LookedPicture> {
-    const { engine, vision } = this.loaded;
+    const { engine, vision, limits } = this.loaded;
     if (image instanceof LookedPicture) throw expected('ERR_ARGUMENT', 'a picture', 'image of look', image);
-    const picture = await preparePicture(image, vision.preprocessor, engine.model.image, signal);
+    const picture = await preparePicture(image, vision.preprocessor, engine.model.image, signal, limits);
     return new LookedPicture(engine, picture, await engine.look(picture.data, 1, signal));
   }
 
-  private checkItem(item: unknown, otherwise: Asked['count'], where: string): Asked {
+  private checkItem(item: unknown, otherwise: Asked['count'], copies: Snapshots, where: string): Asked {
     if (!isPlainObject(item)) throw expected('ERR_ARGUMENT', '{ image, question }', where, item);
     const { image, question, visualTokens } = checkOptions(item as unknown as BatchItem, ITEM_RULES, where);
     this.questions.check(question, `question of ${where}`);
     const count = visualTokens === undefined ? otherwise : this.tokensToTake(visualTokens, where);
-    return { image, question, count };
+    return { image: copies.image(image), question: copies.question(question), count };
   }
 
   private tokensToTake(visualTokens: EncodeOptions['visualTokens'], where: string): Asked['count'] {

@@ -1,8 +1,16 @@
+import { EventEmitter, getMaxListeners, setMaxListeners } from 'node:events';
 import { QAViTError, expectedButFound } from '../errors';
 import { aborted, throwIfAborted } from './abort';
 
 /** What a call's signal says once it is over; made once, because making one traces the stack. */
 const OVER = new Error('the end of the call');
+
+/** Node takes eleven listeners for a leak, and one signal may be that of a thousand calls at once. */
+const MANY_LISTENERS = 10_000;
+
+function expectMany(signal: AbortSignal): void {
+  if (getMaxListeners(signal) === EventEmitter.defaultMaxListeners) setMaxListeners(MANY_LISTENERS, signal);
+}
 
 /** The calls a model is busy with: each can be aborted by its caller, all of them by closing the model. */
 export class Calls {
@@ -69,6 +77,7 @@ export class Calls {
     }
     const controller = new AbortController();
     const abort = (): void => controller.abort(signal?.reason);
+    if (signal) expectMany(signal);
     signal?.addEventListener('abort', abort, { once: true });
     const end = (): void => {
       signal?.removeEventListener('abort', abort);

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readlink, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { nearest } from '../calls/nearest';
 import { parseHubName } from '../hub/name';
+import { DEFAULT_MAX_BYTES } from '../image/limits';
 import { CliError, EXIT } from './errors';
 
 async function namesIn(folder: string): Promise<string[]> {
@@ -61,8 +62,23 @@ async function standardInput(signal: AbortSignal): Promise<Buffer> {
     );
   }
   const chunks: Buffer[] = [];
-  for await (const chunk of addAbortSignal(signal, process.stdin) as AsyncIterable<Buffer>) chunks.push(chunk);
+  let bytes = 0;
+  for await (const chunk of addAbortSignal(signal, process.stdin) as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    // The library refuses it; there is no need to take in all of it first.
+    if (bytes > DEFAULT_MAX_BYTES) break;
+  }
   return Buffer.concat(chunks);
+}
+
+function pathOfUrl(url: string): string {
+  try {
+    return fileURLToPath(url);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CliError(`Expected an image file but received ${JSON.stringify(url)}: ${why}`, 'give its path instead.');
+  }
 }
 
 /** The picture an argument names: a path, a file: URL, or `-` for standard input. */
@@ -74,7 +90,7 @@ export async function imageArgument(given: string, signal: AbortSignal): Promise
       'fetch it first, or pipe it in: curl URL | qavit ask - "..."',
     );
   }
-  const file = /^file:/i.test(given) ? fileURLToPath(given) : given;
+  const file = /^file:/i.test(given) ? pathOfUrl(given) : given;
   const stats = await stat(file).catch(() => undefined);
   if (!stats) throw await notFound('an image file', given);
   if (stats.isDirectory()) {
@@ -85,8 +101,15 @@ export async function imageArgument(given: string, signal: AbortSignal): Promise
   return file;
 }
 
-/** Writes a file whole or not at all. Devices and pipes are written to as they are. */
-export async function writeWhole(file: string, content: Buffer): Promise<void> {
+/** Where a link leads whose end is not there yet; a name that is no link stays. */
+async function linkedTo(name: string): Promise<string> {
+  const target = await readlink(name).catch(() => undefined);
+  return target === undefined ? name : path.resolve(path.dirname(name), target);
+}
+
+/** Writes a file whole or not at all, with the permissions it has; of a link what it leads to. Devices and pipes are written to as they are. */
+export async function writeWhole(given: string, content: Buffer): Promise<void> {
+  const file = await realpath(given).catch(() => linkedTo(given));
   const stats = await stat(file).catch(() => undefined);
   const folder = path.dirname(path.resolve(file));
   try {
@@ -97,6 +120,7 @@ export async function writeWhole(file: string, content: Buffer): Promise<void> {
     const partial = path.join(folder, `.${path.basename(file)}.${randomUUID()}.partial`);
     try {
       await writeFile(partial, content);
+      if (stats) await chmod(partial, stats.mode & 0o7777);
       await rename(partial, file);
     } catch (error) {
       await rm(partial, { force: true });
@@ -113,7 +137,7 @@ export async function writeWhole(file: string, content: Buffer): Promise<void> {
     };
     const why = (reason as Record<string, string>)[code] ?? String(error);
     throw new CliError(
-      `Expected a file that can be written for --out but received ${JSON.stringify(file)}: ${why}`,
+      `Expected a file that can be written for --out but received ${JSON.stringify(given)}: ${why}`,
       `looked in ${folder}`,
     );
   }

@@ -38,7 +38,7 @@ export async function prepareImage(
   options: { signal?: AbortSignal; limits?: ImageLimits } = {},
 ): Promise<PreparedImage> {
   const { signal } = options;
-  const limits = resolveLimits(options.limits);
+  const limits = resolveLimits(options.limits, 'limits of a picture');
   throwIfAborted(signal);
   const opened = await openImage(image, limits, signal);
   throwIfAborted(signal);

@@ -1,4 +1,5 @@
-import { expected, expectedButFound } from '../errors';
+import { checkOptions, integer } from '../calls/options';
+import { expectedButFound } from '../errors';
 
 /** What one picture may cost. Checked from file sizes and headers, before anything is decoded. */
 export interface ImageLimits {
@@ -9,20 +10,17 @@ export interface ImageLimits {
 }
 
 const DEFAULT_MAX_PIXELS = 64 * 2 ** 20;
-const DEFAULT_MAX_BYTES = 64 * 2 ** 20;
+export const DEFAULT_MAX_BYTES = 64 * 2 ** 20;
 
-export function resolveLimits(limits: ImageLimits = {}): Required<ImageLimits> {
-  return {
-    maxPixels: positive(limits.maxPixels ?? DEFAULT_MAX_PIXELS, 'limits.maxPixels'),
-    maxBytes: positive(limits.maxBytes ?? DEFAULT_MAX_BYTES, 'limits.maxBytes'),
-  };
-}
+const RULES = { maxPixels: integer(1, 2 ** 40), maxBytes: integer(1, 2 ** 40) };
 
-function positive(value: number, name: string): number {
-  if (!Number.isSafeInteger(value) || value < 1) {
-    throw expected('ERR_ARGUMENT', 'a positive integer', name, value);
-  }
-  return value;
+/**
+ * @param where names them in messages
+ * @throws QAViTError ERR_ARGUMENT
+ */
+export function resolveLimits(limits: ImageLimits | undefined, where: string): Required<ImageLimits> {
+  const { maxPixels = DEFAULT_MAX_PIXELS, maxBytes = DEFAULT_MAX_BYTES } = checkOptions(limits, RULES, where);
+  return { maxPixels, maxBytes };
 }
 
 export function checkBytes(bytes: number, limits: Required<ImageLimits>, where: string): void {

@@ -1,9 +1,9 @@
 import type { DeviceTensor } from '../binding/native';
-import { QAViTError } from '../errors';
-import type { ImageInput, PreprocessorConfig } from '../image';
+import { expectedButFound, QAViTError } from '../errors';
+import type { ImageInput, ImageLimits, PreprocessorConfig } from '../image';
 import type { Output } from '../models/plans';
 import { tokensToHandOver } from '../models/qavit';
-import { digest } from '../weights';
+import { digest, firstNonFinite } from '../weights';
 import { throwIfAborted } from '../calls/abort';
 import type { Engine, HandedOver } from './engine';
 import { chunks, Distinct, groupBy } from './grouping';
@@ -26,6 +26,7 @@ export interface EncodingContext {
   readonly preprocessor: PreprocessorConfig;
   readonly questions: QuestionEncoder;
   readonly padding: 'mask' | 'attend';
+  readonly limits: Required<ImageLimits>;
   /** What besides picture and question determines the result. */
   readonly fingerprint: string;
 }
@@ -67,6 +68,8 @@ class Batch {
   /** By number of the picture: the first item it belongs to. */
   private readonly firstItems: number[] = [];
   private readonly results: VisualTokens[] = [];
+  /** Whether there is one item only, which needs no number in messages. */
+  private alone = false;
   private blocks: QuestionBlocks | undefined;
   private questionDigests: string[] = [];
   private readonly imageDigests = new Map<number, string>();
@@ -78,6 +81,7 @@ class Batch {
   ) {}
 
   async encode(items: readonly Asked[]): Promise<VisualTokens[]> {
+    this.alone = items.length === 1;
     const samples = await this.resolve(items);
     const perRun = samplesPerRun(this.context.engine);
     const turns = this.turns(perRun);
@@ -182,16 +186,17 @@ class Batch {
   }
 
   private async picture(image: number): Promise<Picture> {
-    const { preprocessor, engine } = this.context;
+    const { preprocessor, engine, limits } = this.context;
     try {
       return await preparePicture(
         this.images.values[image] as ImageInput,
         preprocessor,
         engine.model.image,
         this.signal,
+        limits,
       );
     } catch (error) {
-      if (this.firstItems.length === 1 || !(error instanceof QAViTError)) throw error;
+      if (this.alone || !(error instanceof QAViTError)) throw error;
       // Of many pictures, which one.
       throw new QAViTError(error.code, `${error.message} (items[${this.firstItems[image]}])`, { cause: error });
     }
@@ -246,6 +251,15 @@ class Batch {
     return { index, lengths: index.map((i) => lengths[i] ?? 0) };
   }
 
+  /** Weights and question features are finite, but products of large ones need not be. */
+  private expectFinite(data: Float32Array, item: number): void {
+    const at = firstNonFinite(data, 'f32');
+    if (at < 0) return;
+    const where = this.alone ? 'encode' : `items[${item}]`;
+    const found = `${data[at]} at element ${at}: numbers of the question or of the weights are too large`;
+    throw expectedButFound('ERR_ARGUMENT', 'finite visual tokens', where, found);
+  }
+
   private deliver(run: readonly Sample[], [data, ratings]: HandedOver): void {
     const { engine, fingerprint } = this.context;
     const rows = tokensToHandOver(engine.model);
@@ -260,6 +274,7 @@ class Batch {
       const kept = rated && count !== 'all' ? bestRated(rated, count) : undefined;
       // A sample alone owns its array; of several each gets its own, so that keeping one does not keep all.
       const own = kept ? takeRows(all, kept, width) : run.length === 1 ? data : all.slice();
+      this.expectFinite(own, item);
       this.results[item] = { data: own, shape: [own.length / width, width], key, ...(kept && { kept }) };
     });
   }

@@ -1,5 +1,7 @@
 import { computerOf, type DeviceName, openDevice } from '../binding/open-device';
 import { expected, expectedButFound } from '../errors';
+import type { ImageLimits } from '../image';
+import { resolveLimits } from '../image/limits';
 import type { LanguageModel, LoadLanguageModelOptions, QuestionReader } from '../llm/language-model';
 import { missingLanguageFiles, ONNX_DTYPES } from '../llm/onnx/onnx-folder';
 import { isT5Folder } from '../llm/t5/t5-folder';
@@ -11,7 +13,7 @@ import { findModel } from './model-folders';
 import { MAX_IMAGE_SIZE } from './open-tower';
 import { openVision, type OpenVision, type VisionOptions } from './open-vision';
 import { choosePrecision, type Precision } from './precision';
-import { abortSignal, boolean, callback, checkOptions, deviceName, integer, oneOf } from '../calls/options';
+import { abortSignal, anything, boolean, callback, checkOptions, deviceName, integer, oneOf } from '../calls/options';
 import { expectSelectable, selectionOf } from './token-selection';
 import type { LoadOptions, ModelFolders } from './types';
 
@@ -23,6 +25,8 @@ export interface LoadedModel {
   readonly dtype: Precision['dtype'];
   readonly padding: 'mask' | 'attend';
   readonly maxPending?: number;
+  /** What one picture may cost. */
+  readonly limits: Required<ImageLimits>;
   /** Handed over unless a call says otherwise; all unless given. */
   readonly visualTokens?: number;
   readonly language?: LanguageModel;
@@ -46,6 +50,7 @@ const RULES = {
   imageSize: integer(1, MAX_IMAGE_SIZE),
   visualTokens: integer(1, 2 ** 31), // against the tower's tokens once they are known
   maxPending: integer(1, 2 ** 31),
+  limits: anything, // checked below
   offline: boolean,
   onProgress: callback,
   signal: abortSignal,
@@ -65,6 +70,7 @@ export async function loadModel(
     ...rest
   } = checkOptions(options, RULES, 'QAViT.load');
   throwIfAborted(signal, 'QAViT.load');
+  const limits = resolveLimits(rest.limits, 'limits of QAViT.load');
   const { hiddenLayer, keepClass, imageSize, visualTokens, languageDevice, maxPending, offline, onProgress } = rest;
   const folders = await findModel(model, { offline, languageDType: rest.languageDType, onProgress, signal });
   const opening: VisionOptions = { hiddenLayer, keepClass, imageSize, folds };
@@ -96,7 +102,7 @@ export async function loadModel(
     const settings = JSON.stringify([dtype, padding, stop, vision.model.keepClass, image]);
     const fingerprint = digest([vision.fingerprint, settings]);
     const parts = { folders, vision, engine, language, questions, missingFiles };
-    return { ...parts, dtype, padding, maxPending, visualTokens, fingerprint };
+    return { ...parts, dtype, padding, maxPending, limits, visualTokens, fingerprint };
   } catch (error) {
     await Promise.allSettled(closing.map(async (close) => close()));
     throw error;

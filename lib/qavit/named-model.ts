@@ -46,5 +46,7 @@ export function notCached({ repo, given }: HubName, part: string): Error {
 }
 
 export function isFolder(name: string): boolean {
+  // No path holds a zero byte, and Node throws an error of its own for one.
+  if (name.includes('\0')) return false;
   return statSync(name, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }

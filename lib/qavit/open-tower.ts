@@ -8,7 +8,7 @@ import {
   type PreprocessorFile,
   readPreprocessorConfig,
 } from '../image';
-import { readJsonObject } from '../json-file';
+import { type JsonObject, readJsonObject } from '../json-file';
 import { integerBetween } from '../models/config-values';
 import { type Tower, tokensBeforePatches } from '../models/tower';
 import type { TowerArchitecture } from '../models/towers';
@@ -34,6 +34,8 @@ export interface TowerOptions {
 export interface OpenTower {
   readonly tower: Tower;
   readonly preprocessor: PreprocessorConfig;
+  /** What config.json says. */
+  readonly config: JsonObject;
   /** The vision-language model that it is part of; absent for a tower alone. */
   readonly whole?: OpenWhole;
 }
@@ -61,7 +63,8 @@ export async function openTower(
   open: OpenTensors,
 ): Promise<OpenTower> {
   const file = path.join(directory, 'config.json');
-  const { architecture, whole } = describeFolder(await readJsonObject(file), file);
+  const config = await readJsonObject(file);
+  const { architecture, whole } = describeFolder(config, file);
   const prepared = await readPreprocessorConfig(directory);
   const { image, patch } = architecture;
   if (imageSize !== undefined && imageSize < patch) {
@@ -73,7 +76,7 @@ export async function openTower(
   const folder = await open(directory, whole?.family.visionTensors);
   const tensors = NamedTensors.behindPrefix(folder, architecture.names.kernels);
   const tower = transformerTower(architecture, tensors, normalization(preprocessor), { image: side, folds });
-  return { tower, preprocessor, whole: whole && openWhole(whole, tower, folder, file) };
+  return { tower, preprocessor, config, whole: whole && openWhole(whole, tower, folder, file) };
 }
 
 function openWhole(

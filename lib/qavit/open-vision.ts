@@ -26,7 +26,7 @@ export interface OpenVision {
   readonly languageWidth?: number;
   /** The vision-language model that the tower is part of, for people; absent for a tower alone. */
   readonly whole?: string;
-  /** Stands for all weights. */
+  /** Stands for all weights and for what the configurations say of them and of pictures. */
   readonly fingerprint: string;
   /** Closes the files; parameters that are not resident yet are out of reach afterwards. */
   close(): void;
@@ -47,14 +47,15 @@ export async function openVision(folders: ModelFolders, options: VisionOptions):
   };
   try {
     const tower = await openTower(folders.tower, options, open);
-    const parts =
+    const { adapterConfig, ...vision } =
       folders.adapter === undefined
         ? openPlain(tower, options)
         : await openFused(tower, folders.adapter, options, open);
     const fingerprint = createHash('sha256');
     for (const folder of opened) addFingerprint(fingerprint, folder.all);
-    const { preprocessor, whole } = tower;
-    return { ...parts, preprocessor, whole: whole?.name, fingerprint: fingerprint.digest('hex'), close };
+    const { preprocessor, config, whole } = tower;
+    fingerprint.update(JSON.stringify([config, preprocessor, adapterConfig ?? null]));
+    return { ...vision, preprocessor, whole: whole?.name, fingerprint: fingerprint.digest('hex'), close };
   } catch (error) {
     close();
     throw error;
@@ -62,7 +63,8 @@ export async function openVision(folders: ModelFolders, options: VisionOptions):
 }
 
 function openPlain({ tower, whole }: OpenTower, options: VisionOptions) {
-  return { model: plain(tower, { ...taken(whole), ...given(tower, options) }), languageWidth: whole?.languageWidth };
+  const model = plain(tower, { ...taken(whole), ...given(tower, options) });
+  return { model, languageWidth: whole?.languageWidth, adapterConfig: undefined };
 }
 
 async function openFused({ tower, whole }: OpenTower, directory: string, options: VisionOptions, open: OpenTensors) {
@@ -76,7 +78,8 @@ async function openFused({ tower, whole }: OpenTower, directory: string, options
   // An adapter that was trained with a projector of its own brings it along.
   const projector = adapter.projector ?? whole?.taken.projector;
   const model = fuse(tower, { ...adapter, projector }, { folds: options.folds ?? true });
-  return { model, question: config.question, languageWidth: adapter.languageWidth ?? whole?.languageWidth };
+  const languageWidth = adapter.languageWidth ?? whole?.languageWidth;
+  return { model, question: config.question, languageWidth, adapterConfig: json };
 }
 
 /** What is taken from a tower unless told otherwise. */

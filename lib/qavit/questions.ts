@@ -40,9 +40,7 @@ export class QuestionEncoder {
    */
   check(question: QuestionInput, where: string): void {
     if (question === null) return;
-    if (typeof question !== 'string' && !isPlainObject(question)) {
-      throw expected('ERR_ARGUMENT', 'a string, { data, shape } or null', where, question);
-    }
+    expectKind(question, where);
     if (this.width === undefined) throw expected('ERR_ARGUMENT', 'null (the model has no adapter)', where, question);
     if (typeof question !== 'string') return checkFeatures(question, this.width, where);
     if (this.readsWords) return;
@@ -68,13 +66,30 @@ export class QuestionEncoder {
   }
 }
 
-function checkFeatures(features: QuestionFeatures | Record<string, unknown>, width: number, where: string): void {
+/** @throws QAViTError ERR_ARGUMENT, ERR_SHAPE or ERR_DTYPE for what is no question of any model */
+export function expectQuestion(question: unknown, where: string): asserts question is QuestionInput {
+  if (question === null) return;
+  expectKind(question, where);
+  if (typeof question !== 'string') checkFeatures(question, undefined, where);
+}
+
+function expectKind(question: unknown, where: string): asserts question is string | Record<string, unknown> {
+  if (typeof question === 'string' || isPlainObject(question)) return;
+  throw expected('ERR_ARGUMENT', 'a string, { data, shape } or null', where, question);
+}
+
+/** @param width Dq, where it is known */
+function checkFeatures(
+  features: QuestionFeatures | Record<string, unknown>,
+  width: number | undefined,
+  where: string,
+): void {
   const { data, shape } = features;
   if (!(data instanceof Float32Array)) throw expected('ERR_DTYPE', 'a Float32Array', `data of ${where}`, data);
   const isShape = Array.isArray(shape) && shape.length === 2 && shape.every((n) => Number.isSafeInteger(n) && n >= 0);
   if (!isShape) throw expected('ERR_SHAPE', '[K, Dq]', `shape of ${where}`, shape);
   const [tokens, columns] = shape as [number, number];
-  if (columns !== width) throw expected('ERR_SHAPE', `[K, Dq=${width}]`, `shape of ${where}`, shape);
+  if (columns !== (width ?? columns)) throw expected('ERR_SHAPE', `[K, Dq=${width}]`, `shape of ${where}`, shape);
   if (data.length !== tokens * columns) {
     throw expected(
       'ERR_SHAPE',

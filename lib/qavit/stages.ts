@@ -28,9 +28,9 @@ export class Stages {
   /** Decodes, resizes and crops a picture for the tower. */
   async prepare(image: ImageInput, options?: CallOptions & { limits?: ImageLimits }): Promise<Picture> {
     const { signal, limits } = checkOptions(options, PREPARE_RULES, 'stages.prepare');
-    const { engine, preprocessor } = this.context;
+    const { engine, preprocessor, limits: usual } = this.context;
     return this.calls.run('stages.prepare', signal, (abort) =>
-      preparePicture(image, preprocessor, engine.model.image, abort, limits),
+      preparePicture(image, preprocessor, engine.model.image, abort, { ...usual, ...limits }),
     );
   }
 

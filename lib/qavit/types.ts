@@ -2,7 +2,7 @@
 import type { CpuIsa, DeviceMemory, MatrixDType } from '../binding/native';
 import type { DeviceName } from '../binding/open-device';
 import type { DownloadProgress } from '../hub';
-import type { ImageInput } from '../image';
+import type { ImageInput, ImageLimits } from '../image';
 import type { ResizeRule, Size } from '../image/geometry';
 import type { OnnxDType } from '../llm/onnx/onnx-folder';
 import type {
@@ -84,6 +84,8 @@ export interface LoadOptions {
    * instead of letting a queue grow. An `ask` counts until its last piece is taken. Default: no limit.
    */
   maxPending?: number;
+  /** What one picture may cost; see ImageLimits for what it may unless told. */
+  limits?: ImageLimits;
   /** Models named as at a hub (`org/name`): take what is in the cache or fail, and ask no server. So does HF_HUB_OFFLINE=1. */
   offline?: boolean;
   /** Told how far the download of a model is, ten times a second. */

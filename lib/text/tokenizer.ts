@@ -1,7 +1,9 @@
+import { stat } from 'node:fs/promises';
 import type * as Binding from 'tokenizers';
 import type { Encoding, Tokenizer } from 'tokenizers';
 
 import { expectedButFound } from '../errors';
+import { expectFile } from '../json-file';
 
 /** Token ids are u32 in the binding, which wraps other numbers round instead of refusing them. */
 export type TokenId = number;
@@ -25,6 +27,8 @@ export class TextTokenizer {
    */
   static async load(file: string): Promise<TextTokenizer> {
     const { Tokenizer } = await loadBinding();
+    const stats = await stat(file).catch(() => undefined);
+    if (stats) expectFile(stats, file);
     return guard(file, async () => {
       const tokenizer = Tokenizer.fromFile(file);
       tokenizer.disableTruncation();

@@ -1,5 +1,14 @@
 import { expect } from 'chai';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import sharp from 'sharp';
@@ -107,6 +116,20 @@ describe('cli commands', () => {
       expect(Array.from(tensor?.data ?? [])).to.deep.equal(Array.from(fromNpy.data));
       expect(fromNpy.data.every(Number.isFinite)).to.equal(true);
       expect(readdirSync(folder).filter((name) => name.includes('partial'))).to.deep.equal([]);
+    });
+
+    it('writes to where a link leads, and leaves permissions as they are', async function () {
+      if (process.platform === 'win32') this.skip();
+      const at = (name: string): string => path.join(folder, name);
+      for (const name of ['real.npy', 'later.npy']) symlinkSync(name, at(`link-to-${name}`));
+      writeFileSync(at('real.npy'), 'old');
+      chmodSync(at('real.npy'), 0o640);
+      for (const name of ['real.npy', 'later.npy']) {
+        await jsonOf(['encode', PICTURE, '--out', at(`link-to-${name}`)]);
+        expect(lstatSync(at(`link-to-${name}`)).isSymbolicLink(), name).to.equal(true);
+        expect(readNpy(at(name)).shape).to.have.length(2);
+      }
+      expect(lstatSync(at('real.npy')).mode & 0o777).to.equal(0o640);
     });
 
     it('hears the question, and encodes plainly without one', async () => {

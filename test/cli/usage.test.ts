@@ -136,6 +136,29 @@ describe('cli usage', () => {
     );
   });
 
+  it('takes no more from standard input than a picture may have', async () => {
+    const child = startCli(['ask', '-', 'what?']);
+    child.stdin.on('error', () => undefined);
+    const chunk = Buffer.alloc(2 ** 20);
+    let sent = 0;
+    const send = (): void => {
+      while (sent < 512 && child.stdin.writable) {
+        sent += 1;
+        if (!child.stdin.write(chunk)) return void child.stdin.once('drain', send);
+      }
+      child.stdin.end();
+    };
+    send();
+    const { code, stderr } = await finish(child);
+    expect(code, stderr).to.equal(1);
+    expect(stderr).to.match(/at most 67108864 bytes/);
+    expect(sent).to.be.below(128);
+  });
+
+  it('says what is wrong with a URL of a file', async () => {
+    await expectFailure(['ask', 'file:///a%zz', 'what?'], 1, /an image file but received "file:\/\/\/a%zz": /, /path/);
+  });
+
   it('says so where its output cannot be written', function () {
     if (!existsSync('/dev/full')) this.skip();
     const full = openSync('/dev/full', 'w');

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import childProcess, { type ChildProcess } from 'node:child_process';
 import { getEventListeners } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LanguageModel, QuestionEncoding } from '../../lib/llm/language-model';
 import { loadLanguageModel } from '../../lib/llm/load-language-model';
@@ -44,6 +46,28 @@ describe('language model lifetime', () => {
   const stillAnswers = async () => {
     expect(await collect(model, someTokens(), 'what shape?', { maxNewTokens: 3 })).to.not.have.length(0);
   };
+
+  it('keeps this process until the other has ended, whatever still comes from it', () => {
+    // A worker that answers at once; its answer lies in the pipe when close() is called.
+    writeFileSync(
+      at('worker.js'),
+      "process.on('message', ({ id }) => process.send({ id, reply: { kind: 'result' } }));",
+    );
+    const module = path.join(__dirname, '..', '..', 'lib', 'llm', 'onnx', 'worker-process.js');
+    const program = `
+      const { WorkerProcess } = require(${JSON.stringify(module)});
+      const worker = new WorkerProcess('test', ${JSON.stringify(at('worker.js'))});
+      (async () => {
+        await worker.run({ kind: 'load' }).next();
+        worker.run({ kind: 'load' }).next().catch(() => {});
+        const end = Date.now() + 300;
+        while (Date.now() < end);
+        await worker.close();
+        console.log('closed');
+      })();`;
+    const { stdout, status } = childProcess.spawnSync(process.execPath, ['-e', program], { encoding: 'utf8' });
+    expect([stdout, status]).to.deep.equal(['closed\n', 0]);
+  });
 
   describe('AbortSignal', () => {
     it('stops before anything has begun', async () => {

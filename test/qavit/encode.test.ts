@@ -1,4 +1,7 @@
 import { expect } from 'chai';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import sharp from 'sharp';
 import { type BatchItem, type LoadOptions, QAViT, type QuestionInput, type VisualTokens } from '../../lib';
 import { relativeError } from '../support/compare';
 import { expectRejection } from '../support/expect-error';
@@ -65,6 +68,104 @@ describe('encode', () => {
     }
   });
 
+  describe('arrays of the caller', () => {
+    it('are the caller’s again at once: pictures', async () => {
+      const pictures = [1, 2, 3, 4].map((seed) => noise(32, seed));
+      const wanted = await model.encodeBatch(pictures.map((one) => ({ image: one, question: null })));
+      const files = await Promise.all(
+        pictures.map(({ data, width, height, channels }) =>
+          sharp(data, { raw: { width, height, channels } }).png().toBuffer(),
+        ),
+      );
+      const frame = Buffer.alloc(Math.max(...files.map(({ length }) => length)));
+      const pixels = new Uint8Array(32 * 32 * 3);
+      const raw = { ...noise(32), data: pixels };
+      const calls = pictures.flatMap((picture, i) => {
+        files[i]!.copy(frame);
+        pixels.set(picture.data);
+        const encoded = frame.subarray(0, files[i]!.length);
+        return [
+          model.encode(encoded, null),
+          model.encode(raw, null),
+          model.encodeBatch([{ image: raw, question: null }]).then(([one]) => one!),
+        ];
+      });
+      frame.fill(0);
+      pixels.fill(0);
+      for (const [i, found] of (await Promise.all(calls)).entries()) {
+        expect(found, `${i}`).to.deep.equal(wanted[Math.floor(i / 3)]);
+      }
+    });
+
+    it('are the caller’s again at once: question features', async () => {
+      const question = features(5, WIDTH);
+      const wanted = [await model.encode(image, question), (await model.attend(image, question)).difference];
+      const calls = [model.encode(image, question), model.attend(image, question).then(({ difference }) => difference)];
+      question.data.fill(NaN);
+      expect(await Promise.all(calls)).to.deep.equal(wanted);
+      const gone = features(5, WIDTH);
+      const [later, detached] = [model.encode(image, gone), gone.data];
+      structuredClone(detached.buffer, { transfer: [detached.buffer as ArrayBuffer] });
+      expect((await later).data).to.deep.equal((wanted[0] as VisualTokens).data);
+      const bytes = new Uint8Array(4);
+      structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+      for (const lost of [bytes, { ...noise(32), data: bytes }])
+        await expectRejection(model.encode(lost, null), 'ERR_ARGUMENT', /attached memory for image/);
+    });
+
+    it('stay one where they were one: shared work is done once', async () => {
+      const shared = noise(32, 9);
+      const batch = await model.encodeBatch(
+        [1, 2].map((seed) => ({ image: shared, question: features(5, WIDTH, seed) })),
+      );
+      const alone = await model.encode(shared, features(5, WIDTH, 2));
+      expect(batch[1]).to.deep.equal(alone);
+    });
+  });
+
+  it('gives no numbers that are none, whatever finite ones it was given', async () => {
+    const huge = { data: new Float32Array(3 * WIDTH).fill(3e38), shape: [3, WIDTH] as [number, number] };
+    await expectRejection(
+      model.encode(image, huge),
+      'ERR_ARGUMENT',
+      /^Expected finite visual tokens for encode .*too large/,
+    );
+    const items = [features(3, WIDTH), huge].map((question) => ({ image, question }));
+    await expectRejection(model.encodeBatch(items), 'ERR_ARGUMENT', /for items\[1\]/);
+  });
+
+  it('takes one signal for a thousand calls without a word of leaks', async () => {
+    const warnings: Error[] = [];
+    const listen = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', listen);
+    const { signal } = new AbortController();
+    await Promise.all(Array.from({ length: 100 }, () => model.encode(image, null, { signal })));
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', listen);
+    expect(warnings).to.deep.equal([]);
+  });
+
+  it('refuses what is deeper than any message, and holes', async () => {
+    const cyclic: unknown[] = [];
+    cyclic.push(cyclic, 1);
+    for (const wrong of [cyclic, JSON.parse('['.repeat(5000) + ']'.repeat(5000))])
+      await expectRejection(model.encode(wrong as never, null), 'ERR_ARGUMENT', /but received \[\[an array of /);
+    await expectRejection(model.encodeBatch(new Array(2)), 'ERR_ARGUMENT', /items\[0\] but received undefined/);
+    await expectRejection(QAViT.load('a\0b'), 'ERR_ARGUMENT');
+  });
+
+  it('takes pictures as large as it was told to', async () => {
+    await using small = await QAViT.load(writeRandomModel(at('small')), {
+      device: 'cpu',
+      limits: { maxPixels: 32 * 32 },
+    });
+    expect((await small.encode(image, null)).shape[0]).to.equal(17);
+    await expectRejection(small.encode(noise(33), null), 'ERR_ARGUMENT', /at most 1024 pixels \(limits\.maxPixels\)/);
+    await expectRejection(small.look(noise(33)), 'ERR_ARGUMENT', /limits\.maxPixels/);
+    const wrong = QAViT.load(writeRandomModel(at('small')), { limits: { maxPixel: 1 } as never });
+    await expectRejection(wrong, 'ERR_ARGUMENT', /did you mean maxPixels/);
+  });
+
   describe('keys', () => {
     it('are equal for equal work only', async () => {
       const key = async (...of: Parameters<QAViT['encode']>) => (await model.encode(...of)).key;
@@ -106,6 +207,31 @@ describe('encode', () => {
         keys.add((await other.encode(image, null)).key);
       }
       // The default dtype is one of the two that follow.
+      expect(keys.size).to.equal(5);
+    });
+
+    it('tell configurations apart that belong to the same weights', async () => {
+      const keys = new Map<string, Float32Array>();
+      const folders = writeRandomModel(at('configured'));
+      const change = (file: string, field: Record<string, unknown>): void => {
+        const json = JSON.parse(readFileSync(file, 'utf8')) as object;
+        writeFileSync(file, JSON.stringify({ ...json, ...field }));
+      };
+      const [tower, adapter] = [path.join(folders.tower, 'config.json'), path.join(folders.adapter, 'config.json')];
+      const preprocessor = path.join(folders.tower, 'preprocessor_config.json');
+      for (const [file, field] of [
+        [tower, {}],
+        [preprocessor, { image_mean: [0.1, 0.2, 0.3] }],
+        [tower, { hidden_act: 'gelu' }],
+        [tower, { layer_norm_eps: 0.1 }],
+        [adapter, { translation_mlp: { layers: 2, activation: 'gelu' } }],
+      ] as const) {
+        change(file, field);
+        await using other = await QAViT.load(folders, { device: 'cpu', dtype: 'f32' });
+        const { key, data } = await other.encode(image, features(5, WIDTH));
+        for (const known of keys.values()) expect(data, JSON.stringify(field)).to.not.deep.equal(known);
+        keys.set(key, data);
+      }
       expect(keys.size).to.equal(5);
     });
   });

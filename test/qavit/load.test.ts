@@ -1,7 +1,9 @@
 import { expect } from 'chai';
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type LoadOptions, type ModelFolders, QAViT } from '../../lib';
+import { TextTokenizer } from '../../lib/text/tokenizer';
 import { expectRejection } from '../support/expect-error';
 import { type RandomModelOptions, writeJson, writeRandomModel } from '../support/random-model';
 import { f32 } from '../support/safetensors-writer';
@@ -305,5 +307,23 @@ describe('QAViT.load', () => {
     const loading = load({ layers: 8, width: 256, heads: 4 }, { signal: controller.signal });
     setTimeout(() => controller.abort(), 5);
     await expectRejection(loading, 'ERR_ABORTED', /Expected completion for .* but received/);
+  });
+
+  it('waits for no pipe and reads no device in the place of a file', async function () {
+    if (process.platform === 'win32') this.skip();
+    for (const [part, file] of [
+      ['tower', 'config.json'],
+      ['tower', 'preprocessor_config.json'],
+      ['adapter', 'config.json'],
+    ] as const) {
+      const folders = writeRandomModel(at('piped'));
+      rmSync(path.join(folders[part], file));
+      execFileSync('mkfifo', [path.join(folders[part], file)]);
+      await expectRejection(QAViT.load(folders), 'ERR_FORMAT', /Expected a file for .* received a device or pipe$/);
+      rmSync(path.join(folders[part], file));
+    }
+    const tokenizer = at('tokenizer.json');
+    symlinkSync('/dev/zero', tokenizer);
+    await expectRejection(TextTokenizer.load(tokenizer), 'ERR_FORMAT', /received a device or pipe$/);
   });
 });

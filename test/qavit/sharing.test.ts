@@ -13,7 +13,7 @@ describe('shared work', () => {
   /** How many pictures were looked at and questions heard while a batch was encoded. */
   async function count(items: readonly BatchItem[]): Promise<{ looked: number; heard: number; kept: number }> {
     const loaded = await loadModel(writeRandomModel(at('model')), { device: 'cpu' });
-    const { engine, vision, padding, fingerprint } = loaded;
+    const { engine, vision, padding, limits, fingerprint } = loaded;
     const counts = { looked: 0, heard: 0, kept: 0 };
     const [look, listen, encode] = [engine.look.bind(engine), engine.listen.bind(engine), engine.encode.bind(engine)];
     engine.look = (pixels, images, signal) => ((counts.looked += images), look(pixels, images, signal));
@@ -24,7 +24,7 @@ describe('shared work', () => {
       return encode(pictures, asked, output, signal);
     };
     const questions = new QuestionEncoder(vision.model.questionWidth, undefined, undefined);
-    const context = { engine, preprocessor: vision.preprocessor, questions, padding, fingerprint };
+    const context = { engine, preprocessor: vision.preprocessor, questions, padding, limits, fingerprint };
     const asked = items.map((item) => ({ ...item, count: 'all' as const }));
     await encodeAll(context, asked, 'tower', new AbortController().signal);
     counts.kept = engine.device.memory.tensorBytes;

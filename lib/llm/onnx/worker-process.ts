@@ -23,6 +23,7 @@ export class WorkerProcess {
   private ids = 0;
   /** Why nothing can be asked any more. */
   private over: QAViTError | undefined;
+  private closing = false;
 
   constructor(
     private readonly name: string,
@@ -89,6 +90,8 @@ export class WorkerProcess {
   async close(): Promise<void> {
     this.end('ERR_ABORTED', 'close()');
     this.over = expectedButFound('ERR_ARGUMENT', 'an open language model', this.name, 'a closed one');
+    // What still comes through the pipe must not let this process end before the other has.
+    this.closing = true;
     this.child.ref();
     // The process holds nothing worth saving, and may be amid a computation.
     this.child.kill('SIGKILL');
@@ -133,6 +136,7 @@ export class WorkerProcess {
 
   /** Whether this process may end although the other runs. */
   private setIdle(idle: boolean): void {
+    if (this.closing) return;
     const change = idle ? 'unref' : 'ref';
     this.child[change]();
     this.child.channel?.[change]();

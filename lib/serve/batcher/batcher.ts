@@ -1,7 +1,9 @@
 import { Calls } from '../../calls/calls';
-import { abortSignal, checkOptions, matching } from '../../calls/options';
+import { abortSignal, checkOptions, isPlainObject, matching } from '../../calls/options';
 import { expected } from '../../errors';
 import { ASK_RULES, ENCODE_RULES } from '../../qavit/call-rules';
+import { expectQuestion } from '../../qavit/questions';
+import { Snapshots } from '../../qavit/snapshots';
 import { expectSelectable, type Selection } from '../../qavit/token-selection';
 import type { QuestionInput, VisualTokens } from '../../qavit/types';
 import { Admission } from './admission';
@@ -51,6 +53,8 @@ export class Batcher implements AsyncDisposable {
     this.options = checkBatcherOptions(options);
     const all = Array.isArray(models) ? (models as readonly BatchModel[]) : [models as BatchModel];
     if (all.length === 0) throw expected('ERR_ARGUMENT', 'at least one model', 'Batcher', models);
+    for (const model of all)
+      if (!isModel(model)) throw expected('ERR_ARGUMENT', 'a QAViT', 'a model of Batcher', model);
     this.info = all[0]!.info;
     this.dispatcher = new Dispatcher(all, this.options);
     const makeRoom = this.dispatcher.makeRoom.bind(this.dispatcher);
@@ -85,9 +89,10 @@ export class Batcher implements AsyncDisposable {
     const where = 'Batcher.encode';
     const { signal, client = '', output, visualTokens } = checkOptions(options, BATCH_ENCODE_RULES, where);
     this.expectSelectable(visualTokens, where);
+    const asked = { kind: 'encode', question: ownQuestion(question, where), output, visualTokens } as const;
     return this.calls.run(where, signal, (abort) =>
       this.admitted(client, abort, async (request) => {
-        const done = await this.dispatcher.compute({ kind: 'encode', question, output, visualTokens }, image, request);
+        const done = await this.dispatcher.compute(asked, image, request);
         return { tokens: tokensOf(done), ...this.told(done, request) };
       }),
     );
@@ -96,9 +101,9 @@ export class Batcher implements AsyncDisposable {
   /** Where a question draws attention, as QAViT.attend gives it. */
   async attend(image: BatchImage, question: QuestionInput, options?: RequestOptions): Promise<AttendReply> {
     const { signal, client = '' } = checkOptions(options, REQUEST_RULES, 'Batcher.attend');
+    const asked = { kind: 'attend', question: ownQuestion(question, 'Batcher.attend') } as const;
     return this.calls.run('Batcher.attend', signal, (abort) =>
       this.admitted(client, abort, async (request) => {
-        const asked = { kind: 'attend', question } as const;
         const done = await this.dispatcher.compute(asked, image, request);
         return { maps: done.outcome.maps!, ...this.told(done, request) };
       }),
@@ -185,6 +190,16 @@ export class Batcher implements AsyncDisposable {
     const timings = { queued, ...outcome.timings, total: this.options.clock.now() - since };
     return { timings, cached: outcome.cached };
   }
+}
+
+function isModel(model: Partial<BatchModel> | null | undefined): boolean {
+  return isPlainObject(model) && typeof model.encodeBatch === 'function' && isPlainObject(model.stages);
+}
+
+/** A question that its owner can change no more. */
+function ownQuestion(question: QuestionInput, where: string): QuestionInput {
+  expectQuestion(question, `question of ${where}`);
+  return new Snapshots().question(question);
 }
 
 /** Each request owns its arrays. */

@@ -35,7 +35,7 @@ export function checkBatcherOptions(options: BatcherOptions | undefined): Resolv
     observer = {},
     clock = systemClock,
   } = given;
-  const limits = resolveLimits(given.limits);
+  const limits = resolveLimits(given.limits, 'limits of Batcher');
   return {
     maxBatch,
     delayMs,

@@ -19,7 +19,7 @@ export type BatchImage = Exclude<ImageInput, Looked>;
  * @throws QAViTError as prepareImage does
  */
 export async function openSource(image: BatchImage, limits: ImageLimits, signal: AbortSignal): Promise<Source> {
-  const opened = await openImage(image, resolveLimits(limits), signal);
+  const opened = await openImage(image, resolveLimits(limits, 'limits of Batcher'), signal);
   if ('bytes' in opened) return { key: hash('file', opened.bytes), image: opened.bytes };
   const data = opened.data.slice();
   return { key: hash(`raw ${opened.width} x ${opened.height}`, data), image: { ...opened, data } };

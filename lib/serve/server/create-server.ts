@@ -1,6 +1,7 @@
 import cors from '@fastify/cors';
 import rateLimit from '@fastify/rate-limit';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+import { isPlainObject } from '../../calls/options';
 import { expected } from '../../errors';
 import { systemClock } from '../batcher/clock';
 import { registerPage } from '../page';
@@ -9,6 +10,7 @@ import type { ServerContext } from './context';
 import { answerErrors } from './error-handlers';
 import { RequestError } from '../request-error';
 import { Lifecycle } from './lifecycle';
+import { errorReply } from './errors';
 import { loggerOf } from './logging';
 import { Metrics } from './metrics';
 import { describeRoutes, openApiRoute } from './openapi';
@@ -22,6 +24,8 @@ import { visualTokensRoute } from './routes/visual-tokens';
 import { rateLimitOf } from './rate-limit';
 import { ServedModel, type ServedModels } from './served-model';
 
+/** Characters of a model's name; as the schemas have it, three bytes in a path for each of four. */
+const MAX_NAME = 256 * 12;
 /** For answers that are being sent when all work is done. */
 const LATE_MS = 500;
 
@@ -47,7 +51,9 @@ declare module 'fastify' {
  */
 export async function createServer(models: ServedModels, options?: ServerOptions): Promise<FastifyInstance> {
   const resolved = checkServerOptions(options);
-  const names = Object.keys(models ?? {});
+  if (!isPlainObject(models) || 'encodeBatch' in models)
+    throw expected('ERR_ARGUMENT', 'models by name, { name: model },', 'createServer', models);
+  const names = Object.keys(models);
   if (names.length === 0) throw expected('ERR_ARGUMENT', 'at least one model', 'createServer', models);
   const metrics = new Metrics();
   const served = new Map(names.map((id) => [id, new ServedModel(id, models[id]!, resolved, metrics.observerOf(id))]));
@@ -95,6 +101,13 @@ function makeApp({ limits, timeouts, trustProxy, logger }: ResolvedServerOptions
       headersTimeout: timeouts.headersMs,
       // How often the two timeouts above are looked at.
       connectionsCheckingInterval: Math.max(20, Math.min(timeouts.headersMs, timeouts.requestMs) / 10),
+    },
+    // Names of models are part of paths; the schema says how long they may be.
+    routerOptions: { maxParamLength: MAX_NAME },
+    frameworkErrors: (error, _request, reply) => {
+      const { status, body } = errorReply(error);
+      // Its type knows no route, and so no body.
+      void (reply as FastifyReply).code(status).send(body);
     },
     ...loggerOf(logger),
   });

@@ -29,6 +29,7 @@ export class ServedModel {
   ) {
     this.replicas = Array.isArray(models) ? (models as readonly BatchModel[]) : [models as BatchModel];
     const { imageBytes: maxBytes, pixels: maxPixels } = limits;
+    this.batcher = new Batcher(this.replicas, { ...batching, limits: { maxBytes, maxPixels }, observer });
     // Asked once: a model asks its device each time.
     const { language, readsQuestions, selectsTokens, allTokens } = this.info;
     this.canAnswer = language !== null;
@@ -36,7 +37,6 @@ export class ServedModel {
     this.selectsTokens = selectsTokens;
     this.allTokens = allTokens;
     this.canListen = readsQuestions;
-    this.batcher = new Batcher(this.replicas, { ...batching, limits: { maxBytes, maxPixels }, observer });
   }
 
   get info(): QAViT['info'] {

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { QAViTError } from '../../../lib';
 import { Batcher, type BatcherOptions } from '../../../lib/serve';
 import { expectRejection, expectThrow } from '../../support/expect-error';
 import { FakeClock, settle } from './fake-clock';
@@ -202,5 +203,19 @@ describe('Batcher', () => {
     await expectRejection(batcher.encode(picture(1), null), 'ERR_ARGUMENT', /an open model/);
     await settle();
     expect(model.pictures.every(({ disposed }) => disposed)).to.equal(true);
+  });
+
+  it('refuses what is no question, no model or no limit', async () => {
+    const { batcher } = open({}, new FakeModel(false));
+    for (const wrong of [undefined, 5, {}, ['x'], { data: new Float32Array(2) }, { data: [1], shape: [1, 1] }]) {
+      const asked = [batcher.encode(picture(1), wrong as never), batcher.attend(picture(1), wrong as never)];
+      for (const reply of asked) {
+        const error: unknown = await reply.catch((failure: unknown) => failure);
+        expect(error, JSON.stringify(wrong)).to.be.instanceOf(QAViTError);
+      }
+    }
+    for (const wrong of [undefined, null, {}, [], [null], 'demo'])
+      expectThrow(() => new Batcher(wrong as never), 'ERR_ARGUMENT', /Batcher/);
+    expectThrow(() => new Batcher(new FakeModel(), { limits: { maxPixel: 1 } as never }), 'ERR_ARGUMENT', /maxPixels/);
   });
 });

@@ -60,14 +60,19 @@ describe('hostile requests', () => {
       [{ ...chat, stream_options: { include_usage: true } }, 'stream_options'],
       [{ ...chat, tools: [{}] }, 'tools'],
       [{ ...chat, logprobs: true }, 'logprobs'],
-      [{ ...chat, unheard_of: 1 }, null],
-      [{ ...chat, qavit: { questionAware: true } }, 'qavit'],
+      [{ ...chat, unheard_of: 1 }, 'unheard_of'],
+      [{ ...chat, qavit: { questionAware: true } }, 'qavit.questionAware'],
+      [{ model: 'demo' }, 'messages'],
       [{ ...chat, stop: ['a', 'b', 'c', 'd', 'e'] }, 'stop'],
     ];
     for (const [body, param] of wrong) {
       const reply = await post(here.app, '/v1/chat/completions', body);
       expect([reply.statusCode, reply.body.error.param], JSON.stringify(body)).to.deep.equal([400, param]);
     }
+    const { body: told } = await post(here.app, '/v1/chat/completions', { ...chat, n: 2 });
+    expect(told.error.message).to.match(/allowed values \(1, null\)$/);
+    const { body: extra } = await post(here.app, '/v1/chat/completions', { ...chat, metadata: {} });
+    expect(extra.error.message).to.match(/additional properties \("metadata"\)$/);
     await refused({ ...asked, question: 'x'.repeat(101) }, 400, 'question_too_long');
     await refused({ ...asked, question: '  ' }, 400, 'question_empty');
     await refused({ ...asked, question: '!!!' }, 400, 'ERR_ARGUMENT');
@@ -126,5 +131,16 @@ describe('hostile requests', () => {
     }
     expect((await here.app.inject('/v1/models/%FF')).statusCode).to.equal(400);
     await refused({ ...asked, model: '\u{1F600}\uD800' }, 404, 'model_not_found');
+  });
+
+  it('for paths that are none get an error of the usual form', async () => {
+    for (const [url, status] of [
+      ['/v1/models/%zz', 400],
+      [`/v1/models/${'x'.repeat(200)}`, 404],
+    ] as const) {
+      const reply = await here.app.inject(url);
+      expect(reply.statusCode, url).to.equal(status);
+      expect(reply.json<{ error: object }>().error, url).to.have.all.keys('message', 'type', 'param', 'code');
+    }
   });
 });

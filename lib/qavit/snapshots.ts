@@ -1,0 +1,49 @@
+import { expectedButFound } from '../errors';
+import type { ImageInput } from '../image';
+import type { RawImage } from '../image/source';
+import { LookedPicture } from './pictures';
+import type { Looked, QuestionFeatures, QuestionInput } from './types';
+
+/**
+ * Copies of the arrays of one call, made before it returns: their owner may write to them from then on, as one does who decodes a film
+ * into one buffer. What was one object stays one, since equal objects are computed once.
+ */
+export class Snapshots {
+  private readonly copies = new Map<object, object>();
+
+  image(image: ImageInput | Looked): ImageInput | Looked {
+    if (image instanceof Uint8Array) return this.once(image, (bytes) => copyOf(bytes, 'image'));
+    if (!isRaw(image)) return image;
+    return this.once(image, (raw) => ({ ...raw, data: copyOf(raw.data, 'image.data') }));
+  }
+
+  /** @param question that was checked */
+  question(question: QuestionInput): QuestionInput {
+    if (question === null || typeof question === 'string') return question;
+    return this.once(question, ({ data, shape: [tokens, width] }): QuestionFeatures => {
+      return { data: copyOf(data, 'data of question'), shape: [tokens, width] };
+    });
+  }
+
+  private once<T extends object>(given: T, copy: (given: T) => T): T {
+    const known = this.copies.get(given) as T | undefined;
+    if (known) return known;
+    const made = copy(given);
+    this.copies.set(given, made);
+    return made;
+  }
+}
+
+function isRaw(image: unknown): image is RawImage {
+  if (typeof image !== 'object' || image === null || image instanceof LookedPicture) return false;
+  return (image as { data?: unknown }).data instanceof Uint8Array;
+}
+
+/** Also of a Buffer, whose own slice() is a view. */
+function copyOf<T extends Uint8Array | Float32Array>(array: T, where: string): T {
+  try {
+    return new (array instanceof Float32Array ? Float32Array : Uint8Array)(array) as T;
+  } catch {
+    throw expectedButFound('ERR_ARGUMENT', 'an array over attached memory', where, 'one whose ArrayBuffer is detached');
+  }
+}
