@@ -1,4 +1,4 @@
-import { expected } from './errors';
+import { expected, expectedButFound } from './errors';
 import type { ImageInput } from './image';
 import type { Output } from './models/plans';
 import { throwIfAborted } from './calls/abort';
@@ -179,6 +179,8 @@ export class QAViT implements AsyncDisposable {
   async attend(image: ImageInput | Looked, question: QuestionInput, options?: CallOptions): Promise<AttentionMaps> {
     const { signal } = checkOptions(options, CALL_RULES, 'attend');
     return this.calls.run('attend', signal, async (abort) => {
+      if (this.loaded.vision.model.questionWidth === undefined)
+        throw expectedButFound('ERR_ARGUMENT', 'a model with an adapter', 'attend', 'one without');
       this.questions.check(question, 'question');
       const copies = new Snapshots();
       const [picture, asked] = [copies.image(image), copies.question(question)];

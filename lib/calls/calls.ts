@@ -12,6 +12,13 @@ function expectMany(signal: AbortSignal): void {
   if (getMaxListeners(signal) === EventEmitter.defaultMaxListeners) setMaxListeners(MANY_LISTENERS, signal);
 }
 
+/** A call of a model that was closed: a slip of its owner's, who for a server is not who asks. */
+export class ClosedError extends QAViTError {
+  constructor(what: string) {
+    super('ERR_ARGUMENT', `Expected an open model for ${what} but received one that was closed`);
+  }
+}
+
 /** The calls a model is busy with: each can be aborted by its caller, all of them by closing the model. */
 export class Calls {
   private readonly running = new Map<AbortController, Promise<unknown>>();
@@ -70,7 +77,7 @@ export class Calls {
   }
 
   private begin(what: string, signal: AbortSignal | undefined): { controller: AbortController; end: () => void } {
-    if (this.isClosed) throw expectedButFound('ERR_ARGUMENT', 'an open model', what, 'one that was closed');
+    if (this.isClosed) throw new ClosedError(what);
     throwIfAborted(signal, what);
     if (this.running.size >= this.most) {
       throw expectedButFound('ERR_BUSY', `at most ${this.most} calls at once`, what, 'one more');

@@ -1,4 +1,4 @@
-import { expected } from '../errors';
+import { expectedButFound } from '../errors';
 import type { QuestionFeatures } from '../llm/language-model';
 import { tokensToHandOver } from '../models/qavit';
 import type { Engine } from './engine';
@@ -13,7 +13,7 @@ export async function attendTo(
   features: QuestionFeatures | null,
   signal: AbortSignal,
 ): Promise<AttentionMaps> {
-  if (!features) throw expected('ERR_ARGUMENT', 'a question of at least one token', 'attend', null);
+  if (!features) throw expectedButFound('ERR_ARGUMENT', 'a question of at least one token', 'attend', 'none');
   const { model } = engine;
   // One question alone: nothing is padded, whatever the mode.
   const questions = new QuestionBlocks(engine, [features], 'mask');

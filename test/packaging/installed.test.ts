@@ -26,9 +26,11 @@ describe('installed package', function () {
   after(() => installed[Symbol.dispose]());
 
   describe('its tarball', () => {
-    it('holds what runs, what is built from, and nothing else', () => {
+    it('holds what runs, what it is built from, what its messages refer to, and nothing else', () => {
       const files = installed.packed.files.map((file) => file.path);
-      const kinds = new Set(files.map((file) => /^(dist\/lib|assets|models\/demo|native)\//.exec(file)?.[1] ?? file));
+      const kinds = new Set(
+        files.map((file) => /^(dist\/lib|assets|docs|models\/demo|native)\//.exec(file)?.[1] ?? file),
+      );
       expect([...kinds].sort()).to.deep.equal([
         'CHANGELOG.md',
         'CMakeLists.txt',
@@ -37,6 +39,7 @@ describe('installed package', function () {
         'assets',
         'binding.gyp',
         'dist/lib',
+        'docs',
         'models/demo',
         'native',
         'package.json',
@@ -48,6 +51,7 @@ describe('installed package', function () {
       );
       expect(files).to.include.members([
         'assets/page/index.html',
+        'docs/runtimes.md',
         'models/demo/language/tokenizer.json',
         'native/sources.txt',
       ]);

@@ -1,4 +1,5 @@
 import type { FastifyError } from 'fastify';
+import { ClosedError } from '../../calls/calls';
 import { QAViTError, type QAViTErrorCode } from '../../errors';
 import { RequestError } from '../request-error';
 
@@ -38,8 +39,10 @@ export function errorBody(
   return { error: { message, type: typeOf(status), param, code } };
 }
 
-function ofLibrary({ code, message }: QAViTError): ErrorReply {
+function ofLibrary(error: QAViTError): ErrorReply {
+  const { code, message } = error;
   if (code === 'ERR_BUSY') return reply(429, 'Too many requests are under way; try again later', 'server_busy');
+  if (error instanceof ClosedError) return reply(503, 'This model is not being served any more', 'model_closed');
   const ours = OURS[code];
   if (ours) return reply(...ours, code);
   return reply(400, withoutPaths(message), code);

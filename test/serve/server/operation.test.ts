@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { QAViTError } from '../../../lib';
+import { QAViT, QAViTError } from '../../../lib';
 import { createServer } from '../../../lib/serve';
 import { expectRejection } from '../../support/expect-error';
 import { FakeModel } from '../batcher/fake-model';
@@ -78,6 +78,15 @@ describe('operating the server', () => {
     expect((await post(app, '/v1/attend', asked)).statusCode).to.equal(501);
     expect((await post(app, '/v1/visual-tokens', asked)).statusCode).to.equal(501);
     expect((await post(app, '/v1/visual-tokens', { ...asked, question: null })).statusCode).to.equal(200);
+  });
+
+  it('blames nobody who asks for a model that its owner has closed', async () => {
+    const model = await QAViT.load('demo', { device: 'cpu' });
+    const app = await createServer({ demo: model });
+    await model.close();
+    const { statusCode, body } = await post(app, '/v1/visual-tokens', asked);
+    expect([statusCode, body.error.type, body.error.code]).to.deep.equal([503, 'server_error', 'model_closed']);
+    await app.close();
   });
 
   it('counts in Prometheus’ format', async () => {
