@@ -1,11 +1,12 @@
 import type { DeviceTensor } from '../binding/native';
-import { expectedButFound, QAViTError } from '../errors';
+import { QAViTError } from '../errors';
 import type { ImageInput, ImageLimits, PreprocessorConfig } from '../image';
 import type { Output } from '../models/plans';
 import { tokensToHandOver } from '../models/qavit';
-import { digest, firstNonFinite } from '../weights';
+import { digest } from '../weights';
 import { throwIfAborted } from '../calls/abort';
 import type { Engine, HandedOver } from './engine';
+import { expectFiniteTokens } from './finite';
 import { chunks, Distinct, groupBy } from './grouping';
 import { alreadyLooked, type LookedPicture, preparePicture } from './pictures';
 import { QuestionBlocks } from './question-blocks';
@@ -251,15 +252,6 @@ class Batch {
     return { index, lengths: index.map((i) => lengths[i] ?? 0) };
   }
 
-  /** Weights and question features are finite, but products of large ones need not be. */
-  private expectFinite(data: Float32Array, item: number): void {
-    const at = firstNonFinite(data, 'f32');
-    if (at < 0) return;
-    const where = this.alone ? 'encode' : `items[${item}]`;
-    const found = `${data[at]} at element ${at}: numbers of the question or of the weights are too large`;
-    throw expectedButFound('ERR_ARGUMENT', 'finite visual tokens', where, found);
-  }
-
   private deliver(run: readonly Sample[], [data, ratings]: HandedOver): void {
     const { engine, fingerprint } = this.context;
     const rows = tokensToHandOver(engine.model);
@@ -274,7 +266,7 @@ class Batch {
       const kept = rated && count !== 'all' ? bestRated(rated, count) : undefined;
       // A sample alone owns its array; of several each gets its own, so that keeping one does not keep all.
       const own = kept ? takeRows(all, kept, width) : run.length === 1 ? data : all.slice();
-      this.expectFinite(own, item);
+      expectFiniteTokens(own, this.alone ? 'encode' : `items[${item}]`);
       this.results[item] = { data: own, shape: [own.length / width, width], key, ...(kept && { kept }) };
     });
   }

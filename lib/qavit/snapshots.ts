@@ -43,7 +43,9 @@ function isRaw(image: unknown): image is RawImage {
 function copyOf<T extends Uint8Array | Float32Array>(array: T, where: string): T {
   try {
     return new (array instanceof Float32Array ? Float32Array : Uint8Array)(array) as T;
-  } catch {
+  } catch (error) {
+    if (error instanceof RangeError)
+      throw expectedButFound('ERR_OUT_OF_MEMORY', `${array.byteLength} bytes for a copy`, where, error.message);
     throw expectedButFound('ERR_ARGUMENT', 'an array over attached memory', where, 'one whose ArrayBuffer is detached');
   }
 }

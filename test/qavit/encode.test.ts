@@ -130,6 +130,7 @@ describe('encode', () => {
       'ERR_ARGUMENT',
       /^Expected finite visual tokens for encode .*too large/,
     );
+    await expectRejection(model.attend(image, huge), 'ERR_ARGUMENT', /^Expected finite visual tokens for attend /);
     const items = [features(3, WIDTH), huge].map((question) => ({ image, question }));
     await expectRejection(model.encodeBatch(items), 'ERR_ARGUMENT', /for items\[1\]/);
   });
@@ -301,7 +302,7 @@ describe('encode', () => {
       await expectRejection(tower.encode(image, question), 'ERR_ARGUMENT', /null \(the model has no adapter\)/);
       await expectRejection(tower.encode(image, 'what?'), 'ERR_ARGUMENT', /null \(the model has no adapter\)/);
       await expectRejection(tower.encode(image, null, { output: 'projected' }), 'ERR_ARGUMENT', /no projector/);
-      await expectRejection(tower.attend(image, question), 'ERR_ARGUMENT', /no adapter/);
+      await expectRejection(tower.attend(image, question), 'ERR_ARGUMENT', /a model with an adapter/);
       await expectRejection(tower.ask(image, 'what?').next(), 'ERR_ARGUMENT', /a model with a language model for ask/);
     });
 
