@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type DeviceName, openDevice } from '../lib/binding/open-device';
-import { JsonFields } from '../lib/llm/json-fields';
+import { JsonFields } from '../lib/json-fields';
 import { readT5Config } from '../lib/llm/t5/config';
 import { T5Answer, T5Answers } from '../lib/llm/t5/t5-answer';
 import { T5Engine } from '../lib/llm/t5/t5-engine';

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { expected, expectedButFound } from '../errors';
 import { normalization, readPreprocessorConfig } from '../image';
 import { type JsonObject, readJsonObject } from '../json-file';
-import { JsonFields } from '../llm/json-fields';
+import { JsonFields } from '../json-fields';
 import { isT5Config, readT5Config } from '../llm/t5/config';
 import { openT5, QUESTION_EMBEDDING } from '../llm/t5/t5-model';
 import { parseAdapterConfig } from '../models/adapter-config';

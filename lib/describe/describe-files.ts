@@ -2,7 +2,7 @@
 import path from 'node:path';
 import type { ActivationName } from '../binding/native';
 import { readJsonObject } from '../json-file';
-import { JsonFields } from '../llm/json-fields';
+import { JsonFields } from '../json-fields';
 import { readModelConfig } from '../llm/model-config';
 import { isT5Folder } from '../llm/t5/t5-folder';
 import { openAdapter } from '../models/adapter';

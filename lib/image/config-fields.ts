@@ -1,4 +1,6 @@
 import { expected } from '../errors';
+import { asObject, JsonFields } from '../json-fields';
+import { isJsonObject, type JsonObject } from '../json-file';
 import type { ResizeRule } from './geometry';
 
 type Triple = readonly [number, number, number];
@@ -6,43 +8,14 @@ type Triple = readonly [number, number, number];
 /** Far above any tower, and small enough that no product of two sides loses precision. */
 const MAX_SIDE = 16384;
 
-/** Typed access to the fields of a JSON object; every error names the file and the field. */
-export class ConfigFields {
-  private readonly fields: Readonly<Record<string, unknown>>;
-
-  constructor(
-    json: unknown,
-    private readonly path: string,
-  ) {
-    if (!isObject(json)) throw expected('ERR_FORMAT', 'a JSON object', path, json);
-    this.fields = json;
-  }
-
-  where(key: string): string {
-    return `${key} of ${this.path}`;
-  }
-
-  /** Null means absent, as in transformers. */
-  value(key: string): unknown {
-    return Object.hasOwn(this.fields, key) ? (this.fields[key] ?? undefined) : undefined;
+/** The fields of a preprocessor_config.json. */
+export class ConfigFields extends JsonFields {
+  constructor(json: unknown, path: string) {
+    super(path, asObject(json, path));
   }
 
   has(key: string): boolean {
     return this.value(key) !== undefined;
-  }
-
-  flag(key: string, absent: boolean): boolean {
-    const value = this.value(key) ?? absent;
-    if (typeof value !== 'boolean') throw expected('ERR_FORMAT', 'true or false', this.where(key), value);
-    return value;
-  }
-
-  text(key: string): string | undefined {
-    const value = this.value(key);
-    if (value !== undefined && typeof value !== 'string') {
-      throw expected('ERR_FORMAT', 'a string', this.where(key), value);
-    }
-    return value;
   }
 
   nonZero(key: string, absent: number): number {
@@ -75,11 +48,11 @@ export class ConfigFields {
     if (Array.isArray(value) && value.length === 2) {
       return { kind: 'exact', height: this.side(value[0], `${key}[0]`), width: this.side(value[1], `${key}[1]`) };
     }
-    if (!isObject(value)) throw expected('ERR_FORMAT', 'an integer or an object', this.where(key), value);
+    if (!isJsonObject(value)) throw expected('ERR_FORMAT', 'an integer or an object', this.where(key), value);
     return this.sizeObject(key, value);
   }
 
-  private sizeObject(key: string, value: Readonly<Record<string, unknown>>): ResizeRule {
+  private sizeObject(key: string, value: JsonObject): ResizeRule {
     const side = (name: string) => this.side(value[name], `${key}.${name}`);
     const names = Object.keys(value).filter((name) => value[name] !== null);
     switch (names.sort().join()) {
@@ -98,10 +71,6 @@ export class ConfigFields {
     if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_SIDE) return value as number;
     throw expected('ERR_FORMAT', `an integer from 1 to ${MAX_SIDE}`, this.where(key), value);
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isFiniteNumber(value: unknown): value is number {

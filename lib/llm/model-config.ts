@@ -1,7 +1,7 @@
 import { expected } from '../errors';
 import type { JsonObject } from '../json-file';
 import { visionLanguageFamily, type VisionLanguageFamily } from '../models/vision-language';
-import type { JsonFields } from './json-fields';
+import type { JsonFields } from '../json-fields';
 
 /** Where the question goes in a prompt template. */
 export const QUESTION_SLOT = '{question}';

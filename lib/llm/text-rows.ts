@@ -4,7 +4,7 @@ import { TextTokenizer } from '../text/tokenizer';
 import { TensorFolder } from '../weights';
 import type { StoredTensor } from '../weights/stored-tensor';
 import { checkEncodeOptions, checkEncoding, type QuestionText } from './checks';
-import { JsonFields } from './json-fields';
+import { JsonFields } from '../json-fields';
 import type { QuestionEncoding, QuestionFeatures, QuestionReader, VisualTokens } from './language-model';
 import { languageFields, type ModelConfig, readModelConfig } from './model-config';
 import { joinRows } from './onnx/join-rows';

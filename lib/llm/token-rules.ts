@@ -1,5 +1,5 @@
 import { expected } from '../errors';
-import type { JsonFields } from './json-fields';
+import type { JsonFields } from '../json-fields';
 
 /** Settings of transformers' generate() that change what is said and are not known here, each with the value that switches it off. */
 const UNKNOWN_RULES = {

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import path from 'node:path';
 import { loadAddon } from '../../lib/binding/load';
 import type { Device } from '../../lib/binding/native';
-import { JsonFields } from '../../lib/llm/json-fields';
+import { JsonFields } from '../../lib/json-fields';
 import { readT5Config } from '../../lib/llm/t5/config';
 import { T5Answer, T5Answers } from '../../lib/llm/t5/t5-answer';
 import { type PromptRead, T5Engine } from '../../lib/llm/t5/t5-engine';

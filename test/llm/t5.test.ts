@@ -4,7 +4,7 @@ import { getEventListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { loadAddon } from '../../lib/binding/load';
-import { JsonFields } from '../../lib/llm/json-fields';
+import { JsonFields } from '../../lib/json-fields';
 import type { LanguageModel, QuestionEncoding } from '../../lib/llm/language-model';
 import { loadLanguageModel } from '../../lib/llm/load-language-model';
 import { readT5Config } from '../../lib/llm/t5/config';

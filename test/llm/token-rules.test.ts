@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { writeFileSync } from 'node:fs';
-import { JsonFields } from '../../lib/llm/json-fields';
+import { JsonFields } from '../../lib/json-fields';
 import { TokenRules } from '../../lib/llm/token-rules';
 import { expectRejection } from '../support/expect-error';
 import { temporaryFolder } from '../support/temporary';

@@ -5,7 +5,7 @@ import { expected, expectedButFound } from '../../errors';
 import { TextTokenizer } from '../../text/tokenizer';
 import { type AnswerSettings, sayAnswer } from '../answer';
 import type { GenerateSettings, QuestionText } from '../checks';
-import { JsonFields } from '../json-fields';
+import { JsonFields } from '../../json-fields';
 import type { AnswerEnd, LanguageModelInfo, QuestionEncoding, QuestionFeatures } from '../language-model';
 import { languageFields, readModelConfig, type ModelConfig } from '../model-config';
 import { openPrompt, type PromptWriter } from '../open-prompt';

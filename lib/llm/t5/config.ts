@@ -1,6 +1,6 @@
 import type { ActivationName } from '../../binding/native';
 import { expected } from '../../errors';
-import type { JsonFields } from '../json-fields';
+import type { JsonFields } from '../../json-fields';
 
 /** What `config.json` of a T5 says, checked. */
 export interface T5Config {

@@ -8,7 +8,7 @@ import { TextTokenizer } from '../../text/tokenizer';
 import { TensorFolder } from '../../weights';
 import { sayAnswer } from '../answer';
 import { checkEncodeOptions, checkEncoding, checkGenerate, checkTokens, type QuestionText } from '../checks';
-import { JsonFields } from '../json-fields';
+import { JsonFields } from '../../json-fields';
 import type {
   AnswerEnd,
   GenerateOptions,

@@ -1,9 +1,9 @@
-import { expected } from '../errors';
-import { isJsonObject, type JsonObject, readJsonObject, readJsonObjectIfThere } from '../json-file';
+import { expected } from './errors';
+import { isJsonObject, type JsonObject, readJsonObject, readJsonObjectIfThere } from './json-file';
 
 /** Typed access to the fields of a JSON object; every error names the file and the field. Null means absent, as in transformers. */
 export class JsonFields {
-  private constructor(
+  protected constructor(
     private readonly file: string,
     private readonly fields: JsonObject,
     private readonly prefix = '',
@@ -39,8 +39,8 @@ export class JsonFields {
     return `${this.prefix}${key} of ${this.file}`;
   }
 
-  flag(key: string): boolean {
-    const value = this.value(key) ?? false;
+  flag(key: string, absent = false): boolean {
+    const value = this.value(key) ?? absent;
     if (typeof value !== 'boolean') throw expected('ERR_FORMAT', 'true or false', this.where(key), value);
     return value;
   }
@@ -83,7 +83,8 @@ export class JsonFields {
   }
 }
 
-function asObject(value: unknown, where: string): JsonObject {
+/** @throws QAViTError ERR_FORMAT */
+export function asObject(value: unknown, where: string): JsonObject {
   if (isJsonObject(value)) return value;
   throw expected('ERR_FORMAT', 'a JSON object', where, value);
 }
