@@ -1,5 +1,5 @@
 import type { Device, DeviceTensor, HostArray, Plan } from '../binding/native';
-import { compile, type Graph, type GraphOptions, parametersOf, PlanCache } from '../graph';
+import type { GraphOptions } from '../graph';
 import type { VisionModel } from '../models/qavit';
 import {
   attendPlan,
@@ -14,8 +14,7 @@ import {
   type Shared,
   splitPlan,
 } from '../models/plans';
-import { ParameterStore } from '../weights';
-import { withAbortFlag } from '../calls/abort';
+import { ParameterStore, PlanRunner } from '../weights';
 import type { Precision } from './precision';
 
 /** Which of several entries (pictures or questions) each sample takes. */
@@ -53,8 +52,7 @@ export type HandedOver = readonly [tokens: Float32Array, ratings?: Float32Array]
 
 /** Runs a vision model's plans on a device: one method a plan. Knows shapes and tensors, nothing of files, text or options. */
 export class Engine {
-  private readonly plans = new PlanCache();
-  private readonly store: ParameterStore;
+  private readonly plans: PlanRunner;
   private readonly options: GraphOptions;
 
   constructor(
@@ -62,7 +60,7 @@ export class Engine {
     readonly model: VisionModel,
     { dtype, float }: Precision,
   ) {
-    this.store = new ParameterStore(device, float, dtype);
+    this.plans = new PlanRunner(device, new ParameterStore(device, float, dtype));
     this.options = { dtype: float, stream: 'f32' };
   }
 
@@ -77,8 +75,7 @@ export class Engine {
       graphs.push(listenPlan(model, options, { questions: 1, tokens: 1, width: model.questionWidth }));
       graphs.push(fusePlan(model, options, size, 'projected'));
     }
-    const parameters = [...new Set(graphs.flatMap(parametersOf))];
-    await withAbortFlag(signal, (flag) => this.store.ensure(parameters, flag));
+    await this.plans.prepare(graphs, signal);
   }
 
   /** Bytes of one question's keys and values. */
@@ -91,7 +88,7 @@ export class Engine {
    * @returns [U, M, C], on the device
    */
   async look(pixels: Uint8Array, images: number, signal: AbortSignal): Promise<DeviceTensor> {
-    const plan = await this.plan(`look ${images}`, () => lookPlan(this.model, this.options, images));
+    const plan = await this.plans.plan(`look ${images}`, () => lookPlan(this.model, this.options, images));
     return this.keep(plan, [pixels], signal);
   }
 
@@ -100,7 +97,9 @@ export class Engine {
    * @returns [U, M, C]
    */
   async join(streams: readonly DeviceTensor[], signal: AbortSignal): Promise<DeviceTensor> {
-    const plan = await this.plan(`join ${streams.length}`, () => joinPlan(this.model, this.options, streams.length));
+    const plan = await this.plans.plan(`join ${streams.length}`, () =>
+      joinPlan(this.model, this.options, streams.length),
+    );
     return this.keep(plan, [...streams], signal);
   }
 
@@ -110,9 +109,9 @@ export class Engine {
    */
   async split(stream: DeviceTensor, signal: AbortSignal): Promise<DeviceTensor[]> {
     const [images] = stream.shape;
-    const plan = await this.plan(`split ${images}`, () => splitPlan(this.model, this.options, images));
+    const plan = await this.plans.plan(`split ${images}`, () => splitPlan(this.model, this.options, images));
     const keep = Array.from({ length: images }, () => true);
-    return (await this.run(plan, [stream], signal, keep)) as DeviceTensor[];
+    return (await this.plans.run(plan, [stream], signal, keep)) as DeviceTensor[];
   }
 
   /**
@@ -121,7 +120,7 @@ export class Engine {
    */
   async listen(features: Float32Array, size: QuestionSize, signal: AbortSignal): Promise<DeviceTensor> {
     const key = `listen ${size.questions} ${size.tokens}`;
-    const plan = await this.plan(key, () => listenPlan(this.model, this.options, size));
+    const plan = await this.plans.plan(key, () => listenPlan(this.model, this.options, size));
     return this.keep(plan, [features], signal);
   }
 
@@ -142,7 +141,7 @@ export class Engine {
       },
     };
     const key = `encode ${JSON.stringify(size)} ${output}`;
-    const plan = await this.plan(key, () => encodePlan(this.model, this.options, size, output));
+    const plan = await this.plans.plan(key, () => encodePlan(this.model, this.options, size, output));
     const inputs: (HostArray | DeviceTensor)[] = [pixels, ...indexOf(size.images, taken)];
     if (asked && size.questions) {
       inputs.push(asked.features, ...indexOf(size.questions, asked), Int32Array.from(asked.lengths));
@@ -158,7 +157,7 @@ export class Engine {
       tokens: heard.tensor.shape[1],
     };
     const key = `fuse ${JSON.stringify(size)} ${output}`;
-    const plan = await this.plan(key, () => fusePlan(this.model, this.options, size, output));
+    const plan = await this.plans.plan(key, () => fusePlan(this.model, this.options, size, output));
     const inputs = [...withIndex(pictures), ...withIndex(heard), Int32Array.from(heard.lengths)];
     return this.fetch(plan, inputs, signal);
   }
@@ -166,7 +165,7 @@ export class Engine {
   async plain(pictures: Kept, output: Output, signal: AbortSignal): Promise<HandedOver> {
     const [samples, images] = [pictures.index.length, sharedOf(pictures)];
     const key = `plain ${samples} ${JSON.stringify(images)} ${output}`;
-    const plan = await this.plan(key, () => plainPlan(this.model, this.options, samples, images, output));
+    const plan = await this.plans.plan(key, () => plainPlan(this.model, this.options, samples, images, output));
     return this.fetch(plan, withIndex(pictures), signal);
   }
 
@@ -178,31 +177,19 @@ export class Engine {
     signal: AbortSignal,
   ): Promise<Float32Array[]> {
     const tokens = heard.shape[1];
-    const plan = await this.plan(`attend ${tokens}`, () => attendPlan(this.model, this.options, tokens));
-    const results = await this.run(plan, [stream, heard, Int32Array.of(length)], signal);
+    const plan = await this.plans.plan(`attend ${tokens}`, () => attendPlan(this.model, this.options, tokens));
+    const results = await this.plans.run(plan, [stream, heard, Int32Array.of(length)], signal);
     return results as Float32Array[];
   }
 
-  private plan(key: string, trace: () => Graph): Promise<Plan> {
-    return this.plans.get(key, async () => {
-      const graph = trace();
-      await this.store.ensure(parametersOf(graph));
-      return compile(graph, this.device, this.store.weightOf);
-    });
-  }
-
   private async keep(plan: Plan, inputs: (HostArray | DeviceTensor)[], signal: AbortSignal): Promise<DeviceTensor> {
-    const [tensor] = await this.run(plan, inputs, signal, [true]);
+    const [tensor] = await this.plans.run(plan, inputs, signal, [true]);
     return tensor as DeviceTensor;
   }
 
   private async fetch(plan: Plan, inputs: (HostArray | DeviceTensor)[], signal: AbortSignal): Promise<HandedOver> {
-    const [tokens, ratings] = (await this.run(plan, inputs, signal)) as Float32Array[];
+    const [tokens, ratings] = (await this.plans.run(plan, inputs, signal)) as Float32Array[];
     return [tokens as Float32Array, ratings];
-  }
-
-  private run(plan: Plan, inputs: (HostArray | DeviceTensor)[], signal: AbortSignal, keep?: boolean[]) {
-    return withAbortFlag(signal, (abort) => this.device.run(plan, inputs, { keep, abort }));
   }
 }
 

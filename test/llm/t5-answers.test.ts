@@ -8,7 +8,7 @@ import { readT5Config } from '../../lib/llm/t5/config';
 import { T5Answer, T5Answers } from '../../lib/llm/t5/t5-answer';
 import { type PromptRead, T5Engine } from '../../lib/llm/t5/t5-engine';
 import { openT5 } from '../../lib/llm/t5/t5-model';
-import { TensorFolder } from '../../lib/weights';
+import { type PlanRunner, TensorFolder } from '../../lib/weights';
 import { expectRejection } from '../support/expect-error';
 import { folderOf, someTokens } from './support';
 
@@ -183,12 +183,13 @@ describe('answers of a T5', () => {
 
     /** Does `work`, and `before` ahead of each plan that it runs. */
     async function watching(before: (inputs: readonly unknown[]) => void, work: () => Promise<void>): Promise<void> {
-      const run = pieces['run'].bind(pieces);
-      pieces['run'] = (plan, inputs, signal, keep) => (before(inputs), run(plan, inputs, signal, keep));
+      const { plans } = pieces as unknown as { plans: PlanRunner };
+      const run = plans.run.bind(plans);
+      plans.run = (plan, inputs, signal, keep) => (before(inputs), run(plan, inputs, signal, keep));
       try {
         await work();
       } finally {
-        pieces['run'] = run;
+        plans.run = run;
       }
     }
 
@@ -239,9 +240,10 @@ describe('answers of a T5', () => {
       const abort = new AbortController();
       const { encoderLayers } = pieces.model.config;
       let ran = 0;
-      const run = pieces['run'].bind(pieces);
+      const { plans } = pieces as unknown as { plans: PlanRunner };
+      const run = plans.run.bind(plans);
       // The last piece is computed to its end, whoever has gone by then.
-      pieces['run'] = async (plan, inputs, signal, keep) => {
+      plans.run = async (plan, inputs, signal, keep) => {
         if ((ran += 1) < encoderLayers) return run(plan, inputs, signal, keep);
         const outputs = await run(plan, inputs, never(), keep);
         abort.abort();
@@ -250,7 +252,7 @@ describe('answers of a T5', () => {
       try {
         await expectRejection(readOf(pieces, 0, abort.signal), 'ERR_ABORTED');
       } finally {
-        pieces['run'] = run;
+        plans.run = run;
       }
       for (const { cross } of [await readOf(pieces, 1)]) for (const tensor of cross) tensor.dispose();
       expect(device.memory.tensorBytes).to.equal(0);

@@ -1,7 +1,7 @@
 import type { Device, DeviceTensor, HostArray, Plan } from '../../binding/native';
-import { untilAborted, withAbortFlag } from '../../calls/abort';
-import { compile, type Graph, type GraphOptions, parametersOf, PlanCache } from '../../graph';
-import { ParameterStore } from '../../weights';
+import { untilAborted } from '../../calls/abort';
+import type { GraphOptions } from '../../graph';
+import { ParameterStore, PlanRunner } from '../../weights';
 import { admitPlan, allLayers, featuresPlan, growPlan, readPlan, regroupPlan, stepPlan } from './plans';
 import { PIECE_WORK, promptPieces } from './prompt-pieces';
 import type { T5Model } from './t5-model';
@@ -44,8 +44,7 @@ export interface StepCounts {
 
 /** Runs a T5's plans on a device. Knows token ids and tensors, nothing of text. */
 export class T5Engine {
-  private readonly plans = new PlanCache();
-  private readonly store: ParameterStore;
+  private readonly plans: PlanRunner;
   private readonly options: GraphOptions;
   /** Settles when all prompts have been read that were asked for. Never rejects. */
   private reading: Promise<unknown> = Promise.resolve();
@@ -57,7 +56,7 @@ export class T5Engine {
     dtype: 'f32' | 'bf16',
     private readonly pieceWork = device.info.kind === 'cuda' ? Infinity : PIECE_WORK,
   ) {
-    this.store = new ParameterStore(device, dtype);
+    this.plans = new PlanRunner(device, new ParameterStore(device, dtype));
     this.options = { dtype, stream: 'f32' };
   }
 
@@ -69,16 +68,15 @@ export class T5Engine {
       featuresPlan(model, options, 1, 'encoder'),
       stepPlan(model, options, { slots: 1, capacity: 1, prompt: 1 }),
     ];
-    const parameters = [...new Set(graphs.flatMap(parametersOf))];
-    await withAbortFlag(signal, (flag) => this.store.ensure(parameters, flag));
+    await this.plans.prepare(graphs, signal);
   }
 
   /** @returns f32 [K, E] */
   async features(ids: readonly number[], kind: 'encoder' | 'embedding', signal: AbortSignal): Promise<Float32Array> {
     const tokens = plannedTokens(ids.length);
-    const plan = await this.plan(`${kind} ${tokens}`, () => featuresPlan(this.model, this.options, tokens, kind));
+    const plan = await this.plans.plan(`${kind} ${tokens}`, () => featuresPlan(this.model, this.options, tokens, kind));
     const inputs = [padded(ids, tokens), ...(kind === 'encoder' ? [Int32Array.of(ids.length)] : [])];
-    const [rows] = (await this.run(plan, inputs, signal)) as [Float32Array];
+    const [rows] = (await this.plans.run(plan, inputs, signal)) as [Float32Array];
     return rows.slice(0, ids.length * this.model.config.width);
   }
 
@@ -113,10 +111,10 @@ export class T5Engine {
       const given = rows;
       try {
         const key = `read ${JSON.stringify({ ...size, ...range })}`;
-        const plan = await this.plan(key, () => readPlan(this.model, this.options, size, range));
+        const plan = await this.plans.plan(key, () => readPlan(this.model, this.options, size, range));
         const keep = range.to < config.encoderLayers ? [true] : decoder.layers.map(() => true);
         const inputs = [...(range.from === 0 ? start : given), counted];
-        rows = (await this.run(plan, inputs, signal, keep)) as DeviceTensor[];
+        rows = (await this.plans.run(plan, inputs, signal, keep)) as DeviceTensor[];
       } finally {
         disposeAll(given);
       }
@@ -137,7 +135,7 @@ export class T5Engine {
   /** @returns caches [S, 2N, 2I] that begin with these [S, N, 2I] */
   async grow(caches: readonly DeviceTensor[], signal: AbortSignal): Promise<DeviceTensor[]> {
     const [slots, capacity] = sizeOf(caches);
-    const plan = await this.plan(`grow ${slots} ${capacity}`, () =>
+    const plan = await this.plans.plan(`grow ${slots} ${capacity}`, () =>
       growPlan(this.model, this.options, { slots, capacity }),
     );
     return this.keepAll(plan, caches, signal);
@@ -151,18 +149,20 @@ export class T5Engine {
   ): Promise<DeviceTensor[]> {
     const [slots, rows] = sizeOf(tensors);
     const size = { slots, wanted: index.length, rows, tensors: tensors.length };
-    const plan = await this.plan(`regroup ${JSON.stringify(size)}`, () => regroupPlan(this.model, this.options, size));
+    const plan = await this.plans.plan(`regroup ${JSON.stringify(size)}`, () =>
+      regroupPlan(this.model, this.options, size),
+    );
     return this.keepAll(plan, tensors, signal, Int32Array.from(index));
   }
 
   /** Writes a prompt into a slot of those that are there, [S, M, 2I]. */
   async admit(all: readonly DeviceTensor[], slot: number, { cross }: PromptRead, signal: AbortSignal): Promise<void> {
     const [slots, prompt] = sizeOf(all);
-    const plan = await this.plan(`admit ${slots} ${prompt}`, () =>
+    const plan = await this.plans.plan(`admit ${slots} ${prompt}`, () =>
       admitPlan(this.model, this.options, { slots, prompt }),
     );
     const layers = all.flatMap((tensor, i) => [tensor, cross[i] as DeviceTensor]);
-    await this.run(plan, [Int32Array.of(slot * prompt), ...layers], signal);
+    await this.plans.run(plan, [Int32Array.of(slot * prompt), ...layers], signal);
   }
 
   /** @returns logits [S, V] of the tokens behind those that were said last */
@@ -172,13 +172,13 @@ export class T5Engine {
     signal: AbortSignal,
   ): Promise<Float32Array> {
     const [[slots, capacity], [, prompt]] = [sizeOf(caches), sizeOf(cross)];
-    const plan = await this.plan(`step ${slots} ${capacity} ${prompt}`, () =>
+    const plan = await this.plans.plan(`step ${slots} ${capacity} ${prompt}`, () =>
       stepPlan(this.model, this.options, { slots, capacity, prompt }),
     );
     const layers = cross.flatMap((tensor, i) => [tensor, caches[i] as DeviceTensor]);
     const lengths = positions.map((position) => position + 1);
     const counts = [tokens, positions, lengths, promptRows].map((list) => Int32Array.from(list));
-    const [logits] = (await this.run(plan, [...counts, ...layers], signal)) as [Float32Array];
+    const [logits] = (await this.plans.run(plan, [...counts, ...layers], signal)) as [Float32Array];
     return logits;
   }
 
@@ -190,19 +190,7 @@ export class T5Engine {
     ...before: HostArray[]
   ): Promise<DeviceTensor[]> {
     const keep = tensors.map(() => true);
-    return (await this.run(plan, [...before, ...tensors], signal, keep)) as DeviceTensor[];
-  }
-
-  private plan(key: string, trace: () => Graph): Promise<Plan> {
-    return this.plans.get(key, async () => {
-      const graph = trace();
-      await this.store.ensure(parametersOf(graph));
-      return compile(graph, this.device, this.store.weightOf);
-    });
-  }
-
-  private run(plan: Plan, inputs: readonly (HostArray | DeviceTensor)[], signal: AbortSignal, keep?: boolean[]) {
-    return withAbortFlag(signal, (abort) => this.device.run(plan, inputs, { keep, abort }));
+    return (await this.plans.run(plan, [...before, ...tensors], signal, keep)) as DeviceTensor[];
   }
 }
 

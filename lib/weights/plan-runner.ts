@@ -1,0 +1,39 @@
+import type { Device, DeviceTensor, HostArray, Plan } from '../binding/native';
+import { withAbortFlag } from '../calls/abort';
+import { compile, type Graph, parametersOf, PlanCache } from '../graph';
+import type { ParameterStore } from './parameter-store';
+
+/** A model's plans on a device: each is compiled when it is first needed, once what it multiplies with is there. */
+export class PlanRunner {
+  private readonly plans = new PlanCache();
+
+  constructor(
+    private readonly device: Device,
+    private readonly store: ParameterStore,
+  ) {}
+
+  /** Makes all parameters of these graphs resident. */
+  async prepare(graphs: readonly Graph[], signal?: AbortSignal): Promise<void> {
+    const parameters = [...new Set(graphs.flatMap(parametersOf))];
+    await withAbortFlag(signal, (flag) => this.store.ensure(parameters, flag));
+  }
+
+  /** @param key stands for all that `trace` depends on */
+  plan(key: string, trace: () => Graph): Promise<Plan> {
+    return this.plans.get(key, async () => {
+      const graph = trace();
+      await this.store.ensure(parametersOf(graph));
+      return compile(graph, this.device, this.store.weightOf);
+    });
+  }
+
+  /** @param keep which results stay on the device; none unless given */
+  run(
+    plan: Plan,
+    inputs: readonly (HostArray | DeviceTensor)[],
+    signal: AbortSignal,
+    keep?: readonly boolean[],
+  ): Promise<(HostArray | DeviceTensor)[]> {
+    return withAbortFlag(signal, (abort) => this.device.run(plan, inputs, { keep, abort }));
+  }
+}
