@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { expectedButFound } from '../errors';
-import type { PreprocessorConfig } from '../image';
+import { normalization, type PreprocessorConfig } from '../image';
 import { openAdapter } from '../models/adapter';
 import { parseAdapterConfig, type QuestionConfig } from '../models/adapter-config';
 import { fuse, plain, type Taken, type VisionModel } from '../models/qavit';
@@ -54,7 +54,8 @@ export async function openVision(folders: ModelFolders, options: VisionOptions):
     const fingerprint = createHash('sha256');
     for (const folder of opened) addFingerprint(fingerprint, folder.all);
     const { preprocessor, config, whole } = tower;
-    fingerprint.update(JSON.stringify([config, preprocessor, adapterConfig ?? null]));
+    // Pixels are in the keys themselves; what is made of them is not.
+    fingerprint.update(JSON.stringify([config, normalization(preprocessor), adapterConfig ?? null]));
     return { ...vision, preprocessor, whole: whole?.name, fingerprint: fingerprint.digest('hex'), close };
   } catch (error) {
     close();

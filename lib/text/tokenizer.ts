@@ -28,7 +28,7 @@ export class TextTokenizer {
   static async load(file: string): Promise<TextTokenizer> {
     const { Tokenizer } = await loadBinding();
     const stats = await stat(file).catch(() => undefined);
-    if (stats) expectFile(stats, file);
+    if (stats && !stats.isDirectory()) expectFile(stats, file);
     return guard(file, async () => {
       const tokenizer = Tokenizer.fromFile(file);
       tokenizer.disableTruncation();
