@@ -226,6 +226,7 @@ function placeOver({ style }, { left, top, width, height }) {
 /** @param {Kept} kept */
 function keptInWords({ patches, others, all }) {
   const outlined = `the ${patches.length === 1 ? 'outlined patch' : `${patches.length} outlined patches`}`;
-  const parts = [...(patches.length > 0 ? [outlined] : []), ...(others > 0 ? ['the class token'] : [])];
+  const rest = others === 1 ? 'the class token' : `${others} tokens before the patches`;
+  const parts = [...(patches.length > 0 ? [outlined] : []), ...(others > 0 ? [rest] : [])];
   return `The language model is given ${patches.length + others} of ${all} visual tokens: ${parts.join(' and ')}.`;
 }
