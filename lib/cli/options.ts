@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { MOST_NEW_TOKENS, MOST_TEMPERATURE } from '../llm/decoding-rules';
+import { DECODING_RULES, MOST_NEW_TOKENS, MOST_TEMPERATURE } from '../llm/decoding-rules';
 import type { ServerInput } from '../llm/vllm/server';
 
 /** What every command that computes takes. */
@@ -47,8 +47,9 @@ export function numberIn(low: number, high: number, { whole = false } = {}): (te
 
 function share(text: string): number {
   const value = Number(text);
-  if (value > 0 && value <= 1) return value;
-  throw new InvalidArgumentError('Expected a number above 0 and at most 1.');
+  const { topP } = DECODING_RULES;
+  if (topP.accepts(value)) return value;
+  throw new InvalidArgumentError(`Expected ${topP.what}.`);
 }
 
 function device(text: string): string {

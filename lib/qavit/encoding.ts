@@ -262,11 +262,12 @@ class Batch {
       const few = count === 'all' ? [] : [`${count} tokens`];
       const key = digest([this.imageDigests.get(image) ?? '', asked, fingerprint, this.output, ...few]);
       const all = data.subarray(i * size, (i + 1) * size);
+      // All, not those that are kept: ratings of others would be none either.
+      expectFiniteTokens(all, this.alone ? 'encode' : `items[${item}]`);
       const rated = ratings?.subarray(i * rows, (i + 1) * rows);
       const kept = rated && count !== 'all' ? bestRated(rated, count) : undefined;
       // A sample alone owns its array; of several each gets its own, so that keeping one does not keep all.
       const own = kept ? takeRows(all, kept, width) : run.length === 1 ? data : all.slice();
-      expectFiniteTokens(own, this.alone ? 'encode' : `items[${item}]`);
       this.results[item] = { data: own, shape: [own.length / width, width], key, ...(kept && { kept }) };
     });
   }

@@ -299,6 +299,13 @@ describe('token selection', () => {
       });
     });
 
+    it('is made among numbers alone', async () => {
+      // The tokens that are kept may be finite where others are not.
+      await using model = await load({ visualTokens: 1 });
+      const huge = { data: new Float32Array(3 * WIDTH).fill(3e38), shape: [3, WIDTH] as [number, number] };
+      await expectRejection(model.encode(image, huge), 'ERR_ARGUMENT', /^Expected finite visual tokens for encode /);
+    });
+
     it('refuses what cannot be selected', async () => {
       const refused = (options: LoadOptions, message: RegExp, model: RandomModelOptions = {}) =>
         expectRejection(load(options, model), 'ERR_ARGUMENT', message);

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import type { ImageInput, ImageLimits } from '../../image';
-import { resolveLimits } from '../../image/limits';
 import { openImage } from '../../image/source';
 import type { Looked, QuestionInput } from '../../qavit/types';
 
@@ -18,8 +17,12 @@ export type BatchImage = Exclude<ImageInput, Looked>;
  *
  * @throws QAViTError as prepareImage does
  */
-export async function openSource(image: BatchImage, limits: ImageLimits, signal: AbortSignal): Promise<Source> {
-  const opened = await openImage(image, resolveLimits(limits, 'limits of Batcher'), signal);
+export async function openSource(
+  image: BatchImage,
+  limits: Required<ImageLimits>,
+  signal: AbortSignal,
+): Promise<Source> {
+  const opened = await openImage(image, limits, signal);
   if ('bytes' in opened) return { key: hash('file', opened.bytes), image: opened.bytes };
   const data = opened.data.slice();
   return { key: hash(`raw ${opened.width} x ${opened.height}`, data), image: { ...opened, data } };
