@@ -109,7 +109,7 @@ export class OwnTower {
 
   /** Tokens of one batch, disposed of at once where they stay on the device. */
   private async encode({ plan, host, device }: Loaded, copies: boolean): Promise<unknown> {
-    const [tokens] = await this.device.run(plan, copies ? host : device, { keep: [!copies] });
+    const [tokens] = await this.device.run(plan, copies ? host : device, { results: [copies ? 'array' : 'tensor'] });
     if (!copies) (tokens as DeviceTensor).dispose();
     return tokens;
   }

@@ -158,6 +158,19 @@ export interface DeviceStatistics {
   milliseconds: number;
 }
 
+/** How a result of a run comes back: `array` as a HostArray, `samples` as Samples, `tensor` as a DeviceTensor, which stays on the device. */
+export type ResultForm = 'array' | 'samples' | 'tensor';
+
+/** A result apart, so that whoever keeps a sample does not keep its batch. */
+export interface Samples {
+  /** One a sample. */
+  readonly arrays: HostArray[];
+  /** Of each array, the position of its first number that is infinite or NaN, or -1. */
+  readonly nonFinite: number[];
+}
+
+export type Result = HostArray | Samples | DeviceTensor;
+
 /** Set here, seen by the device's queue thread, which looks at it between operations. */
 export interface AbortFlag {
   abort(): void;
@@ -173,14 +186,14 @@ export interface Device {
   /** Validates and lays out; synchronous. */
   compile(description: PlanDescription, weights: readonly Weight[]): Plan;
   /**
-   * Runs a plan on the queue thread. Host inputs are copied before this returns. Results with `keep[i]` stay on the device as
-   * DeviceTensor, the others come back as fresh arrays.
+   * Runs a plan on the queue thread. Host inputs are copied before this returns; results come back in the forms asked for, fresh arrays
+   * unless said. Runs that are submitted before the ones before them have ended overlap with those where the device allows it.
    */
   run(
     plan: Plan,
     inputs: readonly (HostArray | DeviceTensor)[],
-    options?: { keep?: readonly boolean[]; abort?: AbortFlag },
-  ): Promise<(HostArray | DeviceTensor)[]>;
+    options?: { results?: readonly ResultForm[]; abort?: AbortFlag },
+  ): Promise<Result[]>;
   /** A copy of a tensor's contents. */
   read(tensor: DeviceTensor): Promise<HostArray>;
   /** A tensor with a copy of the array, which is made before this returns. */

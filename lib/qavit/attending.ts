@@ -1,6 +1,7 @@
 import { expectedButFound } from '../errors';
 import type { QuestionFeatures } from '../llm/language-model';
 import { tokensToHandOver } from '../models/qavit';
+import { firstNonFinite } from '../weights';
 import type { Engine } from './engine';
 import { expectFiniteTokens } from './finite';
 import type { LookedPicture } from './pictures';
@@ -22,7 +23,8 @@ export async function attendTo(
     const { tensor, lengths } = await questions.get(0, signal);
     const [length = 0] = lengths;
     const [asked, plain, ...rest] = await engine.attend(looked.stream(), tensor, length, signal);
-    expectFiniteTokens(asked ?? new Float32Array(), 'attend');
+    const tokens = asked ?? new Float32Array();
+    expectFiniteTokens(tokens, firstNonFinite(tokens, 'f32'), 'attend');
     const maps = rest.slice(0, model.fused.length);
     const ratings = rest[model.fused.length];
     const side = Math.floor(model.image / model.patch);

@@ -46,6 +46,9 @@ interface Sample {
   readonly count: number | 'all';
 }
 
+/** A sample, and which of its turn's pictures it is of. */
+type Entered = Sample & { readonly entry: number };
+
 /**
  * Encodes pictures under questions, in order. Equal pictures (the same object or path) are looked at once, equal questions heard
  * once; work goes in runs of bounded size.
@@ -114,24 +117,40 @@ class Batch {
     this.deliver(samples, await engine.encode(unseen, asked, this.output, this.signal));
   }
 
-  /** While one turn is computed, the next one's pictures are decoded. */
+  /** While one turn is finished and its results are copied, the next one is looked at, and the pictures after those are decoded. */
   private async encodeInTurns(samples: readonly Sample[], turns: readonly number[][], perRun: number): Promise<void> {
     const byImage = groupBy(samples, ({ image }) => image);
+    const samplesOf = (turn: readonly number[]): Entered[] =>
+      turn.flatMap((image, entry) => (byImage.get(image) ?? []).map((sample) => ({ ...sample, entry })));
     let next = this.prepare(turns[0]);
-    for (const [i, turn] of turns.entries()) {
-      const pictures = await next;
-      next = this.prepare(turns[i + 1]);
-      next.catch(() => undefined); // reported when its turn comes; an earlier failure aborts it
-      const { stream, owned } = await this.look(turn, pictures);
-      try {
-        await this.finish(
-          stream,
-          turn.flatMap((image, entry) => (byImage.get(image) ?? []).map((s) => ({ ...s, entry }))),
-          perRun,
-        );
-      } finally {
-        if (owned) stream.dispose();
+    let finishing = Promise.resolve();
+    try {
+      for (const [i, turn] of turns.entries()) {
+        const pictures = await next;
+        next = this.prepare(turns[i + 1]);
+        next.catch(() => undefined); // reported when its turn comes; an earlier failure aborts it
+        const looked = await this.look(turn, pictures);
+        const before = finishing;
+        finishing = this.finishTurn(looked, samplesOf(turn), perRun, before);
+        finishing.catch(() => undefined); // reported at the end of the next turn
+        await before;
       }
+    } finally {
+      await finishing;
+    }
+  }
+
+  private async finishTurn(
+    { stream, owned }: { stream: DeviceTensor; owned: boolean },
+    samples: readonly Entered[],
+    perRun: number,
+    before: Promise<void>,
+  ): Promise<void> {
+    try {
+      await before;
+      await this.finish(stream, samples, perRun);
+    } finally {
+      if (owned) stream.dispose();
     }
   }
 
@@ -223,11 +242,7 @@ class Batch {
   }
 
   /** Runs what depends on questions, for the samples of one turn. */
-  private async finish(
-    stream: DeviceTensor,
-    samples: readonly (Sample & { entry: number })[],
-    perRun: number,
-  ): Promise<void> {
+  private async finish(stream: DeviceTensor, samples: readonly Entered[], perRun: number): Promise<void> {
     const { engine } = this.context;
     for (const [block, together] of groupBy(samples, (sample) => this.blockOf(sample))) {
       const heard = block === undefined ? undefined : await this.blocks?.get(block, this.signal);
@@ -252,23 +267,21 @@ class Batch {
     return { index, lengths: index.map((i) => lengths[i] ?? 0) };
   }
 
-  private deliver(run: readonly Sample[], [data, ratings]: HandedOver): void {
+  private deliver(run: readonly Sample[], { tokens, nonFinite, ratings }: HandedOver): void {
     const { engine, fingerprint } = this.context;
     const rows = tokensToHandOver(engine.model);
-    const size = data.length / run.length;
-    const width = size / rows;
     run.forEach(({ item, image, question, count }, i) => {
       const asked = question === undefined ? 'plain' : (this.questionDigests[question] ?? '');
       const few = count === 'all' ? [] : [`${count} tokens`];
       const key = digest([this.imageDigests.get(image) ?? '', asked, fingerprint, this.output, ...few]);
-      const all = data.subarray(i * size, (i + 1) * size);
+      const all = tokens[i]!;
       // All, not those that are kept: ratings of others would be none either.
-      expectFiniteTokens(all, this.alone ? 'encode' : `items[${item}]`);
+      expectFiniteTokens(all, nonFinite[i]!, this.alone ? 'encode' : `items[${item}]`);
       const rated = ratings?.subarray(i * rows, (i + 1) * rows);
       const kept = rated && count !== 'all' ? bestRated(rated, count) : undefined;
-      // A sample alone owns its array; of several each gets its own, so that keeping one does not keep all.
-      const own = kept ? takeRows(all, kept, width) : run.length === 1 ? data : all.slice();
-      this.results[item] = { data: own, shape: [own.length / width, width], key, ...(kept && { kept }) };
+      const width = all.length / rows;
+      const data = kept ? takeRows(all, kept, width) : all;
+      this.results[item] = { data, shape: [data.length / width, width], key, ...(kept && { kept }) };
     });
   }
 }

@@ -1,4 +1,4 @@
-import type { Device, DeviceTensor, HostArray, Plan } from '../binding/native';
+import type { Device, DeviceTensor, HostArray, Plan, ResultForm, Samples } from '../binding/native';
 import type { GraphOptions } from '../graph';
 import type { VisionModel } from '../models/qavit';
 import {
@@ -14,7 +14,7 @@ import {
   type Shared,
   splitPlan,
 } from '../models/plans';
-import { ParameterStore, PlanRunner } from '../weights';
+import { asTensors, ParameterStore, PlanRunner } from '../weights';
 import type { Precision } from './precision';
 
 /** Which of several entries (pictures or questions) each sample takes. */
@@ -47,8 +47,14 @@ export interface UnheardQuestions extends Asked {
   readonly size: QuestionSize;
 }
 
-/** Visual tokens f32 [B, N, E or C], and where there is a selector their ratings, f32 [B, N]. */
-export type HandedOver = readonly [tokens: Float32Array, ratings?: Float32Array];
+export interface HandedOver {
+  /** Visual tokens of each sample, f32 [N, E or C]. */
+  readonly tokens: readonly Float32Array[];
+  /** Of each, the position of its first number that is infinite or NaN, or -1. */
+  readonly nonFinite: readonly number[];
+  /** Where there is a selector, the tokens' ratings, f32 [B, N]. */
+  readonly ratings?: Float32Array;
+}
 
 /** Runs a vision model's plans on a device: one method a plan. Knows shapes and tensors, nothing of files, text or options. */
 export class Engine {
@@ -110,8 +116,7 @@ export class Engine {
   async split(stream: DeviceTensor, signal: AbortSignal): Promise<DeviceTensor[]> {
     const [images] = stream.shape;
     const plan = await this.plans.plan(`split ${images}`, () => splitPlan(this.model, this.options, images));
-    const keep = Array.from({ length: images }, () => true);
-    return (await this.plans.run(plan, [stream], signal, keep)) as DeviceTensor[];
+    return (await this.plans.run(plan, [stream], signal, asTensors(images))) as DeviceTensor[];
   }
 
   /**
@@ -183,13 +188,15 @@ export class Engine {
   }
 
   private async keep(plan: Plan, inputs: (HostArray | DeviceTensor)[], signal: AbortSignal): Promise<DeviceTensor> {
-    const [tensor] = await this.plans.run(plan, inputs, signal, [true]);
+    const [tensor] = await this.plans.run(plan, inputs, signal, asTensors(1));
     return tensor as DeviceTensor;
   }
 
   private async fetch(plan: Plan, inputs: (HostArray | DeviceTensor)[], signal: AbortSignal): Promise<HandedOver> {
-    const [tokens, ratings] = (await this.plans.run(plan, inputs, signal)) as Float32Array[];
-    return [tokens as Float32Array, ratings];
+    const results: ResultForm[] = this.model.selector ? ['samples', 'array'] : ['samples'];
+    const [tokens, ratings] = await this.plans.run(plan, inputs, signal, results);
+    const { arrays, nonFinite } = tokens as Samples;
+    return { tokens: arrays as Float32Array[], nonFinite, ratings: ratings as Float32Array | undefined };
   }
 }
 

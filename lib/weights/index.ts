@@ -5,7 +5,7 @@ export { adaptedEmbedding, adaptedMatrix, type LoraConfig } from './lora';
 export { computedTensor, copied, type OutgoingTensor, writeSafetensors } from './safetensors-writer';
 export { NamedTensors } from './named-tensors';
 export { ParameterStore } from './parameter-store';
-export { PlanRunner } from './plan-runner';
+export { asTensors, PlanRunner } from './plan-runner';
 export { type GridFilter, resizeGrid } from './resize-grid';
 export type { StoredTensor } from './stored-tensor';
 export type { TensorFile, TensorSource } from './tensor-file';

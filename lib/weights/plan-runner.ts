@@ -1,7 +1,10 @@
-import type { Device, DeviceTensor, HostArray, Plan } from '../binding/native';
+import type { Device, DeviceTensor, HostArray, Plan, Result, ResultForm } from '../binding/native';
 import { withAbortFlag } from '../calls/abort';
 import { compile, type Graph, parametersOf, PlanCache } from '../graph';
 import type { ParameterStore } from './parameter-store';
+
+/** `count` results that stay on the device. */
+export const asTensors = (count: number): ResultForm[] => Array.from({ length: count }, () => 'tensor');
 
 /** A model's plans on a device: each is compiled when it is first needed, once what it multiplies with is there. */
 export class PlanRunner {
@@ -27,13 +30,13 @@ export class PlanRunner {
     });
   }
 
-  /** @param keep which results stay on the device; none unless given */
+  /** @param results how they come back; as arrays unless given */
   run(
     plan: Plan,
     inputs: readonly (HostArray | DeviceTensor)[],
     signal: AbortSignal,
-    keep?: readonly boolean[],
-  ): Promise<(HostArray | DeviceTensor)[]> {
-    return withAbortFlag(signal, (abort) => this.device.run(plan, inputs, { keep, abort }));
+    results?: readonly ResultForm[],
+  ): Promise<Result[]> {
+    return withAbortFlag(signal, (abort) => this.device.run(plan, inputs, { results, abort }));
   }
 }

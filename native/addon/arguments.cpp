@@ -260,9 +260,9 @@ Napi::Value make_array(Napi::Env env, DType dtype, int64_t elements, const std::
   }
 }
 
-Napi::Array to_js(Napi::Env env, const Shape& shape) {
-  Napi::Array array = Napi::Array::New(env, shape.size());
-  for (uint32_t i = 0; i < shape.size(); ++i) array[i] = Napi::Number::New(env, static_cast<double>(shape[i]));
+Napi::Array to_js(Napi::Env env, std::span<const int64_t> numbers) {
+  Napi::Array array = Napi::Array::New(env, numbers.size());
+  for (uint32_t i = 0; i < numbers.size(); ++i) array[i] = Napi::Number::New(env, static_cast<double>(numbers[i]));
   return array;
 }
 

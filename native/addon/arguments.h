@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,6 @@ std::vector<uint8_t> copy_elements(Napi::Value value, DType dtype, int64_t eleme
 Napi::Value make_array(Napi::Env env, DType dtype, int64_t elements, const std::string& where, void** data);
 
 // [a, b, c]
-Napi::Array to_js(Napi::Env env, const Shape& shape);
+Napi::Array to_js(Napi::Env env, std::span<const int64_t> numbers);
 
 }  // namespace qavit::addon

@@ -45,23 +45,24 @@ void DeviceSession::start() {
   hold_event_loop(false);
   // Hooks run in reverse order, so this one comes before the ThreadSafeFunction's own.
   napi_add_env_cleanup_hook(env_, on_environment_end, this);
-  check(JobQueue::start(
-      [this](std::unique_ptr<Job> job) {
-        {
-          const std::lock_guard<std::mutex> lock(finished_mutex_);
-          finished_.push_back(std::move(job));
-        }
-        wake();
-      },
-      [this] { return backend_->idle(); },
-      [this] {
-        {
-          const std::lock_guard<std::mutex> lock(finished_mutex_);
-          stopped_ = true;
-        }
-        wake();
-      },
-      &queue_));
+  JobQueue::Options options;
+  options.finished = [this](std::unique_ptr<Job> job) {
+    {
+      const std::lock_guard<std::mutex> lock(finished_mutex_);
+      finished_.push_back(std::move(job));
+    }
+    wake();
+  };
+  options.idle = [this] { return backend_->idle(); };
+  options.stopped = [this] {
+    {
+      const std::lock_guard<std::mutex> lock(finished_mutex_);
+      stopped_ = true;
+    }
+    wake();
+  };
+  if (backend_->runs_ahead()) options.under_way = Executor::kRunsUnderWay;
+  check(JobQueue::start(std::move(options), &queue_));
 }
 
 DeviceSession::~DeviceSession() {

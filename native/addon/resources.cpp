@@ -63,7 +63,7 @@ Napi::Object TensorResource::create(const std::shared_ptr<DeviceSession>& sessio
   const Napi::Env env = session->env();
   const Napi::Object object = wrap(env, std::make_unique<TensorResource>(session, value, std::move(buffer)));
   set_constant(object, "dtype", Napi::String::New(env, dtype_name(value.dtype)));
-  set_constant(object, "shape", to_js(env, {value.batch, value.rows, value.cols}));
+  set_constant(object, "shape", to_js(env, Shape{value.batch, value.rows, value.cols}));
   set_constant(object, "bytes", number(env, value.bytes()));
   set_constant(object, "dispose", Napi::Function::New<dispose<TensorResource>>(env, "dispose"));
   return object;

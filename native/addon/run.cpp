@@ -1,5 +1,8 @@
 #include "addon/run.h"
 
+#include <cstring>
+#include <initializer_list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -13,8 +16,13 @@ namespace qavit::addon {
 
 namespace {
 
-// Results are arrays made before the job runs and filled by the queue thread: nobody else can see them until the
-// promise resolves, and the reference keeps them alive until then.
+// How a result comes back.
+enum class Form { kArray, kSamples, kTensor };
+
+constexpr std::initializer_list<const char*> kForms = {"array", "samples", "tensor"};
+
+// Results are arrays made before the job runs and filled while it does: nobody else can see them until the promise
+// resolves, and the reference keeps them alive until then.
 class RunJob : public DeviceJob {
  public:
   RunJob(Napi::Env env, std::shared_ptr<const Plan> plan, std::vector<PlanInput> inputs)
@@ -25,27 +33,46 @@ class RunJob : public DeviceJob {
     outputs_.resize(description.outputs.size());
   }
 
-  // Output i is to come back as an array.
-  void fetch(Napi::Env env, size_t i) {
+  // Output i is to come back as an array, or as one a sample.
+  void fetch(Napi::Env env, size_t i, Form form) {
     const PlanValue& value = output_value(i);
     const std::string name = "output " + std::to_string(i) + " of " + where;
-    results_.Set(static_cast<uint32_t>(i), make_array(env, value.dtype, value.elements(), name, &outputs_[i].host));
+    const bool apart = form == Form::kSamples;
+    const int64_t count = apart ? value.batch : 1;
+    const int64_t elements = value.elements() / count;
+    Napi::Array arrays = Napi::Array::New(env, static_cast<size_t>(count));
+    std::vector<void*> blocks(static_cast<size_t>(count));
+    for (uint32_t sample = 0; sample < blocks.size(); ++sample)
+      arrays[sample] = make_array(env, value.dtype, elements, name, &blocks[sample]);
+    outputs_[i].host.emplace(std::move(blocks), value.dtype, elements, apart);
+    results_.Set(static_cast<uint32_t>(i), apart ? samples_of(env, arrays) : Napi::Value(arrays[uint32_t{0}]));
   }
 
   Status run(const AbortToken& token) override {
-    return session->queue_executor().run(*plan_, inputs_, &outputs_, token);
+    return session->queue_executor().start(*plan_, inputs_, &outputs_, token, &run_);
   }
 
-  Napi::Value result(Napi::Env) override {
-    for (size_t i = 0; i < outputs_.size(); ++i) {
-      if (!outputs_[i].device) continue;
-      results_.Set(static_cast<uint32_t>(i),
-                   TensorResource::create(session, output_value(i), std::move(outputs_[i].device)));
+  Status finish() override { return session->queue_executor().finish(&run_); }
+
+  Napi::Value result(Napi::Env env) override {
+    for (uint32_t i = 0; i < outputs_.size(); ++i) {
+      PlanOutput& output = outputs_[i];
+      if (output.device)
+        results_.Set(i, TensorResource::create(session, output_value(i), std::move(output.device)));
+      else if (!output.host->non_finite().empty())
+        results_.Get(i).As<Napi::Object>().Set("nonFinite", to_js(env, output.host->non_finite()));
     }
     return results_.Value();
   }
 
  private:
+  // { arrays, nonFinite }, the latter yet to come
+  static Napi::Value samples_of(Napi::Env env, const Napi::Array& arrays) {
+    Napi::Object samples = Napi::Object::New(env);
+    samples.Set("arrays", arrays);
+    return samples;
+  }
+
   const PlanValue& output_value(size_t i) const {
     const PlanDescription& description = plan_->description();
     return description.values[static_cast<size_t>(description.outputs[i])];
@@ -54,6 +81,7 @@ class RunJob : public DeviceJob {
   const std::shared_ptr<const Plan> plan_;
   const std::vector<PlanInput> inputs_;
   std::vector<PlanOutput> outputs_;
+  PlanRun run_;
   Napi::ObjectReference results_;
 };
 
@@ -65,12 +93,22 @@ class ReadJob : public DeviceJob {
     array_ = Napi::Persistent(make_array(env, value.dtype, value.elements(), where, &host_).As<Napi::Object>());
   }
 
-  Status run(const AbortToken&) override { return session->queue_backend().copy_out(buffer_->data, host_, bytes_); }
+  Status run(const AbortToken&) override { return session->queue_backend().mark(&written_); }
+
+  Status finish() override {
+    if (written_ != nullptr) QAVIT_RETURN_IF_ERROR(written_->wait());
+    return session->queue_backend().copy_out(buffer_->data, bytes_,
+                                             [this](const char* from, size_t offset, size_t count) {
+                                               std::memcpy(static_cast<char*>(host_) + offset, from, count);
+                                             });
+  }
+
   Napi::Value result(Napi::Env) override { return array_.Value(); }
 
  private:
   const std::shared_ptr<Buffer> buffer_;
   const size_t bytes_;
+  std::unique_ptr<Completion> written_;
   void* host_ = nullptr;
   Napi::ObjectReference array_;
 };
@@ -129,18 +167,20 @@ std::vector<PlanInput> read_inputs(const std::shared_ptr<DeviceSession>& session
   return inputs;
 }
 
-std::vector<bool> read_keep(Napi::Value value, const PlanDescription& description) {
+std::vector<Form> read_forms(Napi::Value value, const PlanDescription& description) {
   const size_t count = description.outputs.size();
-  std::vector<bool> keep(count, false);
-  if (absent(value)) return keep;
-  const std::string where = "keep of plan " + description.name;
+  std::vector<Form> forms(count, Form::kArray);
+  if (absent(value)) return forms;
+  const std::string where = "results of plan " + description.name;
   const Napi::Array array = read_array(value, where, UINT32_MAX);
   if (array.Length() != count) {
     reject(ErrorCode::kArgument, std::to_string(count) + " entries", where, std::to_string(array.Length()));
   }
-  for (uint32_t i = 0; i < count; ++i)
-    keep[i] = read_boolean(array[i], "keep[" + std::to_string(i) + "] of plan " + description.name);
-  return keep;
+  for (uint32_t i = 0; i < count; ++i) {
+    const std::string entry = "results[" + std::to_string(i) + "] of plan " + description.name;
+    forms[i] = static_cast<Form>(read_choice(array[i], entry, kForms));
+  }
+  return forms;
 }
 
 }  // namespace
@@ -151,18 +191,18 @@ Napi::Value run(const std::shared_ptr<DeviceSession>& session, Napi::Value plan_
   const Napi::Env env = session->env();
   const char* const where = "plan of Device.run";
   const std::shared_ptr<const Plan> plan = unwrap_of<PlanResource>(session, plan_value, where).plan(where);
-  std::vector<bool> keep(plan->description().outputs.size(), false);
+  std::vector<Form> forms(plan->description().outputs.size(), Form::kArray);
   std::shared_ptr<const std::atomic<bool>> abort;
   if (!absent(options)) {
     const Napi::Object object = read_object(options, "options of Device.run");
-    only_keys(object, {"keep", "abort"}, "options of Device.run");
-    keep = read_keep(object.Get("keep"), plan->description());
+    only_keys(object, {"results", "abort"}, "options of Device.run");
+    forms = read_forms(object.Get("results"), plan->description());
     abort = read_abort(object.Get("abort"), "abort of Device.run");
   }
   auto job = std::make_unique<RunJob>(env, plan, read_inputs(session, plan->description(), inputs));
   job->abort = std::move(abort);
-  for (size_t i = 0; i < keep.size(); ++i) {
-    if (!keep[i]) job->fetch(env, i);
+  for (size_t i = 0; i < forms.size(); ++i) {
+    if (forms[i] != Form::kTensor) job->fetch(env, i, forms[i]);
   }
   return session->submit(std::move(job));
 }

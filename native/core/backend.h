@@ -1,10 +1,11 @@
 // Backend: what a device must offer. One object a device, whose queue thread alone calls it, but for info(),
-// statistics() and supports(), which any thread may call; so may any thread let go of the last reference to a Buffer or
-// a Weight. A backend knows neither Node nor other backends.
+// statistics(), supports() and copy_out(), which any thread may call; so may any thread let go of the last reference to
+// a Buffer or a Weight. A backend knows neither Node nor other backends.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,8 +43,20 @@ class Buffer {
   size_t bytes = 0;
 };
 
+// A point in a device's work.
+class Completion {
+ public:
+  virtual ~Completion() = default;
+
+  // Waits until everything before the point is done; its error, if there was one. Once, on any thread.
+  virtual Status wait() = 0;
+};
+
 class Backend {
  public:
+  // Gets bytes [offset, offset + count) of what is copied out, at `from`; pieces come in order, each of whole elements.
+  using Take = std::function<void(const char* from, size_t offset, size_t count)>;
+
   virtual ~Backend() = default;
 
   virtual DeviceInfo info() const = 0;
@@ -60,7 +73,17 @@ class Backend {
   // Uninitialised, 64-byte aligned. ERR_OUT_OF_MEMORY when there is none.
   virtual Status allocate(size_t bytes, std::shared_ptr<Buffer>* buffer) = 0;
   virtual Status copy_in(const void* host, void* device, size_t bytes) = 0;
-  virtual Status copy_out(const void* device, void* host, size_t bytes) = 0;
+  // Of what was asked for later, nothing is waited for; of what was asked for before, see mark().
+  virtual Status copy_out(const void* device, size_t bytes, const Take& take) = 0;
+
+  // Whether run_all() and copy_in() return before their work is done, so that the next run can begin meanwhile.
+  virtual bool runs_ahead() const { return false; }
+
+  // The end of everything asked for so far; null where that is over.
+  virtual Status mark(std::unique_ptr<Completion>* completion) {
+    completion->reset();
+    return Status();
+  }
 
   // ERR_UNSUPPORTED or ERR_DTYPE where run() would not take these params (already validated; data pointers not set
   // yet).
@@ -73,8 +96,8 @@ class Backend {
   // left.
   virtual bool idle() { return false; }
 
-  // Computes a bound sequence; `abort` is looked at between operations (ERR_ABORTED). A backend that replays whole
-  // plans (CUDA graphs) overrides it; `plan_key` identifies the sequence for that.
+  // Computes a bound sequence, or begins to where runs_ahead(); `abort` is looked at between operations (ERR_ABORTED).
+  // A backend that replays whole plans (CUDA graphs) overrides it; `plan_key` identifies the sequence for that.
   virtual Status run_all(const std::vector<OpParams>& ops, const AbortToken& abort, uint64_t plan_key);
 };
 

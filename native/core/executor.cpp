@@ -1,6 +1,8 @@
 #include "core/executor.h"
 
 #include <algorithm>
+#include <cstring>
+#include <utility>
 
 #include "core/arena.h"
 
@@ -34,29 +36,32 @@ class Staging {
 
 }  // namespace
 
-Status Executor::run(const Plan& plan, const std::vector<PlanInput>& inputs, std::vector<PlanOutput>* outputs,
-                     const AbortToken& abort) {
+Status Executor::start(const Plan& plan, const std::vector<PlanInput>& inputs, std::vector<PlanOutput>* outputs,
+                       const AbortToken& abort, PlanRun* run) {
   const PlanDescription& description = plan.description();
   QAVIT_RETURN_IF_ERROR(check_states(plan, inputs));
   QAVIT_RETURN_IF_ERROR(check_indices(plan, inputs));
 
-  Staging staging(plan.arena_bytes());
-  std::vector<size_t> input_offsets(inputs.size(), 0);
-  std::vector<size_t> output_offsets(outputs->size(), 0);
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    if (!inputs[i].device) input_offsets[i] = staging.add(inputs[i].host.size());
-  }
   const auto output_bytes = [&](size_t i) {
     return description.values[static_cast<size_t>(description.outputs[i])].bytes();
   };
-  for (size_t i = 0; i < outputs->size(); ++i) {
-    if ((*outputs)[i].host != nullptr) output_offsets[i] = staging.add(output_bytes(i));
+  Staging staged_inputs(plan.arena_bytes());
+  Staging staged_outputs(0);
+  std::vector<size_t> input_offsets(inputs.size(), 0);
+  std::vector<size_t> output_offsets(outputs->size(), 0);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i].device) input_offsets[i] = staged_inputs.add(inputs[i].host.size());
   }
-  if (!staging.fits()) {
+  for (size_t i = 0; i < outputs->size(); ++i) {
+    if ((*outputs)[i].host) output_offsets[i] = staged_outputs.add(output_bytes(i));
+  }
+  if (!staged_inputs.fits() || !staged_outputs.fits()) {
     return expected(ErrorCode::kOutOfMemory, "inputs and outputs that fit in memory", "plan " + description.name,
                     "more");
   }
-  QAVIT_RETURN_IF_ERROR(reserve(staging.end()));
+  std::shared_ptr<Buffer>& results = free_results();
+  QAVIT_RETURN_IF_ERROR(reserve(staged_inputs.end(), &workspace_));
+  if (staged_outputs.end() > 0) QAVIT_RETURN_IF_ERROR(reserve(staged_outputs.end(), &results));
 
   auto* const workspace = static_cast<char*>(workspace_->data);
   std::vector<void*> input_data(inputs.size());
@@ -68,15 +73,32 @@ Status Executor::run(const Plan& plan, const std::vector<PlanInput>& inputs, std
   }
   for (size_t i = 0; i < outputs->size(); ++i) {
     PlanOutput& output = (*outputs)[i];
-    if (output.host == nullptr) QAVIT_RETURN_IF_ERROR(allocate_tensor(output_bytes(i), &output.device));
-    output_data[i] = output.device ? output.device->data : workspace + output_offsets[i];
+    if (!output.host) {
+      QAVIT_RETURN_IF_ERROR(allocate_tensor(output_bytes(i), &output.device));
+      output_data[i] = output.device->data;
+      continue;
+    }
+    output_data[i] = static_cast<char*>(results->data) + output_offsets[i];
+    run->copies_.push_back({&*output.host, output_data[i], output_bytes(i)});
   }
-  const Status done = backend_->run_all(plan.bind(workspace, input_data, output_data), abort, plan.key());
-  counters_->arena_bytes = workspace_->bytes + backend_->scratch_bytes();  // which the run may have enlarged
-  QAVIT_RETURN_IF_ERROR(done);
-  for (size_t i = 0; i < outputs->size(); ++i) {
-    PlanOutput& output = (*outputs)[i];
-    if (output.host != nullptr) QAVIT_RETURN_IF_ERROR(backend_->copy_out(output_data[i], output.host, output_bytes(i)));
+  run->results_ = results;
+  const Status begun = backend_->run_all(plan.bind(workspace, input_data, output_data), abort, plan.key());
+  count_arena();  // the run may have enlarged the backend's
+  const Status marked = backend_->mark(&run->completion_);
+  if (begun.ok() && marked.ok()) return Status();
+  // Waited for: what was begun works on memory of the caller's.
+  if (run->completion_ != nullptr) (void)run->completion_->wait();
+  *run = {};
+  return begun.ok() ? marked : begun;
+}
+
+Status Executor::finish(PlanRun* run) {
+  const PlanRun ending = std::exchange(*run, {});
+  if (ending.completion_ != nullptr) QAVIT_RETURN_IF_ERROR(ending.completion_->wait());
+  for (const PlanRun::Copy& copy : ending.copies_) {
+    QAVIT_RETURN_IF_ERROR(backend_->copy_out(copy.from, copy.bytes, [&](const char* from, size_t offset, size_t count) {
+      copy.to->take(from, offset, count);
+    }));
   }
   return Status();
 }
@@ -108,21 +130,39 @@ Status Executor::check_indices(const Plan& plan, const std::vector<PlanInput>& i
       continue;
     }
     std::vector<uint8_t> copy(description.values[static_cast<size_t>(description.inputs[rule.input])].bytes());
-    QAVIT_RETURN_IF_ERROR(backend_->copy_out(input.device->data, copy.data(), copy.size()));
+    std::unique_ptr<Completion> written;
+    QAVIT_RETURN_IF_ERROR(backend_->mark(&written));
+    if (written != nullptr) QAVIT_RETURN_IF_ERROR(written->wait());
+    QAVIT_RETURN_IF_ERROR(backend_->copy_out(
+        input.device->data, copy.size(),
+        [&](const char* from, size_t offset, size_t count) { std::memcpy(copy.data() + offset, from, count); }));
     QAVIT_RETURN_IF_ERROR(plan.check_indices(rule.input, copy.data()));
   }
   return Status();
 }
 
-Status Executor::reserve(size_t bytes) {
+Status Executor::reserve(size_t bytes, std::shared_ptr<Buffer>* block) {
   bytes = std::max(bytes, kAlignment);  // a plan may need none; its address must still be a real one
-  if (workspace_ && workspace_->bytes >= bytes) return Status();
-  release();  // before the larger block is taken, so that both never exist at once
-  std::shared_ptr<Buffer> buffer;
-  QAVIT_RETURN_IF_ERROR(backend_->allocate(bytes, &buffer));
-  workspace_ = std::move(buffer);
-  counters_->arena_bytes = workspace_->bytes + backend_->scratch_bytes();
+  if (*block && (*block)->bytes >= bytes) return Status();
+  block->reset();  // before the larger block is taken, so that both never exist at once
+  count_arena();
+  QAVIT_RETURN_IF_ERROR(backend_->allocate(bytes, block));
+  count_arena();
   return Status();
+}
+
+std::shared_ptr<Buffer>& Executor::free_results() {
+  const auto found =
+      std::find_if(results_.begin(), results_.end(), [](const auto& block) { return block.use_count() <= 1; });
+  if (found != results_.end()) return *found;
+  results_.back().reset();  // its run keeps it
+  return results_.back();
+}
+
+void Executor::count_arena() {
+  size_t bytes = backend_->scratch_bytes() + (workspace_ ? workspace_->bytes : 0);
+  for (const std::shared_ptr<Buffer>& block : results_) bytes += block ? block->bytes : 0;
+  counters_->arena_bytes = bytes;
 }
 
 Status Executor::allocate_tensor(size_t bytes, std::shared_ptr<Buffer>* buffer) {
@@ -141,6 +181,7 @@ Status Executor::allocate_tensor(size_t bytes, std::shared_ptr<Buffer>* buffer) 
 
 void Executor::release() {
   workspace_.reset();
+  for (std::shared_ptr<Buffer>& block : results_) block.reset();
   counters_->arena_bytes = 0;
 }
 

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <exception>
-#include <new>
 #include <system_error>
 
 namespace qavit {
@@ -14,8 +13,10 @@ constexpr std::chrono::milliseconds kPause{250};
 
 }  // namespace
 
-Status JobQueue::start(Finished finished, Idle idle, std::function<void()> stopped, std::unique_ptr<JobQueue>* queue) {
-  std::unique_ptr<JobQueue> made(new JobQueue(std::move(finished), std::move(idle), std::move(stopped)));
+Status JobQueue::start(Options options, std::unique_ptr<JobQueue>* queue) {
+  std::unique_ptr<JobQueue> made(new JobQueue(std::move(options)));
+  const size_t most = made->options_.under_way;
+  if (most > 1) QAVIT_RETURN_IF_ERROR(Finisher::start(most, made->options_.finished, &made->finisher_));
   try {
     made->thread_ = std::thread([raw = made.get()] { raw->loop(); });
   } catch (const std::system_error& error) {
@@ -56,12 +57,20 @@ void JobQueue::loop() {
     std::unique_ptr<Job> job = std::move(jobs_.front());
     jobs_.pop_front();
     lock.unlock();
-    execute(*job);
-    finished_(std::move(job));
+    if (finisher_ != nullptr) {
+      finisher_->wait_for_room();
+      job->begin(&stopping_);
+      finisher_->add(std::move(job));
+    } else {
+      job->begin(&stopping_);
+      job->end();
+      options_.finished(std::move(job));
+    }
     lock.lock();
   }
   lock.unlock();
-  stopped_();
+  finisher_.reset();
+  options_.stopped();
 }
 
 // Or for stop().
@@ -71,28 +80,13 @@ void JobQueue::wait_for_job(std::unique_lock<std::mutex>& lock) {
   for (bool more = true; more && !woken();) {
     lock.unlock();
     try {
-      more = idle_();
+      more = options_.idle();
     } catch (const std::exception&) {
       more = false;  // nobody waits for it, and runs only stay as fast as they are
     }
     lock.lock();
   }
   wake_.wait(lock, woken);
-}
-
-void JobQueue::execute(Job& job) const {
-  const AbortToken abort(job.abort.get(), &stopping_);
-  if (abort.aborted()) {
-    job.status = expected(ErrorCode::kAborted, "completion", job.where, abort.reason());
-    return;
-  }
-  try {
-    job.status = job.run(abort);
-  } catch (const std::bad_alloc&) {
-    job.status = expected(ErrorCode::kOutOfMemory, "memory", job.where, "none from the allocator");
-  } catch (const std::exception& error) {
-    job.status = expected(ErrorCode::kDevice, "completion", job.where, error.what());
-  }
 }
 
 }  // namespace qavit

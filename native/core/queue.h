@@ -1,44 +1,37 @@
-// JobQueue: the one thread on which a device works. Jobs run one after another in the order they were submitted.
+// JobQueue: the thread on which a device works. Jobs run one after another in the order they were submitted; where the
+// device runs ahead, a second thread waits for the end of one while the next is begun.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
+#include <cstddef>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <thread>
 
-#include "core/abort.h"
+#include "core/finisher.h"
+#include "core/job.h"
 #include "core/status.h"
 
 namespace qavit {
 
-class Job {
- public:
-  virtual ~Job() = default;
-
-  // On the queue thread. May throw std::exception; the queue turns it into a Status.
-  virtual Status run(const AbortToken& abort) = 0;
-
-  std::string where;                               // for messages: "plan look"
-  std::shared_ptr<const std::atomic<bool>> abort;  // the caller's request; may be null
-  Status status;                                   // how it ended; set before the job is handed back
-};
-
 class JobQueue {
  public:
-  // Gets every submitted job back, on the queue thread, after it ran or was refused. Must not throw.
-  using Finished = std::function<void(std::unique_ptr<Job>)>;
-
   // Called on the queue thread when no job has come for a quarter of a second, again and again until one comes or it
   // says false, and anew after the next job. A job that comes meanwhile waits for it.
   using Idle = std::function<bool()>;
 
-  // Starts the thread: ERR_OUT_OF_MEMORY when the system has none to give. `stopped` is the last thing the thread
-  // calls.
-  static Status start(Finished finished, Idle idle, std::function<void()> stopped, std::unique_ptr<JobQueue>* queue);
+  struct Options {
+    Finished finished;  // on either thread, in the order of submission
+    Idle idle;
+    std::function<void()> stopped;  // the last thing the queue's thread calls
+    size_t under_way = 1;           // jobs that may be begun and not ended; more than one take the second thread
+  };
+
+  // Starts the threads: ERR_OUT_OF_MEMORY when the system has none to give.
+  static Status start(Options options, std::unique_ptr<JobQueue>* queue);
 
   // stop() and wait.
   ~JobQueue();
@@ -54,16 +47,13 @@ class JobQueue {
   void join();
 
  private:
-  JobQueue(Finished finished, Idle idle, std::function<void()> stopped)
-      : finished_(std::move(finished)), idle_(std::move(idle)), stopped_(std::move(stopped)) {}
+  explicit JobQueue(Options options) : options_(std::move(options)) {}
 
   void loop();
   void wait_for_job(std::unique_lock<std::mutex>& lock);
-  void execute(Job& job) const;
 
-  const Finished finished_;
-  const Idle idle_;
-  const std::function<void()> stopped_;
+  const Options options_;
+  std::unique_ptr<Finisher> finisher_;  // null: jobs are ended on the queue thread
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;  // guards jobs_ and the sleep
   std::condition_variable wake_;

@@ -32,12 +32,15 @@ Context::~Context() {
   (void)cudaGetLastError();
 }
 
-Status Context::open() {
+Status Context::enter() {
   QAVIT_RETURN_IF_ERROR(check_not_lost(properties_.ordinal));
-  constexpr const char* kWhere = "opening the GPU";
-  QAVIT_RETURN_IF_ERROR(settle(check(cudaSetDevice(properties_.ordinal), kWhere)));
+  return check(cudaSetDevice(properties_.ordinal), "opening the GPU");
+}
+
+Status Context::open() {
+  QAVIT_RETURN_IF_ERROR(enter());
   if (stream_ != nullptr) return Status();
-  QAVIT_RETURN_IF_ERROR(check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), kWhere));
+  QAVIT_RETURN_IF_ERROR(check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "opening the GPU"));
   make_pool();
   return Status();
 }
@@ -61,15 +64,22 @@ void Context::make_pool() {
   (void)cudaGetLastError();
 }
 
-Status Context::synchronize(const char* where) { return settle(check(cudaStreamSynchronize(stream_), where)); }
+Status Context::synchronize(const char* where) { return settle(check(cudaStreamSynchronize(stream_), where), stream_); }
 
-Status Context::settle(Status status) {
-  if (status.code() != ErrorCode::kDevice || stream_ == nullptr) return status;
-  // An error that only concerns one call is gone now; one that ended the context comes back.
-  const cudaError_t again = cudaStreamQuery(stream_);
+// An error that only concerns one call is gone when something else is asked; one that ended the context comes back.
+Status Context::settle(Status status, cudaStream_t stream) {
+  if (status.code() == ErrorCode::kDevice && stream != nullptr) note_loss(status, cudaStreamQuery(stream));
+  return status;
+}
+
+Status Context::settle(Status status, cudaEvent_t event) {
+  if (status.code() == ErrorCode::kDevice) note_loss(status, cudaEventQuery(event));
+  return status;
+}
+
+void Context::note_loss(const Status& status, cudaError_t again) const {
   (void)cudaGetLastError();
   if (again != cudaSuccess && again != cudaErrorNotReady) mark_lost(properties_.ordinal, status);
-  return status;
 }
 
 Status Context::allocate(size_t bytes, const char* where, void** memory) {
@@ -79,7 +89,7 @@ Status Context::allocate(size_t bytes, const char* where, void** memory) {
   if (*memory != nullptr) {
     // The emulation's memory is poisoned when it is new; what is read before it is written shall show here too.
     if (!properties_.emulated) return Status();
-    return settle(check(cudaMemsetAsync(*memory, 0xff, bytes, stream_), where));
+    return settle(check(cudaMemsetAsync(*memory, 0xff, bytes, stream_), where), stream_);
   }
   const auto take = [&] {
     return pool_ != nullptr ? cudaMallocFromPoolAsync(memory, bytes, pool_, stream_) : cudaMalloc(memory, bytes);
@@ -94,7 +104,7 @@ Status Context::allocate(size_t bytes, const char* where, void** memory) {
     error = take();
   }
   if (error == cudaSuccess) keep_beyond_use();
-  if (error != cudaErrorMemoryAllocation) return settle(check(error, where));
+  if (error != cudaErrorMemoryAllocation) return settle(check(error, where), stream_);
   (void)cudaGetLastError();
   size_t free = 0, total = 0;
   (void)cudaMemGetInfo(&free, &total);

@@ -1,7 +1,8 @@
 // Context: one backend's hold on a GPU: its stream, and the memory that is taken and given back in the stream's order.
 //
-// Threads. open() and everything that enqueues belongs to the queue thread. Memory may be freed on any thread, which
-// the mutex keeps out of a capture: a free enqueued on a stream that is being captured would become part of the graph.
+// Threads. open() and everything that enqueues on the stream belongs to the queue thread. Memory may be freed on any
+// thread, which the mutex keeps out of a capture: a free enqueued on a stream that is being captured would become part
+// of the graph.
 #pragma once
 
 #include <cstddef>
@@ -29,14 +30,19 @@ class Context : public std::enable_shared_from_this<Context> {
   cudaStream_t stream() const { return stream_; }
   std::mutex& capture_mutex() { return capture_mutex_; }
 
-  // Makes this thread work on the GPU; at the first call also the stream. ERR_DEVICE once the GPU is lost.
+  // Makes this thread work on the GPU. ERR_DEVICE once the GPU is lost. Any thread.
+  Status enter();
+
+  // The same; at the first call also the stream.
   Status open();
 
   // Waits for everything enqueued.
   Status synchronize(const char* where);
 
-  // `status`, after finding out whether its error has cost the GPU.
-  Status settle(Status status);
+  // `status`, after finding out whether its error has cost the GPU, by asking a stream or an event: never a stream that
+  // another thread works on, who may be recording it.
+  Status settle(Status status, cudaStream_t stream);
+  Status settle(Status status, cudaEvent_t event);
 
   // At least 1 byte, 256-byte aligned. ERR_OUT_OF_MEMORY says how much was wanted and free.
   Status allocate(size_t bytes, const char* where, void** memory);
@@ -46,6 +52,7 @@ class Context : public std::enable_shared_from_this<Context> {
   // Without one, memory comes from cudaMalloc: where the GPU has none, or the driver says so and then refuses, as under
   // sandboxes that pass only some calls on.
   void make_pool();
+  void note_loss(const Status& status, cudaError_t again) const;
   void keep_beyond_use();
   void give_back(const std::vector<void*>& blocks);
 

@@ -10,11 +10,12 @@
 #include "core/visit.h"
 #include "cuda/context.h"
 #include "cuda/devices.h"
+#include "cuda/downloads.h"
 #include "cuda/graphs.h"
 #include "cuda/launch.h"
 #include "cuda/operations.h"
 #include "cuda/run_timer.h"
-#include "cuda/transfer.h"
+#include "cuda/uploads.h"
 #include "cuda/weight_upload.h"
 
 namespace qavit::cuda {
@@ -38,6 +39,34 @@ std::vector<const void*> addresses_of(const std::vector<OpParams>& ops, const vo
   return addresses;
 }
 
+// Everything enqueued on the stream so far.
+class CudaCompletion : public Completion {
+ public:
+  CudaCompletion(std::shared_ptr<Context> context, std::unique_ptr<RunTimer::Lap> lap)
+      : context_(std::move(context)), lap_(std::move(lap)) {}
+  ~CudaCompletion() override {
+    if (event_ != nullptr) (void)cudaEventDestroy(event_);
+  }
+
+  Status record() {
+    QAVIT_RETURN_IF_ERROR(check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), kWhere));
+    return check(cudaEventRecord(event_, context_->stream()), kWhere);
+  }
+
+  Status wait() override {
+    QAVIT_RETURN_IF_ERROR(context_->enter());
+    QAVIT_RETURN_IF_ERROR(context_->settle(check(cudaEventSynchronize(event_), kWhere), event_));
+    return lap_ != nullptr ? context_->settle(lap_->add(), event_) : Status();
+  }
+
+ private:
+  static constexpr const char* kWhere = "a plan";
+
+  const std::shared_ptr<Context> context_;
+  const std::unique_ptr<RunTimer::Lap> lap_;
+  cudaEvent_t event_ = nullptr;
+};
+
 DeviceProperties without_overlap(DeviceProperties properties) {
   properties.overlap = false;
   return properties;
@@ -48,7 +77,8 @@ class CudaBackend final : public Backend {
   CudaBackend(std::shared_ptr<Context> context, const CudaOptions& options)
       : context_(std::move(context)),
         first_properties_(without_overlap(context_->properties())),
-        transfer_(context_),
+        uploads_(context_),
+        downloads_(context_),
         graphs_(options.graphs),
         timer_(options.timing) {}
 
@@ -72,7 +102,7 @@ class CudaBackend final : public Backend {
 
   Status upload(const WeightSource& source, std::shared_ptr<Weight>* weight) override {
     QAVIT_RETURN_IF_ERROR(context_->open());
-    return upload_weight(context_, transfer_, source, weight);
+    return upload_weight(context_, uploads_, source, weight);
   }
 
   Status allocate(size_t bytes, std::shared_ptr<Buffer>* buffer) override {
@@ -87,13 +117,23 @@ class CudaBackend final : public Backend {
   }
 
   Status copy_in(const void* host, void* device, size_t bytes) override {
-    return transfer_.to_device(device, bytes, [&](char* to, size_t offset, size_t count) {
+    return uploads_.to_device(device, bytes, [&](char* to, size_t offset, size_t count) {
       std::memcpy(to, static_cast<const char*>(host) + offset, count);
     });
   }
 
-  Status copy_out(const void* device, void* host, size_t bytes) override {
-    return transfer_.to_host(device, host, bytes);
+  Status copy_out(const void* device, size_t bytes, const Take& take) override {
+    return downloads_.to_host(device, bytes, take);
+  }
+
+  bool runs_ahead() const override { return true; }
+
+  Status mark(std::unique_ptr<Completion>* completion) override {
+    QAVIT_RETURN_IF_ERROR(context_->open());
+    auto made = std::make_unique<CudaCompletion>(context_, timer_.take());
+    QAVIT_RETURN_IF_ERROR(context_->settle(made->record(), context_->stream()));
+    *completion = std::move(made);
+    return Status();
   }
 
   Status supports(const OpParams& params) const override {
@@ -104,7 +144,7 @@ class CudaBackend final : public Backend {
   Status run(const OpParams& params) override {
     QAVIT_RETURN_IF_ERROR(context_->open());
     QAVIT_RETURN_IF_ERROR(reserve_workspace({params}));
-    QAVIT_RETURN_IF_ERROR(context_->settle(enqueue(params, context_->properties())));
+    QAVIT_RETURN_IF_ERROR(context_->settle(enqueue(params, context_->properties()), context_->stream()));
     return context_->synchronize(op_name(params));
   }
 
@@ -127,14 +167,12 @@ class CudaBackend final : public Backend {
       }
       return Status();
     };
-    QAVIT_RETURN_IF_ERROR(context_->settle(timer_.start(context_->stream())));
+    const cudaStream_t stream = context_->stream();
+    QAVIT_RETURN_IF_ERROR(context_->settle(timer_.start(stream), stream));
     const Status enqueued = context_->settle(
-        graphs_.run(context_->stream(), context_->capture_mutex(), plan_key, std::move(addresses), enqueue_all));
-    const Status stopped = context_->settle(timer_.stop(context_->stream()));
-    // Waited for in either case: what is enqueued works on memory of the caller's, and errors belong to this run.
-    const Status finished = context_->synchronize("a plan");
-    for (const Status& status : {enqueued, stopped, finished}) QAVIT_RETURN_IF_ERROR(status);
-    return context_->settle(timer_.add());
+        graphs_.run(stream, context_->capture_mutex(), plan_key, std::move(addresses), enqueue_all), stream);
+    const Status stopped = context_->settle(timer_.stop(stream), stream);
+    return enqueued.ok() ? stopped : enqueued;
   }
 
  private:
@@ -156,7 +194,8 @@ class CudaBackend final : public Backend {
 
   const std::shared_ptr<Context> context_;
   const DeviceProperties first_properties_;  // of a plan's first operation
-  Transfer transfer_;
+  Uploads uploads_;
+  Downloads downloads_;
   DeviceMemory workspace_;
   GraphCache graphs_;
   RunTimer timer_;

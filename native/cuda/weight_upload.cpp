@@ -56,7 +56,7 @@ void fill_rows(const WeightSource& source, const CudaWeight& weight, int64_t fir
 
 }  // namespace
 
-Status upload_weight(const std::shared_ptr<Context>& context, Transfer& transfer, const WeightSource& source,
+Status upload_weight(const std::shared_ptr<Context>& context, Uploads& uploads, const WeightSource& source,
                      std::shared_ptr<Weight>* weight) {
   std::shared_ptr<OwnedWeight> made(new (std::nothrow) OwnedWeight);
   if (made == nullptr) return expected(ErrorCode::kOutOfMemory, "memory", "a weight", "none");
@@ -71,7 +71,7 @@ Status upload_weight(const std::shared_ptr<Context>& context, Transfer& transfer
   const auto fill = [&](char* to, size_t offset, size_t count) {
     fill_rows(source, *made, static_cast<int64_t>(offset / size), static_cast<int64_t>(count / size), to);
   };
-  QAVIT_RETURN_IF_ERROR(transfer.to_device(made->memory.data(), made->bytes, fill));
+  QAVIT_RETURN_IF_ERROR(uploads.to_device(made->memory.data(), made->bytes, fill));
   *weight = std::move(made);
   return Status();
 }

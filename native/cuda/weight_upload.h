@@ -6,12 +6,12 @@
 #include "core/status.h"
 #include "core/weight.h"
 #include "cuda/context.h"
-#include "cuda/transfer.h"
+#include "cuda/uploads.h"
 
 namespace qavit::cuda {
 
 // Rounds to nearest even on the host while the pieces before travel; enqueued, not waited for.
-Status upload_weight(const std::shared_ptr<Context>& context, Transfer& transfer, const WeightSource& source,
+Status upload_weight(const std::shared_ptr<Context>& context, Uploads& uploads, const WeightSource& source,
                      std::shared_ptr<Weight>* weight);
 
 }  // namespace qavit::cuda

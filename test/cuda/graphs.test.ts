@@ -73,7 +73,7 @@ describe('CUDA: graphs', () => {
     const plan = await smallPlan(device);
     const kept: DeviceTensor[] = [];
     for (let seed = 1; seed <= 40; seed += 1) {
-      const [tensor] = (await device.run(plan, [inputOf(seed)], { keep: [true] })) as DeviceTensor[];
+      const [tensor] = (await device.run(plan, [inputOf(seed)], { results: ['tensor'] })) as DeviceTensor[];
       expect(await device.read(tensor!), `run ${seed}`).to.deep.equal(await wanted(seed));
       kept.push(tensor!);
       if (kept.length > seed % 7) kept.shift()!.dispose();
@@ -86,7 +86,7 @@ describe('CUDA: graphs', () => {
     const device = openCuda();
     const plan = await smallPlan(device);
     for (let seed = 1; seed <= 6; seed += 1) {
-      const [tensor] = (await device.run(plan, [inputOf(seed)], { keep: [true] })) as DeviceTensor[];
+      const [tensor] = (await device.run(plan, [inputOf(seed)], { results: ['tensor'] })) as DeviceTensor[];
       expect(await device.read(tensor!), `run ${seed}`).to.deep.equal(await wanted(seed));
       tensor!.dispose();
     }
@@ -102,7 +102,7 @@ describe('CUDA: graphs', () => {
     const uploadPlan = device.compile(upload.describe(), []);
     const tensors: DeviceTensor[] = [];
     for (let seed = 0; seed < 7; seed += 1) {
-      tensors.push(...((await device.run(uploadPlan, [inputOf(seed)], { keep: [true] })) as DeviceTensor[]));
+      tensors.push(...((await device.run(uploadPlan, [inputOf(seed)], { results: ['tensor'] })) as DeviceTensor[]));
     }
     // Three times each, so that each is recorded and replayed before the next comes, in two rounds.
     for (let i = 0; i < 2 * 3 * tensors.length; i += 1) {

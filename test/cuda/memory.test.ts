@@ -38,7 +38,7 @@ describe('CUDA: memory', () => {
     const tensors = new PlanWriter('kept');
     tensors.op('copy', { x: tensors.input([1, 1, large]), y: tensors.output([1, 1, large]) });
     const plan = device.compile(tensors.describe(), []);
-    const [tensor] = (await device.run(plan, [values], { keep: [true] })) as DeviceTensor[];
+    const [tensor] = (await device.run(plan, [values], { results: ['tensor'] })) as DeviceTensor[];
     expect(await device.read(tensor!)).to.deep.equal(values);
     const written = await device.write(values, { dtype: 'f32', shape: [1, 1, large] });
     expect(await device.read(written)).to.deep.equal(values);
@@ -86,7 +86,7 @@ describe('CUDA: memory', () => {
     const compiled = device.compile(plan.describe(), []);
     const values = new Float32Array(side * side);
     const request = async (): Promise<void> => {
-      const [kept] = (await device.run(compiled, [values], { keep: [true] })) as DeviceTensor[];
+      const [kept] = (await device.run(compiled, [values], { results: ['tensor'] })) as DeviceTensor[];
       await device.run(compiled, [kept!]);
       kept!.dispose();
     };

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { Device, DeviceTensor } from '../../lib/binding/native';
+import type { HandedOver } from '../../lib/qavit/engine';
 import { loadModel } from '../../lib/qavit/load';
 import type { LoadOptions } from '../../lib';
 import { relativeError } from '../support/compare';
@@ -24,13 +25,15 @@ describe('a folded model against its unfolded form', () => {
     const spread = { tensor: stream, index: [0] };
     const result = {
       keyValues: await read(device, heard),
-      fused: (await engine.fuse(spread, { tensor: heard, index: [0], lengths: [tokens] }, 'projected', signal))[0],
-      plain: (await engine.plain(spread, 'tower', signal))[0],
+      fused: only(await engine.fuse(spread, { tensor: heard, index: [0], lengths: [tokens] }, 'projected', signal)),
+      plain: only(await engine.plain(spread, 'tower', signal)),
       attend: await engine.attend(stream, heard, tokens, signal),
     };
     await device.close();
     return result;
   }
+
+  const only = ({ tokens: [first] }: HandedOver): Float32Array => first!;
 
   async function read(device: Device, tensor: DeviceTensor): Promise<Float32Array> {
     return (await device.read(tensor)) as Float32Array;

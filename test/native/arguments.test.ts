@@ -72,7 +72,7 @@ describe('native: hostile arguments', () => {
         expect(() => Reflect.apply(abort as () => void, other, [])).to.throw();
     });
     it('refuse them for dispose()', async () => {
-      const [tensor] = await device.run(plan, [x], { keep: [true] });
+      const [tensor] = await device.run(plan, [x], { results: ['tensor'] });
       const owners = { DeviceTensor: tensor, Weight: weight, Plan: plan };
       for (const [name, owner] of Object.entries(owners)) {
         const { dispose } = owner as unknown as { dispose: () => void };
@@ -101,8 +101,8 @@ describe('native: hostile arguments', () => {
       }
       for (const inputs of [[], [x, x], [null], [weight], [plan]])
         await expectRejection(device.run(plan, any(inputs)), 'ERR_ARGUMENT');
-      for (const keep of [[], [true, true], [1], 'yes', {}])
-        await expectRejection(device.run(plan, [x], any({ keep })), 'ERR_ARGUMENT');
+      for (const results of [[], ['array', 'array'], [true], ['arrays'], 'array', {}])
+        await expectRejection(device.run(plan, [x], any({ results })), 'ERR_ARGUMENT');
       for (const abort of [{}, plan, true])
         await expectRejection(device.run(plan, [x], any({ abort })), 'ERR_ARGUMENT');
       await expectRejection(device.run(plan, [x], any({ kept: [true] })), 'ERR_ARGUMENT');
@@ -129,9 +129,9 @@ describe('native: hostile arguments', () => {
       expect((y as Float32Array).length).to.equal(4);
     });
     it('refuse a tensor of another shape or dtype', async () => {
-      const [tensor] = await device.run(plan, [x], { keep: [true] });
+      const [tensor] = await device.run(plan, [x], { results: ['tensor'] });
       await expectRejection(
-        device.run(plan, [tensor!]),
+        device.run(plan, [tensor as DeviceTensor]),
         'ERR_SHAPE',
         'Expected [1, 2, 3] for input 0 of plan p but received [1, 2, 2]',
       );

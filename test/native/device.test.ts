@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadAddon } from '../../lib/binding/load';
-import type { Device, DeviceTensor, Plan, PlanDescription, Weight } from '../../lib/binding/native';
+import type { Device, DeviceTensor, Plan, PlanDescription, Samples, Weight } from '../../lib/binding/native';
 import { expectRejection, expectThrow } from '../support/expect-error';
 import { PlanWriter } from '../support/plan-writer';
 import { slowElements, slowPlan } from '../support/slow-plan';
@@ -78,7 +78,7 @@ describe('native: devices', () => {
   it('keeps results on the device, takes them as inputs and frees them', async () => {
     const device = open();
     const plan = await smallPlan(device);
-    const [y, kept] = (await device.run(plan, [x], { keep: [false, true] })) as [Float32Array, DeviceTensor];
+    const [y, kept] = (await device.run(plan, [x], { results: ['array', 'tensor'] })) as [Float32Array, DeviceTensor];
     expect(Array.from(y)).to.deep.equal(product);
     expect([kept.dtype, kept.shape, kept.bytes]).to.deep.equal(['f32', [1, 2, 3], 24]);
     expect(device.memory.tensorBytes).to.equal(24);
@@ -94,6 +94,23 @@ describe('native: devices', () => {
     expect(device.memory.tensorBytes).to.equal(0);
     await expectRejection(device.run(plan, [kept]), 'ERR_ARGUMENT', /but received one that was disposed$/);
     await expectRejection(device.read(kept), 'ERR_ARGUMENT', /but received one that was disposed$/);
+    await device.close();
+  });
+
+  it('brings results back in the forms asked for', async () => {
+    const device = open();
+    const writer = new PlanWriter('forms');
+    const source = writer.input([3, 2, 2]);
+    for (let i = 0; i < 3; i += 1) writer.op('copy', { x: source, y: writer.output([3, 2, 2]) });
+    const plan = device.compile(writer.describe(), []);
+    const values = Float32Array.of(0, 1, 2, 3, NaN, 5, 6, -Infinity, 8, 9, 10, Infinity);
+    const results = await device.run(plan, [values], { results: ['samples', 'tensor', 'array'] });
+    const [samples, tensor, array] = results as [Samples, DeviceTensor, Float32Array];
+    expect(array).to.deep.equal(values);
+    expect(await device.read(tensor)).to.deep.equal(values);
+    expect(samples.arrays).to.deep.equal([0, 4, 8].map((from) => values.slice(from, from + 4)));
+    expect(new Set(samples.arrays.map(({ buffer }) => buffer)).size).to.equal(3);
+    expect(samples.nonFinite).to.deep.equal([-1, 0, 3]);
     await device.close();
   });
 
@@ -241,7 +258,7 @@ describe('native: devices', () => {
     it('refuses what comes after it', async () => {
       const device = open();
       const plan = await smallPlan(device);
-      const [kept] = (await device.run(plan, [x], { keep: [true, false] })) as [DeviceTensor];
+      const [kept] = (await device.run(plan, [x], { results: ['tensor', 'array'] })) as [DeviceTensor];
       const closing = device.close();
       const wanted = /^Expected an open device for Device\.\w+ but received a closed one$/;
       for (const when of ['while closing', 'closed']) {
@@ -269,7 +286,7 @@ describe('native: devices', () => {
     it('refuses handles of another device', async () => {
       const [a, b] = [open(), open()];
       const plan = await smallPlan(a);
-      const [kept] = (await a.run(plan, [x], { keep: [true, false] })) as [DeviceTensor];
+      const [kept] = (await a.run(plan, [x], { results: ['tensor', 'array'] })) as [DeviceTensor];
       await expectRejection(
         b.run(plan, [x]),
         'ERR_ARGUMENT',

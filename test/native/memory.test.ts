@@ -39,7 +39,7 @@ async function loadAndRun(device: Device): Promise<DeviceTensor> {
   plan.op('linear', { x: bytes, y: plan.output([1, 1, side]) }, { weight: 0 });
   const compiled = device.compile(plan.describe(), [weight!]);
   const [kept] = await device.run(compiled, [new Float32Array(side * side), new Float32Array(side)], {
-    keep: [true, false],
+    results: ['tensor', 'array'],
   });
   return kept as DeviceTensor;
 }

@@ -61,9 +61,9 @@ describe('dtype int8', () => {
       const stream = await engine.look(pixels, 1, signal);
       const heard = await engine.listen(question.data, { questions: 1, tokens: 5, width: 24 }, signal);
       const spread = { tensor: stream, index: [0] };
-      const [tokens] = await engine.fuse(spread, { tensor: heard, index: [0], lengths: [5] }, 'tower', signal);
+      const { tokens } = await engine.fuse(spread, { tensor: heard, index: [0], lengths: [5] }, 'tower', signal);
       await engine.device.close();
-      return tokens;
+      return tokens[0]!;
     };
     const exact = await fused('f32', true);
     for (const folds of [true, false]) {

@@ -3,7 +3,7 @@ import type { Device } from '../../lib/binding/native';
 import type { QuestionFeatures } from '../../lib';
 import type { ComputeDType } from '../../lib/graph';
 import type { Output } from '../../lib/models/plans';
-import { Engine } from '../../lib/qavit/engine';
+import { Engine, type HandedOver } from '../../lib/qavit/engine';
 import { openVision, type VisionOptions } from '../../lib/qavit/open-vision';
 import { choosePrecision } from '../../lib/qavit/precision';
 import { QuestionBlocks } from '../../lib/qavit/question-blocks';
@@ -42,9 +42,9 @@ export async function encodeBatch(
   const pictures = { tensor: stream, index: Array.from({ length: images }, (_, b) => b) };
   const blocks = questions && new QuestionBlocks(engine, questions, padding);
   try {
-    if (!blocks) return (await engine.plain(pictures, output, never))[0];
+    if (!blocks) return joined(await engine.plain(pictures, output, never));
     const { tensor, lengths } = await blocks.get(0, never);
-    return (await engine.fuse(pictures, { tensor, index: pictures.index, lengths }, output, never))[0];
+    return joined(await engine.fuse(pictures, { tensor, index: pictures.index, lengths }, output, never));
   } finally {
     blocks?.dispose();
     stream.dispose();
@@ -62,9 +62,17 @@ export async function encodeUnpadded(
   const one = { index: [0] };
   try {
     const question = { tensor: heard, ...one, lengths: [tokens] };
-    return (await engine.fuse({ tensor: stream, ...one }, question, 'tower', never))[0];
+    return joined(await engine.fuse({ tensor: stream, ...one }, question, 'tower', never));
   } finally {
     heard.dispose();
     stream.dispose();
   }
+}
+
+/** [B, N, C] */
+function joined({ tokens }: HandedOver): Float32Array {
+  const size = tokens[0]?.length ?? 0;
+  const all = new Float32Array(tokens.length * size);
+  tokens.forEach((sample, i) => all.set(sample, i * size));
+  return all;
 }

@@ -24,7 +24,7 @@ async function finish(device: Device): Promise<void> {
 async function keepBusy(device: Device): Promise<void> {
   const plan = await slowPlan(device);
   const input = new Float32Array(slowElements);
-  const [kept] = await device.run(await slowPlan(device, 1), [input], { keep: [true] });
+  const [kept] = await device.run(await slowPlan(device, 1), [input], { results: ['tensor'] });
   const pixels = new Uint8Array(1000 * 1000 * 3);
   const shape: [number, number, number] = [1, 1024, 1024];
   const matrix = {
@@ -35,7 +35,7 @@ async function keepBusy(device: Device): Promise<void> {
     computeDtype: 'f32',
   } as const;
   const kinds: (() => Promise<unknown>)[] = [
-    () => device.run(plan, [kept!], { keep: [true] }),
+    () => device.run(plan, [kept as DeviceTensor], { results: ['tensor'] }),
     () => device.run(plan, [input]),
     () => device.upload([matrix]),
     () => device.read(kept as DeviceTensor),

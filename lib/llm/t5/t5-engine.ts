@@ -1,7 +1,7 @@
 import type { Device, DeviceTensor, HostArray, Plan } from '../../binding/native';
 import { untilAborted } from '../../calls/abort';
 import type { GraphOptions } from '../../graph';
-import { ParameterStore, PlanRunner } from '../../weights';
+import { asTensors, ParameterStore, PlanRunner } from '../../weights';
 import { admitPlan, allLayers, featuresPlan, growPlan, readPlan, regroupPlan, stepPlan } from './plans';
 import { PIECE_WORK, promptPieces } from './prompt-pieces';
 import type { T5Model } from './t5-model';
@@ -112,9 +112,9 @@ export class T5Engine {
       try {
         const key = `read ${JSON.stringify({ ...size, ...range })}`;
         const plan = await this.plans.plan(key, () => readPlan(this.model, this.options, size, range));
-        const keep = range.to < config.encoderLayers ? [true] : decoder.layers.map(() => true);
+        const count = range.to < config.encoderLayers ? 1 : decoder.layers.length;
         const inputs = [...(range.from === 0 ? start : given), counted];
-        rows = (await this.plans.run(plan, inputs, signal, keep)) as DeviceTensor[];
+        rows = (await this.plans.run(plan, inputs, signal, asTensors(count))) as DeviceTensor[];
       } finally {
         disposeAll(given);
       }
@@ -189,8 +189,8 @@ export class T5Engine {
     signal: AbortSignal,
     ...before: HostArray[]
   ): Promise<DeviceTensor[]> {
-    const keep = tensors.map(() => true);
-    return (await this.plans.run(plan, [...before, ...tensors], signal, keep)) as DeviceTensor[];
+    const results = asTensors(tensors.length);
+    return (await this.plans.run(plan, [...before, ...tensors], signal, results)) as DeviceTensor[];
   }
 }
 

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "cuda/emulation/fault.h"
+#include "cuda/emulation/pending_work.h"
 #include "cuda/emulation/settings.h"
-#include "cuda/emulation/travelling_copies.h"
 
 namespace qavit::cuda::emulation {
 
@@ -93,7 +93,7 @@ struct GraphExec {
 struct Event {
   std::chrono::steady_clock::time_point recorded;
   Stream* stream = nullptr;  // null: never recorded, so passed
-  uint64_t copies = 0;       // of the stream, before this
+  uint64_t point = 0;        // of the stream's work
 };
 
 struct Pool {
@@ -104,8 +104,9 @@ struct Stream {
   int ordinal;
   size_t until_fault;                        // pieces of work; 0 = never
   size_t refusals = setting("refusals", 0);  // of captures, still to come
+  const bool late = setting("late", 0) != 0;
   Graph* recording = nullptr;
-  TravellingCopies copies;
+  PendingWork pending;
 
   Stream(int device, size_t pieces) : ordinal(device), until_fault(pieces) {}
 };
@@ -124,9 +125,17 @@ cudaError_t take_on(Stream* stream) {
 }
 
 cudaError_t perform(Stream* stream, const std::function<cudaError_t()>& work) {
-  stream->copies.finish();
-  const cudaError_t lost = take_on(stream);
-  return lost != cudaSuccess ? lost : work();
+  if (!stream->late) stream->pending.finish();
+  if (const cudaError_t lost = take_on(stream); lost != cudaSuccess) return lost;
+  if (!stream->late) return work();
+  stream->pending.add([ordinal = stream->ordinal, work] {
+    if (state_of(ordinal) != cudaSuccess) return;
+    const cudaError_t error = work();
+    if (error == cudaSuccess) return;
+    const std::lock_guard<std::mutex> lock(machine().mutex);
+    machine().devices[static_cast<size_t>(ordinal)].lost = error;
+  });
+  return cudaSuccess;
 }
 
 }  // namespace
@@ -272,7 +281,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  stream->copies.finish();
+  stream->pending.finish();
   {
     const std::lock_guard<std::mutex> lock(machine().mutex);
     machine().streams.erase(stream);
@@ -283,7 +292,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (capturing != nullptr) return cudaErrorStreamCaptureUnsupported;
-  stream->copies.finish();
+  stream->pending.finish();
   return state_of(stream->ordinal);
 }
 
@@ -302,14 +311,18 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  *event = {std::chrono::steady_clock::now(), stream, stream->copies.started()};
+  *event = {std::chrono::steady_clock::now(), stream, stream->pending.added()};
   return state_of(stream->ordinal);
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (capturing != nullptr) return cudaErrorStreamCaptureUnsupported;
-  if (event->stream != nullptr) event->stream->copies.finish(event->copies);
+  if (event->stream != nullptr) event->stream->pending.finish(event->point);
   return state_of(current);
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t) {
+  return capturing != nullptr ? cudaErrorStreamCaptureUnsupported : state_of(current);
 }
 
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
@@ -344,7 +357,7 @@ cudaError_t cudaMallocFromPoolAsync(void** memory, size_t bytes, cudaMemPool_t p
 
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
   if (stream->recording != nullptr) return cudaErrorStreamCaptureUnsupported;
-  stream->copies.finish();
+  stream->pending.finish();
   return release(memory);
 }
 
@@ -356,7 +369,7 @@ cudaError_t cudaFree(void* memory) {
   if (capturing != nullptr) return cudaErrorStreamCaptureUnsupported;
   {
     const std::lock_guard<std::mutex> lock(machine().mutex);
-    for (Stream* const stream : machine().streams) stream->copies.finish();
+    for (Stream* const stream : machine().streams) stream->pending.finish();
   }
   return release(memory);
 }
@@ -375,7 +388,7 @@ cudaError_t cudaFreeHost(void* memory) {
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
   if (stream->recording != nullptr) return cudaErrorNotSupported;  // the backend never records one
   if (const cudaError_t lost = take_on(stream); lost != cudaSuccess) return lost;
-  stream->copies.start(to, from, bytes);
+  stream->pending.add_copy(to, from, bytes);
   return cudaSuccess;
 }
 

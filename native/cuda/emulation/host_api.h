@@ -3,9 +3,9 @@
 // while a stream is captured is recorded and not run, allocating or waiting meanwhile is an error, and after a fault
 // every later call answers the same error.
 //
-// Work runs in the calling thread before the call returns, but for copies (travelling_copies.h). A stream belongs to
-// the device that was current when it was made. Environment variable QAVIT_EMULATION holds "key=value" settings apart
-// by spaces, read when devices are counted and when a stream is made:
+// Work runs in the calling thread before the call returns, but for copies (pending_work.h). A stream belongs to the
+// device that was current when it was made. Environment variable QAVIT_EMULATION holds "key=value" settings apart by
+// spaces, read when devices are counted and when a stream is made:
 //   devices=N     how many there are (1)
 //   memory=BYTES  of each (4 GiB)
 //   driver=N      version of the driver as CUDA counts it, 12040 for 12.4; 0 = none
@@ -13,6 +13,7 @@
 //   fault=N       the N-th piece of work on a stream made now reads memory it must not, and the device is lost
 //   capture=0     nothing can be captured
 //   refusals=N    the first N captures of a stream are refused
+//   late=1        what streams made now do, they do when somebody waits for it, kernels too
 //   pools=0       memory pools can be made, and give nothing
 #pragma once
 
@@ -103,6 +104,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end);
 
 enum cudaMemAllocationType { cudaMemAllocationTypePinned = 1 };
