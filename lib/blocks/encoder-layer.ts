@@ -56,8 +56,7 @@ export interface LayerQuestion extends QuestionKeys {
  */
 export function encoderLayer(g: Graph, x: Tensor, layer: EncoderLayer, question?: LayerQuestion): Tensor {
   const { attention, mlp, fusing } = layer;
-  const normed = layerNorm(g.scope('layer_norm1'), x, layer.norm1);
-  const attended = selfAttention(g.scope('self_attn'), normed, attention, question);
+  const attended = selfAttention(g.scope('self_attn'), jointOf(g, x, layer), attention, question);
   const output = g.scope('self_attn.out_proj');
   const mixed =
     question && fusing
@@ -73,14 +72,24 @@ function hiddenOf(g: Graph, x: Tensor, { fc1, activation, gated }: EncoderLayer[
   return gatedActivation(g.scope('mlp.gate'), linear(g.scope('mlp.fc1'), x, fc1, { as: '2F' }), activation);
 }
 
+/**
+ * Queries, keys and values; in the first fused layer those of one picture are the same for all of its questions.
+ *
+ * @returns [B, M, 3C]
+ */
+function jointOf(g: Graph, x: Tensor, { norm1, attention }: EncoderLayer): Tensor {
+  const normed = layerNorm(g.scope('layer_norm1'), x.distinct(), norm1);
+  const joint = linear(g.scope('self_attn').scope('qkv'), normed, attention.qkv, { as: '3C' });
+  return joint.batch.size === x.batch.size ? joint : joint.broadcast(x.batch);
+}
+
 function selfAttention(
   g: Graph,
-  x: Tensor,
-  { qkv, heads, scale }: EncoderLayer['attention'],
+  joint: Tensor,
+  { heads, scale }: EncoderLayer['attention'],
   question: LayerQuestion | undefined,
 ): Tensor {
-  const width = x.columns.size;
-  const joint = linear(g.scope('qkv'), x, qkv, { as: '3C' });
+  const width = joint.columns.size / 3;
   const [q, k, v] = [0, 1, 2].map((i) => joint.sliceColumns(i * width, (i + 1) * width, 'C')) as [
     Tensor,
     Tensor,

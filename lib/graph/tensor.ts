@@ -110,6 +110,12 @@ export class Tensor {
     return this.view([batch, this.rows, this.columns], { ...this.layout, batchStride: 0 });
   }
 
+  /** Of a broadcast the one sample that it repeats, to compute with once; else this. */
+  distinct(): Tensor {
+    const repeats = this.batch.size > 1 && this.layout.batchStride === 0;
+    return repeats ? this.view([dim('1', 1), this.rows, this.columns], this.layout) : this;
+  }
+
   /** As the addon reads it. */
   describe(): ViewDescription {
     return { value: this.value, shape: sizes(this.shape), ...this.layout };

@@ -64,6 +64,26 @@ describe('plans', () => {
     }
   });
 
+  it('compute what questions of one picture share in the first fused layer once', async () => {
+    const model = await open();
+    const rowsOf = (graph: Graph): Record<string, number> =>
+      Object.fromEntries(
+        ops(graph).map(({ name, views }) => [name, (views.y ?? views.out ?? views.x)!.shape[0]] as const),
+      );
+    const questions = { entries: 8, indexed: false };
+    const one = rowsOf(fusePlan(model, F32, { samples: 8, images: ONE, questions, tokens: 8 }, 'tower'));
+    expect(one).to.include({
+      'layers.2.layer_norm1': 1,
+      'layers.2.self_attn.qkv': 1,
+      'layers.2.self_attn': 8,
+      'layers.2.self_attn.out_proj': 8,
+      'layers.3.self_attn.qkv': 8,
+    });
+    const images = { entries: 8, indexed: false };
+    const apart = rowsOf(fusePlan(model, F32, { samples: 8, images, questions, tokens: 8 }, 'tower'));
+    expect(new Set(Object.values(apart))).to.deep.equal(new Set([8]));
+  });
+
   it('listen in three operations, whatever the number of layers', async () => {
     const size = { questions: 1, tokens: 8, width: 24 };
     expect(ops(listenPlan(await open(), F32, size)).map(({ op }) => op)).to.deep.equal([

@@ -16,10 +16,11 @@ sm90::TensorLayout layout_of(const View& view, int64_t heads, int64_t box_rows) 
   layout.data = view.data;
   layout.dtype = view.dtype;
   layout.rank = 4;
-  layout.sizes = {width, heads, view.rows, view.batch};
+  const bool once = view.batch == 1 || view.batch_stride == 0;  // one picture for all questions of a batch
+  layout.sizes = {width, heads, view.rows, once ? 1 : view.batch};
   // Strides of dimensions of size 1 are never used, but must be valid.
   const int64_t row_stride = view.rows == 1 ? view.cols : view.row_stride;
-  const int64_t batch_stride = view.batch == 1 ? view.cols : view.batch_stride;
+  const int64_t batch_stride = once ? view.cols : view.batch_stride;
   layout.strides = {1, width, row_stride, batch_stride};
   layout.box = {64, 1, box_rows, 1};
   return layout;

@@ -44,10 +44,15 @@ struct AttentionBarriers {
   }
 };
 
-// The maps see [B, rows, H, D]; boxes are 64 columns of one head. Columns past D, and rows past the end, arrive as 0.
+// The maps see [B, rows, H, D], or one entry of it where the batch shares one; boxes are 64 columns of one head.
+// Columns past D, and rows past the end, arrive as 0.
 struct AttentionMaps {
   const CUtensorMap &q, &k, &v;
 };
+
+__device__ inline int entry_of(const HeadRows& operand, const AttentionWork& work) {
+  return operand.batch_stride == 0 ? 0 : work.batch;
+}
 
 // Named barriers, one for each warpgroup.
 constexpr int kProducerBarrier = 1;
@@ -82,7 +87,7 @@ __device__ inline void produce(unsigned char* shared, AttentionBarriers<Tiles::k
     barriers.q_full.arrive_and_expect(Tiles::kQueryBytes);
     for (int panel = 0; panel < Tiles::kPanels; ++panel) {
       sm90::tma_load(shared + panel * Tiles::kQueryPanelBytes, maps.q, barriers.q_full, panel * 64, work.head,
-                     work.query_tile * Tiles::kQueryRows, work.batch);
+                     work.query_tile * Tiles::kQueryRows, entry_of(a.q, work));
     }
     for (int tile = 0; tile < whole; ++tile) {
       const int row = keys.first_row(keys.ragged_tiles + tile);
@@ -90,13 +95,13 @@ __device__ inline void produce(unsigned char* shared, AttentionBarriers<Tiles::k
       barriers.k_full[at.slot].arrive_and_expect(Tiles::kTileBytes);
       for (int panel = 0; panel < Tiles::kPanels; ++panel) {
         sm90::tma_load(shared + Tiles::key_tile(at.slot) + panel * Tiles::kKeyPanelBytes, maps.k,
-                       barriers.k_full[at.slot], panel * 64, work.head, row, work.batch);
+                       barriers.k_full[at.slot], panel * 64, work.head, row, entry_of(a.k, work));
       }
       barriers.v_empty[at.slot].wait(at.empty_parity());
       barriers.v_full[at.slot].arrive_and_expect(Tiles::kTileBytes);
       for (int panel = 0; panel < Tiles::kPanels; ++panel) {
         sm90::tma_load(shared + Tiles::value_tile(at.slot) + panel * Tiles::kKeyPanelBytes, maps.v,
-                       barriers.v_full[at.slot], panel * 64, work.head, row, work.batch);
+                       barriers.v_full[at.slot], panel * 64, work.head, row, entry_of(a.v, work));
       }
       at.advance();
     }

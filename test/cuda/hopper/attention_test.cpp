@@ -23,6 +23,7 @@ struct AttentionCase {
   bool shared = false;
   Layout layout = {};
   float sharpness = 1;  // times 1 / sqrt(width): the scale
+  bool one_picture = false;
 };
 
 int failures = 0, cases = 0;
@@ -53,16 +54,20 @@ View slice(const Operand& projection, int part, int64_t rows) {
 class Problem {
  public:
   Problem(const AttentionCase& c, DType dtype)
-      : projection_(dtype, c.batch, std::max(c.queries, c.keys), 3 * c.heads * c.width, c.layout),
+      : projection_(dtype, c.one_picture ? 1 : c.batch, std::max(c.queries, c.keys), 3 * c.heads * c.width, c.layout),
         question_(dtype, c.shared ? 1 : c.batch, std::max<int64_t>(c.question, 1), 3 * c.heads * c.width, c.layout),
         lengths_(c.lengths) {
     params.q = slice(projection_, 0, c.queries);
     params.k = slice(projection_, 2, c.keys);
     params.v = slice(projection_, 1, c.keys);
-    for (int64_t b = 0; b < c.batch; ++b) {
+    for (int64_t b = 0; b < (c.one_picture ? 1 : c.batch); ++b) {
       fill(params.q, b, c.queries, 4);  // some keys matter more than others
       fill(params.k, b, c.keys, 1);
       fill(params.v, b, c.keys, 1);
+    }
+    for (View* view : {&params.q, &params.k, &params.v}) {
+      view->batch = c.batch;
+      if (c.one_picture) view->batch_stride = 0;
     }
     params.heads = c.heads;
     params.scale = c.sharpness / std::sqrt(static_cast<float>(c.width));
@@ -143,6 +148,8 @@ const AttentionCase kCases[] = {
     {"ViT-L/14-336, one block's queries", 1, 128, 577, 32, 1, 64},
     {"ragged questions", 3, 50, 50, 31, 2, 64, {0, 31, 17}, false, kGaps},
     {"one question for the batch", 3, 50, 65, 33, 2, 64, {33, 0, 12}, true, kGaps},
+    {"one picture for the batch", 3, 70, 130, 31, 2, 64, {31, 0, 12}, false, kGaps, 1, true},
+    {"one picture and one question for the batch", 2, 50, 65, 33, 1, 64, {33, 12}, true, kGaps, 1, true},
     {"a question of several tiles", 2, 20, 70, 150, 1, 64, {150, 127}},
     {"a question that makes up for a whole tile", 1, 20, 50, 78, 1, 64},
     {"scores far above the range of exp", 1, 50, 130, 31, 1, 64, {}, false, {}, 192},
@@ -187,7 +194,7 @@ void refuse() {
        [](P& p) { p.question_v.data = static_cast<char*>(p.question_v.data) + 8; });
   hold("an odd row stride", false, hopper, [](P& p) { p.k.row_stride += 1; });
   hold("an odd batch stride", false, hopper, [](P& p) { p.out.batch_stride += 4; });
-  hold("keys shared by the batch", false, hopper, [](P& p) { p.k.batch_stride = 0; });
+  hold("keys shared by the batch", true, hopper, [](P& p) { p.k.batch_stride = 0; });
 }
 
 }  // namespace
