@@ -66,7 +66,7 @@ __global__ void __launch_bounds__(Sm90Tiles<kWidth>::kThreads, Sm90Tiles<kWidth>
   } else {
     sm90::raise_registers<Tiles::kConsumerRegisters>();
     if (group >= consumers) return;
-    Consumer<T, Tiles> consumer(shared, barriers, group);
+    Consumer<T, Tiles> consumer(shared, barriers, group, rows - group * Tiles::kGroupRows);
     barriers.q_full.wait(0);
     for (int tile = keys.ragged_tiles; tile < keys.tiles; ++tile) {
       consumer.template attend<true>(Tiles::kKeys, a.scale);

@@ -87,17 +87,24 @@ class Consumer {
  public:
   static constexpr int kKeyBlocks = Tiles::kKeys / 8;
 
-  // `group`: which of the consumers. Its queries must have arrived before attend().
-  __device__ Consumer(unsigned char* shared, AttentionBarriers<Tiles::kStages>& barriers, int group)
-      : shared_(shared), barriers_(barriers), group_(group) {}
+  // `group`: which of the consumers; `rows`: its queries, which must have arrived before attend(). A warp without any
+  // takes part in the products, which a warpgroup makes together, and leaves the exponentials to the others: 3 of the 4
+  // warps of every tenth warpgroup where M is 577. Whatever its sums become is not stored.
+  __device__ Consumer(unsigned char* shared, AttentionBarriers<Tiles::kStages>& barriers, int group, int rows)
+      : shared_(shared),
+        barriers_(barriers),
+        group_(group),
+        has_queries_(static_cast<int>(threadIdx.x) / 32 % 4 * 16 < rows) {}
 
   // Meets the next tile of the ring, `count` keys; kWhole says that count is kKeys.
   template <bool kWhole>
   __device__ void attend(int count, float scale) {
     float scores[kKeyBlocks][4];
     multiply_keys(scores);
-    if constexpr (!kWhole) mask(scores, count);
-    softmax_.weigh(scores, scale, sums_);
+    if (has_queries_) {
+      if constexpr (!kWhole) mask(scores, count);
+      softmax_.weigh(scores, scale, sums_);
+    }
     add_values(scores);
     at_.advance();
   }
@@ -205,6 +212,7 @@ class Consumer {
   unsigned char* shared_;
   AttentionBarriers<Tiles::kStages>& barriers_;
   int group_;
+  bool has_queries_;
   sm90::RingPosition<Tiles::kStages> at_;
   SoftmaxRows softmax_;
   float sums_[Tiles::kWidth / 8][4] = {};
