@@ -1,6 +1,6 @@
 // Kernels that overlap: programmatic dependent launch, compute capability 9.0 on. Blocks of the next kernel of a stream
-// go to multiprocessors that this one leaves idle, do there what needs nobody's results (barriers, tensor maps, asking
-// for weights) and wait for this one's end, instead of being sent out after it. launch.h asks for it where it works;
+// go to multiprocessors that this one leaves idle, do there what needs nobody's results (barriers, tensor maps, copying
+// weights) and wait for this one's end, instead of being sent out after it. launch.h asks for it where it works;
 // elsewhere both functions do nothing.
 //
 // Every thread of every kernel waits before it touches what a kernel writes or has read: buffers are used again, so

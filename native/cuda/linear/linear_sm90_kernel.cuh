@@ -97,12 +97,16 @@ class Sm90Producer {
 
   __device__ void wait_empty(int slot, uint32_t parity) { shared_.empty(slot).wait(parity); }
 
-  __device__ void load(int slot, const BlockWork& work, int stage) {
-    sm90::Mbarrier& full = shared_.full(slot);
-    full.arrive_and_expect(K::kStageBytes);
-    const int k = stage * Sm90Tile::kDepth;
-    sm90::tma_load(shared_.x(slot), x_, full, k, work.row_tile * K::kT.rows, work.group);
-    sm90::tma_load(shared_.weight(slot), weight_, full, k, work.group * out_ + work.column_tile * K::kT.columns);
+  __device__ void expect(int slot) { shared_.full(slot).arrive_and_expect(K::kStageBytes); }
+
+  __device__ void load_x(int slot, const BlockWork& work, int stage) {
+    sm90::tma_load(shared_.x(slot), x_, shared_.full(slot), stage * Sm90Tile::kDepth, work.row_tile * K::kT.rows,
+                   work.group);
+  }
+
+  __device__ void load_weight(int slot, const BlockWork& work, int stage) {
+    sm90::tma_load_constant(shared_.weight(slot), weight_, shared_.full(slot), stage * Sm90Tile::kDepth,
+                            work.group * out_ + work.column_tile * K::kT.columns);
   }
 
  private:
@@ -187,15 +191,16 @@ class Sm90Consumer {
   float sums_[K::kParts][K::kBlocks][4];
 };
 
-// Asks for the weights of the block's first item, which are there before x is. The blocks of a band (block_work.cuh)
-// multiply the same ones: each asks for its part of the stages.
+// Brings the weights of the block's first item that its ring has no room for yet into L2. The blocks of a band
+// (block_work.cuh) multiply the same ones: each asks for its part of the stages.
 template <int kTile>
 __device__ inline void prefetch_weights(const Sm90Items& items, int block, const CUtensorMap& weight, int out) {
   constexpr Sm90Tile kT = kSm90Tiles[kTile];
   const BlockWork work = items.work(block);
   const Sm90Items::Span span = items.span(work);
   const int column = work.group * out + work.column_tile * kT.columns;
-  for (int i = work.row_tile % kBand; i < span.count; i += min(kBand, items.grid.row_tiles)) {
+  const int first = stages_ahead<kTile>(span) + work.row_tile % kBand;
+  for (int i = first; i < span.count; i += min(kBand, items.grid.row_tiles)) {
     sm90::tma_prefetch(weight, (span.first + i) * Sm90Tile::kDepth, column);
   }
 }
@@ -207,10 +212,12 @@ __global__ void __launch_bounds__(kSm90Threads, 1)
   QAVIT_DYNAMIC_SHARED(base);
   const Sm90Shared<kTile> shared(base);
   const int block = static_cast<int>(blockIdx.x);
+  Sm90Producer<kTile> producer(shared, x, weight, g.out);
   if (threadIdx.x == 0) {
     sm90::prefetch_tensor_map(x);
     sm90::prefetch_tensor_map(weight);
     shared.init_barriers();
+    load_weights_ahead<kTile>(items, block, producer);
     prefetch_weights<kTile>(items, block, weight, g.out);
   }
   follow_earlier_kernels();
@@ -218,10 +225,7 @@ __global__ void __launch_bounds__(kSm90Threads, 1)
 
   if (threadIdx.x < sm90::kWarpgroupThreads) {
     sm90::lower_registers<40>();
-    if (threadIdx.x == 0) {
-      Sm90Producer<kTile> producer(shared, x, weight, g.out);
-      produce_stages<kTile>(items, block, producer);
-    }
+    if (threadIdx.x == 0) produce_stages<kTile>(items, block, producer);
   } else {
     sm90::raise_registers<232>();
     const int index = static_cast<int>(threadIdx.x) / sm90::kWarpgroupThreads - 1;

@@ -29,15 +29,41 @@
 
 namespace qavit::cuda {
 
+// Stages of a block's first item whose weights are loaded ahead: as many as the ring holds.
+template <int kTile>
+__device__ inline int stages_ahead(const Sm90Items::Span& span) {
+  return span.count < kSm90Tiles[kTile].stages ? span.count : kSm90Tiles[kTile].stages;
+}
+
+// Before the kernels before this one have ended: what they do not write, into slots that nobody has used yet.
+template <int kTile, typename Machine>
+__device__ inline void load_weights_ahead(const Sm90Items& items, int block, Machine& machine) {
+  const BlockWork work = items.work(block);
+  const Sm90Items::Span span = items.span(work);
+  const int ahead = stages_ahead<kTile>(span);
+  for (int slot = 0; slot < ahead; ++slot) {
+    machine.expect(slot);
+    machine.load_weight(slot, work, span.first + slot);
+  }
+}
+
+// After load_weights_ahead().
 template <int kTile, typename Machine>
 __device__ inline void produce_stages(const Sm90Items& items, int block, Machine& machine) {
   sm90::RingPosition<kSm90Tiles[kTile].stages> at;
+  int ahead = stages_ahead<kTile>(items.span(items.work(block)));
   for (int item = block; item < items.count; item += items.blocks) {
     const BlockWork work = items.work(item);
     const Sm90Items::Span span = items.span(work);
     for (int stage = span.first; stage < span.first + span.count; ++stage) {
-      machine.wait_empty(at.slot, at.empty_parity());
-      machine.load(at.slot, work, stage);
+      if (ahead > 0) {
+        --ahead;
+      } else {
+        machine.wait_empty(at.slot, at.empty_parity());
+        machine.expect(at.slot);
+        machine.load_weight(at.slot, work, stage);
+      }
+      machine.load_x(at.slot, work, stage);
       at.advance();
     }
   }

@@ -68,10 +68,6 @@ void check_shared(const void* address, size_t bytes, size_t alignment) {
   if (static_cast<size_t>(at - block.shared) % alignment != 0) fault("a misaligned address in shared memory");
 }
 
-void check_waited() {
-  if (!block.waited[self()]) fault("a copy before the wait for earlier kernels");
-}
-
 Transfer take_any(std::vector<Transfer>& list) {
   const auto at = list.begin() + scheduler.draw(static_cast<uint32_t>(list.size()));
   const Transfer taken = *at;
@@ -155,6 +151,10 @@ unsigned char* dynamic_shared() { return block.shared; }
 
 void wait_for_earlier_kernels() { block.waited[self()] = true; }
 
+void check_waited() {
+  if (!block.waited[self()]) fault("a copy before the wait for earlier kernels");
+}
+
 void start_copy(void* shared, const void* global, bool valid) {
   check_waited();
   check_shared(shared, 16, 16);
@@ -187,7 +187,6 @@ void publish_copies() {
 
 void start_load(void* shared, const CUtensorMap& map, std::initializer_list<int> coordinates,
                 std::function<void(uint32_t)> landed) {
-  check_waited();
   Transfer load = transfer(shared, map, coordinates);
   load.landed = std::move(landed);
   load.poison();

@@ -44,8 +44,9 @@ const uint64_t* exchange(uint64_t value);
 
 unsigned char* dynamic_shared();
 
-// By every thread, before it copies anything and before it ends (device/dependent_launch.cuh).
+// By every thread, before it copies anything but weights and before it ends (device/dependent_launch.cuh).
 void wait_for_earlier_kernels();
+void check_waited();
 
 // cp.async of a thread, in the states that it goes through: started, committed, waited for, and after the fence of its
 // thread, where wgmma sees it.

@@ -63,6 +63,8 @@ class RingModel {
   std::string run() {
     model_.add_actor([this] {
       Producer producer{*this};
+      load_weights_ahead<kTile>(items_, block_, producer);
+      model_.yield();
       produce_stages<kTile>(items_, block_, producer);
     });
     for (int warp = 0; warp < kSm90Consumers * 4; ++warp) {
@@ -89,23 +91,25 @@ class RingModel {
       if (ring.fault_ != Fault::kNoEmpty) ring.model_.wait(ring.empty_[static_cast<size_t>(slot)], parity);
     }
 
-    void load(int slot, const BlockWork& work, int stage) {
-      const auto s = static_cast<size_t>(slot);
-      ModelBarrier& full = ring.full_[s];
+    void expect(int slot) {
+      ModelBarrier& full = ring.full_[static_cast<size_t>(slot)];
       full.expect(ring.fault_ == Fault::kHalfExpected ? kT.stage_bytes() / 2 : kT.stage_bytes());
       full.arrive();
-      const int64_t bytes[2] = {kT.rows * 128, kT.columns * 128};
-      for (size_t tile = 0; tile < 2; ++tile) {
+    }
+    void load_x(int slot, const BlockWork& work, int stage) { load(0, kT.rows * 128, slot, work, stage); }
+    void load_weight(int slot, const BlockWork& work, int stage) { load(1, kT.columns * 128, slot, work, stage); }
+
+    void load(size_t tile, int64_t bytes, int slot, const BlockWork& work, int stage) {
+      const auto s = static_cast<size_t>(slot);
+      if (ring.slots_[s].readers > 0) ring.model_.fail("overwritten while it is read");
+      ring.slots_[s].holds[tile] = {};
+      const Tag tag = {ring.item_of(work), stage};
+      ring.model_.add_copy([this, s, tile, tag, bytes] {
         if (ring.slots_[s].readers > 0) ring.model_.fail("overwritten while it is read");
-        ring.slots_[s].holds[tile] = {};
-        const Tag tag = {ring.item_of(work), stage};
-        ring.model_.add_copy([this, s, tile, tag, count = bytes[tile]] {
-          if (ring.slots_[s].readers > 0) ring.model_.fail("overwritten while it is read");
-          ring.slots_[s].holds[tile] = tag;
-          ring.full_[s].complete(count);
-        });
-        ring.model_.yield();
-      }
+        ring.slots_[s].holds[tile] = tag;
+        ring.full_[s].complete(bytes);
+      });
+      ring.model_.yield();
     }
   };
 

@@ -30,6 +30,11 @@ __device__ inline void tma_load(void* shared, const CUtensorMap& map, Mbarrier& 
       "l"(&map), "r"(shared_address(&full)), "r"(c0), "r"(c1)
       : "memory");
 }
+// The same, of what no kernel writes: the one access to global memory that need not wait for the kernels before
+// (dependent_launch.cuh).
+__device__ inline void tma_load_constant(void* shared, const CUtensorMap& map, Mbarrier& full, int c0, int c1) {
+  tma_load(shared, map, full, c0, c1);
+}
 __device__ inline void tma_load(void* shared, const CUtensorMap& map, Mbarrier& full, int c0, int c1, int c2) {
   asm volatile(
       "cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5}], "

@@ -12,7 +12,11 @@ inline void tma_prefetch(const CUtensorMap& map, int c0, int c1) { emulation::ch
 // Coordinates: as many as the map has dimensions.
 template <typename... Coordinates>
 void tma_load(void* shared, const CUtensorMap& map, Mbarrier& full, Coordinates... at) {
+  emulation::check_waited();
   emulation::start_load(shared, map, {at...}, [&full](uint32_t bytes) { full.deliver(bytes); });
+}
+inline void tma_load_constant(void* shared, const CUtensorMap& map, Mbarrier& full, int c0, int c1) {
+  emulation::start_load(shared, map, {c0, c1}, [&full](uint32_t bytes) { full.deliver(bytes); });
 }
 template <typename... Coordinates>
 void tma_store(const CUtensorMap& map, const void* shared, Coordinates... at) {
