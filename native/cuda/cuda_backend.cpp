@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "cuda/downloads.h"
 #include "cuda/graphs.h"
 #include "cuda/launch.h"
+#include "cuda/linear/linear_norm.h"
 #include "cuda/operations.h"
 #include "cuda/run_timer.h"
 #include "cuda/uploads.h"
@@ -66,6 +68,23 @@ class CudaCompletion : public Completion {
   const std::unique_ptr<RunTimer::Lap> lap_;
   cudaEvent_t event_ = nullptr;
 };
+
+// Operations in their order, but for pairs that are one on a GPU, to visit(operation or pair, whether it is the first).
+template <typename Visit>
+Status for_each_step(const std::vector<OpParams>& ops, const Visit& visit) {
+  for (size_t i = 0; i < ops.size(); ++i) {
+    const bool first = i == 0;
+    if (i + 1 < ops.size()) {
+      if (const std::optional<LinearNorm> pair = join(ops[i], ops[i + 1])) {
+        QAVIT_RETURN_IF_ERROR(visit(*pair, first));
+        ++i;
+        continue;
+      }
+    }
+    QAVIT_RETURN_IF_ERROR(std::visit([&](const auto& p) { return visit(p, first); }, ops[i]));
+  }
+  return Status();
+}
 
 DeviceProperties without_overlap(DeviceProperties properties) {
   properties.overlap = false;
@@ -144,7 +163,9 @@ class CudaBackend final : public Backend {
   Status run(const OpParams& params) override {
     QAVIT_RETURN_IF_ERROR(context_->open());
     QAVIT_RETURN_IF_ERROR(reserve_workspace({params}));
-    QAVIT_RETURN_IF_ERROR(context_->settle(enqueue(params, context_->properties()), context_->stream()));
+    const Status enqueued =
+        std::visit([&](const auto& p) { return cuda::run(launch_with(context_->properties()), p); }, params);
+    QAVIT_RETURN_IF_ERROR(context_->settle(enqueued, context_->stream()));
     return context_->synchronize(op_name(params));
   }
 
@@ -159,13 +180,11 @@ class CudaBackend final : public Backend {
     }
     if (abort.aborted()) return expected(ErrorCode::kAborted, "completion", "a plan", abort.reason());
     const auto enqueue_all = [&](bool recording) {
-      for (const OpParams& params : ops) {
-        if (!recording && abort.aborted())
-          return expected(ErrorCode::kAborted, "completion", op_name(params), abort.reason());
+      return for_each_step(ops, [&](const auto& params, bool first) {
+        if (!recording && abort.aborted()) return expected(ErrorCode::kAborted, "completion", "a plan", abort.reason());
         // A graph has nothing before its first kernels that they could overlap.
-        QAVIT_RETURN_IF_ERROR(enqueue(params, &params == &ops.front() ? first_properties_ : context_->properties()));
-      }
-      return Status();
+        return cuda::run(launch_with(first ? first_properties_ : context_->properties()), params);
+      });
     };
     const cudaStream_t stream = context_->stream();
     QAVIT_RETURN_IF_ERROR(context_->settle(timer_.start(stream), stream));
@@ -176,18 +195,17 @@ class CudaBackend final : public Backend {
   }
 
  private:
-  Status enqueue(const OpParams& params, const DeviceProperties& properties) {
-    const Launch launch{properties, context_->stream(), workspace_.data(), workspace_.bytes()};
-    return std::visit([&](const auto& p) { return cuda::run(launch, p); }, params);
+  Launch launch_with(const DeviceProperties& properties) const {
+    return {properties, context_->stream(), workspace_.data(), workspace_.bytes()};
   }
 
   // One block for all operations, as large as the hungriest: they follow each other on the stream.
   Status reserve_workspace(const std::vector<OpParams>& ops) {
     size_t wanted = 0;
-    for (const OpParams& params : ops) {
-      wanted = std::max(wanted,
-                        std::visit([&](const auto& p) { return workspace_bytes(context_->properties(), p); }, params));
-    }
+    (void)for_each_step(ops, [&](const auto& params, bool) {
+      wanted = std::max(wanted, workspace_bytes(context_->properties(), params));
+      return Status();
+    });
     if (wanted <= workspace_.bytes()) return Status();
     return workspace_.allocate(context_, wanted, "the operations' workspace");
   }

@@ -47,4 +47,14 @@ __device__ inline void store_run(void* data, DType dtype, int64_t offset, const 
   }
 }
 
+// What a store as `dtype` keeps.
+template <int N>
+__device__ inline void round_run(DType dtype, float (&values)[N]) {
+#pragma unroll
+  for (int i = 0; i < N; ++i) {
+    if (dtype == DType::kBF16) values[i] = to_float(from_float<bf16>(values[i]));
+    if (dtype == DType::kF16) values[i] = to_float(from_float<f16>(values[i]));
+  }
+}
+
 }  // namespace qavit::cuda

@@ -16,18 +16,6 @@ namespace {
 
 constexpr const char* kWhere = "gated_projection";
 
-bool folded(const GatedProjectionParams& p) { return p.gate_weight == nullptr; }
-
-LinearParams as_linear(const GatedProjectionParams& p) {
-  LinearParams linear;
-  linear.x = p.x;
-  linear.weight = p.weight;
-  linear.bias = p.bias;
-  linear.residual = p.residual;
-  linear.y = p.y;
-  return linear;
-}
-
 GemmOperands operands_of(const GatedProjectionParams& p) {
   GemmOperands o;
   o.x = p.x;
@@ -43,16 +31,29 @@ GemmOperands operands_of(const GatedProjectionParams& p) {
 
 }  // namespace
 
+std::optional<LinearParams> folded_linear(const GatedProjectionParams& p) {
+  if (p.gate_weight != nullptr) return std::nullopt;
+  LinearParams linear;
+  linear.x = p.x;
+  linear.weight = p.weight;
+  linear.bias = p.bias;
+  linear.residual = p.residual;
+  linear.y = p.y;
+  return linear;
+}
+
 Status supports(const DeviceProperties&, const GatedProjectionParams& p) {
   return gemm_supports(operands_of(p), kWhere);
 }
 
 size_t workspace_bytes(const DeviceProperties& device, const GatedProjectionParams& p) {
-  return folded(p) ? workspace_bytes(device, as_linear(p)) : gemm_workspace_bytes(device, operands_of(p));
+  const std::optional<LinearParams> linear = folded_linear(p);
+  return linear ? workspace_bytes(device, *linear) : gemm_workspace_bytes(device, operands_of(p));
 }
 
 Status run(const Launch& context, const GatedProjectionParams& p) {
-  return folded(p) ? run(context, as_linear(p)) : run_gemm(context, operands_of(p), kWhere);
+  const std::optional<LinearParams> linear = folded_linear(p);
+  return linear ? run(context, *linear) : run_gemm(context, operands_of(p), kWhere);
 }
 
 }  // namespace qavit::cuda

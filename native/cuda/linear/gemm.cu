@@ -40,7 +40,7 @@ struct Selection {
   size_t workspace_bytes = 0;
 };
 
-Selection select(const DeviceProperties& device, const GemmOperands& o, const Gemm& g) {
+Selection select(const DeviceProperties& device, const GemmOperands& o, const Gemm& g, bool leave_parts) {
   Selection selection;
   if (g.dtype == DType::kF32) return selection;
   if (!g.x_in_chunks) {
@@ -49,7 +49,7 @@ Selection select(const DeviceProperties& device, const GemmOperands& o, const Ge
     return selection;
   }
   const int64_t matrices = o.gate_weight != nullptr ? 2 : 1;
-  const GemmShape shape = {g.rows, g.out, matrices * g.leading, g.groups};
+  const GemmShape shape = {g.rows, g.out, matrices * g.leading, g.groups, leave_parts};
   selection.kernel = Kernel::kMma;
   selection.plan = plan_gemm(shape, device.multiprocessors, device.gemm);
   selection.workspace_bytes = partial_bytes(shape, selection.plan);
@@ -136,10 +136,12 @@ Gemm describe_gemm(const GemmOperands& o) {
   return g;
 }
 
-Status reduce_gemm(const Launch& context, const Gemm& g, int splits, const char* where) {
+Status end_split(const Launch& context, const Gemm& g, int parts, const char* where, SplitSums* split) {
+  if (split != nullptr) *split = {g, parts};
+  if (parts == 1 || split != nullptr) return Status();
   const int64_t threads = static_cast<int64_t>(g.groups) * g.rows * ceil_div(g.out, kVector);
   return launch(context, where, reduce_gemm_kernel, dim3(static_cast<unsigned>(ceil_div(threads, kReduceThreads))),
-                dim3(kReduceThreads), 0, g, static_cast<const float*>(context.workspace), splits);
+                dim3(kReduceThreads), 0, g, static_cast<const float*>(context.workspace), parts);
 }
 
 Status gemm_supports(const GemmOperands& o, const char* where) {
@@ -152,13 +154,13 @@ Status gemm_supports(const GemmOperands& o, const char* where) {
                   "x " + to_string(shape_of(o.x)) + " and weight " + to_string(o.weight->shape));
 }
 
-size_t gemm_workspace_bytes(const DeviceProperties& device, const GemmOperands& operands) {
-  return select(device, operands, describe_gemm(operands)).workspace_bytes;
+size_t gemm_workspace_bytes(const DeviceProperties& device, const GemmOperands& operands, bool leave_parts) {
+  return select(device, operands, describe_gemm(operands), leave_parts).workspace_bytes;
 }
 
-Status run_gemm(const Launch& context, const GemmOperands& operands, const char* where) {
+Status run_gemm(const Launch& context, const GemmOperands& operands, const char* where, SplitSums* split) {
   const Gemm g = describe_gemm(operands);
-  const Selection selection = select(context.device, operands, g);
+  const Selection selection = select(context.device, operands, g, split != nullptr);
   if (selection.workspace_bytes > context.workspace_bytes) {
     return expected(ErrorCode::kDevice, std::to_string(selection.workspace_bytes) + " bytes of workspace", where,
                     std::to_string(context.workspace_bytes));
@@ -169,7 +171,7 @@ Status run_gemm(const Launch& context, const GemmOperands& operands, const char*
   }
   QAVIT_RETURN_IF_ERROR(g.dtype == DType::kBF16 ? launch_mma<bf16>(context, g, selection, where)
                                                 : launch_mma<f16>(context, g, selection, where));
-  return selection.plan.splits > 1 ? reduce_gemm(context, g, selection.plan.splits, where) : Status();
+  return end_split(context, g, selection.plan.splits, where, split);
 }
 
 }  // namespace qavit::cuda

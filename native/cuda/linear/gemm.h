@@ -53,14 +53,26 @@ struct GemmOperands {
 
 GemmOperands operands_of(const LinearParams& params);
 
-// Both as the kernels take them: the product, and the sum of split parts in the workspace,
-// [splits, groups, rows, out rounded up to 4], on its way through the epilogue.
+// The product as the kernels take it.
 Gemm describe_gemm(const GemmOperands& operands);
-Status reduce_gemm(const Launch& context, const Gemm& gemm, int splits, const char* where);
+
+// A product whose parts lie in the workspace, [parts, groups, rows, out rounded up to 4], still to be added and
+// finished; 1 part: it is finished.
+struct SplitSums {
+  Gemm gemm;
+  int parts = 1;
+};
+
+// What is left to do after the kernel that writes the parts: adds them, or leaves them to `split` where that is not
+// null.
+Status end_split(const Launch& context, const Gemm& gemm, int parts, const char* where, SplitSums* split);
 
 // ERR_UNSUPPORTED where an index would not fit the kernels' 32 bits.
 Status gemm_supports(const GemmOperands& operands, const char* where);
-size_t gemm_workspace_bytes(const DeviceProperties& device, const GemmOperands& operands);
-Status run_gemm(const Launch& context, const GemmOperands& operands, const char* where);
+
+// `leave_parts`: the plan is for a caller that adds the parts itself, by a kernel that it starts anyway. `split` gets
+// them then; null: they are added here.
+size_t gemm_workspace_bytes(const DeviceProperties& device, const GemmOperands& operands, bool leave_parts = false);
+Status run_gemm(const Launch& context, const GemmOperands& operands, const char* where, SplitSums* split = nullptr);
 
 }  // namespace qavit::cuda

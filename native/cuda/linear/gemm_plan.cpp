@@ -47,7 +47,7 @@ double predicted_cycles(const GemmShape& shape, const GemmPlan& plan, int multip
   double cycles = sums + finishing + kFill * static_cast<double>(ceil_div(busiest, tile.resident));
   if (plan.splits > 1) {
     const double traffic = 2 * static_cast<double>(partial_bytes(shape, plan));
-    cycles += kSecondKernel + traffic / (kPartialBytes * multiprocessors);
+    cycles += (shape.leave_parts ? 0 : kSecondKernel) + traffic / (kPartialBytes * multiprocessors);
   }
   return cycles;
 }

@@ -40,7 +40,7 @@ sm90::TensorLayout weight_layout(const Gemm& g, int box_columns) {
   return layout;
 }
 
-GemmShape shape_of(const Gemm& g) { return {g.rows, g.out, g.leading, g.groups}; }
+GemmShape shape_of(const Gemm& g, bool leave_parts) { return {g.rows, g.out, g.leading, g.groups, leave_parts}; }
 
 Sm90Items items_of(const Gemm& g, const GemmPlan& plan, const Launch& context) {
   const Sm90Tile& tile = kSm90Tiles[plan.tile];
@@ -93,15 +93,16 @@ bool linear_sm90_takes(const DeviceProperties& device, const LinearParams& p) {
          sm90::fits_tensor_map(weight_layout(g, 256)) && sm90::tensor_maps_available();
 }
 
-size_t linear_sm90_workspace_bytes(const DeviceProperties& device, const LinearParams& p) {
-  const GemmShape shape = shape_of(describe_gemm(operands_of(p)));
+size_t linear_sm90_workspace_bytes(const DeviceProperties& device, const LinearParams& p, bool leave_parts) {
+  const GemmShape shape = shape_of(describe_gemm(operands_of(p)), leave_parts);
   return partial_bytes(shape, plan_gemm_sm90(shape, device.multiprocessors, device.gemm));
 }
 
-Status run_linear_sm90(const Launch& context, const LinearParams& p) {
+Status run_linear_sm90(const Launch& context, const LinearParams& p, SplitSums* split) {
   const Gemm g = describe_gemm(operands_of(p));
-  const GemmPlan plan = plan_gemm_sm90(shape_of(g), context.device.multiprocessors, context.device.gemm);
-  const size_t wanted = partial_bytes(shape_of(g), plan);
+  const GemmShape shape = shape_of(g, split != nullptr);
+  const GemmPlan plan = plan_gemm_sm90(shape, context.device.multiprocessors, context.device.gemm);
+  const size_t wanted = partial_bytes(shape, plan);
   if (wanted > context.workspace_bytes) {
     return expected(ErrorCode::kDevice, std::to_string(wanted) + " bytes of workspace", kWhere,
                     std::to_string(context.workspace_bytes));
@@ -109,7 +110,7 @@ Status run_linear_sm90(const Launch& context, const LinearParams& p) {
   const Sm90Items items = items_of(g, plan, context);
   QAVIT_RETURN_IF_ERROR(g.dtype == DType::kBF16 ? launch_tile<bf16>(context, g, items, plan.tile)
                                                 : launch_tile<f16>(context, g, items, plan.tile));
-  return plan.splits > 1 ? reduce_gemm(context, g, plan.splits, kWhere) : Status();
+  return end_split(context, g, plan.splits, kWhere, split);
 }
 
 }  // namespace qavit::cuda

@@ -81,7 +81,7 @@ class LanePiece {
     }
   }
 
-  // As they are, for reduce_gemm(): [splits, groups, rows, out rounded up to a vector].
+  // As they are, for whoever adds them: [splits, groups, rows, out rounded up to a vector].
   __device__ void store_partials(float* partials, int64_t sums_before, const float (&values)[kRows][kVector]) const {
     if (column_ >= g_.out) return;
     const int padded = (g_.out + kVector - 1) / kVector * kVector;

@@ -49,7 +49,7 @@ double predicted_cycles_sm90(const GemmShape& shape, const GemmPlan& plan, int m
   cycles += kFill;
   if (plan.splits > 1) {
     const double traffic = 2 * static_cast<double>(partial_bytes(shape, plan));
-    cycles += kSecondKernel + traffic / (kPartialBytes * multiprocessors);
+    cycles += (shape.leave_parts ? 0 : kSecondKernel) + traffic / (kPartialBytes * multiprocessors);
   }
   return cycles;
 }

@@ -26,15 +26,9 @@ struct NormFactors {
   float scale;
 };
 
+// A row whose runs a warp's lanes hold, to y from `offset` on.
 template <typename Norm, int kRuns>
-__global__ void __launch_bounds__(kNormThreads) norm_warp_kernel(const NormRows p) {
-  follow_earlier_kernels();
-  const uint32_t row = blockIdx.x * (kNormThreads / 32) + threadIdx.x / 32;
-  if (row >= p.rows) return;
-  const int lane = static_cast<int>(threadIdx.x % 32);
-  const RowOffsets offsets = row_offsets(p, row);
-  float values[kRuns][kRun];
-  load_row(p, offsets.x, lane, values);
+__device__ inline void normalize_row(const NormRows& p, int64_t offset, int lane, float (&values)[kRuns][kRun]) {
   const NormFactors found = Norm::of_warp(p, lane, values);
 #pragma unroll
   for (int i = 0; i < kRuns; ++i) {
@@ -50,8 +44,20 @@ __global__ void __launch_bounds__(kNormThreads) norm_warp_kernel(const NormRows 
     if (p.beta != nullptr) load_run_of<float>(p.beta, column, terms);
 #pragma unroll
     for (int j = 0; j < kRun; ++j) values[i][j] = fmaf((values[i][j] - found.mean) * found.scale, factors[j], terms[j]);
-    store_run(p.y, p.y_dtype, offsets.y + column, values[i]);
+    store_run(p.y, p.y_dtype, offset + column, values[i]);
   }
+}
+
+template <typename Norm, int kRuns>
+__global__ void __launch_bounds__(kNormThreads) norm_warp_kernel(const NormRows p) {
+  follow_earlier_kernels();
+  const uint32_t row = blockIdx.x * (kNormThreads / 32) + threadIdx.x / 32;
+  if (row >= p.rows) return;
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  const RowOffsets offsets = row_offsets(p, row);
+  float values[kRuns][kRun];
+  load_row(p, offsets.x, lane, values);
+  normalize_row<Norm>(p, offsets.y, lane, values);
 }
 
 template <typename Norm>

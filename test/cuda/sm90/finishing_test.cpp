@@ -114,7 +114,7 @@ void hold_case(const Case& c) {
   const Launch context = {device, stream, partials.get(), static_cast<size_t>(parts) * sizeof(float)};
   Status status = launch(context, "test", finish_kernel<kTile>, dim3(3), dim3(256),
                          static_cast<size_t>(tile.staging_bytes()), g, items);
-  if (status.ok() && c.splits > 1) status = reduce_gemm(context, g, c.splits, "test");
+  if (status.ok() && c.splits > 1) status = end_split(context, g, c.splits, "test", nullptr);
   if (status.ok()) status = check(cudaStreamSynchronize(stream), "test");
   (void)cudaStreamDestroy(stream);
   const std::string name = std::string("tile ") + std::to_string(kTile) + ", " + c.name;
