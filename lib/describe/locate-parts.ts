@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { ensureConfigs, type HubOptions, inFolder, isInside, parseHubName, roleOf } from '../hub';
+import { ensureConfigs, type HubOptions, inFolder, type Part, parseHubName, partFolder, PARTS, roleOf } from '../hub';
 import { type JsonObject, readJsonObject, readJsonObjectIfThere } from '../json-file';
 import { isServer } from '../llm/vllm/server';
 import { visionLanguageFamily } from '../models/vision-language';
@@ -9,7 +9,7 @@ import { nameModel, notCached } from '../qavit/named-model';
 import type { ModelFolders } from '../qavit/types';
 
 /** The parts whose files say something of the model; what else reads questions is a language model like others. */
-export const PART_NAMES = ['tower', 'adapter', 'language'] as const satisfies readonly (keyof ModelFolders)[];
+export const PART_NAMES = ['tower', 'adapter', 'language'] as const satisfies readonly Part[];
 export type PartName = (typeof PART_NAMES)[number];
 
 /** A part of a model, whole or not. */
@@ -55,9 +55,12 @@ async function partsIn(folder: string, given: string, hub: HubOptions): Promise<
   const file = path.join(folder, 'config.json');
   const config = await readJsonObjectIfThere(file);
   if (config?.model_type === 'qavit') {
-    await inFolder(folder, 'model'); // refuses names that lead out of it
-    const named = PART_NAMES.filter((part) => isInside(config[part]));
-    return Promise.all(named.map((part) => located(part, path.join(folder, String(config[part])), given, hub)));
+    const names = Object.fromEntries(PARTS.map((part) => [part, partFolder(config, part, file)]));
+    const named = PART_NAMES.flatMap((part) => {
+      const name = names[part];
+      return name === undefined ? [] : [located(part, path.join(folder, name), given, hub)];
+    });
+    return Promise.all(named);
   }
   const role = config ? roleOf(config, file) : 'model';
   const part = await located(role === 'model' ? 'tower' : role, folder, given, hub);

@@ -1,5 +1,4 @@
 /** Which of a model's files qavit reads. Asked of a folder it says what is missing there; of a hub, what to fetch. */
-import path from 'node:path';
 import { expected } from '../errors';
 import { isJsonObject, type JsonObject } from '../json-file';
 import { graphFiles, type OnnxDType } from '../llm/onnx/onnx-folder';
@@ -7,9 +6,10 @@ import { isT5Config } from '../llm/t5/config';
 import { isTowerConfig, TOWER_MODEL_TYPES } from '../models/towers';
 import { VISION_LANGUAGE_MODEL_TYPES, visionLanguageFamily } from '../models/vision-language';
 import { shardsOf, STORAGES, type Storage } from '../weights';
+import { type Part, partFolder, PARTS } from './parts';
 
 /** What a model is wanted for; `model` is whole, a vision-language model, or a tower alone. */
-export type Role = 'model' | 'tower' | 'adapter' | 'language';
+export type Role = 'model' | Part;
 
 /** A model's files, wherever they are. */
 export interface FileSource {
@@ -26,8 +26,6 @@ export interface Needs {
   readonly missing: readonly string[];
 }
 
-const PARTS = ['tower', 'adapter', 'language'] as const;
-
 /** @param dtype of the language model's ONNX files */
 export async function neededFiles(source: FileSource, role: Role, dtype?: OnnxDType | 'auto'): Promise<Needs> {
   const needs = new Collector(source, dtype);
@@ -41,7 +39,7 @@ export async function neededFiles(source: FileSource, role: Role, dtype?: OnnxDT
  * @param path of that file, for messages
  * @throws QAViTError ERR_UNSUPPORTED for one of another kind: towers and vision-language models that are not known here
  */
-export function roleOf(config: JsonObject, path: string): Role {
+export function roleOf(config: JsonObject, path: string): 'model' | 'adapter' | 'language' {
   const { model_type: type } = config;
   if (type === 'qavit' || isTowerConfig(config) || visionLanguageFamily(type)) return 'model';
   if ('instruction_dim' in config) return 'adapter';
@@ -100,7 +98,7 @@ async function collect(needs: Collector, role: Role): Promise<void> {
   if (!needs.oneOf('config.json')) return;
   const config = await needs.json('config.json');
   if (role === 'model') return collectWhole(needs, config);
-  if (role === 'language') return collectLanguage(needs, config);
+  if (role === 'language' || role === 'questions') return collectLanguage(needs, config);
   return role === 'tower' ? collectTower(needs, config) : collectWeights(needs);
 }
 
@@ -116,12 +114,8 @@ async function collectWhole(needs: Collector, config: JsonObject): Promise<void>
   if (visionLanguageFamily(config.model_type)) return collectVisionLanguage(needs, config);
   if (config.model_type !== 'qavit') return;
   for (const part of PARTS) {
-    const name = config[part];
-    if (name === undefined || name === null) continue;
-    if (!isInside(name)) {
-      throw expected('ERR_FORMAT', 'the name of a folder in it', `${part} in ${needs.where('config.json')}`, name);
-    }
-    await collect(needs.within(name), part);
+    const folder = partFolder(config, part, needs.where('config.json'));
+    if (folder !== undefined) await collect(needs.within(folder), part);
   }
 }
 
@@ -179,10 +173,4 @@ function collectGraphs(needs: Collector, folder: string, hasEncoder: boolean): v
   if (hasEncoder) graph('encoder_model');
   const split = offered('decoder_model') !== undefined && offered('decoder_model_merged') === undefined;
   for (const stem of split ? ['decoder_model', 'decoder_with_past_model'] : ['decoder_model_merged']) graph(stem);
-}
-
-/** Whether a name leads from a folder into it. */
-export function isInside(name: unknown): name is string {
-  if (typeof name !== 'string' || path.isAbsolute(name)) return false;
-  return name.split('/').every((step) => step !== '' && step !== '.' && step !== '..' && !/[\\\0]/.test(step));
 }

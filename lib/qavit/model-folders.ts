@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { expected, expectedButFound, type QAViTError } from '../errors';
-import { ensureModel, type HubOptions, type Role } from '../hub';
+import { ensureModel, type HubOptions, type Part, partFolder, PARTS, type Role } from '../hub';
 import { missingLanguageFiles } from '../llm/onnx/onnx-folder';
 import { isTowerConfig, TOWER_MODEL_TYPES } from '../models/towers';
 import { VISION_LANGUAGE_MODEL_TYPES, visionLanguageFamily } from '../models/vision-language';
@@ -10,8 +10,6 @@ import { nearest } from '../calls/nearest';
 import { isPlainObject } from '../calls/options';
 import { isFolder, nameModel, notCached } from './named-model';
 import type { ModelFolders } from './types';
-
-const PARTS = ['tower', 'adapter', 'language', 'questions'] as const;
 
 /**
  * Where the parts of a model lie: a folder whose config.json names them, the folder of a vision-language model or of a tower alone, the
@@ -78,7 +76,7 @@ async function inFolder(folder: string): Promise<ModelFolders> {
   }
   const tower = partOf(json, 'tower', folder);
   if (tower === undefined) throw expected('ERR_FORMAT', 'the name of a folder', `tower in ${config}`, undefined);
-  const part = (name: (typeof PARTS)[number]) => partOf(json, name, folder);
+  const part = (name: Part) => partOf(json, name, folder);
   return { tower, adapter: part('adapter'), language: part('language'), questions: part('questions') };
 }
 
@@ -89,15 +87,12 @@ export async function languageIn(folder: string): Promise<string | undefined> {
   return (await missingLanguageFiles(folder)).length === 0 ? folder : undefined;
 }
 
-/** A part's folder lies inside the model's: a downloaded config must not reach out of it, to other folders or to a server. */
-function partOf(json: JsonObject, part: (typeof PARTS)[number], folder: string): string | undefined {
-  const name = json[part];
-  if (name === undefined || name === null) return undefined;
-  const where = `${part} in ${path.join(folder, 'config.json')}`;
-  if (typeof name !== 'string') throw expected('ERR_FORMAT', 'the name of a folder', where, name);
+/** @throws QAViTError ERR_FORMAT also where there is no such folder */
+function partOf(json: JsonObject, part: Part, folder: string): string | undefined {
+  const file = path.join(folder, 'config.json');
+  const name = partFolder(json, part, file);
+  if (name === undefined) return undefined;
   const full = path.join(folder, name);
-  const relative = path.relative(folder, full);
-  const inside = !path.isAbsolute(name) && relative !== '' && relative.split(path.sep)[0] !== '..';
-  if (inside && isFolder(full)) return full;
-  throw expected('ERR_FORMAT', 'the name of a folder in it', where, name);
+  if (isFolder(full)) return full;
+  throw expected('ERR_FORMAT', 'the name of a folder in it', `${part} in ${file}`, name);
 }

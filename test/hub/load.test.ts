@@ -1,26 +1,14 @@
 import { expect } from 'chai';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { type DownloadProgress, QAViT } from '../../lib';
 import { runCli } from '../cli/run-cli';
 import { expectRejection } from '../support/expect-error';
-import type { HubFile } from '../support/fake-hub';
 import { root } from '../support/paths';
-import { writeRandomModel } from '../support/random-model';
-import { hubAndCache } from './support';
+import { writeJson, writeRandomModel } from '../support/random-model';
+import { filesOf, hubAndCache } from './support';
 
 const PICTURE = path.join(root, 'models', 'demo', 'samples', 'shapes.png');
-
-/** A folder's files as a hub has them, the weights among the large ones. */
-function filesOf(folder: string, prefix = ''): Record<string, HubFile> {
-  const names = readdirSync(folder);
-  return Object.fromEntries(
-    names.map((name) => [
-      `${prefix}${name}`,
-      { content: readFileSync(path.join(folder, name)), large: name.endsWith('.safetensors') },
-    ]),
-  );
-}
 
 describe('QAViT.load of models at a hub', () => {
   const { at, hub, cache } = hubAndCache();
@@ -67,11 +55,22 @@ describe('QAViT.load of models at a hub', () => {
   it('takes a tower alone, and a whole model with its parts in folders', async () => {
     await using tower = await QAViT.load('acme/tower');
     expect(tower.info.fusedLayers).to.deep.equal([]);
-    const config = Buffer.from(JSON.stringify({ model_type: 'qavit', tower: 'tower', adapter: 'adapter' }));
-    const parts = { ...filesOf(folders.tower, 'tower/'), ...filesOf(folders.adapter, 'adapter/') };
-    hub().add('acme/whole', { 'config.json': config, ...parts });
+    writeJson(at('model', 'config.json'), { model_type: 'qavit', tower: 'tower', adapter: 'adapter' });
+    hub().add('acme/whole', filesOf(at('model')));
     await using whole = await QAViT.load('acme/whole@main');
     expect(whole.info.fusedLayers).to.deep.equal([2, 3]);
+  });
+
+  it('takes a whole model with all its parts: also the one that reads its questions', async () => {
+    const demo = path.join(root, 'models', 'demo');
+    cpSync(demo, at('asking'), { recursive: true });
+    const parts = { tower: 'tower', adapter: './adapter', questions: 'language/' };
+    writeJson(at('asking', 'config.json'), { model_type: 'qavit', ...parts });
+    hub().add('acme/asking', filesOf(at('asking')));
+    await using remote = await QAViT.load('acme/asking');
+    await using local = await QAViT.load(at('asking'));
+    const asked = 'what digit is on the red square?';
+    expect(await remote.encode(PICTURE, asked)).to.deep.equal(await local.encode(PICTURE, asked));
   });
 
   it('prefers a folder of that name', async () => {

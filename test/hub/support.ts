@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
 import type { HubSettings } from '../../lib/hub/settings';
 import { ensureModel, parseHubName, type HubName, type HubOptions, type Role } from '../../lib/hub';
 import { FakeHub, type HubFile } from '../support/fake-hub';
@@ -25,6 +27,18 @@ export function towerFiles(weights: Partial<HubFile> = {}): Record<string, strin
     'preprocessor_config.json': '{}',
     'model.safetensors': { content: WEIGHTS, large: true, ...weights },
   };
+}
+
+/** A folder's files as a hub has them, the weights among the large ones. */
+export function filesOf(folder: string): Record<string, HubFile> {
+  const names = readdirSync(folder, { recursive: true }).map(String);
+  const files = names.filter((name) => statSync(path.join(folder, name)).isFile());
+  return Object.fromEntries(
+    files.map((name) => [
+      name,
+      { content: readFileSync(path.join(folder, name)), large: name.endsWith('.safetensors') },
+    ]),
+  );
 }
 
 export const named = (given: string): HubName => parseHubName(given)!;
