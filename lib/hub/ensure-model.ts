@@ -10,7 +10,7 @@ import { downloadBlob, missingBytes } from './download';
 import { Listing } from './listing';
 import { withLock } from './lock';
 import type { HubName } from './name';
-import { type FileSource, neededFiles, type Needs, type Role, roleOf } from './needs';
+import { type FileSource, graphsFolder, neededFiles, type Needs, type Role, roleOf } from './needs';
 import { Progress, type DownloadProgress } from './progress';
 import { RepoCache } from './repo-cache';
 import { type HubSettings, hubSettings } from './settings';
@@ -119,8 +119,10 @@ async function download(
   }
 }
 
+/** What a model is fetched for where nobody says it. A language model that nothing here computes can still read questions. */
 async function roleAt(remote: Remote): Promise<Role> {
-  return roleOf(await remote.json('config.json'), remote.where('config.json'));
+  const role = roleOf(await remote.json('config.json'), remote.where('config.json'));
+  return role === 'language' && graphsFolder(remote) === undefined ? 'questions' : role;
 }
 
 interface RemoteParts {

@@ -8,8 +8,11 @@ import { VISION_LANGUAGE_MODEL_TYPES, visionLanguageFamily } from '../models/vis
 import { shardsOf, STORAGES, type Storage } from '../weights';
 import { type Part, partFolder, PARTS } from './parts';
 
-/** What a model is wanted for; `model` is whole, a vision-language model, or a tower alone. */
-export type Role = 'model' | Part;
+/**
+ * What a model is wanted for; `model` is whole, a vision-language model, or a tower alone, and `text` a tokenizer with an embedding
+ * table.
+ */
+export type Role = 'model' | Part | 'text';
 
 /** A model's files, wherever they are. */
 export interface FileSource {
@@ -98,7 +101,9 @@ async function collect(needs: Collector, role: Role): Promise<void> {
   if (!needs.oneOf('config.json')) return;
   const config = await needs.json('config.json');
   if (role === 'model') return collectWhole(needs, config);
-  if (role === 'language' || role === 'questions') return collectLanguage(needs, config);
+  if (role === 'language') return collectLanguage(needs, config);
+  if (role === 'questions') return collectQuestions(needs, config);
+  if (role === 'text') return collectText(needs);
   return role === 'tower' ? collectTower(needs, config) : collectWeights(needs);
 }
 
@@ -144,17 +149,35 @@ async function collectLanguage(needs: Collector, config: JsonObject): Promise<vo
   needs.oneOf('tokenizer.json');
   needs.optional('generation_config.json', 'tokenizer_config.json', 'special_tokens_map.json');
   needs.optional('processor_config.json', 'chat_template.jinja', 'chat_template.json');
-  const text = isJsonObject(config.text_config) ? config.text_config : config;
   const graphs = graphsFolder(needs);
-  const stored = STORAGES.some(({ single, index }) => needs.has(single) || needs.has(index));
   // As loadLanguageModel() chooses: a T5 is computed by qavit unless there are ONNX files in the folder itself.
-  if (isT5Config(text.model_type) && graphs !== '' && (stored || graphs === undefined)) return collectWeights(needs);
+  if (isT5(config) && graphs !== '' && (hasWeights(needs) || graphs === undefined)) return collectWeights(needs);
   collectGraphs(needs, graphs ?? '', config.is_encoder_decoder === true);
 }
 
+/** As loadQuestionReader() chooses: what computes, else the embedding table. */
+async function collectQuestions(needs: Collector, config: JsonObject): Promise<void> {
+  const graphs = graphsFolder(needs);
+  const computes = isT5(config) || graphs === '' || (graphs !== undefined && !hasWeights(needs));
+  return computes ? collectLanguage(needs, config) : collectText(needs);
+}
+
+async function collectText(needs: Collector): Promise<void> {
+  needs.oneOf('tokenizer.json');
+  await collectWeights(needs);
+}
+
+function isT5(config: JsonObject): boolean {
+  return isT5Config((isJsonObject(config.text_config) ? config.text_config : config).model_type);
+}
+
+function hasWeights(needs: Collector): boolean {
+  return STORAGES.some(({ single, index }) => needs.has(single) || needs.has(index));
+}
+
 /** Where the ONNX files lie. */
-function graphsFolder(needs: Collector): string | undefined {
-  return ['', 'onnx/'].find((folder) => graphFiles('embed_tokens').some((file) => needs.has(folder + file)));
+export function graphsFolder(files: Pick<FileSource, 'has'>): string | undefined {
+  return ['', 'onnx/'].find((folder) => graphFiles('embed_tokens').some((file) => files.has(folder + file)));
 }
 
 /** Of the precisions that exporters write one, as OnnxFolder takes it; the others are left alone. */

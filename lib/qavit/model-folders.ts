@@ -23,7 +23,7 @@ export async function findModel(model: string | ModelFolders, hub: HubOptions = 
   checkParts(model);
   const { tower, adapter, language, questions } = model;
   const of = async (part: 'adapter' | 'questions', given: string | undefined) =>
-    given === undefined ? {} : { [part]: await folderOf(given, part === 'adapter' ? part : 'language', hub, part) };
+    given === undefined ? {} : { [part]: await folderOf(given, part, hub) };
   return {
     tower: await folderOf(tower, 'tower', hub),
     ...(await of('adapter', adapter)),
@@ -51,17 +51,18 @@ function checkParts(model: unknown): asserts model is ModelFolders {
 async function languagePlace(place: NonNullable<ModelFolders['language']>, hub: HubOptions) {
   if (!isServer(place)) return folderOf(place, 'language', hub);
   readServer(place);
-  return place;
+  if (typeof place === 'string' || place.text === undefined) return place;
+  return { ...place, text: await folderOf(place.text, 'text', hub) };
 }
 
 /** A folder that is there, or else the one in the cache of a model at a hub. */
-async function folderOf(given: string, role: Role, hub: HubOptions, part: string = role): Promise<string> {
-  const named = nameModel(given, role, part);
+async function folderOf(given: string, role: Role, hub: HubOptions): Promise<string> {
+  const named = nameModel(given, role);
   if ('folder' in named) return named.folder;
   const { name, cacheOnly } = named;
   if (!cacheOnly) return ensureModel(name, role, hub);
   return ensureModel(name, role, { ...hub, offline: true }).catch((error: QAViTError) => {
-    throw error.code === 'ERR_ARGUMENT' ? notCached(name, part) : error;
+    throw error.code === 'ERR_ARGUMENT' ? notCached(name, role) : error;
   });
 }
 

@@ -16,33 +16,32 @@ export type NamedModel =
 /**
  * A folder that is there, an embedded model, or else a model at a hub. No server is asked and no cache looked into.
  *
- * @param part what it is called in messages
  * @throws QAViTError ERR_ARGUMENT for what can be none of them
  */
-export function nameModel(given: string, role: Role, part: string = role): NamedModel {
+export function nameModel(given: string, role: Role): NamedModel {
   const explicit = given.startsWith('hf:');
   if (!explicit && isFolder(given)) return { folder: given };
   if (role === 'model' && EMBEDDED.includes(given)) return { folder: path.join(packageRoot, 'models', given) };
-  if (!explicit && existsSync(given)) throw notThere(given, part, 'which is a file');
+  if (!explicit && existsSync(given)) throw notThere(given, role, 'which is a file');
   const name = parseHubName(given);
-  if (!name) throw notThere(given, part, 'which does not exist');
+  if (!name) throw notThere(given, role, 'which does not exist');
   const [organisation = ''] = name.repo.split('/');
   return { name, cacheOnly: !explicit && isFolder(organisation) };
 }
 
 /** @param found what is wrong with it */
-export function notThere(given: string, part: string, found: string): Error {
+function notThere(given: string, role: Role, found: string): Error {
   const [what, where] =
-    part === 'model'
+    role === 'model'
       ? [`a model folder, org/name at a hub, or one of ${EMBEDDED.join(', ')}`, 'QAViT.load']
-      : ['a folder, or org/name at a hub,', part];
+      : ['a folder, or org/name at a hub,', role];
   return expectedButFound('ERR_ARGUMENT', what, where, `${JSON.stringify(given)}, ${found}`);
 }
 
 /** For `cacheOnly` names that the cache does not have. */
-export function notCached({ repo, given }: HubName, part: string): Error {
+export function notCached({ repo, given }: HubName, role: Role): Error {
   const [organisation] = repo.split('/');
-  return notThere(given, part, `which does not exist in the folder ${organisation}; hf:${given} is the one at a hub`);
+  return notThere(given, role, `which does not exist in the folder ${organisation}; hf:${given} is the one at a hub`);
 }
 
 export function isFolder(name: string): boolean {

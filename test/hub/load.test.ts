@@ -4,8 +4,10 @@ import path from 'node:path';
 import { type DownloadProgress, QAViT } from '../../lib';
 import { runCli } from '../cli/run-cli';
 import { expectRejection } from '../support/expect-error';
-import { root } from '../support/paths';
+import { fixture, root } from '../support/paths';
+import { floats, random } from '../support/random';
 import { writeJson, writeRandomModel } from '../support/random-model';
+import { f32, writeSafetensors } from '../support/safetensors-writer';
 import { filesOf, hubAndCache } from './support';
 
 const PICTURE = path.join(root, 'models', 'demo', 'samples', 'shapes.png');
@@ -71,6 +73,37 @@ describe('QAViT.load of models at a hub', () => {
     await using local = await QAViT.load(at('asking'));
     const asked = 'what digit is on the red square?';
     expect(await remote.encode(PICTURE, asked)).to.deep.equal(await local.encode(PICTURE, asked));
+  });
+
+  it('takes what reads questions by name: a language model of which nothing here computes more than the table', async () => {
+    const question = { features: 'embedding', normalization: 'none', max_tokens: 16 };
+    const { tower, adapter } = writeRandomModel(at('reading'), {
+      questionWidth: 32,
+      languageWidth: 32,
+      adapterConfig: { question },
+    });
+    mkdirSync(at('llama'), { recursive: true });
+    for (const name of ['tokenizer.json', 'config.json']) {
+      cpSync(fixture('language', 'llama-tiny', name), at('llama', name));
+    }
+    const table = f32([300, 32], floats(random(9), 300 * 32));
+    writeSafetensors(at('llama', 'model.safetensors'), { 'model.embed_tokens.weight': table });
+    hub().add('acme/llama', filesOf(at('llama')));
+    await using local = await QAViT.load({ tower, adapter, questions: at('llama') });
+    const wanted = await local.encode(pixels, 'what is red?');
+    await expectRejection(
+      QAViT.load({ tower, adapter, questions: 'acme/llama' }, { offline: true }),
+      'ERR_ARGUMENT',
+      /With a network: npx qavit fetch acme\/llama$/,
+    );
+    expect((await runCli(['fetch', 'acme/llama'], { cwd: at('empty') })).code).to.equal(0);
+    const { length } = hub().requests;
+    const server = { url: 'http://127.0.0.1:9/v1', model: 'llama', text: 'acme/llama' };
+    for (const parts of [{ questions: 'acme/llama' }, { language: server }]) {
+      await using model = await QAViT.load({ tower, adapter, ...parts }, { offline: true });
+      expect(await model.encode(pixels, 'what is red?')).to.deep.equal(wanted);
+    }
+    expect(hub().requests).to.have.length(length);
   });
 
   it('prefers a folder of that name', async () => {

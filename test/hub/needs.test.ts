@@ -102,6 +102,29 @@ describe('what is needed of a model', () => {
     expect(await missing({ ...llama, ...two }, 'language')).to.deep.equal(['decoder_with_past_model.onnx']);
   });
 
+  it('what reads questions: a T5 or ONNX files as to answer with, of another model tokenizer and weights', async () => {
+    const llama = { 'config.json': { model_type: 'llama' }, 'tokenizer.json': null };
+    const others = nothing('generation_config.json', 'tokenizer_config.json', 'onnx/decoder_model_merged.onnx');
+    const onnx = nothing('onnx/embed_tokens.onnx', 'onnx/decoder_model_merged.onnx');
+    const stored = { ...llama, 'model.safetensors': null };
+    for (const role of ['questions', 'text'] as const) {
+      expect(await files({ ...stored, ...others, ...onnx }, role)).to.deep.equal(Object.keys(stored).sort());
+      const [weights, ...more] = await missing(llama, role);
+      expect(weights).to.match(/^model\.safetensors or /);
+      expect(more).to.deep.equal([]);
+      expect(await missing(without(stored, 'tokenizer.json'), role)).to.deep.equal(['tokenizer.json']);
+    }
+    expect(await files({ ...llama, ...onnx }, 'questions')).to.deep.equal(
+      [...Object.keys(llama), ...Object.keys(onnx)].sort(),
+    );
+    const root = nothing('embed_tokens.onnx', 'decoder_model_merged.onnx');
+    expect(await files({ ...stored, ...root }, 'questions')).to.deep.equal(
+      [...Object.keys(llama), ...Object.keys(root)].sort(),
+    );
+    const t5 = { ...T5, 'model.safetensors': null };
+    expect(await files(t5, 'questions')).to.deep.equal(Object.keys(t5).sort());
+  });
+
   it('a whole model: what its parts need, each in its folder', async () => {
     const config = { model_type: 'qavit', tower: 'vision/tower', language: 'language' };
     const inside = (folder: string, part: Files) =>

@@ -1,6 +1,6 @@
 /** Words to rows, from the folder of a model that is computed elsewhere. */
 import { expect } from 'chai';
-import { cpSync, mkdirSync, readFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import { loadQuestionReader } from '../../lib/llm/load-question-reader';
 import type { QuestionEncoding } from '../../lib/llm/language-model';
@@ -94,6 +94,15 @@ describe('rows of text', () => {
     const rows = await loadQuestionReader(llama('reader'));
     expect(rows).to.be.instanceOf(TextRows);
     await Promise.all([t5.close(), whole.close(), onnx.close(), rows.close()]);
+    const bare = at('graphs-within');
+    cpSync(folderOf('llama-tiny'), bare, { recursive: true });
+    mkdirSync(path.join(bare, 'onnx'));
+    for (const name of readdirSync(bare).filter((each) => each.endsWith('.onnx'))) {
+      renameSync(path.join(bare, name), path.join(bare, 'onnx', name));
+    }
+    const within = await loadQuestionReader(bare);
+    expect((await within.encodeQuestion(QUESTION, HOW)).shape[1]).to.equal(32);
+    await within.close();
     await expectRejection(loadQuestionReader(at('nowhere')), 'ERR_FORMAT', /config.json/);
   });
 

@@ -23,8 +23,8 @@ export interface VllmServer {
   /** What tokens travel as; `bf16` unless told. */
   dtype?: TravelDType;
   /**
-   * The model's Hugging Face folder, of which its embedding table is read row by row: for `completions`, and for adapters that take
-   * questions by that table. Of the weights nothing else is loaded.
+   * The model's Hugging Face folder (for QAViT.load also its name at a hub), of which its embedding table is read row by row: for
+   * `completions`, and for adapters that take questions by that table. Of the weights nothing else is loaded.
    */
   text?: string;
   /** The environment variable that holds the key, `VLLM_API_KEY` unless told; where it is empty, none is sent. */
