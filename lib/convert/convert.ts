@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, realpath, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { loadAddon } from '../binding/load';
 import { throwIfAborted } from '../calls/abort';
-import { expected, expectedButFound } from '../errors';
+import { expected, expectedButFound, QAViTError } from '../errors';
 import { multiplyOn } from '../weights/device-product';
 import { openTorchFile, type OutgoingTensor, type TorchFile, writeSafetensors } from '../weights';
 import { adapterPart, languagePart, towerPart } from './parts';
@@ -42,26 +42,46 @@ const PUBLISHED_ALPHA = 32;
  * embedding table beside the text's.
  *
  * @throws QAViTError ERR_FORMAT, ERR_SHAPE or ERR_DTYPE, naming file and key; ERR_ARGUMENT for what does not exist, and an `out` that
- *   does; ERR_ABORTED. Nothing is left behind then.
+ *   does or cannot be written; ERR_ABORTED. Nothing is left behind then, and what is in `out` never touched.
  */
 export async function convertCheckpoint(options: ConvertOptions): Promise<Converted> {
   const { checkpoint, out, signal } = options;
   throwIfAborted(signal, 'convert');
   await expectNew(out);
   const opened = openTorchFile(checkpoint);
-  const partial = `${path.resolve(out)}.partial-${process.pid}`;
   try {
-    const converted = await write(opened, options, partial);
-    await rm(out, { recursive: true, force: true });
-    await rename(partial, out);
-    return converted;
+    return await beside(out, (folder) => write(opened, options, folder));
   } catch (error) {
-    await rm(partial, { recursive: true, force: true });
     throwIfAborted(signal, 'convert');
-    throw error;
+    throw ofFiles(error, out);
   } finally {
     opened.file.close();
   }
+}
+
+/** What `fill` makes becomes `out`, whole or not at all. */
+async function beside<T>(out: string, fill: (folder: string) => Promise<T>): Promise<T> {
+  const target = await realpath(out).catch(() => path.resolve(out)); // a link to an empty folder stays one
+  await mkdir(path.dirname(target), { recursive: true });
+  // Within it a folder that others may read: mkdtemp's own nobody else may.
+  const holding = await mkdtemp(`${target}.partial-`);
+  const folder = path.join(holding, 'model');
+  try {
+    const made = await fill(folder);
+    await expectNew(out); // somebody else may have come meanwhile; who comes later yet is refused by the system
+    if (existsSync(target)) await rmdir(target);
+    await rename(folder, target);
+    return made;
+  } finally {
+    await rm(holding, { recursive: true, force: true });
+  }
+}
+
+/** A full disk, a folder that may not be written: failures of the file system have a code and a path. */
+function ofFiles(error: unknown, out: string): unknown {
+  const { code, syscall, message } = error as NodeJS.ErrnoException;
+  if (error instanceof QAViTError || code === undefined || syscall === undefined) return error;
+  return expectedButFound('ERR_ARGUMENT', 'files that can be read and written', `converting into ${out}`, message);
 }
 
 async function expectNew(out: string): Promise<void> {

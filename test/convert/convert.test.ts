@@ -1,6 +1,6 @@
 /** `qavit convert`: a checkpoint in QA-ViT's published form becomes a model that answers as PyTorch does with it. */
 import { expect } from 'chai';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import sharp from 'sharp';
 import { QAViT } from '../../lib';
@@ -265,6 +265,11 @@ describe('convert', () => {
     const message = /^Expected a new folder for the converted model but received .*which is not empty$/;
     await expectRejection(convertCheckpoint({ ...FROM, out: full }), 'ERR_ARGUMENT', message);
     await expectRejection(convertCheckpoint({ ...FROM, out: FROM.checkpoint }), 'ERR_ARGUMENT', /which is a file$/);
+    const link = at('link');
+    mkdirSync(at('behind-link'));
+    symlinkSync(at('behind-link'), link);
+    await convertCheckpoint({ ...FROM, out: link });
+    expect(existsSync(path.join(at('behind-link'), 'config.json'))).to.equal(true);
     const out = at('aborted');
     await expectRejection(convertCheckpoint({ ...FROM, out, signal: AbortSignal.abort() }), 'ERR_ABORTED');
     const controller = new AbortController();
@@ -272,5 +277,29 @@ describe('convert', () => {
     setImmediate(() => controller.abort());
     await expectRejection(converting, 'ERR_ABORTED');
     expect(readdirSync(path.dirname(out)).filter((name) => name.startsWith('aborted'))).to.deep.equal([]);
+  });
+
+  it('leaves alone what came into its folder meanwhile', async () => {
+    const out = at('late');
+    const converting = convertCheckpoint({ ...FROM, out });
+    mkdirSync(out);
+    writeFileSync(path.join(out, 'precious.txt'), 'mine');
+    await expectRejection(converting, 'ERR_ARGUMENT', /which is not empty$/);
+    expect(readdirSync(out)).to.deep.equal(['precious.txt']);
+    const [first, second] = await Promise.allSettled(
+      [1, 2].map(() => convertCheckpoint({ ...FROM, out: at('twice') })),
+    );
+    expect([first?.status, second?.status].sort()).to.deep.equal(['fulfilled', 'rejected']);
+    const refused = first?.status === 'rejected' ? first : second;
+    expect((refused as PromiseRejectedResult).reason).to.have.property('code', 'ERR_ARGUMENT');
+    expect(readdirSync(at('.')).filter((name) => name.includes('partial'))).to.deep.equal([]);
+    await (await QAViT.load(at('twice'))).close();
+  });
+
+  it('says which folder cannot be written', async () => {
+    writeFileSync(at('a-file'), '');
+    const out = path.join(at('a-file'), 'model');
+    const message = new RegExp(`files that can be read and written for converting into ${out} but received E[A-Z]+: `);
+    await expectRejection(convertCheckpoint({ ...FROM, out }), 'ERR_ARGUMENT', message);
   });
 });
