@@ -25,6 +25,9 @@ export class Unreachable extends QAViTError {
   }
 }
 
+/** The hub has the model, and not this branch, tag or commit of it. */
+export class NoSuchRevision extends QAViTError {}
+
 /** An answer whose body is yet to come, in pieces that must not be too long apart. */
 export interface Opened {
   readonly response: Response;
@@ -119,7 +122,7 @@ export class HubClient {
     const said = headers.get('x-error-message') ?? '';
     await response.body?.cancel();
     const words = said ? `${status}, "${said.replace(/[^\x20-\x7e]/g, ' ').slice(0, 200)}"` : String(status);
-    if (PASSING.includes(status)) return new PassingFailure(`status ${words}`, retryAfterMs(headers));
+    if (PASSING.includes(status)) return new PassingFailure(`status ${words}`, headers.get('retry-after'));
     // Where large files lie, 403 means a link that is no longer good, and not what it means at the hub.
     const elsewhere = url !== '' && new URL(url).origin !== this.home;
     if (elsewhere) return expectedButFound('ERR_NETWORK', 'an answer', bare(url), `status ${words}`);
@@ -141,8 +144,11 @@ export class HubClient {
       return access(`there is no such model, or it is private, and ${key}`);
     }
     if (status === 404 || status === 410) {
-      const what = code === 'RevisionNotFound' ? 'a revision that exists' : 'a model that exists';
-      return expectedButFound('ERR_ARGUMENT', what, where, `status ${words}`);
+      if (code !== 'RevisionNotFound') {
+        return expectedButFound('ERR_ARGUMENT', 'a model that exists', where, `status ${words}`);
+      }
+      const message = `Expected a revision that exists for ${where} but received status ${words}`;
+      return new NoSuchRevision('ERR_ARGUMENT', message);
     }
     return expectedButFound('ERR_NETWORK', 'an answer', where, `status ${words}`);
   }
@@ -188,9 +194,4 @@ function bare(url: string): string {
 /** fetch() throws a TypeError where a connection fails or breaks, and what its signal was aborted with. */
 function isOfFetch(error: Error): boolean {
   return error instanceof TypeError || error instanceof PassingFailure;
-}
-
-function retryAfterMs(headers: Headers): number {
-  const seconds = Number(headers.get('retry-after') ?? 0);
-  return seconds > 0 ? seconds * 1000 : 0;
 }

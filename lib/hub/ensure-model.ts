@@ -5,14 +5,14 @@ import { aborted } from '../calls/abort';
 import { expectedButFound, QAViTError } from '../errors';
 import { type JsonObject, readJsonObject } from '../json-file';
 import type { OnnxDType } from '../llm/onnx/onnx-folder';
-import { HubClient, Unreachable } from './client';
+import { HubClient, NoSuchRevision, Unreachable } from './client';
 import { downloadBlob, missingBytes } from './download';
 import { Listing } from './listing';
 import { withLock } from './lock';
 import type { HubName } from './name';
 import { type FileSource, graphsFolder, neededFiles, type Needs, type Role, roleOf } from './needs';
 import { Progress, type DownloadProgress } from './progress';
-import { RepoCache } from './repo-cache';
+import { isCommit, RepoCache } from './repo-cache';
 import { type HubSettings, hubSettings } from './settings';
 
 /** Files of a few KB that say what a model is; a tokenizer is none. */
@@ -87,6 +87,12 @@ async function obtain(cache: RepoCache, wanted: Wanted, role: Role | undefined, 
   try {
     return await download(cache, wanted, role, how);
   } catch (error) {
+    if (error instanceof NoSuchRevision && wanted.commit !== undefined) {
+      const { repo, revision, given } = wanted;
+      const newest = isCommit(revision) ? repo : given;
+      const found = `${here}, and ${settings.endpoint} no longer has this commit. For the newest: npx qavit fetch ${newest}`;
+      throw expectedButFound('ERR_ARGUMENT', `${repo} at ${revision}`, 'the cache', found);
+    }
     if (!(error instanceof Unreachable)) throw error;
     throw notHere('ERR_NETWORK', wanted, here, `no answer from ${error.origin}: ${error.reason}`);
   }

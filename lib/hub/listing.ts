@@ -5,6 +5,8 @@ import { isCommit } from './repo-cache';
 
 /** The largest repositories have some ten thousand. */
 const MAX_FILES = 100_000;
+/** The hub's have a thousand entries each; a mirror's may have a hundred. */
+const MAX_PAGES = 1000;
 /** A name in a path that stays where it is: not `..`, nothing that a system reads as another folder, no longer than systems take. */
 const STEP = /^(?!\.{0,2}$)[^\\:\p{Cc}]{1,200}$/u;
 
@@ -77,9 +79,24 @@ async function ask(client: HubClient, repo: string, revision: string, where: str
   const { sha } = await modelInfo({ name: repo, revision, additionalFields: ['sha'], hubUrl, fetch });
   if (!isCommit(sha)) throw expectedButFound('ERR_FORMAT', 'a commit', `${revision} of ${where}`, 'none');
   const entries = new Map<string, Entry>();
-  for await (const entry of listFiles({ repo, recursive: true, revision: sha, hubUrl, fetch })) {
+  const pages = listFiles({ repo, recursive: true, revision: sha, hubUrl, fetch: forPages(fetch, where) });
+  for await (const entry of pages) {
     if (entry.type === 'file') entries.set(entry.path, entry);
     if (entries.size > MAX_FILES) throw expectedButFound('ERR_FORMAT', `at most ${MAX_FILES} files`, where, 'more');
   }
   return new Listing(sha, entries, where);
+}
+
+/** A listing's pages say where the next one is: no page is read twice, and there is an end. */
+function forPages(get: typeof fetch, where: string): typeof fetch {
+  const seen = new Set<string>();
+  return (input, init) => {
+    const url = input instanceof Request ? input.url : String(input);
+    if (seen.has(url)) throw expectedButFound('ERR_FORMAT', 'each page once', `the files of ${where}`, 'one again');
+    if (seen.size === MAX_PAGES) {
+      throw expectedButFound('ERR_FORMAT', `at most ${MAX_PAGES} pages`, `the files of ${where}`, 'more');
+    }
+    seen.add(url);
+    return get(input, init);
+  };
 }

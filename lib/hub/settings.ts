@@ -16,7 +16,7 @@ export interface HubSettings {
   readonly offline: boolean;
   /** For a server to say something; a transfer may take any time as long as something comes. */
   readonly timeoutMs: number;
-  /** Before the first repetition of a request that failed; doubled for each further one. */
+  /** About as long before the first repetition of a request that failed; doubled for each further one. */
   readonly retryMs: number;
   /** How often the process that downloads a model says that it lives, so that others wait for it. */
   readonly beatMs: number;

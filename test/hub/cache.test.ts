@@ -125,6 +125,20 @@ describe('the cache of models from a hub', () => {
     expect(hub().requests.at(-2)?.path).to.contain(commit);
   });
 
+  it('says so where the hub no longer has the commit of what is here in part', async () => {
+    const commit = hub().add('acme/tower', towerFiles());
+    const folder = await ensure();
+    rmSync(path.join(folder, 'model.safetensors'));
+    hub().add('acme/tower', { ...towerFiles(), 'preprocessor_config.json': '{"size": 1}' });
+    for (const name of ['acme/tower', `acme/tower@${commit}`]) {
+      const message = new RegExp(
+        `^Expected ${name.replace('@', ' at ')}.* for the cache but received .*/snapshots/${commit} without ` +
+          'model\\.safetensors .*, and http.* no longer has this commit\\. For the newest: npx qavit fetch acme/tower$',
+      );
+      await expectRejection(ensure(name), 'ERR_ARGUMENT', message);
+    }
+  });
+
   it('takes files instead of links, and does not trust what a ref says', async () => {
     hub().add('acme/tower', towerFiles());
     const folder = await ensure();

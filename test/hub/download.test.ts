@@ -170,6 +170,31 @@ describe('downloads from a hub', () => {
     expect(hub().transfers.slice(-2)).to.deep.equal(['all', 'bytes=10-']);
   });
 
+  it('wait until the date that a busy server names, and give up where that is far', async () => {
+    const busy = (retryAfter: string, until = Infinity): void => {
+      hub().fault = (_, response) => {
+        if (Date.now() >= until) return false;
+        response.writeHead(429, { 'retry-after': retryAfter }).end();
+        return true;
+      };
+    };
+    // Dates have whole seconds; repeated after five milliseconds, all attempts would be over by then.
+    const soon = new Date(Math.ceil(Date.now() / 1000) * 1000 + 1000);
+    busy(soon.toUTCString(), soon.getTime());
+    expectWhole(await ensure());
+    const { length } = hub().requests;
+    const later = new Date(Date.now() + 3_600_000).toUTCString();
+    for (const wait of ['3600', later]) {
+      busy(wait);
+      await expectRejection(
+        ensure('acme/other'),
+        'ERR_NETWORK',
+        /a list of files for acme\/other .* received status 429, and to be asked again in (3600|359\d) s$/,
+      );
+    }
+    expect(hub().requests).to.have.length(length + 2);
+  });
+
   it('give up on a server that stays busy or silent, in its own words', async () => {
     hub().fault = (_, response) => {
       response.writeHead(503, { 'x-error-message': 'down for\xa0repairs' }).end();

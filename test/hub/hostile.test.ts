@@ -52,6 +52,22 @@ describe('hubs that mean no good', () => {
     ]);
   });
 
+  it('cannot keep one reading pages of a listing', async () => {
+    hub().add('acme/tower', towerFiles());
+    let next = 'page';
+    hub().fault = ({ path: asked }, response) => {
+      if (!asked.includes('/tree/')) return false;
+      response.setHeader('link', `<${hub().endpoint}/api/models/acme/tower/tree/${next}>; rel="next"`);
+      return (json(response, []), true);
+    };
+    const listings = () => hub().requests.filter(({ path: asked }) => asked.includes('/tree/'));
+    await expectRejection(ensure(), 'ERR_FORMAT', /each page once for the files of acme\/tower at http.* one again$/);
+    expect(listings()).to.have.length(2);
+    const { fault } = hub();
+    hub().fault = (...asked) => ((next = `page-${listings().length}`), fault(...asked));
+    await expectRejection(ensure(), 'ERR_FORMAT', /at most 1000 pages for the files of acme\/tower at http.* more$/);
+  });
+
   it('cannot lead in circles, to other protocols, or away from https', async () => {
     hub().add('acme/tower', towerFiles());
     const leadTo = (location: string): void => {

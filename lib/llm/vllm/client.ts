@@ -6,9 +6,9 @@
  * configuration, and what answers there need not be vLLM.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PATIENCE_MS } from '../../retry';
 import { Connection, type ServerEvent } from './connection';
 import { Failures } from './failures';
-import { PATIENCE_MS } from './retry';
 import type { ServerSettings } from './server';
 
 /** HTTP has no other characters in a header. */

@@ -1,8 +1,8 @@
 import { isJsonObject, type JsonObject } from '../../json-file';
+import { retryDelay } from '../../retry';
 import { readEvents } from './events';
 import { type Failures, messageOf, ServerFailure, shown } from './failures';
 import { Patience } from './patience';
-import { retryDelay } from './retry';
 import type { ServerSettings } from './server';
 
 /** The end of a whole answer. */

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { readServer } from '../../../lib/llm/vllm/server';
-import { retryDelay } from '../../../lib/llm/vllm/retry';
+import { retryDelay } from '../../../lib/retry';
 import { openVllm } from '../../../lib/vllm';
 import { expectRejection, expectThrow } from '../../support/expect-error';
 
@@ -68,14 +68,14 @@ describe('a vLLM server', () => {
 
   it('is asked again after as long as it says, or twice as long each time', () => {
     const [least, most] = [() => 0, () => 1];
-    expect([0, 1, 2, 3, 4, 9].map((attempt) => retryDelay(attempt, null, most))).to.deep.equal([
+    expect([0, 1, 2, 3, 4, 9].map((attempt) => retryDelay(attempt, null, { random: most }))).to.deep.equal([
       500, 1000, 2000, 4000, 8000, 8000,
     ]);
-    expect(retryDelay(1, null, least)).to.equal(500);
+    expect(retryDelay(1, null, { random: least })).to.equal(500);
     expect(retryDelay(1, '7')).to.equal(7000);
     expect(retryDelay(1, ' 0.5 ')).to.equal(500);
-    expect(retryDelay(0, 'soon', most)).to.equal(500);
-    expect(retryDelay(0, '-5', most), 'no date and no number').to.be.within(0, 500);
+    expect(retryDelay(0, 'soon', { random: most })).to.equal(500);
+    expect(retryDelay(0, '-5', { random: most }), 'no date and no number').to.be.within(0, 500);
     const date = new Date(Date.now() + 20_000).toUTCString();
     expect(retryDelay(0, date)).to.be.within(15_000, 20_000);
     expect(retryDelay(0, new Date(0).toUTCString())).to.equal(0);
