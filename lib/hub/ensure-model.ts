@@ -66,7 +66,7 @@ export async function ensureConfigs(name: HubName, role: Role | undefined, optio
  */
 export async function fetchModel(name: HubName, role: Role | undefined, options: HubOptions = {}): Promise<string> {
   const settings = options.settings ?? hubSettings();
-  if (options.offline || settings.offline) {
+  if (options.offline || settings.offlineBy) {
     throw expectedButFound('ERR_ARGUMENT', 'a network', `fetching ${name.repo}`, reasonOf(options, settings));
   }
   return download(new RepoCache(settings.cache, name.repo), name, role, { ...options, settings });
@@ -83,7 +83,7 @@ type Wanted = HubName & { readonly commit?: string };
 /** download(), with what is `here` in the message where that cannot be. */
 async function obtain(cache: RepoCache, wanted: Wanted, role: Role | undefined, here: string, how: Settled) {
   const { offline, settings } = how;
-  if (offline || settings.offline) throw notHere('ERR_ARGUMENT', wanted, here, reasonOf(how, settings));
+  if (offline || settings.offlineBy) throw notHere('ERR_ARGUMENT', wanted, here, reasonOf(how, settings));
   try {
     return await download(cache, wanted, role, how);
   } catch (error) {
@@ -212,8 +212,8 @@ function notHere(
   return expectedButFound(code, `${repo} at ${revision}`, 'the cache', found);
 }
 
-function reasonOf({ offline }: HubOptions, settings: HubSettings): string {
-  return offline || !settings.offline ? 'offline as asked for' : 'offline because of HF_HUB_OFFLINE';
+function reasonOf({ offline }: HubOptions, { offlineBy }: HubSettings): string {
+  return offline ? 'offline as asked for' : `offline because of ${offlineBy}`;
 }
 
 /** A full disk, a cache that may not be written: failures of the file system have a code and a path. */

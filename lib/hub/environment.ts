@@ -1,4 +1,4 @@
-/** How Python's huggingface_hub reads the environment: empty variables count as unset, and `~` is the home folder. */
+/** How Python's huggingface_hub reads the environment, but for empty variables, which all count as unset. */
 import { homedir } from 'node:os';
 import path from 'node:path';
 
@@ -8,19 +8,23 @@ export function isYes(text: string | undefined): boolean {
   return /^(1|on|yes|true)$/i.test(text ?? '');
 }
 
-export function inHome(folder: string): string {
-  return folder.replace(/^~(?=$|[/\\])/, homedir());
+/** A folder that a variable names: `~` is the home folder, `$NAME` and `${NAME}` are other variables' if there are such. */
+export function folderIn(environment: Environment, text: string): string {
+  const inHome = text.replace(/^~(?=$|[/\\])/, () => homedir());
+  const values = new Map(Object.entries(environment));
+  const valueOf = (whole: string, name = '', braced = name): string => values.get(braced) ?? whole;
+  return path.resolve(inHome.replace(/\$(?:(\w+)|\{([^}]*)\})/g, valueOf));
 }
 
 /** Where Hugging Face's libraries keep what they keep. */
-export function homeFolder({ HF_HOME, XDG_CACHE_HOME }: Environment): string {
-  const home = HF_HOME || path.join(XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'huggingface');
-  return path.resolve(inHome(home));
+export function homeFolder(environment: Environment): string {
+  const { HF_HOME, XDG_CACHE_HOME } = environment;
+  return folderIn(environment, HF_HOME || path.join(XDG_CACHE_HOME || '~/.cache', 'huggingface'));
 }
 
 /** Where its models lie. */
 export function cacheFolder(environment: Environment = process.env): string {
   const { HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE } = environment;
   const folder = HF_HUB_CACHE || HUGGINGFACE_HUB_CACHE;
-  return folder ? path.resolve(inHome(folder)) : path.join(homeFolder(environment), 'hub');
+  return folder ? folderIn(environment, folder) : path.join(homeFolder(environment), 'hub');
 }

@@ -12,8 +12,8 @@ export interface HubSettings {
   /** Without a slash at its end. */
   readonly endpoint: string;
   readonly token?: HubToken;
-  /** Nothing is asked of any server. */
-  readonly offline: boolean;
+  /** The variable that says that nothing is asked of any server. */
+  readonly offlineBy?: string;
   /** For a server to say something; a transfer may take any time as long as something comes. */
   readonly timeoutMs: number;
   /** About as long before the first repetition of a request that failed; doubled for each further one. */
@@ -25,11 +25,12 @@ export interface HubSettings {
 /** @throws QAViTError ERR_ARGUMENT for a variable that makes no sense, never showing a secret */
 export function hubSettings(environment: Environment = process.env): HubSettings {
   const asked = endpoint(environment.HF_ENDPOINT);
+  const offline = environment.HF_HUB_OFFLINE ? 'HF_HUB_OFFLINE' : 'TRANSFORMERS_OFFLINE';
   return {
     cache: cacheFolder(environment),
     endpoint: asked,
     token: findToken(environment, asked === DEFAULT_ENDPOINT),
-    offline: isYes(environment.HF_HUB_OFFLINE),
+    offlineBy: isYes(environment[offline]) ? offline : undefined,
     timeoutMs: timeoutMs(environment.HF_HUB_DOWNLOAD_TIMEOUT),
     retryMs: 1000,
     beatMs: 1000,

@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { expectedButFound } from '../errors';
-import { type Environment, homeFolder, inHome, isYes } from './environment';
+import { type Environment, folderIn, homeFolder, isYes } from './environment';
 
 export interface HubToken {
   /** Goes to the endpoint alone, and into no message. */
@@ -31,7 +31,7 @@ export function findToken(environment: Environment, isDefaultEndpoint: boolean):
 
 function savedToken(environment: Environment): HubToken | undefined {
   const { HF_TOKEN_PATH } = environment;
-  const file = HF_TOKEN_PATH ? path.resolve(inHome(HF_TOKEN_PATH)) : path.join(homeFolder(environment), 'token');
+  const file = HF_TOKEN_PATH ? folderIn(environment, HF_TOKEN_PATH) : path.join(homeFolder(environment), 'token');
   return checked(contents(file), file);
 }
 

@@ -90,7 +90,9 @@ describe('the cache of models from a hub', () => {
     const { length } = hub().requests;
     expect(await ensure()).to.equal(folder);
     expect(await ensure('acme/tower', 'tower', { offline: true })).to.equal(folder);
-    expect(await ensure('acme/tower', 'tower', { settings: settings({ offline: true }) })).to.equal(folder);
+    expect(await ensure('acme/tower', 'tower', { settings: settings({ offlineBy: 'HF_HUB_OFFLINE' }) })).to.equal(
+      folder,
+    );
     expect(await ensure(`acme/tower@${path.basename(folder)}`)).to.equal(folder);
     expect(hub().requests).to.have.length(length);
   });
@@ -176,7 +178,7 @@ describe('the cache of models from a hub', () => {
       new RegExp(
         `^Expected acme/tower at v2 for the cache but received none in ${repo()} \\(${reason}\\)\\. With a network: npx qavit fetch acme/tower@v2$`,
       );
-    const offline = settings({ offline: true });
+    const offline = settings({ offlineBy: 'HF_HUB_OFFLINE' });
     await expectRejection(
       ensure('acme/tower@v2', 'tower', { offline: true }),
       'ERR_ARGUMENT',

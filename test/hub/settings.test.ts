@@ -14,14 +14,30 @@ describe('hub settings', () => {
     expect(cacheFolder({ XDG_CACHE_HOME: '/4' })).to.equal('/4/huggingface/hub');
     expect(cacheFolder({})).to.equal(path.join(homedir(), '.cache/huggingface/hub'));
     expect(cacheFolder({ HF_HOME: '~/models' })).to.equal(path.join(homedir(), 'models/hub'));
+    expect(cacheFolder({ XDG_CACHE_HOME: '~/x' })).to.equal(path.join(homedir(), 'x/huggingface/hub'));
+    const disks = { DISK: '/disk', 'A B': '$DISK', EMPTY: '' };
+    for (const [text, folder] of [
+      ['$DISK/x', '/disk/x'],
+      ['/a${DISK}x/~', '/a/diskx/~'],
+      ['/${A B}/$EMPTY/x', '/$DISK/x'],
+      ['/$DISKS/${NONE}/$', '/$DISKS/${NONE}/$'],
+      ['~/$A', path.join(homedir(), '$A')],
+    ] as const) {
+      expect(cacheFolder({ ...disks, HF_HUB_CACHE: text })).to.equal(folder);
+      expect(cacheFolder({ ...disks, HF_HOME: text })).to.equal(path.join(folder, 'hub'));
+    }
     expect(cacheFolder({ HF_HUB_CACHE: 'near' })).to.equal(path.resolve('near'));
   });
 
   it('reads endpoint, offline and timeout', () => {
-    expect(hubSettings({})).to.include({ endpoint: 'https://huggingface.co', offline: false });
+    expect(hubSettings({})).to.include({ endpoint: 'https://huggingface.co', offlineBy: undefined });
     expect(hubSettings({ HF_ENDPOINT: 'http://mirror:8080/api/hub/' }).endpoint).to.equal('http://mirror:8080/api/hub');
-    for (const yes of ['1', 'ON', 'yes', 'True']) expect(hubSettings({ HF_HUB_OFFLINE: yes }).offline).to.equal(true);
-    for (const no of ['', '0', 'no']) expect(hubSettings({ HF_HUB_OFFLINE: no }).offline).to.equal(false);
+    for (const name of ['HF_HUB_OFFLINE', 'TRANSFORMERS_OFFLINE']) {
+      for (const yes of ['1', 'ON', 'yes', 'True']) expect(hubSettings({ [name]: yes }).offlineBy).to.equal(name);
+      for (const no of ['', '0', 'no']) expect(hubSettings({ [name]: no }).offlineBy).to.equal(undefined);
+    }
+    const { offlineBy } = hubSettings({ HF_HUB_OFFLINE: '0', TRANSFORMERS_OFFLINE: '1' });
+    expect(offlineBy, 'the first that says anything').to.equal(undefined);
     expect(hubSettings({ HF_HUB_DOWNLOAD_TIMEOUT: '2.5' }).timeoutMs).to.equal(2500);
   });
 

@@ -57,7 +57,6 @@ export function hubAndCache() {
   const settings = (more: Partial<HubSettings> = {}): HubSettings => ({
     cache: cache(),
     endpoint: hub.endpoint,
-    offline: false,
     timeoutMs: 5000,
     retryMs: 5,
     beatMs: 20,
