@@ -7,6 +7,7 @@ import { isTowerConfig, TOWER_MODEL_TYPES } from '../models/towers';
 import { VISION_LANGUAGE_MODEL_TYPES, visionLanguageFamily } from '../models/vision-language';
 import { shardsOf, STORAGES, type Storage } from '../weights';
 import { type Part, partFolder, PARTS } from './parts';
+import { tokenizerFile } from './tokenizer-file';
 
 /**
  * What a model is wanted for; `model` is whole, a vision-language model, or a tower alone, and `text` a tokenizer with an embedding
@@ -146,7 +147,7 @@ async function collectShards(needs: Collector, { index, suffix }: Storage, wante
 }
 
 async function collectLanguage(needs: Collector, config: JsonObject): Promise<void> {
-  needs.oneOf('tokenizer.json');
+  collectTokenizer(needs);
   needs.optional('generation_config.json', 'tokenizer_config.json', 'special_tokens_map.json');
   needs.optional('processor_config.json', 'chat_template.jinja', 'chat_template.json');
   const graphs = graphsFolder(needs);
@@ -163,8 +164,12 @@ async function collectQuestions(needs: Collector, config: JsonObject): Promise<v
 }
 
 async function collectText(needs: Collector): Promise<void> {
-  needs.oneOf('tokenizer.json');
+  collectTokenizer(needs);
   await collectWeights(needs);
+}
+
+function collectTokenizer(needs: Collector): void {
+  needs.oneOf(tokenizerFile((name) => needs.has(name)));
 }
 
 function isT5(config: JsonObject): boolean {

@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { expected, expectedButFound, type QAViTError } from '../errors';
-import { ensureModel, type HubOptions, type Part, partFolder, PARTS, type Role } from '../hub';
+import { ensureModel, type HubOptions, type Part, partFolder, PARTS, type Role, tokenizerFile } from '../hub';
 import { missingLanguageFiles } from '../llm/onnx/onnx-folder';
 import { isTowerConfig, TOWER_MODEL_TYPES } from '../models/towers';
 import { VISION_LANGUAGE_MODEL_TYPES, visionLanguageFamily } from '../models/vision-language';
@@ -19,6 +20,14 @@ import type { ModelFolders } from './types';
  *   ensureModel() says
  */
 export async function findModel(model: string | ModelFolders, hub: HubOptions = {}): Promise<ModelFolders> {
+  const found = await foldersOf(model, hub);
+  const { language, questions } = found;
+  const words = typeof language === 'object' ? language.text : language;
+  for (const folder of [words, questions]) if (folder !== undefined && !isServer(folder)) expectTokenizer(folder);
+  return found;
+}
+
+async function foldersOf(model: string | ModelFolders, hub: HubOptions): Promise<ModelFolders> {
   if (typeof model === 'string') return inFolder(await folderOf(model, 'model', hub));
   checkParts(model);
   const { tower, adapter, language, questions } = model;
@@ -96,4 +105,10 @@ function partOf(json: JsonObject, part: Part, folder: string): string | undefine
   const full = path.join(folder, name);
   if (isFolder(full)) return full;
   throw expected('ERR_FORMAT', 'the name of a folder in it', `${part} in ${file}`, name);
+}
+
+/** Says what to do about a folder as it was published; where there is nothing at all, whoever reads it says so. */
+function expectTokenizer(folder: string): void {
+  const file = tokenizerFile((name) => existsSync(path.join(folder, name)));
+  if (file !== 'tokenizer.json') throw expectedButFound('ERR_FORMAT', file, folder, 'none');
 }

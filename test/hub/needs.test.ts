@@ -125,6 +125,17 @@ describe('what is needed of a model', () => {
     expect(await files(t5, 'questions')).to.deep.equal(Object.keys(t5).sort());
   });
 
+  it('a tokenizer: how it is made, where a model is published without', async () => {
+    for (const source of ['spiece.model', 'tokenizer.model', 'vocab.json']) {
+      const published: Files = { ...without(T5, 'tokenizer.json'), ...nothing('model.safetensors', source) };
+      const words = `tokenizer.json (Python's transformers makes it of ${source}: AutoTokenizer.from_pretrained(MODEL).save_pretrained(FOLDER))`;
+      for (const role of ['language', 'questions', 'text'] as const) {
+        expect(await missing(published, role)).to.deep.equal([words]);
+        expect(await missing({ ...published, 'tokenizer.json': null }, role)).to.deep.equal([]);
+      }
+    }
+  });
+
   it('a whole model: what its parts need, each in its folder', async () => {
     const config = { model_type: 'qavit', tower: 'vision/tower', language: 'language' };
     const inside = (folder: string, part: Files) =>

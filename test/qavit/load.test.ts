@@ -1,10 +1,11 @@
 import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
-import { readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type LoadOptions, type ModelFolders, QAViT } from '../../lib';
 import { TextTokenizer } from '../../lib/text/tokenizer';
 import { expectRejection } from '../support/expect-error';
+import { fixture } from '../support/paths';
 import { type RandomModelOptions, writeJson, writeRandomModel } from '../support/random-model';
 import { f32 } from '../support/safetensors-writer';
 import { temporaryFolder } from '../support/temporary';
@@ -167,6 +168,25 @@ describe('QAViT.load', () => {
       /adapter in .*config\.json/,
     );
     await refuse([], 'ERR_FORMAT', /a JSON object/);
+  });
+
+  it('says how to make the tokenizer.json that a language model was published without', async () => {
+    const { tower } = write();
+    const published = at('model', 'mt5');
+    cpSync(fixture('language', 't5-plain'), published, { recursive: true });
+    renameSync(path.join(published, 'tokenizer.json'), path.join(published, 'spiece.model'));
+    const server = { url: 'http://127.0.0.1:9/v1', model: 'm', text: published };
+    writeJson(at('model', 'config.json'), { model_type: 'qavit', tower: 'tower', language: 'mt5' });
+    for (const model of [
+      { tower, language: published },
+      { tower, questions: published },
+      { tower, language: server },
+      at('model'),
+    ]) {
+      const how =
+        /tokenizer\.json \(.* of spiece\.model: AutoTokenizer\..*save_pretrained.* for .*mt5 but received none$/;
+      await expectRejection(QAViT.load(model), 'ERR_FORMAT', how);
+    }
   });
 
   it('names missing files', async () => {
