@@ -47,12 +47,15 @@ function tell(question) {
 /**
  * @param {Question} question
  * @param {string} text
+ * @param {{ reveal: boolean }} options whether to bring its figure into sight: not for those who are busy elsewhere on the page
  */
-async function ask(question, text) {
+async function ask(question, text, { reveal }) {
   // The picture that was chosen last is meant, though it may still be opening.
   await intake.settled;
   const isThere = asked.some((each) => each.question === question);
-  if (isThere && scene) await question.ask(text, scene, budget.count);
+  if (!isThere || !scene) return;
+  if (reveal) stage.reveal(question);
+  await question.ask(text, scene, budget.count);
 }
 
 /** Another question beside the first. */
@@ -60,11 +63,10 @@ function addQuestion() {
   const letter = LETTERS[asked.length];
   if (!letter) return undefined;
   const question = new Question();
-  const form = new QuestionForm(letter, question, (text) => void ask(question, text));
+  const form = new QuestionForm(letter, question, (text) => void ask(question, text, { reveal: true }));
   let phase = question.phase;
   question.addEventListener('change', () => {
     if (question.phase !== phase) tell(question);
-    if (question.phase === 'asking' && phase !== 'asking') stage.reveal(question);
     phase = question.phase;
   });
   asked.push({ question, form });
@@ -166,7 +168,7 @@ connectAppearance(find(document, '#appearance', HTMLButtonElement));
 compare.addEventListener('click', () => addQuestion()?.focus());
 budget.addEventListener('input', () => stage.outline(budget.count));
 budget.addEventListener('change', () => {
-  for (const { question } of asked) if (question.phase !== 'idle') void ask(question, question.text);
+  for (const { question } of asked) if (question.phase !== 'idle') void ask(question, question.text, { reveal: false });
 });
 addQuestion();
 const intake = new Intake((taken) => {

@@ -104,6 +104,25 @@ describe('the page: questions', function () {
     expectClean();
   });
 
+  it('leads to the answer whoever asks on a phone, and leaves whoever moves the slider where they are', async () => {
+    const { page, expectClean } = await here.open({ viewport: { width: 360, height: 740 } });
+    const isInSight = (selector: string): Promise<boolean> =>
+      page.evaluate(
+        `(({ top, bottom }) => top >= 0 && bottom <= innerHeight)(document.querySelector('${selector}').getBoundingClientRect())`,
+      );
+    await ask(page, 'a', 'what is it?');
+    await page.waitForSelector(DONE);
+    expect(await isInSight('.asked')).to.equal(true);
+    await page.locator('#token-count').focus();
+    const again = page.waitForRequest('**/v1/chat/completions');
+    await page.keyboard.press('ArrowLeft');
+    await again;
+    await page.waitForSelector(DONE);
+    expect(await textOf(page, '.kept')).to.include('64 of 65');
+    expect(await isInSight('#token-count')).to.equal(true);
+    expectClean();
+  });
+
   it('offers no number of tokens where the model does not choose any', async () => {
     here.server.facts = { ...here.server.facts, selectsTokens: false };
     const { page } = await here.open();
