@@ -39,26 +39,34 @@ export function element(tag, className, ...children) {
   return created;
 }
 
+/** No more is kept: what was said long ago is nothing to come across at the page's end. */
+const KEPT_WORDS = 8;
+
 /**
- * Says something to those who do not see the page; said again even if the words are the same.
+ * Says something to those who do not see the page, after what was said before it.
  *
  * @param {string} words
  */
 export function announce(words) {
-  const status = find(document, '#status', HTMLElement);
-  status.textContent = '';
-  requestAnimationFrame(() => (status.textContent = words));
+  const log = find(document, '#spoken', HTMLElement);
+  log.append(element('p', '', words));
+  if (log.children.length > KEPT_WORDS) log.firstElementChild?.remove();
 }
+
+/** @typedef {import('./plain-words.js').PlainWords} PlainWords */
+
+/** @param {PlainWords} words */
+export const inParagraphs = ({ message, detail }) => [
+  element('p', '', message),
+  ...(detail ? [element('p', 'detail', detail)] : []),
+];
 
 /**
  * A failure in its place on the page; none clears it.
  *
  * @param {HTMLElement} place role="alert"
- * @param {{ message: string, detail: string } | undefined} problem
+ * @param {PlainWords | undefined} problem
  */
 export function showProblem(place, problem) {
-  place.replaceChildren();
-  if (!problem) return;
-  place.append(element('p', '', problem.message));
-  if (problem.detail) place.append(element('p', 'detail', problem.detail));
+  place.replaceChildren(...(problem ? inParagraphs(problem) : []));
 }

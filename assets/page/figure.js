@@ -1,5 +1,5 @@
 import { gradient } from './color-map.js';
-import { announce, find, fromTemplate, showProblem } from './dom.js';
+import { announce, find, fromTemplate, inParagraphs, showProblem } from './dom.js';
 import { drawHeatMap, drawPicture } from './heat-map.js';
 import { outlinePath } from './outline.js';
 import { showTimings } from './timings.js';
@@ -45,6 +45,7 @@ export class Figure {
   #readout = find(this.element, '.readout', HTMLElement);
   #timings = find(this.element, '.timings', HTMLElement);
   #problem = find(this.element, '.problem', HTMLElement);
+  #lacks = find(this.element, '.lacks', HTMLElement);
   #letter;
   #point;
   /** @type {Shown | undefined} */
@@ -107,12 +108,12 @@ export class Figure {
    * @param {import('./question.js').Question} question
    * @param {string | undefined} truth the picture's own answer, where it is known
    */
-  showQuestion({ phase, text, answer, plainAnswer, extras, browserMs, problem }, truth) {
+  showQuestion({ phase, text, answer, isAnswered, plainAnswer, extras, browserMs, problem, lacks }, truth) {
     this.element.dataset.phase = phase;
-    this.element.classList.toggle('writing', phase === 'asking' && !extras);
+    this.element.classList.toggle('writing', phase === 'asking' && !isAnswered);
     this.#asked.textContent = text || 'No question yet';
     this.#answer.classList.toggle('long', answer.length > SHORT_ANSWER);
-    this.#answer.textContent = answer.trim() || (phase === 'done' ? '(no answer)' : '');
+    this.#answer.textContent = answer.trim() || (isAnswered ? '(no answer)' : '');
     const rows = [
       ['Plain ViT, same language model', plainAnswer.trim()],
       ['True answer of this sample', truth],
@@ -133,6 +134,7 @@ export class Figure {
     }
     this.#timed = extras;
     showProblem(this.#problem, problem);
+    this.#lacks.replaceChildren(...lacks.flatMap(inParagraphs));
   }
 
   /**

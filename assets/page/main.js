@@ -1,11 +1,12 @@
 import { Api } from './api.js';
 import { connectAppearance } from './appearance.js';
-import { announce, element, find, showProblem } from './dom.js';
+import { element, find, showProblem } from './dom.js';
 import { Intake } from './intake.js';
 import { keyDialog } from './key-dialog.js';
 import { inPlainWords } from './plain-words.js';
 import { Question } from './question.js';
 import { QuestionForm, SUGGESTIONS } from './question-form.js';
+import { speakOf } from './spoken.js';
 import { Stage } from './stage.js';
 import { TokenBudget } from './token-budget.js';
 
@@ -29,21 +30,6 @@ let picture;
 /** @type {import('./question.js').Scene | undefined} */
 let scene;
 
-/** @param {Question} question */
-function tell(question) {
-  const letter = LETTERS[asked.findIndex((each) => each.question === question)];
-  // Taken away while it was being answered.
-  if (!letter) return;
-  const words = {
-    idle: '',
-    asking: `Question ${letter} asked`,
-    done: `Answer to question ${letter}: ${question.answer.trim() || 'none'}.${question.maps ? ' The heat map is there.' : ''}`,
-    stopped: `Question ${letter} stopped`,
-    failed: '',
-  };
-  if (words[question.phase]) announce(words[question.phase]);
-}
-
 /**
  * @param {Question} question
  * @param {string} text
@@ -64,11 +50,7 @@ function addQuestion() {
   if (!letter) return undefined;
   const question = new Question();
   const form = new QuestionForm(letter, question, (text) => void ask(question, text, { reveal: true }));
-  let phase = question.phase;
-  question.addEventListener('change', () => {
-    if (question.phase !== phase) tell(question);
-    phase = question.phase;
-  });
+  speakOf(question, letter);
   asked.push({ question, form });
   forms.append(form.element);
   stage.add(question, letter);
@@ -82,7 +64,7 @@ function addQuestion() {
 function removeSecond() {
   const second = asked.pop();
   if (!second) return;
-  second.question.stop();
+  second.question.reset();
   second.form.element.remove();
   stage.remove(second.question);
   compare.hidden = false;

@@ -1,4 +1,9 @@
-/** Failures as a person would say them. */
+/**
+ * Failures as a person would say them.
+ *
+ * @typedef {{ message: string, detail: string }} PlainWords one or two sentences for the person, and what the server itself said where that
+ *   adds something
+ */
 
 /** An answer of the server that is no success. */
 export class ApiError extends Error {
@@ -41,10 +46,8 @@ function whenToRetry({ status, retryAfter }) {
 }
 
 /**
- * One or two sentences for the person, and what the server itself said where that adds something.
- *
  * @param {unknown} error
- * @returns {{ message: string, detail: string }}
+ * @returns {PlainWords}
  */
 export function inPlainWords(error) {
   if (error instanceof PlainError) return { message: error.message, detail: '' };

@@ -5,6 +5,7 @@ import { inPlainWords } from './plain-words.js';
  * @property {import('./api.js').Api} api
  * @property {import('./api.js').Model} model
  * @property {import('./pictures.js').Picture} picture
+ * @typedef {import('./plain-words.js').PlainWords} PlainWords
  * @typedef {'idle' | 'asking' | 'done' | 'stopped' | 'failed'} Phase
  */
 
@@ -15,6 +16,8 @@ export class Question extends EventTarget {
   /** As it was asked. */
   text = '';
   answer = '';
+  /** Whether the answer has ended; maps and what it is compared with come later, and may fail without it. */
+  isAnswered = false;
   /** What the same language model answers from the plain ViT's features. */
   plainAnswer = '';
   /** @type {import('./api.js').Extras | undefined} */
@@ -23,8 +26,14 @@ export class Question extends EventTarget {
   browserMs = 0;
   /** @type {import('./measures.js').AttentionMaps | undefined} */
   maps;
-  /** @type {{ message: string, detail: string } | undefined} */
+  /** @type {PlainWords | undefined} */
   problem;
+  /**
+   * What is missing beside the answer, and why.
+   *
+   * @type {PlainWords[]}
+   */
+  lacks = [];
   /** @type {AbortController | undefined} */
   #running;
   /** @type {Scene | undefined} */
@@ -99,18 +108,16 @@ export class Question extends EventTarget {
         this.browserMs = performance.now() - start;
       } else {
         this.answer += piece.text;
-        // Awaited below; an answer that fails first must not leave it unhandled.
-        measure().catch(() => undefined);
+        void measure();
       }
       this.#changed();
     }
+    this.isAnswered = true;
+    this.#changed();
     await measure();
-    if (!hearsQuestions) return;
-    for await (const piece of api.ask(query, { questionAware: false, visualTokens, signal })) {
-      signal.throwIfAborted();
-      if ('text' in piece) this.plainAnswer += piece.text;
-      this.#changed();
-    }
+    signal.throwIfAborted();
+    if (hearsQuestions) await this.#compare(api, query, { questionAware: false, visualTokens, signal });
+    signal.throwIfAborted();
   }
 
   /**
@@ -119,9 +126,44 @@ export class Question extends EventTarget {
    * @param {AbortSignal} signal
    */
   async #measure(api, query, signal) {
-    const maps = await api.attend(query, signal);
-    signal.throwIfAborted();
-    this.maps = maps;
+    try {
+      const maps = await api.attend(query, signal);
+      signal.throwIfAborted();
+      this.maps = maps;
+      this.#changed();
+    } catch (error) {
+      this.#lack('No heat map.', error, signal);
+    }
+  }
+
+  /**
+   * @param {import('./api.js').Api} api
+   * @param {import('./api.js').Query} query
+   * @param {Parameters<import('./api.js').Api['ask']>[1]} options
+   */
+  async #compare(api, query, options) {
+    try {
+      for await (const piece of api.ask(query, options)) {
+        options.signal.throwIfAborted();
+        if ('text' in piece) this.plainAnswer += piece.text;
+        this.#changed();
+      }
+    } catch (error) {
+      this.#lack('The comparison with the plain ViT failed.', error, options.signal);
+    }
+  }
+
+  /**
+   * The answer stands without it.
+   *
+   * @param {string} what
+   * @param {unknown} error
+   * @param {AbortSignal} signal
+   */
+  #lack(what, error, signal) {
+    if (signal.aborted) return;
+    const { message, detail } = inPlainWords(error);
+    this.lacks = [...this.lacks, { message: `${what} ${message}`, detail }];
     this.#changed();
   }
 
@@ -132,11 +174,13 @@ export class Question extends EventTarget {
   #clear(text, maps) {
     this.text = text;
     this.answer = '';
+    this.isAnswered = false;
     this.plainAnswer = '';
     this.extras = undefined;
     this.browserMs = 0;
     this.maps = maps;
     this.problem = undefined;
+    this.lacks = [];
   }
 
   /** @param {Phase} phase */

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { ask, DONE, textOf, until, withStandIn } from './on-page';
+import { audit } from './audit';
+import { ask, DONE, isHearing, spoken, textOf, until, withStandIn } from './on-page';
 import type { Refusal } from './stand-in';
 
 describe('the page: failures', function () {
@@ -38,7 +39,7 @@ describe('the page: failures', function () {
         /more to do.*7 seconds/,
       ],
       ['/v1/chat/completions', { status: 413, message: 'Expected at most 9 bytes' }, /too large[^]*at most 9 bytes/],
-      ['/v1/attend', { status: 500, message: 'a fault' }, /went wrong in the server[^]*a fault/],
+      ['/v1/chat/completions', { status: 500, message: 'a fault' }, /went wrong in the server[^]*a fault/],
     ];
     for (const [path, refusal, words] of cases) {
       here.server.refusals = { [path]: refusal };
@@ -57,6 +58,37 @@ describe('the page: failures', function () {
     await ask(page, 'a', 'what is it?');
     await page.waitForSelector('[data-phase=failed]');
     expect(await textOf(page, '.figure .problem')).to.equal('The server cannot be reached.');
+  });
+
+  it('takes a heat map or a comparison that fails for no failure of the answer', async () => {
+    const { page } = await here.open();
+    here.server.refusals = { '/v1/attend': { status: 500, message: 'a fault' } };
+    await page.route('**/v1/chat/completions', async (route) => {
+      if (isHearing(route)) return route.continue();
+      await route.fulfill({ status: 429, headers: { 'retry-after': '7' }, json: { error: { message: 'busy' } } });
+    });
+    await ask(page, 'a', 'what is it?');
+    await page.waitForSelector(DONE);
+    expect(await textOf(page, '.answer')).to.equal('forty-two');
+    expect(await page.locator('.figure .problem').textContent()).to.equal('');
+    const lacks = [
+      'No heat map. Something went wrong in the server.',
+      'The comparison with the plain ViT failed. The server has more to do than it can take. Try again in 7 seconds.',
+    ];
+    expect(await page.locator('.lacks p:not(.detail)').allInnerTexts()).to.deep.equal(lacks);
+    expect(await page.locator('.lacks .detail').allInnerTexts()).to.deep.equal(['a fault', 'busy']);
+    expect(await spoken(page)).to.have.members([
+      'Question A asked',
+      'Answer to question A: forty-two.',
+      ...lacks.map((words) => `Question A: ${words}`),
+    ]);
+    expect(await audit(page)).to.deep.equal([]);
+    here.server.refusals = {};
+    await page.unroute('**/v1/chat/completions');
+    await ask(page, 'a', 'what is it?');
+    await page.waitForSelector('.mapped');
+    await page.waitForSelector(DONE);
+    expect(await page.locator('.lacks').textContent()).to.equal('');
   });
 
   it('keeps what was written of an answer that fails half-way', async () => {

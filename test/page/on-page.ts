@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { BrowserContextOptions, Page } from 'playwright-core';
+import type { BrowserContextOptions, Page, Route } from 'playwright-core';
 import { root } from '../support/paths';
 import { type Visit, withChromium } from './chromium';
 import { StandIn } from './stand-in';
@@ -9,6 +9,13 @@ export const DONE = '.figure[data-phase=done]';
 export const BOTH_DONE = `${DONE} ~ ${DONE}`;
 
 export const textOf = (page: Page, selector: string): Promise<string> => page.locator(selector).innerText();
+
+/** What was said last to those who do not see the page, oldest first. */
+export const spoken = (page: Page): Promise<string[]> => page.locator('#spoken p').allTextContents();
+
+/** Whether a request for an answer is the question's own, and not the plain ViT's to compare with. */
+export const isHearing = (route: Route): boolean =>
+  (route.request().postDataJSON() as { qavit: { question_aware: boolean } }).qavit.question_aware;
 
 /** Waits for a condition in the page; its policy forbids what the driver would do for that by itself. */
 export async function until(page: Page, condition: string): Promise<void> {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { ask, BOTH_DONE, DONE, SHAPES, textOf, until, withStandIn } from './on-page';
+import { ask, BOTH_DONE, DONE, isHearing, SHAPES, spoken, textOf, until, withStandIn } from './on-page';
 import { shareOf } from './stand-in';
 
 describe('the page: questions', function () {
@@ -29,7 +29,11 @@ describe('the page: questions', function () {
     expect(JSON.stringify(here.server.requests.at(-1)?.body)).to.include(second);
     expect(await textOf(page, '.answer')).to.equal('forty-two');
     expect(await textOf(page, '.comparison')).to.match(/Plain ViT.*\s+forty$/);
-    await until(page, "document.querySelector('#status').textContent.startsWith('Answer to question A: forty-two')");
+    expect(await spoken(page)).to.have.members([
+      'Question A asked',
+      'Answer to question A: forty-two.',
+      'The heat map of question A is there',
+    ]);
 
     for (const place of ['compare', 'view', 'layer', 'frame mapped']) await tabTo(place);
     await page.keyboard.press('ArrowRight');
@@ -37,7 +41,7 @@ describe('the page: questions', function () {
     // The mean over layers 2, 3 and 4 of the patch in row 4, column 5.
     const share = (shareOf(3, 3 * 8 + 4) * 100).toFixed(1);
     expect(await textOf(page, '.readout')).to.equal(`Row 4, column 5: ${share} % of its attention`);
-    await until(page, "document.querySelector('#status').textContent.startsWith('Row 4, column 5')");
+    expect((await spoken(page)).at(-1)).to.match(/^Row 4, column 5/);
     expectClean();
   });
 
@@ -214,6 +218,24 @@ describe('the page: questions', function () {
     expect(await page.locator('.figure').count()).to.equal(1);
     expect(await page.locator('#views input[value=between]').isDisabled()).to.equal(true);
     expect(await page.evaluate('document.activeElement.id')).to.equal('compare');
+    expectClean();
+  });
+
+  it('says the answer as soon as it has ended, however long the comparison takes', async () => {
+    const { page, expectClean } = await here.open();
+    let go = (): void => undefined;
+    const released = new Promise<void>((resolve) => (go = resolve));
+    await page.route('**/v1/chat/completions', async (route) => {
+      if (!isHearing(route)) await released;
+      await route.continue();
+    });
+    await ask(page, 'a', 'what is it?');
+    await until(page, "document.querySelector('#spoken').textContent.includes('Answer to question A: forty-two.')");
+    expect(await page.locator('.figure').getAttribute('data-phase')).to.equal('asking');
+    expect(await textOf(page, '.question [type=submit]')).to.equal('Stop');
+    go();
+    await page.waitForSelector(DONE);
+    expect(await textOf(page, '.comparison')).to.match(/forty$/);
     expectClean();
   });
 
