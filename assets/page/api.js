@@ -26,9 +26,24 @@ const BASE = new URL('../v1/', import.meta.url);
 /** Kept for this tab only, and gone with it. */
 const KEY_ITEM = 'qavit.key';
 
+/**
+ * Whether a header can carry it; `fetch` fails with any other as it does without a connection.
+ *
+ * @param {string} key
+ */
+export const canBeSent = (key) => /^[\x21-\x7e]+$/.test(key);
+
+/** @returns {string} empty for none */
+function keptKey() {
+  const key = sessionStorage.getItem(KEY_ITEM) ?? '';
+  if (canBeSent(key)) return key;
+  sessionStorage.removeItem(KEY_ITEM);
+  return '';
+}
+
 /** The server's HTTP API, as docs/serving.md describes it. */
 export class Api {
-  #key = sessionStorage.getItem(KEY_ITEM) ?? '';
+  #key = keptKey();
   /** @type {Promise<string | null> | undefined} */
   #asking;
   #askForKey;
@@ -101,7 +116,10 @@ export class Api {
    */
   async #request(path, body, signal) {
     for (;;) {
+      const key = this.#key;
       const response = await this.#send(path, body, signal);
+      // Only what let somebody in is worth keeping.
+      if (key !== '' && response.status !== 401) sessionStorage.setItem(KEY_ITEM, key);
       if (response.ok) return response;
       const error = await errorOf(response);
       if (response.status !== 401 || !(await this.#newKey(this.#key !== ''))) throw error;
@@ -133,7 +151,6 @@ export class Api {
     const key = await this.#asking;
     if (key === null) return false;
     this.#key = key;
-    sessionStorage.setItem(KEY_ITEM, key);
     return true;
   }
 }

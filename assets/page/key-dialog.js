@@ -1,3 +1,5 @@
+import { canBeSent } from './api.js';
+
 /**
  * Asks for the API key.
  *
@@ -12,7 +14,10 @@ export function keyDialog(dialog) {
   decline.addEventListener('click', () => dialog.close(''));
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    if (field.value.trim() !== '') dialog.close(field.value.trim());
+    const key = field.value.trim();
+    if (canBeSent(key)) return dialog.close(key);
+    note.textContent = 'This cannot be a key: keys hold letters from A to Z, digits and signs, but no spaces.';
+    field.focus();
   });
 
   return (rejected) =>

@@ -13,6 +13,7 @@ describe('the page: failures', function () {
     await page.keyboard.type('wrong');
     await page.keyboard.press('Enter');
     await until(page, "document.querySelector('.key-note').textContent !== ''");
+    expect(await page.evaluate('sessionStorage.length'), 'a key that lets nobody in').to.equal(0);
     await page.keyboard.type('right');
     await page.keyboard.press('Enter');
     await page.waitForSelector('html[data-ready]');
@@ -28,6 +29,24 @@ describe('the page: failures', function () {
     await page.keyboard.press('Escape');
     await page.waitForSelector('[data-phase=failed]');
     expect(await textOf(page, '.figure .problem')).to.match(/^The server asks for an API key\./);
+  });
+
+  it('takes no key that cannot be sent, and forgets one that was kept', async () => {
+    here.server.key = 'right';
+    const { page } = await here.open({}, '#key-dialog[open]');
+    for (const key of ['schlüssel', 'two words', 'right\u200b']) {
+      await page.fill('#key', key);
+      await page.keyboard.press('Enter');
+      expect(await textOf(page, '.key-note'), key).to.match(/^This cannot be a key/);
+    }
+    await page.evaluate("sessionStorage.setItem('qavit.key', 'schlüssel')");
+    await page.reload();
+    await page.waitForSelector('#key-dialog[open]');
+    expect(await page.evaluate('sessionStorage.length')).to.equal(0);
+    expect(await textOf(page, '.key-note')).to.equal('');
+    await page.keyboard.type(' right ');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('html[data-ready]');
   });
 
   it('says in plain words what went wrong', async () => {
