@@ -64,9 +64,10 @@ export class Figure {
     this.#point = point;
     find(this.element, '.badge', HTMLElement).textContent = letter;
     find(this.#legend, '.scale', HTMLElement).style.backgroundImage = gradient();
-    this.#frame.addEventListener('pointermove', (event) => this.#pointed(event));
-    this.#frame.addEventListener('pointerdown', (event) => this.#pointed(event));
-    this.#frame.addEventListener('pointerleave', () => point(null));
+    this.#frame.addEventListener('pointermove', (event) => hovers(event) && this.#pointed(event));
+    this.#frame.addEventListener('pointerleave', (event) => hovers(event) && point(null));
+    // A tap, and no finger that scrolls; it comes after `blur` where the tap before was in another figure.
+    this.#frame.addEventListener('click', (event) => this.#pointed(event));
     this.#frame.addEventListener('blur', () => point(null));
     this.#frame.addEventListener('keydown', (event) => this.#stepped(event));
   }
@@ -176,7 +177,7 @@ export class Figure {
     this.#frame.setAttribute('aria-label', `Question ${this.#letter}: ${what}${keys}`);
   }
 
-  /** @param {PointerEvent} event */
+  /** @param {MouseEvent} event */
   #pointed(event) {
     const shown = this.#shown;
     if (!shown) return;
@@ -203,6 +204,13 @@ export class Figure {
     this.showPatch(this.#patch, true);
   }
 }
+
+/**
+ * A finger leaves with every tap; what it pointed at stays until the next.
+ *
+ * @param {PointerEvent} event
+ */
+const hovers = ({ pointerType }) => pointerType !== 'touch';
 
 /**
  * `41 % of its attention`, but `feature changed by 41 %`.

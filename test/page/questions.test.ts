@@ -207,6 +207,8 @@ describe('the page: questions', function () {
     expect(readouts[0])
       .to.match(/^Row \d, column \d: /)
       .and.to.equal(readouts[1]);
+    await page.mouse.move(0, 0);
+    expect(await page.locator('.readout').allInnerTexts()).to.deep.equal(['', '']);
     await page.locator('#views input[value=between]').check();
     await until(page, "document.querySelector('.meaning').textContent === 'features differ by'");
     const asked = here.server.requests
@@ -218,6 +220,32 @@ describe('the page: questions', function () {
     expect(await page.locator('.figure').count()).to.equal(1);
     expect(await page.locator('#views input[value=between]').isDisabled()).to.equal(true);
     expect(await page.evaluate('document.activeElement.id')).to.equal('compare');
+    expectClean();
+  });
+
+  it('keeps the patch that was tapped until the next tap', async () => {
+    const { page, expectClean } = await here.open({ viewport: { width: 360, height: 740 }, hasTouch: true });
+    await ask(page, 'a', 'what is it?');
+    await page.click('#compare');
+    await ask(page, 'b', 'how many squares are there?');
+    await page.waitForSelector(BOTH_DONE);
+    const readouts = (): Promise<string[]> => page.locator('.readout').allInnerTexts();
+    const tap = async (figure: number, row: number, column: number): Promise<void> => {
+      const frame = page.locator('.frame').nth(figure);
+      const { width, height } = (await frame.boundingBox())!;
+      await frame.tap({ position: { x: ((column - 0.5) / 8) * width, y: ((row - 0.5) / 8) * height } });
+    };
+    for (const [figure, row, column] of [
+      [0, 2, 3],
+      [0, 5, 8],
+      [1, 1, 4],
+    ] as const) {
+      await tap(figure, row, column);
+      for (const readout of await readouts()) expect(readout).to.match(new RegExp(`^Row ${row}, column ${column}: `));
+      expect(await page.locator('.patch').nth(figure).isVisible()).to.equal(true);
+    }
+    await page.locator('#view-caption').tap();
+    expect(await readouts()).to.deep.equal(['', '']);
     expectClean();
   });
 
