@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import sharp from 'sharp';
 import { audit } from './audit';
 import { ask, BOTH_DONE, DONE, until, withStandIn } from './on-page';
 
@@ -44,6 +45,35 @@ describe('the page: access', function () {
     await page.locator('#layer').focus();
     await page.keyboard.press('End');
     expect(await page.locator('#layer-output').innerText()).to.match(/^Layer 23, gate −0\.85$/);
+    expectClean();
+  });
+
+  it('shows sliders, gates and what is chosen in colours that the system chooses', async () => {
+    const { page, expectClean } = await here.open({ forcedColors: 'active' });
+    /** How far apart the lightest and the darkest pixel of a place are, of 255. */
+    const contrastIn = async (place: { x: number; y: number; width: number; height: number }): Promise<number> => {
+      const { channels } = await sharp(await page.screenshot({ clip: place })).stats();
+      return Math.max(...channels.slice(0, 3).map(({ min, max }) => max - min));
+    };
+    const boxOf = async (selector: string): Promise<{ x: number; y: number; width: number; height: number }> =>
+      (await page.locator(selector).boundingBox())!;
+    for (const id of ['#token-count', '#layer']) {
+      const box = await boxOf(id);
+      for (const half of [box, { ...box, x: box.x + box.width / 2 }]) {
+        expect(await contrastIn({ ...half, width: box.width / 2 }), id).to.be.above(100);
+      }
+      await page.locator(id).focus();
+      await page.keyboard.press('Home');
+      const focused = await page.screenshot({ clip: box });
+      await page.locator('h1').click();
+      expect(focused.equals(await page.screenshot({ clip: box })), `${id} shows where the focus is`).to.equal(false);
+    }
+    const gates = await boxOf('#gates');
+    expect(await contrastIn({ ...gates, width: 20 }), 'zero line').to.be.above(100);
+    const outlines = await page.evaluate(
+      `[...document.querySelectorAll('.sample img')].map((img) => getComputedStyle(img).outlineStyle)`,
+    );
+    expect(outlines).to.deep.equal(['solid', 'none', 'none', 'none']);
     expectClean();
   });
 
