@@ -33,13 +33,14 @@ describe('the page: access', function () {
     });
   }
 
-  it('has room for 24 fused layers and a long answer on a phone', async () => {
+  it('has room for 24 fused layers and long words on a phone', async () => {
     const layers = Array.from({ length: 24 }, (_, layer) => layer);
     const gates = layers.map((layer) => Math.sin(layer));
     here.server.facts = { ...here.server.facts, layers: 24, fusedLayers: layers, gates };
-    here.server.answer = ['A sentence ', 'that goes on and on and has anunusuallylongwordinit'.repeat(5)];
+    const word = 'anunusuallylongwordinit'.repeat(5);
+    here.server.answer = [word, ' and a sentence that goes on and on'];
     const { page, expectClean } = await here.open({ viewport: { width: 360, height: 740 } });
-    await ask(page, 'a', 'what is it?');
+    await ask(page, 'a', `what is ${word}?`);
     await page.waitForSelector(DONE);
     expect(await audit(page)).to.deep.equal([]);
     await page.locator('#layer').focus();
