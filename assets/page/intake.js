@@ -2,6 +2,8 @@ import { element, find, showProblem } from './dom.js';
 import { ACCEPTED, listSamples, openPicture, openSample, sampleName, sampleUrl } from './pictures.js';
 import { inPlainWords, PlainError } from './plain-words.js';
 
+/** @typedef {import('./pictures.js').Picture} Picture */
+
 /** Where pictures come from: samples, the file dialog, a drop anywhere, a paste. */
 export class Intake {
   #samples = find(document, '#samples', HTMLElement);
@@ -11,10 +13,16 @@ export class Intake {
   #veil = find(document, '#drop-veil', HTMLElement);
   #take;
   #opening = 0;
+  /**
+   * That of the picture that is there; none for one of the person's own.
+   *
+   * @type {HTMLInputElement | undefined}
+   */
+  #chosen;
   /** Resolves once the picture that was chosen last is there, or cannot be opened. */
   settled = Promise.resolve();
 
-  /** @param {(picture: import('./pictures.js').Picture) => void} take */
+  /** @param {(picture: Picture) => void} take */
   constructor(take) {
     this.#take = take;
     this.#file.accept = ACCEPTED.join(',');
@@ -24,7 +32,9 @@ export class Intake {
       this.#file.value = '';
     });
     document.addEventListener('paste', (event) => {
-      const file = [...(event.clipboardData?.files ?? [])][0];
+      // Spreadsheets and word processors put a picture of the text beside it.
+      if (isTextField(event.target) && event.clipboardData?.types.includes('text/plain')) return;
+      const file = event.clipboardData?.files[0];
       if (file) event.preventDefault();
       this.#openFile(file);
     });
@@ -43,7 +53,7 @@ export class Intake {
       radio.name = 'sample';
       radio.value = sample.image;
       radio.className = 'visually-hidden';
-      radio.addEventListener('change', () => void this.#open('', () => openSample(sample)));
+      radio.addEventListener('change', () => void this.#open(radio, () => openSample(sample)));
       const picture = document.createElement('img');
       picture.src = sampleUrl(sample);
       picture.alt = `Sample picture: ${sampleName(sample)}`;
@@ -53,40 +63,42 @@ export class Intake {
     this.#samples.replaceChildren(...choices);
     const [first] = samples;
     if (!first) return;
-    find(this.#samples, 'input', HTMLInputElement).checked = true;
-    await this.#open('', () => openSample(first));
+    await this.#open(find(this.#samples, 'input', HTMLInputElement), () => openSample(first));
   }
 
   /** @param {File | undefined} file */
   #openFile(file) {
-    if (file) void this.#open(file.name, () => openPicture(file, file.name));
+    if (file) void this.#open(undefined, () => openPicture(file, file.name));
   }
 
   /**
-   * @param {string} ownName of a picture that is no sample
-   * @param {() => Promise<import('./pictures.js').Picture>} open
+   * @param {HTMLInputElement | undefined} sample
+   * @param {() => Promise<Picture>} open
    */
-  #open(ownName, open) {
-    this.settled = this.#opened(ownName, open);
+  #open(sample, open) {
+    this.settled = this.#opened(sample, open);
     return this.settled;
   }
 
   /**
-   * @param {string} ownName
-   * @param {() => Promise<import('./pictures.js').Picture>} open
+   * @param {HTMLInputElement | undefined} sample
+   * @param {() => Promise<Picture>} open
    */
-  async #opened(ownName, open) {
+  async #opened(sample, open) {
     const opening = ++this.#opening;
     try {
       const picture = await open();
+      // Another was chosen meanwhile.
       if (opening !== this.#opening) return;
-      showProblem(this.#problem, undefined);
-      this.#own.textContent = ownName || 'or drop or paste one anywhere';
-      if (ownName) this.#samples.querySelectorAll('input').forEach((radio) => (radio.checked = false));
+      this.#chosen = sample;
+      this.#own.textContent = sample ? 'or drop or paste one anywhere' : picture.name;
       this.#take(picture);
+      showProblem(this.#problem, undefined);
     } catch (error) {
+      if (opening !== this.#opening) return;
       showProblem(this.#problem, inPlainWords(error));
     }
+    for (const radio of this.#samples.querySelectorAll('input')) radio.checked = radio === this.#chosen;
   }
 
   #acceptDrops() {
@@ -111,3 +123,6 @@ export class Intake {
     });
   }
 }
+
+/** @param {EventTarget | null} target */
+const isTextField = (target) => target instanceof HTMLInputElement && ['text', 'password'].includes(target.type);

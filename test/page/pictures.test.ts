@@ -46,6 +46,51 @@ describe('the page: pictures', function () {
     expectClean();
   });
 
+  it('leaves text to be pasted as text, though a picture of it comes along', async () => {
+    const { page, expectClean } = await here.open();
+    const asText = await page.evaluate<boolean[]>(`['#question-a', '#file', 'body'].map((target) => {
+      const data = new DataTransfer();
+      data.items.add('what is it?', 'text/plain');
+      data.items.add(new File(['...'], 'cells.png', { type: 'image/png' }));
+      return document.querySelector(target).dispatchEvent(
+        new ClipboardEvent('paste', { bubbles: true, cancelable: true, clipboardData: data }),
+      );
+    })`);
+    expect(asText).to.deep.equal([true, false, false]);
+    expectClean();
+  });
+
+  it('marks the picture that is there, whatever else was chosen and cannot be opened', async () => {
+    const { page } = await here.open();
+    const choose = (name: string): Promise<void> =>
+      page.locator(`input[name=sample][value="${name}"]`).check({ force: true });
+    const chosen = (): Promise<string> => page.locator('input[name=sample]:checked').inputValue();
+    let fail = (): void => undefined;
+    const failing = new Promise<void>((resolve) => (fail = resolve));
+    await page.route('**/samples/letters.png', async (route) => {
+      await failing;
+      await route.fulfill({ status: 404 });
+    });
+    await choose('letters.png');
+    await choose('digits.png');
+    const failed = page.waitForResponse('**/samples/letters.png');
+    fail();
+    await failed;
+    await ask(page, 'a', 'what is it?');
+    await page.waitForSelector(DONE);
+    expect(await page.locator('#picture-problem').textContent(), 'nobody waits for that one').to.equal('');
+    await choose('letters.png');
+    await until(page, "document.querySelector('#picture-problem').textContent.includes('“letters”')");
+    expect(await chosen()).to.equal('digits.png');
+    expect(await textOf(page, '.answer'), 'the picture is still there').to.equal('forty-two');
+    await giveFile(page, 'drop', 'own.png', 'image/png', readFileSync(SHAPES));
+    await until(page, "document.querySelector('#own-name').textContent === 'own.png'");
+    expect(await page.locator('input[name=sample]:checked').count()).to.equal(0);
+    await choose('letters.png');
+    await until(page, "document.querySelector('#picture-problem').textContent.includes('“letters”')");
+    expect(await page.locator('input[name=sample]:checked').count()).to.equal(0);
+  });
+
   it('keeps the proportions of any picture, and shows which part of it the encoder sees', async () => {
     const { page, expectClean } = await here.open();
     for (const [width, height] of [
