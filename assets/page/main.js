@@ -13,6 +13,8 @@ import { TokenBudget } from './token-budget.js';
 /** @typedef {import('./api.js').Model} Model */
 
 const LETTERS = /** @type {const} */ (['A', 'B']);
+/** What takes longer is not there at once to a person, who then wants to know why. */
+const PATIENCE_MS = 500;
 
 const api = new Api(keyDialog(find(document, '#key-dialog', HTMLDialogElement)));
 const stage = new Stage();
@@ -86,6 +88,7 @@ function setScene() {
   update();
   scene = model && picture && { api, model, picture };
   if (scene) stage.setScene(scene);
+  else if (picture) stage.showPicture(picture);
 }
 
 /** @param {Model} chosen */
@@ -129,6 +132,8 @@ function ranges(numbers) {
 
 async function loadModels() {
   const select = find(document, '#model', HTMLSelectElement);
+  const waiting = find(document, '#waiting', HTMLElement);
+  const slow = setTimeout(() => (waiting.textContent = 'Waiting for the server…'), PATIENCE_MS);
   try {
     const models = await api.models();
     select.replaceChildren(...models.map(({ id }) => new Option(id, id)));
@@ -141,8 +146,14 @@ async function loadModels() {
   } catch (error) {
     showProblem(modelProblem, inPlainWords(error));
     const again = element('button', 'quiet', 'Try again');
-    again.addEventListener('click', () => void loadModels());
+    again.addEventListener('click', () => {
+      showProblem(modelProblem, undefined);
+      void loadModels();
+    });
     modelProblem.append(again);
+  } finally {
+    clearTimeout(slow);
+    waiting.textContent = '';
   }
 }
 

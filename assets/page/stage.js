@@ -42,6 +42,8 @@ export class Stage {
    * @type {WeakMap<Question, import('./measures.js').AttentionMaps | undefined>}
    */
   #drawn = new WeakMap();
+  /** @type {import('./pictures.js').Picture | undefined} */
+  #picture;
   /** @type {Scene | undefined} */
   #scene;
   /** @type {FeatureCache | undefined} */
@@ -67,7 +69,7 @@ export class Stage {
     this.#figures.set(question, figure);
     this.#place.append(figure.element);
     question.addEventListener('change', () => this.#questionChanged(question));
-    if (this.#scene) figure.showPicture(this.#scene.picture);
+    if (this.#picture) figure.showPicture(this.#picture);
     this.#questionChanged(question);
     void this.#draw();
   }
@@ -96,6 +98,12 @@ export class Stage {
     for (const [question, figure] of this.#figures) this.#outlineIn(figure, question);
   }
 
+  /** @param {import('./pictures.js').Picture} picture */
+  showPicture(picture) {
+    this.#picture = picture;
+    for (const figure of this.#figures.values()) figure.showPicture(picture);
+  }
+
   /**
    * Another picture or model: nothing that was measured holds any longer.
    *
@@ -105,10 +113,8 @@ export class Stage {
     this.#features?.close();
     this.#features = new FeatureCache(scene);
     this.#scene = scene;
-    for (const [question, figure] of this.#figures) {
-      question.reset();
-      figure.showPicture(scene.picture);
-    }
+    for (const question of this.#figures.keys()) question.reset();
+    this.showPicture(scene.picture);
     this.#offer();
     void this.#draw();
   }

@@ -139,6 +139,24 @@ describe('the page: failures', function () {
     expect(await page.locator('#model-problem').textContent()).to.equal('');
   });
 
+  it('shows the picture and says what it waits for where the server takes its time', async () => {
+    let go = (): void => undefined;
+    here.server.loading = new Promise<void>((resolve) => (go = resolve));
+    const { page, expectClean } = await here.open({}, '#waiting:not(:empty)');
+    expect(await textOf(page, '#waiting')).to.equal('Waiting for the server…');
+    await page.waitForSelector('.frame:not(.blank)');
+    expect(await page.locator('#views input:enabled').count(), 'the picture is all there is').to.equal(1);
+    await page.click('#compare');
+    expect(await page.locator('.frame:not(.blank)').count()).to.equal(2);
+    expect(await audit(page)).to.deep.equal([]);
+    go();
+    await page.waitForSelector('html[data-ready]');
+    expect(await page.locator('#waiting').textContent()).to.equal('');
+    await ask(page, 'a', 'what is it?');
+    await page.waitForSelector(DONE);
+    expectClean();
+  });
+
   it('says what a model without a language model cannot do, and shows the plain ViT', async () => {
     here.server.facts = { ...here.server.facts, canAnswer: false, fusedLayers: [], gates: [] };
     const { page, expectClean } = await here.open();

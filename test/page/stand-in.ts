@@ -51,6 +51,8 @@ export class StandIn {
   facts: Record<string, unknown> = { ...FACTS };
   key: string | undefined;
   refusals: Record<string, Refusal> = {};
+  /** Holds back what models there are. */
+  loading: Promise<void> = Promise.resolve();
   /** Pieces of every answer; the plain ViT's is the first of them. */
   answer = ['forty', '-two'];
   /** Holds the second piece of an answer back. */
@@ -74,7 +76,10 @@ export class StandIn {
         .code(refused.status)
         .send({ error });
     });
-    app.get('/v1/models', () => ({ object: 'list', data: [{ id: 'demo', object: 'model', qavit: this.facts }] }));
+    app.get('/v1/models', async () => {
+      await this.loading;
+      return { object: 'list', data: [{ id: 'demo', object: 'model', qavit: this.facts }] };
+    });
     app.post('/v1/chat/completions', (request, reply) => this.chat(request, reply));
     app.post('/v1/attend', () => this.maps());
     app.post('/v1/visual-tokens', (request) => this.features(request.body as { question: string | null }));
