@@ -1,6 +1,7 @@
 import { gradient } from './color-map.js';
 import { announce, find, fromTemplate, inParagraphs, showProblem } from './dom.js';
 import { drawHeatMap, drawPicture } from './heat-map.js';
+import { VIEWS } from './lens.js';
 import { outlinePath } from './outline.js';
 import { showTimings } from './timings.js';
 
@@ -10,7 +11,8 @@ import { showTimings } from './timings.js';
  * @property {import('./measures.js').PatchGrid} grid
  * @property {import('./measures.js').Range} range
  * @property {import('./geometry.js').Region} region
- * @property {string} meaning
+ * @property {string} caption what is seen, in a sentence
+ * @property {string} meaning of a number
  * @property {(value: number) => string} format
  * @typedef {object} Kept what the language model is given
  * @property {number[]} patches
@@ -33,6 +35,7 @@ export class Figure {
   element = fromTemplate('figure-template', HTMLElement);
   #asked = find(this.element, '.asked-text', HTMLElement);
   #answer = find(this.element, '.answer', HTMLElement);
+  #answerName = find(this.element, '.answer-name', HTMLElement);
   #comparison = find(this.element, '.comparison', HTMLElement);
   #frame = find(this.element, '.frame', HTMLElement);
   #picture = find(this.element, '.picture', HTMLCanvasElement);
@@ -48,6 +51,7 @@ export class Figure {
   #lacks = find(this.element, '.lacks', HTMLElement);
   #letter;
   #point;
+  #name = '';
   /** @type {Shown | undefined} */
   #shown;
   /** @type {Patch | null} */
@@ -63,6 +67,9 @@ export class Figure {
     this.#letter = letter;
     this.#point = point;
     find(this.element, '.badge', HTMLElement).textContent = letter;
+    const asked = find(this.element, '.asked', HTMLElement);
+    asked.id = `asked-${letter.toLowerCase()}`;
+    this.element.setAttribute('aria-labelledby', asked.id);
     find(this.#legend, '.scale', HTMLElement).style.backgroundImage = gradient();
     this.#frame.addEventListener('pointermove', (event) => hovers(event) && this.#pointed(event));
     this.#frame.addEventListener('pointerleave', (event) => hovers(event) && point(null));
@@ -79,7 +86,8 @@ export class Figure {
     this.#frame.style.setProperty('--ratio', String(picture.bitmap.width / picture.bitmap.height));
     this.showMap(undefined);
     this.showKept(undefined);
-    this.#describe(picture.name);
+    this.#name = picture.name;
+    this.#describe();
   }
 
   /** @param {Shown | undefined} shown */
@@ -88,7 +96,7 @@ export class Figure {
     if (shown) drawHeatMap(this.#map, this.#picture, shown);
     this.#frame.classList.toggle('mapped', shown !== undefined);
     this.#frame.tabIndex = shown ? 0 : -1;
-    this.#describe(shown ? shown.meaning : 'picture');
+    this.#describe();
     this.#showLegend();
     this.showPatch(this.#patch);
   }
@@ -115,6 +123,7 @@ export class Figure {
     this.#asked.textContent = text || 'No question yet';
     this.#answer.classList.toggle('long', answer.length > SHORT_ANSWER);
     this.#answer.textContent = answer.trim() || (isAnswered ? '(no answer)' : '');
+    this.#answerName.hidden = this.#answer.textContent === '';
     const rows = [
       ['Plain ViT, same language model', plainAnswer.trim()],
       ['True answer of this sample', truth],
@@ -171,10 +180,10 @@ export class Figure {
     });
   }
 
-  /** @param {string} what */
-  #describe(what) {
-    const keys = this.#shown ? '. Arrow keys move from patch to patch' : '';
-    this.#frame.setAttribute('aria-label', `Question ${this.#letter}: ${what}${keys}`);
+  #describe() {
+    const what = this.#shown ? `${this.#shown.caption} Arrow keys move from patch to patch.` : VIEWS.picture.caption;
+    this.#frame.setAttribute('aria-label', `Question ${this.#letter}, picture “${this.#name}”: ${what}`);
+    this.#frame.ariaRoleDescription = this.#shown ? 'heat map' : null;
   }
 
   /** @param {MouseEvent} event */

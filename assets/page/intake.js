@@ -1,4 +1,4 @@
-import { element, find, showProblem } from './dom.js';
+import { announce, element, find, showProblem } from './dom.js';
 import { ACCEPTED, listSamples, openPicture, openSample, sampleName, sampleUrl } from './pictures.js';
 import { inPlainWords, PlainError } from './plain-words.js';
 
@@ -94,6 +94,7 @@ export class Intake {
       this.#own.textContent = sample ? 'or drop or paste one anywhere' : picture.name;
       this.#take(picture);
       showProblem(this.#problem, undefined);
+      announce(`Picture “${picture.name}” opened`);
     } catch (error) {
       if (opening !== this.#opening) return;
       showProblem(this.#problem, inPlainWords(error));

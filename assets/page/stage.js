@@ -170,12 +170,14 @@ export class Stage {
     if (drawing !== this.#drawing) return;
     showProblem(this.#problem, problem);
     const range = commonRange(grids.flatMap((grid) => grid ?? []));
-    const { meaning } = VIEWS[this.lens.view];
+    const { caption, meaning } = VIEWS[this.lens.view];
     const format =
       this.lens.view === 'plain' ? (/** @type {number} */ value) => value.toFixed(2) : percentWithin(range);
     [...this.#figures.values()].forEach((figure, i) => {
       const grid = grids[i];
-      figure.showMap(grid && this.#scene && { grid, range, meaning, format, region: regionOf(this.#scene, grid) });
+      figure.showMap(
+        grid && this.#scene && { grid, range, caption, meaning, format, region: regionOf(this.#scene, grid) },
+      );
     });
   }
 

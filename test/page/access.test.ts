@@ -1,7 +1,8 @@
 import { expect } from 'chai';
+import type { Locator } from 'playwright-core';
 import sharp from 'sharp';
 import { audit } from './audit';
-import { ask, BOTH_DONE, DONE, until, withStandIn } from './on-page';
+import { ask, BOTH_DONE, DONE, SHAPES, spoken, until, withStandIn } from './on-page';
 
 describe('the page: access', function () {
   this.timeout(120_000);
@@ -46,6 +47,25 @@ describe('the page: access', function () {
     await page.locator('#layer').focus();
     await page.keyboard.press('End');
     expect(await page.locator('#layer-output').innerText()).to.match(/^Layer 23, gate −0\.85$/);
+    expectClean();
+  });
+
+  it('tells those who do not see it what is where', async () => {
+    const { page, expectClean } = await here.open();
+    const frame = page.locator('.frame');
+    const question = (name: string): Locator => page.getByRole('article', { name, exact: true });
+    expect(await spoken(page)).to.deep.equal(['Picture “shapes” opened']);
+    expect(await frame.getAttribute('aria-label')).to.equal('Question A, picture “shapes”: The picture itself.');
+    expect(await question('A No question yet').count()).to.equal(1);
+    expect(await page.getByRole('heading', { name: 'Answer' }).count()).to.equal(0);
+    await ask(page, 'a', 'what is it?');
+    await page.waitForSelector(DONE);
+    expect(await question('A what is it?').getByRole('heading', { name: 'Answer' }).count()).to.equal(1);
+    const attention = /^Question A, picture “shapes”: Share of each patch’s attention .* Arrow keys move from patch/;
+    expect(await frame.getAttribute('aria-label')).to.match(attention);
+    await page.setInputFiles('#file', SHAPES);
+    await until(page, "document.querySelector('#own-name').textContent === 'shapes.png'");
+    expect((await spoken(page)).at(-1)).to.equal('Picture “shapes.png” opened');
     expectClean();
   });
 

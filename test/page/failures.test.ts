@@ -96,7 +96,7 @@ describe('the page: failures', function () {
     ];
     expect(await page.locator('.lacks p:not(.detail)').allInnerTexts()).to.deep.equal(lacks);
     expect(await page.locator('.lacks .detail').allInnerTexts()).to.deep.equal(['a fault', 'busy']);
-    expect(await spoken(page)).to.have.members([
+    expect((await spoken(page)).slice(-4)).to.have.members([
       'Question A asked',
       'Answer to question A: forty-two.',
       ...lacks.map((words) => `Question A: ${words}`),
