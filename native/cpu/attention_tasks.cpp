@@ -104,16 +104,20 @@ AttentionBlock AttentionTasks::block_of(const Task& task, int thread) {
     if (values.present()) context_.kernels.pack_values(rows_of(values, task, count), width_, product_, out + floats);
   };
 
-  const int64_t picture = task.head * o_.q.batch + task.batch;
-  if (packed.picture != picture) {
+  // Of operands that the batch shares, only the head tells one task's keys from another's.
+  const auto place = [&](const View& keys, const View& values) {
+    const bool shared = keys.batch_stride == 0 && (!values.present() || values.batch_stride == 0);
+    return task.head * o_.q.batch + (shared ? 0 : task.batch);
+  };
+  const int64_t picture = place(o_.k, o_.v);
+  if (packed.picture != picture || packed.picture_count != keys) {
     pack(o_.k, o_.v, keys, scratch, picture_floats_);
     packed.picture = picture;
+    packed.picture_count = keys;
   }
   float* question_scratch = scratch + 2 * picture_floats_;
   if (questions > 0) {
-    const bool shared =
-        o_.question_k.batch_stride == 0 && (!o_.question_v.present() || o_.question_v.batch_stride == 0);
-    const int64_t question = shared ? task.head : picture;
+    const int64_t question = place(o_.question_k, o_.question_v);
     if (packed.question != question || packed.question_count != questions) {
       pack(o_.question_k, o_.question_v, questions, question_scratch, question_floats_);
       packed.question = question;

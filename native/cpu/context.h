@@ -14,6 +14,7 @@ namespace qavit::cpu {
 // Which heads' keys and values a thread's scratch holds during an attention operation; see attention_tasks.cpp.
 struct PackedHeads {
   int64_t picture = -1;
+  int64_t picture_count = -1;
   int64_t question = -1;
   int64_t question_count = -1;
 };

@@ -67,9 +67,12 @@ class Product {
   void run_round(const Round& round) {
     for_tasks(round, round.groups * round.tiling.tiles, [&](int64_t task, int) { pack(round, task); });
 
-    const int64_t row_blocks = ceil_div(round.tiling.rows, context_.kernels.task_rows);
-    const int64_t wanted = ceil_div(kTasksPerThread * context_.pool.size(), round.groups * row_blocks);
+    const int64_t tasks = kTasksPerThread * context_.pool.size();
+    int64_t row_blocks = ceil_div(round.tiling.rows, context_.kernels.task_rows);
+    const int64_t wanted = ceil_div(tasks, round.groups * row_blocks);
     const int64_t runs = std::clamp<int64_t>(wanted, 1, w_.panels);
+    // Few rows and few columns, as in 197 x 768 x 768, have too few panels for many threads: rows are cut finer.
+    if (wanted > runs) row_blocks = std::min(round.tiling.tiles, ceil_div(tasks, round.groups * runs));
     for_tasks(round, round.groups * runs * row_blocks, [&](int64_t task, int) {
       const int64_t block = task % row_blocks, run = task / row_blocks % runs,
                     group = round.group + task / row_blocks / runs;

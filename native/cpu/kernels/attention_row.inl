@@ -1,8 +1,17 @@
 // One query's attention, keys and values read where they lie. Saying a token asks once over a cache: rewriting the keys
 // for the matrix kernel, as attention.inl does for many queries, would cost more than it saves. Everything is read
-// once, so the loops only have to keep up with memory: four keys at a time hide the latency of the additions.
+// once, so the loops only have to keep up with memory: four keys at a time hide the latency of the additions, and rows
+// are asked for ahead, since one head's pieces of them are too far apart for the processor to do so by itself. Sixteen
+// answers of T5 base: a step 33.3 to 27.9 ms on one Zen 5 core, one answer 2% (bf16).
 
 constexpr int kKeysAtOnce = 4;
+constexpr int kRowsAhead = 32;
+
+// May ask for what lies behind the last row, which is harmless.
+template <typename Source>
+QAVIT_INLINE void prefetch_row(const Source* row, int64_t count) {
+  for (int64_t at = 0; at < count; at += 64 / static_cast<int64_t>(sizeof *row)) QAVIT_PREFETCH_NEAR(row + at);
+}
 
 // Head widths of whole steps, as those of published models are, are read without masks, and bf16 without sorting its
 // even and odd places: the query lies in the same order.
@@ -14,6 +23,7 @@ QAVIT_INLINE void score_keys(const AttentionRow& a, const float* query) {
   const Source* keys = static_cast<const Source*>(a.keys.data);
   for (int64_t begin = 0; begin < a.keys.count; begin += kKeysAtOnce) {
     const int count = at_most(a.keys.count - begin, kKeysAtOnce);
+    for (int i = 0; i < kKeysAtOnce; ++i) prefetch_row(keys + (begin + kRowsAhead + i) * a.keys.stride, a.width);
     const Source* row[kKeysAtOnce];
     F sums[kKeysAtOnce];
     for (int i = 0; i < kKeysAtOnce; ++i) {
@@ -83,6 +93,7 @@ QAVIT_INLINE void mix_whole_values(const AttentionRow& a, int64_t column, float 
   const Source* values = static_cast<const Source*>(a.values.data) + column;
   Two c[2] = {{{zero(), zero()}}, {{zero(), zero()}}};
   for (int64_t j = 0; j < a.values.count; ++j) {
+    prefetch_row(values + (j + kRowsAhead) * a.values.stride, kWholeStep);
     const F weight = set1(a.scores[j]);
     QAVIT_UNROLL
     for (int t = 0; t < 2; ++t) {
