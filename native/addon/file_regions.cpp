@@ -49,13 +49,18 @@ FileRegions::Region FileRegions::read_region(Napi::Value value, DType dtype, con
   return region;
 }
 
-bool FileRegions::scaled() const {
-  return std::any_of(regions_.begin(), regions_.end(), [](const Region& region) { return region.scale != 1.0f; });
+bool FileRegions::widened() const {
+  return dtype_ != DType::kF32 &&
+         std::any_of(regions_.begin(), regions_.end(), [](const Region& region) { return region.scale != 1.0f; });
+}
+
+void FileRegions::multiply(float* numbers, const Region& region) {
+  for (int64_t i = 0; i < region.elements; ++i) numbers[i] *= region.scale;
 }
 
 size_t FileRegions::scratch_bytes() const {
   const size_t width = dtype_size(dtype_);
-  if (!scaled()) return static_cast<size_t>(elements_) * width;
+  if (!widened()) return static_cast<size_t>(elements_) * width;
   int64_t largest = 0;
   for (const Region& region : regions_) largest = std::max(largest, region.elements);
   return static_cast<size_t>(elements_) * sizeof(float) + static_cast<size_t>(largest) * width;
@@ -64,9 +69,10 @@ size_t FileRegions::scratch_bytes() const {
 Status FileRegions::load(uint8_t* scratch, WeightSource* source) const {
   source->data = scratch;
   const auto width = static_cast<int64_t>(dtype_size(dtype_));
-  if (!scaled()) {
+  if (!widened()) {
     for (const Region& region : regions_) {
       QAVIT_RETURN_IF_ERROR(load_region(region, scratch));
+      if (region.scale != 1.0f) multiply(reinterpret_cast<float*>(scratch), region);
       scratch += region.elements * width;
     }
     return Status();
@@ -75,12 +81,17 @@ Status FileRegions::load(uint8_t* scratch, WeightSource* source) const {
   auto* wide = reinterpret_cast<float*>(scratch);
   // Each region as it is stored, one at a time, behind all the widened numbers.
   auto* const stored = reinterpret_cast<uint8_t*>(wide + elements_);
-  WeightSource raw;
-  raw.data = stored;
-  raw.dtype = dtype_;
   for (const Region& region : regions_) {
     QAVIT_RETURN_IF_ERROR(load_region(region, stored));
-    for (int64_t i = 0; i < region.elements; ++i) wide[i] = region.scale * read_element(raw, i);
+    const auto widen = [&](auto&& value_of) {
+      for (int64_t i = 0; i < region.elements; ++i) {
+        uint16_t bits;
+        std::memcpy(&bits, stored + i * width, sizeof bits);
+        wide[i] = value_of(bits);
+      }
+    };
+    dtype_ == DType::kBF16 ? widen(bf16_to_f32) : widen(f16_to_f32);
+    if (region.scale != 1.0f) multiply(wide, region);
     wide += region.elements;
   }
   return Status();

@@ -36,8 +36,9 @@ class FileRegions {
     std::string name;
   };
 
+  static void multiply(float* numbers, const Region& region);
   static Region read_region(Napi::Value value, DType dtype, const std::string& where);
-  bool scaled() const;  // some region is: all are widened to f32
+  bool widened() const;  // some region is scaled, which is done in f32
   Status load_region(const Region& region, uint8_t* raw) const;
 
   std::vector<Region> regions_;

@@ -10,6 +10,7 @@
 #include "addon/abort_flag.h"
 #include "addon/file_regions.h"
 #include "addon/resources.h"
+#include "core/host_buffer.h"
 #include "core/validate.h"
 
 namespace qavit::addon {
@@ -33,6 +34,7 @@ class UploadJob : public DeviceJob {
     // One block for all parameters read from files, and no more than the largest of them.
     size_t largest = 0;
     for (const Item& item : items_) largest = std::max(largest, item.stored ? item.stored->scratch_bytes() : 0);
+    QAVIT_RETURN_IF_ERROR(check_host_memory(largest, where));
     const auto scratch = std::make_unique_for_overwrite<uint8_t[]>(largest);
     for (Item& item : items_) {
       if (token.aborted()) return expected(ErrorCode::kAborted, "completion", item.where, token.reason());
