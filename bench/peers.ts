@@ -1,5 +1,4 @@
 /** Who takes part in which case, and how their processes are started. */
-import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import type { Case } from './cases';
 import type { Spec } from './contestants/spec';
@@ -79,25 +78,16 @@ export function commandOf(spec: Spec): Command {
 
 /**
  * PyTorch asks the allocator for each activation anew. glibc maps and unmaps what is large, and pays a page fault for every 4 KB of
- * it; a caching allocator (tcmalloc, jemalloc), or glibc told to keep what it has, does not.
+ * it, unless it is told to keep what it has. That was the fastest of what was tried: jemalloc 5.3 as it comes, which gives pages back,
+ * took longer than glibc without any of this (ViT-B/32, eight pictures, eager f32, two Zen 5 cores). QAVIT_BENCH_ALLOCATOR names a
+ * library to try.
  */
 function tuning(): NodeJS.ProcessEnv {
-  const library = allocator();
+  const library = process.env.QAVIT_BENCH_ALLOCATOR;
   if (library) return { LD_PRELOAD: library };
   return {
     MALLOC_MMAP_THRESHOLD_: String(2 ** 32),
     MALLOC_TRIM_THRESHOLD_: String(2 ** 34),
     MALLOC_TOP_PAD_: String(2 ** 26),
   };
-}
-
-/** QAVIT_BENCH_ALLOCATOR, or what the system has; '' for glibc's own. */
-export function allocator(): string {
-  if (process.env.QAVIT_BENCH_ALLOCATOR !== undefined) return process.env.QAVIT_BENCH_ALLOCATOR;
-  try {
-    const known = execFileSync('ldconfig', ['-p'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-    return /=> (\S*lib(?:tcmalloc(?:_minimal)?|jemalloc)\.so\S*)/.exec(known)?.[1] ?? '';
-  } catch {
-    return '';
-  }
 }

@@ -12,7 +12,7 @@ export interface Row {
   call: Spread;
   /** Pairs of picture and question a second, by the call. */
   pairsPerSecond: number;
-  /** By the GPU's clock. */
+  /** By the GPU's clock; with copies, which that counts for some and not for others, by the call. */
   tflops: number;
 }
 
@@ -95,7 +95,10 @@ export async function contest(
     }
   }
   for (const [name, { device, copies }] of times) {
-    result.contestants[name] = { device: rowOf(device, entry, gflop), copies: rowOf(copies, entry, gflop) };
+    result.contestants[name] = {
+      device: rowOf(device, entry, gflop, 'gpu'),
+      copies: rowOf(copies, entry, gflop, 'call'),
+    };
   }
   const after = own.statistics;
   for (const count of ['launched', 'recorded', 'replayed'] as const) result.plans[count] = after[count] - before[count];
@@ -111,7 +114,8 @@ const bound =
   (copies, count) =>
     torch.run(peer, entry, copies, count);
 
-function rowOf({ gpu, call }: Times, { pairs }: Case, gflop: number): Row {
-  const [onGpu, called] = [spreadOf(gpu), spreadOf(call)];
-  return { gpu: onGpu, call: called, pairsPerSecond: (pairs / called.median) * 1e3, tflops: gflop / onGpu.median };
+function rowOf(times: Times, { pairs }: Case, gflop: number, by: keyof Times): Row {
+  const [gpu, call] = [spreadOf(times.gpu), spreadOf(times.call)];
+  const tflops = gflop / { gpu, call }[by].median;
+  return { gpu, call, pairsPerSecond: (pairs / call.median) * 1e3, tflops };
 }

@@ -1,6 +1,7 @@
 /** What a run found: lines as it goes, and one file of JSON that is written after every step. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { commit, lineOf } from '../support/machine';
 import type { Spread } from '../support/quantiles';
 import { spreadOf } from '../support/quantiles';
@@ -14,16 +15,29 @@ import type { TileResult } from './tile-search';
 const milliseconds = ({ p10, median, p90 }: Spread): string =>
   `${median.toFixed(3)} ms (${p10.toFixed(3)}-${p90.toFixed(3)})`;
 
+interface Written {
+  settings: object;
+  errors: Record<string, Errors>;
+  cases: ContestResult[];
+  kernels: KernelResult[];
+  tiles: TileResult[];
+}
+
+/** By its case. */
+function replace<T extends { case: string }>(all: T[], one: T): void {
+  const at = all.findIndex((other) => other.case === one.case);
+  all.splice(at < 0 ? all.length : at, at < 0 ? 0 : 1, one);
+}
+
 export class Report {
   private readonly machine: Record<string, unknown>;
-  private errors: Record<string, Errors> = {};
-  private readonly ceiling: number[] = [];
-  private readonly cases: ContestResult[] = [];
-  private readonly kernels: KernelResult[] = [];
-  private readonly tiles: TileResult[] = [];
+  private readonly errors: Record<string, Errors>;
+  private readonly cases: ContestResult[];
+  private readonly kernels: KernelResult[];
+  private readonly tiles: TileResult[];
   private readonly left: string[] = [];
 
-  /** @param file undefined: nothing is written */
+  /** @param file undefined: nothing is written. What it holds of the same GPU, build and model stays, but for what is measured anew. */
   constructor(
     gpu: string,
     info: PeerInfo,
@@ -40,10 +54,12 @@ export class Report {
       ...(info.standIn && { warning: 'A try of the harness, not a measurement: no GPU took part.' }),
     };
     console.log(JSON.stringify(this.machine, null, 2));
+    const { errors = {}, cases = [], kernels = [], tiles = [] } = this.found();
+    [this.errors, this.cases, this.kernels, this.tiles] = [errors, cases, kernels, tiles];
   }
 
   addErrors(errors: Record<string, Errors>): void {
-    this.errors = errors;
+    Object.assign(this.errors, errors);
     for (const [name, { relative, lowestCosine }] of Object.entries(errors)) {
       const cosine = lowestCosine.toFixed(6);
       console.log(`error against float64, ${name.padEnd(9)} ${relative.toExponential(3)}, lowest cosine ${cosine}`);
@@ -52,9 +68,8 @@ export class Report {
   }
 
   addCase(result: ContestResult): void {
-    this.cases.push(result);
-    this.ceiling.push(...result.ceiling);
-    const ceiling = spreadOf(this.ceiling).median;
+    replace(this.cases, result);
+    const ceiling = this.ceiling().median;
     console.log(
       `\n${result.case} (pairs x questions an image), ${result.gflop.toFixed(0)} GFLOP; ceiling ${ceiling.toFixed(0)} TFLOP/s`,
     );
@@ -74,7 +89,7 @@ export class Report {
   }
 
   addKernel(result: KernelResult): void {
-    this.kernels.push(result);
+    replace(this.kernels, result);
     const peers = Object.entries(result.peers).map(([name, { median }]) => `${name} ${median.toFixed(4)}`);
     const speed = `${result.rate.toFixed(0).padStart(5)} ${result.unit}`;
     console.log(`  ${result.case.padEnd(56)} ${result.qavit.median.toFixed(4)} ms ${speed}   ${peers.join(', ')}`);
@@ -82,7 +97,7 @@ export class Report {
   }
 
   addTiles(result: TileResult): void {
-    this.tiles.push(result);
+    replace(this.tiles, result);
     console.log(`  ${result.case.padEnd(56)} chosen ${result.chosen.median.toFixed(4)} ms; fastest TILE:SPLITS`);
     for (const { tile, splits, time, tflops } of result.tiles.slice(0, 5)) {
       console.log(
@@ -109,18 +124,36 @@ export class Report {
   }
 
   private targets(): Target[] {
-    const { errors, cases, kernels, ceiling, options } = this;
+    const { errors, cases, kernels, options } = this;
     const { config, dtype, tokens } = options;
     if (this.machine.warning || config !== 'vit-l-14-336' || dtype !== 'bf16' || tokens !== 32) return [];
-    return targetsOf({ errors, cases, kernels, ceiling: spreadOf(ceiling).median });
+    return targetsOf({ errors, cases, kernels, ceiling: this.ceiling().median });
+  }
+
+  private ceiling(): Spread {
+    return spreadOf(this.cases.flatMap(({ ceiling }) => ceiling));
+  }
+
+  private model() {
+    const { config, dtype, stream, tokens } = this.options;
+    return { config, dtype, stream, integrationPoint: 'late', tokens };
+  }
+
+  /** What an earlier run left in the file. */
+  private found(): Partial<Written> {
+    if (!this.file || !existsSync(this.file)) return {};
+    const written = JSON.parse(readFileSync(this.file, 'utf8')) as Written;
+    const same = (mine: object, theirs: object = {}) =>
+      Object.entries(mine).every(([key, value]) => isDeepStrictEqual(value, theirs[key as keyof typeof theirs]));
+    return same(this.machine, written) && same(this.model(), written.settings) ? written : {};
   }
 
   private write(): void {
     if (!this.file) return;
-    const { config, dtype, stream, tokens, samples, rounds, compile } = this.options;
+    const { samples, rounds, compile } = this.options;
     const { errors, cases, kernels, tiles, left } = this;
-    const settings = { config, dtype, stream, integrationPoint: 'late', tokens, samples, rounds, compile };
-    const ceiling = spreadOf(this.ceiling);
+    const settings = { ...this.model(), samples, rounds, compile };
+    const ceiling = this.ceiling();
     const result = { ...this.machine, settings, ceiling, errors, targets: this.targets(), cases, kernels, tiles, left };
     mkdirSync(path.dirname(this.file), { recursive: true });
     writeFileSync(this.file, `${JSON.stringify(result, null, 2)}\n`);
