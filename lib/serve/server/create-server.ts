@@ -26,6 +26,17 @@ import { ServedModel, type ServedModels } from './served-model';
 
 /** Characters of a model's name; as the schemas have it, three bytes in a path for each of four. */
 const MAX_NAME = 256 * 12;
+/** What is sent is checked, not repaired: no field is removed, and no string becomes a number. */
+const VALIDATION = {
+  removeAdditional: false,
+  coerceTypes: false,
+  useDefaults: false,
+  allErrors: false,
+  discriminator: true,
+  allowUnionTypes: true,
+  // What is wrong is told with the values that are right: validation-errors.ts.
+  verbose: true,
+} as const;
 /** For answers that are being sent when all work is done. */
 const LATE_MS = 500;
 
@@ -95,8 +106,7 @@ function makeApp({ limits, timeouts, trustProxy, logger }: ResolvedServerOptions
     forceCloseConnections: 'idle',
     // The address that the nearest proxy saw: what stands before it in the header is what the client claims.
     trustProxy: trustProxy ? (_address, hop) => hop < 1 : false,
-    // What is sent is checked, not repaired: no field is removed, and no string becomes a number.
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: false } },
+    ajv: { customOptions: VALIDATION },
     http: {
       headersTimeout: timeouts.headersMs,
       // How often the two timeouts above are looked at.

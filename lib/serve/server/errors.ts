@@ -2,6 +2,7 @@ import type { FastifyError } from 'fastify';
 import { ClosedError } from '../../calls/calls';
 import { QAViTError, type QAViTErrorCode } from '../../errors';
 import { RequestError } from '../request-error';
+import { invalidField } from './validation-errors';
 
 /** OpenAI's error body. */
 export interface ErrorBody {
@@ -51,13 +52,8 @@ function ofLibrary(error: QAViTError): ErrorReply {
 /** Errors of the framework carry a status; what carries none is a fault of ours, and its message is not for the client. */
 function ofFastify({ statusCode, message, code, validation }: Partial<FastifyError>): ErrorReply {
   if (validation) {
-    const [first] = validation;
-    return reply(
-      400,
-      `Expected a valid request body, but ${message}${detailOf(first)}`,
-      'invalid_body',
-      fieldOf(first),
-    );
+    const { message: wrong, param } = invalidField(validation);
+    return reply(400, wrong, 'invalid_body', param);
   }
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return reply(statusCode, message ?? 'Bad request', code?.replace(/^FST_(ERR_)?/, '').toLowerCase() ?? null);
@@ -72,32 +68,6 @@ function reply(status: number, message: string, code: string | null, param: stri
 function typeOf(status: number): string {
   if (status === 429) return 'rate_limit_error';
   return status >= 500 ? 'server_error' : 'invalid_request_error';
-}
-
-type Invalid = Pick<NonNullable<FastifyError['validation']>[number], 'instancePath' | 'params'>;
-
-/** What the validator knows and does not say: which field is one too many, which values there are. */
-function detailOf({ params = {} }: Partial<Invalid> = {}): string {
-  const { additionalProperty, allowedValues, allowedValue } = params;
-  if (typeof additionalProperty === 'string') return ` (${JSON.stringify(additionalProperty.slice(0, 80))})`;
-  const allowed = Array.isArray(allowedValues) ? allowedValues : allowedValue === undefined ? [] : [allowedValue];
-  return allowed.length > 0 ? ` (${allowed.map((value) => JSON.stringify(value)).join(', ')})` : '';
-}
-
-/** The field that is wrong, as a client writes it. */
-function fieldOf({ instancePath = '', params = {} }: Partial<Invalid> = {}): string | null {
-  const { additionalProperty, missingProperty } = params;
-  const last = [additionalProperty, missingProperty].find((name) => typeof name === 'string');
-  return pathOf(last === undefined ? instancePath : `${instancePath}/${last.slice(0, 80)}`);
-}
-
-/** `/messages/0/content` as `messages[0].content` */
-function pathOf(pointer: string | undefined): string | null {
-  if (!pointer) return null;
-  return pointer
-    .slice(1)
-    .replace(/\/(\d+)(?=\/|$)/g, '[$1]')
-    .replaceAll('/', '.');
 }
 
 /** Where files lie is nobody's business outside. */

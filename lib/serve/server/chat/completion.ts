@@ -18,7 +18,7 @@ export class Completion {
   /** @param withUsage whether a stream says what it took */
   constructor(
     private readonly model: string,
-    private readonly withUsage = false,
+    private readonly withUsage: boolean,
   ) {}
 
   whole(content: string, told: AnswerTold, receivedMs: number) {

@@ -8,7 +8,7 @@ export interface TextPart {
 
 export interface ImagePart {
   type: 'image_url';
-  image_url: { url: string; detail?: 'auto' };
+  image_url: { url: string };
 }
 
 export interface Message {

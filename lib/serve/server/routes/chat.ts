@@ -21,7 +21,7 @@ export function chatRoute(app: FastifyInstance, context: ServerContext): void {
     const answer = await ask(request, reply, context);
     // Whoever leaves in the middle, or before anything was read, ends the work; after the end it does nothing.
     whenOver(request, reply, () => void answer.return(undefined as never).catch(() => undefined));
-    const completion = new Completion(body.model, body.stream_options?.include_usage);
+    const completion = new Completion(body.model, body.stream_options?.include_usage ?? false);
     if (!body.stream) return whole(answer, completion, request);
     // What fails before the first piece still has a status of its own.
     const first = await answer.next();

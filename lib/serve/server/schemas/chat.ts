@@ -5,6 +5,20 @@ import { toldSchema } from './told';
 
 const nothingElse = { additionalProperties: false };
 
+/** What is for the client's own books, or its provider's. */
+const note = {
+  type: 'string',
+  nullable: true,
+  maxLength: 256,
+  description: 'Taken, and not used: it asks for nothing.',
+};
+
+const nothingIn = (type: 'object' | 'array') => ({
+  type,
+  nullable: true,
+  ...(type === 'object' ? { maxProperties: 0 } : { maxItems: 0 }),
+});
+
 const textPart = {
   type: 'object',
   required: ['type', 'text'],
@@ -24,7 +38,10 @@ const imagePart = {
       ...nothingElse,
       properties: {
         url: imageUrl,
-        detail: { const: 'auto' },
+        detail: {
+          enum: ['auto', 'low', 'high', null],
+          description: 'Taken, and not used: a tower sees every picture in its own size.',
+        },
       },
     },
   },
@@ -43,11 +60,13 @@ const messages = {
     properties: {
       role: { type: 'string', enum: ['user', 'system', 'developer', 'assistant', 'tool', 'function'] },
       content: {
-        anyOf: [
-          { type: 'string' },
-          { type: 'array', minItems: 1, maxItems: 64, items: { anyOf: [textPart, imagePart] } },
-        ],
+        type: ['string', 'array'],
+        minItems: 1,
+        maxItems: 64,
+        // By its type a part is held to one of the two, and told what is wrong by that one alone.
+        items: { type: 'object', discriminator: { propertyName: 'type' }, oneOf: [textPart, imagePart] },
       },
+      name: note,
     },
   },
 };
@@ -57,22 +76,43 @@ const neutral = {
   n: { enum: [1, null] },
   presence_penalty: { enum: [0, null] },
   frequency_penalty: { enum: [0, null] },
+  logit_bias: nothingIn('object'),
   logprobs: { enum: [false, null] },
+  top_logprobs: { enum: [0, null] },
   store: { enum: [false, null] },
-  response_format: { type: 'object', required: ['type'], ...nothingElse, properties: { type: { const: 'text' } } },
-  modalities: { type: 'array', items: { const: 'text' }, minItems: 1, maxItems: 1 },
-  tools: { type: 'array', maxItems: 0 },
-  tool_choice: { const: 'none' },
+  metadata: nothingIn('object'),
+  response_format: {
+    type: 'object',
+    nullable: true,
+    required: ['type'],
+    ...nothingElse,
+    properties: { type: { const: 'text' } },
+  },
+  modalities: { type: 'array', nullable: true, items: { const: 'text' }, minItems: 1, maxItems: 1 },
+  tools: nothingIn('array'),
+  tool_choice: { enum: ['none', 'auto', null] },
+  parallel_tool_calls: { type: 'boolean', nullable: true, description: 'Without tools it asks for nothing.' },
+  functions: nothingIn('array'),
+  function_call: { enum: ['none', 'auto', null] },
+  reasoning_effort: { enum: ['none', null] },
+  verbosity: { enum: ['medium', null] },
   service_tier: { enum: ['auto', 'default', null] },
-  user: { type: 'string', maxLength: 256, description: 'Taken, and not used: it asks for nothing.' },
+  audio: { type: 'null' },
+  moderation: { type: 'null' },
+  prediction: { type: 'null' },
+  web_search_options: { type: 'null' },
+  user: note,
+  safety_identifier: note,
+  prompt_cache_key: note,
+  prompt_cache_retention: note,
 };
 
 const stop = {
-  anyOf: [
-    { type: 'null' },
-    { type: 'string', minLength: 1, maxLength: 256 },
-    { type: 'array', maxItems: 4, items: { type: 'string', minLength: 1, maxLength: 256 } },
-  ],
+  type: ['string', 'array', 'null'],
+  minLength: 1,
+  maxLength: 256,
+  maxItems: 4,
+  items: { type: 'string', minLength: 1, maxLength: 256 },
   description: 'The answer ends before the first of these that appears in it, and nothing is computed after it.',
 };
 
@@ -88,7 +128,10 @@ const bodySchema = ({ newTokens }: Required<RequestLimits>) => ({
       type: 'object',
       nullable: true,
       ...nothingElse,
-      properties: { include_usage: { type: 'boolean' }, include_obfuscation: { const: false } },
+      properties: {
+        include_usage: { type: 'boolean', nullable: true },
+        include_obfuscation: { enum: [false, null] },
+      },
     },
     max_tokens: { type: 'integer', minimum: 1, maximum: newTokens, nullable: true },
     max_completion_tokens: { type: 'integer', minimum: 1, maximum: newTokens, nullable: true },
