@@ -1,5 +1,6 @@
 export { Batcher } from './batcher';
 export type { Clock } from './clock';
+export { type Input, inputAtFault } from './inputs';
 export type { BatchModel } from './model';
 export type { BatchImage } from './sources';
 export type {

@@ -3,6 +3,7 @@ import type { Picture, QuestionFeatures, QuestionInput } from '../../qavit/types
 import { plannedLength } from '../../qavit/questions';
 import type { Clock } from './clock';
 import { FairSlots } from './fair-slots';
+import { failingAt } from './inputs';
 import type { BatchModel } from './model';
 import type { PictureCache } from './picture-cache';
 import { QuestionCache } from './question-cache';
@@ -53,8 +54,14 @@ export class Preparation {
     let [decode, listen]: (number | undefined)[] = [];
     try {
       const [picture, features] = await Promise.all([
-        lease ? undefined : this.decode(source, client, signal).finally(() => (decode = elapsed())),
-        this.features(question, signal).finally(() => (listen = elapsed())),
+        lease
+          ? undefined
+          : this.decode(source, client, signal)
+              .catch(failingAt('image'))
+              .finally(() => (decode = elapsed())),
+        this.features(question, signal)
+          .catch(failingAt('question'))
+          .finally(() => (listen = elapsed())),
       ]);
       const timings = {
         ...(!lease && { decode }),

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { InputFields } from './errors';
 import { whenOver } from './hang-ups';
 import type { Lifecycle, Running } from './lifecycle';
 import type { Metrics } from './metrics';
@@ -11,6 +12,8 @@ declare module 'fastify' {
     caller: string;
     /** Whether it shows a key, where one is needed. */
     mayAsk: boolean;
+    /** Where its picture and its question stood, once they were found. */
+    fields: InputFields | null;
     /** Milliseconds of performance.now() when the request came in. */
     receivedAt: number;
   }

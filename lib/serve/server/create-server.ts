@@ -90,6 +90,7 @@ export async function createServer(models: ServedModels, options?: ServerOptions
   app.decorateRequest('caller', '');
   app.decorateRequest('receivedAt', 0);
   app.decorateRequest('mayAsk', false);
+  app.decorateRequest('fields', null);
   if (resolved.corsOrigins.length > 0) await app.register(cors, { origin: [...resolved.corsOrigins] });
   healthRoutes(app, context);
   if (resolved.page) registerPage(app);

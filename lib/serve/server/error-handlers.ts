@@ -7,7 +7,7 @@ export function answerErrors(app: FastifyInstance, { models }: ServerContext): v
   const retryAfter = (): number => Math.max(1, ...[...models.values()].map(({ batcher }) => batcher.retryAfterSeconds));
 
   app.setErrorHandler((error, request, reply) => {
-    const { status, body, retry } = errorReply(error);
+    const { status, body, retry } = errorReply(error, request.fields);
     // A client that has hung up is no failure.
     if (status >= 500 && !request.raw.socket.destroyed) request.log.error({ err: error }, 'request failed');
     if (retry && !reply.hasHeader('retry-after')) void reply.header('retry-after', String(retryAfter()));

@@ -1,6 +1,7 @@
 import type { FastifyError } from 'fastify';
 import { ClosedError } from '../../calls/calls';
 import { QAViTError, type QAViTErrorCode } from '../../errors';
+import { type Input, inputAtFault } from '../batcher';
 import { RequestError } from '../request-error';
 import { invalidField } from './validation-errors';
 
@@ -24,10 +25,13 @@ const OURS: Partial<Record<QAViTErrorCode, [status: number, message: string]>> =
   ERR_ABORTED: [503, 'The request was stopped before it was done'],
 };
 
+/** The fields of a request's body that its picture and its question stood in. */
+export type InputFields = Readonly<Record<Input, string>>;
+
 /** What a client is told about an error, whatever was thrown. */
-export function errorReply(error: unknown): ErrorReply {
+export function errorReply(error: unknown, fields?: InputFields | null): ErrorReply {
   if (error instanceof RequestError) return reply(error.status, error.message, error.code, error.param);
-  if (error instanceof QAViTError) return ofLibrary(error);
+  if (error instanceof QAViTError) return ofLibrary(error, fields);
   return ofFastify(error as Partial<FastifyError>);
 }
 
@@ -40,13 +44,14 @@ export function errorBody(
   return { error: { message, type: typeOf(status), param, code } };
 }
 
-function ofLibrary(error: QAViTError): ErrorReply {
+function ofLibrary(error: QAViTError, fields: InputFields | null | undefined): ErrorReply {
   const { code, message } = error;
   if (code === 'ERR_BUSY') return reply(429, 'Too many requests are under way; try again later', 'server_busy');
   if (error instanceof ClosedError) return reply(503, 'This model is not being served any more', 'model_closed');
   const ours = OURS[code];
   if (ours) return reply(...ours, code);
-  return reply(400, withoutPaths(message), code);
+  const input = inputAtFault(error);
+  return reply(400, forClients(message), code, (input && fields?.[input]) ?? null);
 }
 
 /** Errors of the framework carry a status; what carries none is a fault of ours, and its message is not for the client. */
@@ -70,7 +75,7 @@ function typeOf(status: number): string {
   return status >= 500 ? 'server_error' : 'invalid_request_error';
 }
 
-/** Where files lie is nobody's business outside. */
-function withoutPaths(message: string): string {
-  return message.replace(/(?:[A-Za-z]:)?(?:[\\/][^\s\\/"':,()]+){2,}/g, '<file>');
+/** Where files lie is nobody's business outside, and the library's options are nothing that a client could set. */
+function forClients(message: string): string {
+  return message.replace(/ \(limits\.\w+\)/, '').replace(/(?:[A-Za-z]:)?(?:[\\/][^\s\\/"':,()]+){2,}/g, '<file>');
 }

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { asked } from '../server/open-servers';
+import { asked, QUESTION } from '../server/open-servers';
 import { post, sample } from '../server/requests';
 import { bomb } from './bomb';
 import { serverUnderAttack } from './hostile-server';
@@ -16,7 +16,8 @@ describe('hostile pictures', () => {
       image: `data:image/png;base64,${file.toString('base64')}`,
     });
     expect(reply.statusCode).to.equal(400);
-    expect(reply.body.error.message).to.match(/at most 1000000 pixels .* 20000 x 20000/);
+    expect(reply.body.error.message).to.match(/at most 1000000 pixels for .* 20000 x 20000/);
+    expect(reply.body.error.param).to.equal('image');
     expect(process.memoryUsage().rss - before).to.be.lessThan(64 * 2 ** 20);
   });
 
@@ -46,6 +47,19 @@ describe('hostile pictures', () => {
       '//etc/passwd',
     ]) {
       expect((await here.app.inject(url)).statusCode, url).to.equal(404);
+    }
+  });
+
+  it('are named by their fields, in messages too, and in streams', async () => {
+    const svg = `data:image/png;base64,${Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>').toString('base64')}`;
+    const field = async (url: string, body: object) => (await post(here.app, url, body)).body.error.param;
+    expect(await field('/v1/attend', { ...asked, image: svg })).to.equal('image');
+    expect(await field('/v1/attend', { ...asked, question: '!!!' })).to.equal('question');
+    const text = { type: 'text', text: QUESTION };
+    const messages = [{ role: 'user', content: [text, { type: 'image_url', image_url: { url: svg } }] }];
+    for (const stream of [false, true]) {
+      const param = await field('/v1/chat/completions', { model: 'demo', messages, stream });
+      expect(param).to.equal('messages[0].content[1].image_url.url');
     }
   });
 

@@ -21,6 +21,7 @@ export interface Question {
   url: string;
   urlParam: string;
   text: string;
+  textParam: string;
   /** What is said around picture and question, to models with a chat template. */
   framing: Framing;
 }
@@ -66,7 +67,7 @@ export function questionOf(messages: readonly Message[], chats: boolean): Questi
   if (!picture) throw unsupported('a picture: an image_url part', 'messages');
   const said = system.map(({ value }) => value).join('\n');
   const framing = { ...(said && { system: said }), ...(before && { before: before.value }) };
-  return { url: picture.value, urlParam: picture.param, text: text.value, framing };
+  return { url: picture.value, urlParam: picture.param, text: text.value, textParam: text.param, framing };
 }
 
 function rolesOf(chats: boolean, role: string): string {

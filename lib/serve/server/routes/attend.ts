@@ -16,6 +16,7 @@ export function attendRoute(app: FastifyInstance, context: ServerContext): void 
   const { models, options } = context;
   app.post<{ Body: AttendBody }>('/v1/attend', { schema: attendSchema }, async (request, reply) => {
     const { body, caller } = request;
+    request.fields = { image: 'image', question: 'question' };
     const model = findModel(models, body.model);
     requireQuestions(model);
     const question = checkQuestion(body.question, options.limits.questionCharacters, 'question');

@@ -40,9 +40,10 @@ async function ask(request: ChatRequest, reply: FastifyReply, context: ServerCon
   const { models, options } = context;
   const model = findModel(models, body.model);
   requireAnswers(model);
-  const { url, urlParam, text, framing } = questionOf(body.messages, model.chats);
+  const { url, urlParam, text, textParam, framing } = questionOf(body.messages, model.chats);
+  request.fields = { image: urlParam, question: textParam };
   const { questionCharacters } = options.limits;
-  const question = checkQuestion(text, questionCharacters, 'messages');
+  const question = checkQuestion(text, questionCharacters, textParam);
   for (const words of Object.values(framing) as string[]) checkQuestion(words, questionCharacters, 'messages');
   const decoding = decodingOf(body);
   requireSelection(model, decoding.visualTokens, 'qavit.visual_tokens');
@@ -81,7 +82,7 @@ async function* stream(
     yield 'data: [DONE]\n\n';
   } catch (error) {
     if (!request.raw.socket.destroyed) request.log.warn({ err: error }, 'answer failed half-way');
-    yield event(errorReply(error).body);
+    yield event(errorReply(error, request.fields).body);
   }
 }
 

@@ -23,6 +23,7 @@ export function visualTokensRoute(app: FastifyInstance, context: ServerContext):
   app.post<{ Body: VisualTokensBody }>('/v1/visual-tokens', { schema: visualTokensSchema }, async (request, reply) => {
     const { body, caller } = request;
     const { output, visual_tokens: visualTokens, format = 'json' } = body;
+    request.fields = { image: 'image', question: 'question' };
     const model = findModel(models, body.model);
     requireSelection(model, visualTokens, 'visual_tokens');
     let question: string | null = null;
