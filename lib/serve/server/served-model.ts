@@ -19,6 +19,7 @@ export class ServedModel {
   readonly selectsTokens: boolean;
   /** Visual tokens there are to hand over. */
   readonly allTokens: number;
+  private readonly limits: { pixels: number; bytes: number };
   private readonly replicas: readonly BatchModel[];
 
   constructor(
@@ -29,6 +30,7 @@ export class ServedModel {
   ) {
     this.replicas = Array.isArray(models) ? (models as readonly BatchModel[]) : [models as BatchModel];
     const { imageBytes: maxBytes, pixels: maxPixels } = limits;
+    this.limits = { pixels: maxPixels, bytes: maxBytes };
     this.batcher = new Batcher(this.replicas, { ...batching, limits: { maxBytes, maxPixels }, observer });
     // Asked once: a model asks its device each time.
     const { language, readsQuestions, selectsTokens, allTokens } = this.info;
@@ -77,6 +79,7 @@ export class ServedModel {
         device: device.ordinal === undefined ? device.kind : `${device.kind}:${device.ordinal}`,
         replicas: this.replicas.length,
         canAnswer: this.canAnswer,
+        limits: this.limits,
       },
     };
   }

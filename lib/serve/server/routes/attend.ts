@@ -14,7 +14,7 @@ interface AttendBody {
 
 export function attendRoute(app: FastifyInstance, context: ServerContext): void {
   const { models, options } = context;
-  app.post<{ Body: AttendBody }>('/v1/attend', { schema: attendSchema }, async (request, reply) => {
+  app.post<{ Body: AttendBody }>('/v1/attend', { schema: attendSchema(options.limits) }, async (request, reply) => {
     const { body, caller } = request;
     request.fields = { image: 'image', question: 'question' };
     const model = findModel(models, body.model);

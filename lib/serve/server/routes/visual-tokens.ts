@@ -20,29 +20,33 @@ interface VisualTokensBody {
 
 export function visualTokensRoute(app: FastifyInstance, context: ServerContext): void {
   const { models, options } = context;
-  app.post<{ Body: VisualTokensBody }>('/v1/visual-tokens', { schema: visualTokensSchema }, async (request, reply) => {
-    const { body, caller } = request;
-    const { output, visual_tokens: visualTokens, format = 'json' } = body;
-    request.fields = { image: 'image', question: 'question' };
-    const model = findModel(models, body.model);
-    requireSelection(model, visualTokens, 'visual_tokens');
-    let question: string | null = null;
-    if (body.question !== null) {
-      requireQuestions(model);
-      question = checkQuestion(body.question, options.limits.questionCharacters, 'question');
-    }
-    const { signal } = beginFor(request, reply, context);
-    const image = await readImage(body.image, 'image', options, signal);
-    const asked = { output, visualTokens, client: caller, signal };
-    const encoded = await model.batcher.encode(image, question, asked);
-    if (format !== 'json') return sendFile(reply, encoded, format);
-    const { data, shape, key, kept } = encoded.tokens;
-    const base64 = bytesOf(data).toString('base64');
-    const qavit = toldJson(encoded, elapsed(request));
-    const chosen = kept && { kept: [...kept] };
-    const json = { object: 'visual_tokens', shape, ...chosen, dtype: 'float32', data: HERE, key, qavit };
-    return reply.type('application/json; charset=utf-8').send(jsonWithBase64(json, base64));
-  });
+  app.post<{ Body: VisualTokensBody }>(
+    '/v1/visual-tokens',
+    { schema: visualTokensSchema(options.limits) },
+    async (request, reply) => {
+      const { body, caller } = request;
+      const { output, visual_tokens: visualTokens, format = 'json' } = body;
+      request.fields = { image: 'image', question: 'question' };
+      const model = findModel(models, body.model);
+      requireSelection(model, visualTokens, 'visual_tokens');
+      let question: string | null = null;
+      if (body.question !== null) {
+        requireQuestions(model);
+        question = checkQuestion(body.question, options.limits.questionCharacters, 'question');
+      }
+      const { signal } = beginFor(request, reply, context);
+      const image = await readImage(body.image, 'image', options, signal);
+      const asked = { output, visualTokens, client: caller, signal };
+      const encoded = await model.batcher.encode(image, question, asked);
+      if (format !== 'json') return sendFile(reply, encoded, format);
+      const { data, shape, key, kept } = encoded.tokens;
+      const base64 = bytesOf(data).toString('base64');
+      const qavit = toldJson(encoded, elapsed(request));
+      const chosen = kept && { kept: [...kept] };
+      const json = { object: 'visual_tokens', shape, ...chosen, dtype: 'float32', data: HERE, key, qavit };
+      return reply.type('application/json; charset=utf-8').send(jsonWithBase64(json, base64));
+    },
+  );
 }
 
 function sendFile(reply: FastifyReply, { tokens }: EncodeReply, format: 'safetensors' | 'npy'): FastifyReply {

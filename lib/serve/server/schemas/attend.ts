@@ -1,3 +1,4 @@
+import type { RequestLimits } from '../options';
 import { failures } from './errors';
 import { imageUrl, model } from './fields';
 import { toldSchema } from './told';
@@ -5,7 +6,7 @@ import { toldSchema } from './told';
 const size = { type: 'integer', minimum: 1 };
 const values = { type: 'array', items: { type: 'number' } };
 
-export const attendSchema = {
+export const attendSchema = (limits: Required<RequestLimits>) => ({
   summary: 'See where a question draws attention',
   tags: ['vision'],
   body: {
@@ -14,7 +15,7 @@ export const attendSchema = {
     additionalProperties: false,
     properties: {
       model,
-      image: imageUrl,
+      image: imageUrl(limits),
       question: { type: 'string' },
     },
   },
@@ -67,4 +68,4 @@ export const attendSchema = {
     },
     ...failures,
   },
-};
+});

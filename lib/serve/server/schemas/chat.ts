@@ -26,7 +26,7 @@ const textPart = {
   properties: { type: { const: 'text' }, text: { type: 'string' } },
 };
 
-const imagePart = {
+const imagePart = (limits: Required<RequestLimits>) => ({
   type: 'object',
   required: ['type', 'image_url'],
   ...nothingElse,
@@ -37,7 +37,7 @@ const imagePart = {
       required: ['url'],
       ...nothingElse,
       properties: {
-        url: imageUrl,
+        url: imageUrl(limits),
         detail: {
           enum: ['auto', 'low', 'high', null],
           description: 'Taken, and not used: a tower sees every picture in its own size.',
@@ -45,9 +45,9 @@ const imagePart = {
       },
     },
   },
-};
+});
 
-const messages = {
+const messages = (limits: Required<RequestLimits>) => ({
   type: 'array',
   minItems: 1,
   maxItems: 64,
@@ -64,12 +64,12 @@ const messages = {
         minItems: 1,
         maxItems: 64,
         // By its type a part is held to one of the two, and told what is wrong by that one alone.
-        items: { type: 'object', discriminator: { propertyName: 'type' }, oneOf: [textPart, imagePart] },
+        items: { type: 'object', discriminator: { propertyName: 'type' }, oneOf: [textPart, imagePart(limits)] },
       },
       name: note,
     },
   },
-};
+});
 
 /** Fields of OpenAI's that mean something here only when they ask for nothing; other values are refused. */
 const neutral = {
@@ -116,13 +116,13 @@ const stop = {
   description: 'The answer ends before the first of these that appears in it, and nothing is computed after it.',
 };
 
-const bodySchema = ({ newTokens }: Required<RequestLimits>) => ({
+const bodySchema = (limits: Required<RequestLimits>) => ({
   type: 'object',
   required: ['model', 'messages'],
   ...nothingElse,
   properties: {
     model,
-    messages,
+    messages: messages(limits),
     stream: { type: 'boolean', nullable: true },
     stream_options: {
       type: 'object',
@@ -133,8 +133,8 @@ const bodySchema = ({ newTokens }: Required<RequestLimits>) => ({
         include_obfuscation: { enum: [false, null] },
       },
     },
-    max_tokens: { type: 'integer', minimum: 1, maximum: newTokens, nullable: true },
-    max_completion_tokens: { type: 'integer', minimum: 1, maximum: newTokens, nullable: true },
+    max_tokens: { type: 'integer', minimum: 1, maximum: limits.newTokens, nullable: true },
+    max_completion_tokens: { type: 'integer', minimum: 1, maximum: limits.newTokens, nullable: true },
     temperature: {
       type: 'number',
       minimum: 0,

@@ -27,6 +27,7 @@ export const modelSchema = {
         'device',
         'replicas',
         'canAnswer',
+        'limits',
       ],
       additionalProperties: false,
       properties: {
@@ -82,6 +83,16 @@ export const modelSchema = {
         device: { type: 'string', description: 'cpu, cuda:0, ... of the first replica.' },
         replicas: size,
         canAnswer: { type: 'boolean', description: 'Whether it has a language model.' },
+        limits: {
+          type: 'object',
+          required: ['pixels', 'bytes'],
+          additionalProperties: false,
+          description: 'What a picture may be, before it is resized.',
+          properties: {
+            pixels: { ...size, description: 'Width x height.' },
+            bytes: { ...size, description: 'Of the file, before base64.' },
+          },
+        },
       },
     },
   },

@@ -1,8 +1,9 @@
+import type { RequestLimits } from '../options';
 import { failures } from './errors';
 import { imageUrl, model, visualTokens } from './fields';
 import { toldSchema } from './told';
 
-export const visualTokensSchema = {
+export const visualTokensSchema = (limits: Required<RequestLimits>) => ({
   summary: 'Encode a picture under a question into visual tokens',
   tags: ['vision'],
   body: {
@@ -11,7 +12,7 @@ export const visualTokensSchema = {
     additionalProperties: false,
     properties: {
       model,
-      image: imageUrl,
+      image: imageUrl(limits),
       question: { type: 'string', nullable: true, description: 'Null: the plain tower.' },
       output: {
         enum: ['projected', 'tower'],
@@ -48,4 +49,4 @@ export const visualTokensSchema = {
     },
     ...failures,
   },
-};
+});
