@@ -22,6 +22,7 @@ import { countAnswers, metricsRoute } from './routes/metrics';
 import { modelRoutes } from './routes/models';
 import { visualTokensRoute } from './routes/visual-tokens';
 import { rateLimitOf } from './rate-limit';
+import { newRequestId, numberRequests, REQUEST_ID, tellRequestId } from './request-id';
 import { ServedModel, type ServedModels } from './served-model';
 
 /** Characters of a model's name; as the schemas have it, three bytes in a path for each of four. */
@@ -37,6 +38,8 @@ const VALIDATION = {
   // What is wrong is told with the values that are right: validation-errors.ts.
   verbose: true,
 } as const;
+/** What pages of other origins may read of an answer's head. */
+const EXPOSED_HEADERS = [REQUEST_ID, 'retry-after', 'x-qavit-shape', 'x-qavit-key'];
 /** For answers that are being sent when all work is done. */
 const LATE_MS = 500;
 
@@ -72,6 +75,7 @@ export async function createServer(models: ServedModels, options?: ServerOptions
   const lifecycle = new Lifecycle(systemClock);
   const context: ServerContext = { models: served, options: resolved, lifecycle, metrics };
   const app = makeApp(resolved);
+  numberRequests(app);
   // JSON is all that is taken.
   app.removeContentTypeParser('text/plain');
   answerErrors(app, context);
@@ -91,7 +95,8 @@ export async function createServer(models: ServedModels, options?: ServerOptions
   app.decorateRequest('receivedAt', 0);
   app.decorateRequest('mayAsk', false);
   app.decorateRequest('fields', null);
-  if (resolved.corsOrigins.length > 0) await app.register(cors, { origin: [...resolved.corsOrigins] });
+  if (resolved.corsOrigins.length > 0)
+    await app.register(cors, { origin: [...resolved.corsOrigins], exposedHeaders: EXPOSED_HEADERS });
   healthRoutes(app, context);
   if (resolved.page) registerPage(app);
   await app.register((scope) => apiRoutes(scope, context));
@@ -115,7 +120,9 @@ function makeApp({ limits, timeouts, trustProxy, logger }: ResolvedServerOptions
     },
     // Names of models are part of paths; the schema says how long they may be.
     routerOptions: { maxParamLength: MAX_NAME },
-    frameworkErrors: (error, _request, reply) => {
+    genReqId: newRequestId,
+    frameworkErrors: (error, request, reply) => {
+      tellRequestId(request, reply);
       const { status, body } = errorReply(error);
       // Its type knows no route, and so no body.
       void (reply as FastifyReply).code(status).send(body);

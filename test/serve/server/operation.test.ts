@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import type { APIError } from 'openai';
+import OpenAI from 'openai';
 import { QAViT, QAViTError } from '../../../lib';
 import { createServer } from '../../../lib/serve';
 import { expectRejection } from '../../support/expect-error';
@@ -22,6 +24,8 @@ describe('operating the server', () => {
       204,
       'https://page.example',
     ]);
+    const exposed = (await app.inject({ url: '/healthz', headers })).headers['access-control-expose-headers'];
+    expect(exposed).to.match(/x-request-id.*retry-after/);
     const other = await app.inject({ url: '/healthz', headers: { origin: 'https://other.example' } });
     expect(other.headers['access-control-allow-origin']).to.not.equal('https://other.example');
   });
@@ -48,6 +52,35 @@ describe('operating the server', () => {
     for (const secret of ['sesame', 'wrong-key', 'digit', 'base64', asked.image.slice(30, 60)]) {
       expect(log, secret).to.not.include(secret);
     }
+  });
+
+  it('numbers every answer as its lines in the log', async () => {
+    const lines: string[] = [];
+    const model = new FakeModel(false);
+    const app = await open(model, { apiKeys: ['a'], logger: { stream: { write: (line) => void lines.push(line) } } });
+    const baseURL = `${await app.listen({ port: 0, host: '127.0.0.1' })}/v1`;
+    const client = new OpenAI({ baseURL, apiKey: 'a', maxRetries: 0 });
+    model.failWith = () => new QAViTError('ERR_DEVICE', 'gone');
+    const asking = client.chat.completions.create(chat as OpenAI.ChatCompletionCreateParamsNonStreaming);
+    const { requestID } = (await asking.catch((error: unknown) => error)) as APIError;
+    const failed = lines.map((line) => JSON.parse(line) as { reqId?: string; msg: string });
+    expect(failed.find(({ msg }) => msg === 'request failed')!.reqId).to.equal(requestID);
+    model.failWith = () => undefined;
+    const headers = { authorization: 'Bearer a' };
+    const ids = [requestID];
+    for (const asked of [
+      { url: '/v1/models', headers },
+      { url: '/v1/models' },
+      { url: '/nowhere' },
+      { url: '/v1/models/%zz', headers },
+      { method: 'POST', url: '/v1/chat/completions', headers, payload: { ...chat, stream: true } },
+    ] as const) {
+      const id = String((await app.inject(asked)).headers['x-request-id']);
+      expect(lines.join(''), asked.url).to.include(`"reqId":"${id}"`);
+      ids.push(id);
+    }
+    expect(new Set(ids)).to.have.property('size', ids.length);
+    expect(requestID).to.match(/^[0-9a-f-]{36}$/);
   });
 
   it('tells clients what kind of failure it was, and no more', async () => {
