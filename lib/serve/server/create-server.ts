@@ -6,15 +6,18 @@ import { expected } from '../../errors';
 import { systemClock } from '../batcher/clock';
 import { registerPage } from '../page';
 import { ApiKeys } from '../security/api-keys';
+import { answerConnectionError } from './connection-errors';
 import type { ServerContext } from './context';
 import { answerErrors } from './error-handlers';
 import { RequestError } from '../request-error';
 import { Lifecycle } from './lifecycle';
 import { errorReply } from './errors';
+import { takeJsonAlone } from './json-bodies';
 import { loggerOf } from './logging';
 import { Metrics } from './metrics';
 import { describeRoutes, openApiRoute } from './openapi';
 import { checkServerOptions, type ResolvedServerOptions, type ServerOptions } from './options';
+import { answerOtherMethods } from './other-methods';
 import { attendRoute } from './routes/attend';
 import { chatRoute } from './routes/chat';
 import { healthRoutes } from './routes/health';
@@ -76,8 +79,7 @@ export async function createServer(models: ServedModels, options?: ServerOptions
   const context: ServerContext = { models: served, options: resolved, lifecycle, metrics };
   const app = makeApp(resolved);
   numberRequests(app);
-  // JSON is all that is taken.
-  app.removeContentTypeParser('text/plain');
+  takeJsonAlone(app);
   answerErrors(app, context);
   countAnswers(app, metrics);
   await describeRoutes(app, resolved.apiKeys.length > 0);
@@ -97,9 +99,11 @@ export async function createServer(models: ServedModels, options?: ServerOptions
   app.decorateRequest('fields', null);
   if (resolved.corsOrigins.length > 0)
     await app.register(cors, { origin: [...resolved.corsOrigins], exposedHeaders: EXPOSED_HEADERS });
+  const answerOthers = answerOtherMethods(app);
   healthRoutes(app, context);
   if (resolved.page) registerPage(app);
   await app.register((scope) => apiRoutes(scope, context));
+  answerOthers();
   return app;
 }
 
@@ -121,6 +125,7 @@ function makeApp({ limits, timeouts, trustProxy, logger }: ResolvedServerOptions
     // Names of models are part of paths; the schema says how long they may be.
     routerOptions: { maxParamLength: MAX_NAME },
     genReqId: newRequestId,
+    clientErrorHandler: answerConnectionError,
     frameworkErrors: (error, request, reply) => {
       tellRequestId(request, reply);
       const { status, body } = errorReply(error);

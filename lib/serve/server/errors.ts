@@ -3,6 +3,7 @@ import { ClosedError } from '../../calls/calls';
 import { QAViTError, type QAViTErrorCode } from '../../errors';
 import { type Input, inputAtFault } from '../batcher';
 import { RequestError } from '../request-error';
+import { frameworkError } from './framework-errors';
 import { invalidField } from './validation-errors';
 
 /** OpenAI's error body. */
@@ -55,13 +56,14 @@ function ofLibrary(error: QAViTError, fields: InputFields | null | undefined): E
 }
 
 /** Errors of the framework carry a status; what carries none is a fault of ours, and its message is not for the client. */
-function ofFastify({ statusCode, message, code, validation }: Partial<FastifyError>): ErrorReply {
+function ofFastify({ statusCode, code, validation }: Partial<FastifyError>): ErrorReply {
   if (validation) {
-    const { message: wrong, param } = invalidField(validation);
-    return reply(400, wrong, 'invalid_body', param);
+    const { message, param } = invalidField(validation);
+    return reply(400, message, 'invalid_body', param);
   }
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    return reply(statusCode, message ?? 'Bad request', code?.replace(/^FST_(ERR_)?/, '').toLowerCase() ?? null);
+    const [publicCode, told] = frameworkError(code);
+    return reply(statusCode, told, publicCode);
   }
   return reply(500, 'The server failed to answer this request', 'internal_error');
 }

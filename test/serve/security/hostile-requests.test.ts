@@ -8,7 +8,7 @@ describe('hostile requests', () => {
   const { here, refused } = serverUnderAttack();
 
   it('with bodies that are too large are refused before they are read', async () => {
-    await refused({ ...asked, image: 'x'.repeat(300_000) }, 413, 'ctp_body_too_large');
+    await refused({ ...asked, image: 'x'.repeat(300_000) }, 413, 'body_too_large');
     const image = `data:image/png;base64,${'A'.repeat(140_000)}`;
     await refused({ ...asked, image }, 413, 'image_too_large');
   });
@@ -30,8 +30,8 @@ describe('hostile requests', () => {
       '"constructor":{"prototype":{"polluted":1}}',
       '"qavit":{"__proto__":{"polluted":1}}',
     ]) {
-      const { statusCode } = await post(here.app, '/v1/visual-tokens', `${text.slice(0, -1)},${poison}}`);
-      expect(statusCode, poison).to.equal(400);
+      const { statusCode, body } = await post(here.app, '/v1/visual-tokens', `${text.slice(0, -1)},${poison}}`);
+      expect([statusCode, body.error.code], poison).to.deep.equal([400, 'forbidden_name']);
     }
     expect(({} as { polluted?: number }).polluted).to.equal(undefined);
   });
@@ -133,14 +133,40 @@ describe('hostile requests', () => {
     await refused({ ...asked, model: '\u{1F600}\uD800' }, 404, 'model_not_found');
   });
 
-  it('for paths that are none get an error of the usual form', async () => {
-    for (const [url, status] of [
-      ['/v1/models/%zz', 400],
-      [`/v1/models/${'x'.repeat(200)}`, 404],
+  it('that the framework refuses get an error of the usual form, in our words', async () => {
+    const json = { 'content-type': 'application/json' };
+    const to = { method: 'POST', url: '/v1/attend', headers: json } as const;
+    for (const [request, status, code] of [
+      [{ url: '/v1/models/%zz' }, 400, 'invalid_url'],
+      [{ url: `/v1/models/${'x'.repeat(200)}` }, 404, 'model_not_found'],
+      [{ url: `/v1/models/${'x'.repeat(4000)}` }, 414, 'invalid_url'],
+      [{ url: '/nowhere' }, 404, 'not_found'],
+      [{ ...to, payload: '{' }, 400, 'invalid_json'],
+      [{ ...to, payload: '' }, 400, 'invalid_json'],
+      [{ ...to, payload: 'x', headers: { 'content-type': 'text/plain' } }, 415, 'unsupported_media_type'],
     ] as const) {
-      const reply = await here.app.inject(url);
-      expect(reply.statusCode, url).to.equal(status);
-      expect(reply.json<{ error: object }>().error, url).to.have.all.keys('message', 'type', 'param', 'code');
+      const reply = await here.app.inject(request);
+      expect(reply.statusCode, reply.body).to.equal(status);
+      const { error } = reply.json<{ error: { code: string; message: string } }>();
+      expect(error).to.have.all.keys('message', 'type', 'param', 'code');
+      expect(error.code).to.equal(code);
+      expect(error.message).to.match(/^Expected /);
     }
+  });
+
+  it('by another method than a route has are told which it has, and their bodies are not read', async () => {
+    for (const [method, url, allowed] of [
+      ['GET', '/v1/attend', 'POST'],
+      ['DELETE', '/v1/models/demo', 'GET, HEAD'],
+      ['PUT', '/v1/chat/completions', 'POST'],
+      ['POST', '/healthz', 'GET, HEAD'],
+      ['POST', '/', 'GET, HEAD'],
+    ] as const) {
+      const { statusCode, headers, body } = await here.app.inject({ method, url, payload: 'no JSON' });
+      expect([statusCode, headers.allow], url).to.deep.equal([405, allowed]);
+      expect((JSON.parse(body) as { error: { code: string } }).error.code).to.equal('method_not_allowed');
+    }
+    expect((await here.app.inject({ method: 'HEAD', url: '/v1/models' })).statusCode).to.equal(200);
+    expect((await here.app.inject({ method: 'POST', url: '/nowhere' })).statusCode).to.equal(404);
   });
 });
