@@ -56,6 +56,8 @@ export class QAViT implements AsyncDisposable {
   private closing: Promise<void> | undefined;
 
   private constructor(private readonly loaded: LoadedModel) {
+    if (!(loaded as LoadedModel | undefined)?.engine)
+      throw expectedButFound('ERR_ARGUMENT', 'await QAViT.load()', 'a model', 'new QAViT()');
     const { engine, vision, questions, padding, fingerprint, limits, maxPending } = loaded;
     this.calls = new Calls(maxPending);
     forgotten.register(this.calls, loaded, this.calls);

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger, FastifyServerOptions } from 'fastify';
+import { checkOptions, oneOf } from '../../calls/options';
 
 /** Where and how much is logged: pino's JSON lines. */
 export interface LogOptions {
@@ -20,6 +21,26 @@ const serializers = {
   req: ({ method, routeOptions }: LoggedRequest) => ({ method, route: routeOptions?.url ?? 'none' }),
   res: ({ statusCode }: { statusCode: number }) => ({ statusCode }),
 };
+
+const RULES = {
+  level: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+  stream: {
+    what: 'an object with write()',
+    accepts: (value: unknown) => typeof (value as LogOptions['stream'] | null)?.write === 'function',
+  },
+};
+
+/**
+ * @returns what to log by, if anything
+ * @throws QAViTError ERR_ARGUMENT
+ */
+export function checkLogger(
+  logger: FastifyBaseLogger | LogOptions | boolean | undefined,
+): FastifyBaseLogger | LogOptions | undefined {
+  if (typeof logger === 'boolean') return logger ? {} : undefined;
+  if (logger === undefined || 'child' in logger) return logger;
+  return checkOptions(logger, RULES, 'createServer logger');
+}
 
 export function loggerOf(logger: FastifyBaseLogger | LogOptions | undefined): Partial<FastifyServerOptions> {
   if (!logger) return { logger: false };

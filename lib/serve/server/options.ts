@@ -1,8 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify';
-import { anything, boolean, checkOptions, integer, isPlainObject } from '../../calls/options';
+import { boolean, checkOptions, either, integer, isPlainObject } from '../../calls/options';
 import { expected } from '../../errors';
 import type { BatcherOptions } from '../batcher';
-import type { LogOptions } from './logging';
+import { checkLogger, type LogOptions } from './logging';
 
 /** What one request may cost. */
 export interface RequestLimits {
@@ -60,8 +60,8 @@ export interface ServerOptions {
   trustProxy?: boolean;
   /** Whether the page at / is served. Default true. */
   page?: boolean;
-  /** How to log, or a pino logger to log through; nothing is logged unless given. */
-  logger?: FastifyBaseLogger | LogOptions;
+  /** How to log (true: from level info on), or a pino logger to log through. Default false: nothing is logged. */
+  logger?: FastifyBaseLogger | LogOptions | boolean;
 }
 
 export interface ResolvedServerOptions extends Required<
@@ -70,7 +70,7 @@ export interface ResolvedServerOptions extends Required<
   readonly limits: Required<RequestLimits>;
   readonly timeouts: Required<Timeouts>;
   readonly rateLimit: Required<RateLimit> | undefined;
-  readonly logger: ServerOptions['logger'];
+  readonly logger: FastifyBaseLogger | LogOptions | undefined;
 }
 
 const MIB = 2 ** 20;
@@ -92,7 +92,7 @@ const RULES = {
   timeouts: object,
   trustProxy: boolean,
   page: boolean,
-  logger: anything,
+  logger: either(boolean, object),
 };
 const LIMIT_RULES = {
   bodyBytes: bytes,
@@ -127,7 +127,7 @@ export function checkServerOptions(options: ServerOptions | undefined): Resolved
     batching: given.batching ?? {},
     trustProxy: given.trustProxy ?? false,
     page: given.page ?? true,
-    logger: given.logger,
+    logger: checkLogger(given.logger),
     rateLimit: rateLimit && { windowMs: 60_000, ...rateLimit },
     limits: {
       bodyBytes: limits.bodyBytes ?? 16 * MIB,

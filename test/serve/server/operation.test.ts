@@ -146,6 +146,13 @@ describe('operating the server', () => {
     expect(body).to.match(/process_resident_memory_bytes \d+/);
   });
 
+  it('logs from level info on when told no more than to log', async () => {
+    const app = await open(new FakeModel(false), { logger: true });
+    expect(app.log.level).to.equal('info');
+    const silent = await open(new FakeModel(false), { logger: false });
+    expect(silent.log.level).to.not.equal('info');
+  });
+
   it('refuses wrong options', async () => {
     await expectRejection(createServer({}), 'ERR_ARGUMENT', /at least one model/);
     const refused = (options: object, message: RegExp) =>
@@ -155,6 +162,10 @@ describe('operating the server', () => {
     await refused({ limits: { pixel: 3 } }, /did you mean pixels/);
     await refused({ timeouts: { drainMs: 0 } }, /drainMs/);
     await refused({ rateLimit: {} }, /max/);
+    await refused({ logger: 'info' }, /true or false or an object for option logger/);
+    await refused({ logger: { levle: 'info' } }, /did you mean level/);
+    await refused({ logger: { level: 'loud' } }, /one of trace, .*, silent for option level/);
+    await refused({ logger: { stream: 'stdout' } }, /write\(\)/);
     await refused({ batching: { maxBatch: 0 } }, /maxBatch/);
   });
 });
