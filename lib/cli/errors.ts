@@ -1,3 +1,5 @@
+import { QAViTError } from '../errors';
+import { inFlags } from './flags';
 import { hintFor } from './hints';
 import { printable } from './output';
 
@@ -25,8 +27,9 @@ function oneLine(text: string): string {
 /** Writes `qavit: <message>` and one line that says what to do to standard error; returns the exit code. */
 export function reportError(error: unknown): number {
   const message = error instanceof Error ? error.message : String(error);
+  const said = error instanceof QAViTError ? inFlags(message) : message;
   process.stderr.write(
-    `qavit: ${oneLine(message)}\nhint: ${oneLine(error instanceof CliError ? error.hint : hintFor(error))}\n`,
+    `qavit: ${oneLine(said)}\nhint: ${oneLine(error instanceof CliError ? error.hint : hintFor(error))}\n`,
   );
   if (process.env.QAVIT_DEBUG && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
   return error instanceof CliError ? error.exitCode : EXIT.failed;

@@ -9,6 +9,12 @@ const BY_MESSAGE: readonly (readonly [RegExp, string])[] = [
     'copy or save it again; its permissions and its end count too.',
   ],
   [/^Expected text\b.* for the question/, 'ask in words: "what color is the star?"'],
+  [/^Expected at most \d+ (pixels|bytes)\b/, 'make the picture smaller first.'],
+  [/all visual tokens, for option/, 'give a smaller number, or leave out --visual-tokens.'],
+  [
+    /^Expected an adapter with a token selector/,
+    'leave out --visual-tokens, or take an adapter that was trained for it.',
+  ],
   [/^Expected a build with CUDA/, 'use --device cpu; docs/cuda.md says how to build with CUDA.'],
   [/^Expected the native addon/, 'README.md, Install, says how it is built or taken from a package.'],
   [/chat template for option/, 'leave out --system and --before, or take a model that has a chat template.'],

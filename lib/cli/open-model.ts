@@ -3,6 +3,7 @@ import type { DownloadProgress, LoadOptions, ModelFolders, QAViT } from '..';
 import { isServer, readServer } from '../llm/vllm/server';
 import { existingModel } from './files';
 import { CliError, EXIT } from './errors';
+import { dashed } from './flags';
 import type { ModelOptions } from './options';
 import { size } from './output';
 import type { Status } from './status';
@@ -44,11 +45,6 @@ async function parts(tower: string, options: ModelOptions): Promise<ModelFolders
   if (!server || (input ?? text) === undefined) return { tower, adapter, questions, language };
   const { url, model } = readServer(language);
   return { tower, adapter, questions, language: { url, model, input, text } };
-}
-
-/** `languageText` as it is typed: `language-text`. */
-export function dashed(option: string): string {
-  return option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 /** How a model is called in pictures and lists. */

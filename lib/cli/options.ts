@@ -45,6 +45,12 @@ export function numberIn(low: number, high: number, { whole = false } = {}): (te
   };
 }
 
+/** A question in words, as an argument. */
+export function questionText(text: string): string {
+  if (text.trim() !== '') return text;
+  throw new InvalidArgumentError('Expected a question.');
+}
+
 function share(text: string): number {
   const value = Number(text);
   const { topP } = DECODING_RULES;

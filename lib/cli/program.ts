@@ -5,6 +5,7 @@ import { addConvert } from './commands/convert';
 import { addDemo } from './commands/demo';
 import { addEncode } from './commands/encode';
 import { addFetch } from './commands/fetch';
+import { addHelp } from './commands/help';
 import { addServe } from './commands/serve';
 import { addInfo } from './commands/info';
 import type { Interruption } from './interruption';
@@ -24,6 +25,14 @@ function rephrase(text: string): string {
   return text.replace(/^error: /, 'qavit: ').replace(/\n\(Did you mean /, ' (did you mean ');
 }
 
+/** For an option that is no slip of another, but a shorter name of it: `--max-tokens` for `--max-new-tokens`. */
+function withNearest(text: string, { options }: Command): string {
+  const [, given] = /unknown option '--([\w-]+)[^']*'\n$/.exec(text) ?? [];
+  const words = given?.split('-');
+  const meant = options.find(({ long }) => words?.every((word) => long?.slice(2).split('-').includes(word)));
+  return meant ? text.replace(/\n$/, `\n(Did you mean ${meant.long}?)\n`) : text;
+}
+
 /**
  * The whole command line.
  *
@@ -34,7 +43,6 @@ export function createProgram(interruption: Interruption): Command {
     .description('Vision encoding that listens to the question: ask pictures, encode them, see where a question looks.')
     .version(packageVersion(), '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
-    .helpCommand('help [command]', "print a command's help")
     .showHelpAfterError('hint: qavit --help lists the commands.')
     .configureOutput({ outputError: (text, write) => write(rephrase(text)) })
     .exitOverride()
@@ -42,9 +50,11 @@ export function createProgram(interruption: Interruption): Command {
   const { signal } = interruption;
   const commands = [addAsk, addEncode, addAttend].map((add) => add(program, signal));
   commands.push(addServe(program, interruption));
-  commands.push(...[addInfo, addFetch, addConvert, addDemo].map((add) => add(program, signal)));
+  commands.push(...[addInfo, addFetch, addConvert, addDemo].map((add) => add(program, signal)), addHelp(program));
   for (const command of commands) {
-    command.showHelpAfterError(`hint: qavit ${command.name()} --help lists arguments, options and examples.`);
+    command
+      .showHelpAfterError(`hint: qavit ${command.name()} --help lists arguments, options and examples.`)
+      .configureOutput({ outputError: (text, write) => write(rephrase(withNearest(text, command))) });
   }
   return program;
 }

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { bomb } from '../serve/security/bomb';
 import { root } from '../support/paths';
 import { finish, MAIN, runCli, startCli } from './run-cli';
 
@@ -52,6 +53,23 @@ describe('cli usage', () => {
     }
   });
 
+  it('helps with a command, and refuses what is none as it does elsewhere', async () => {
+    const [help, own] = [await runCli(['help', 'ask']), await runCli(['ask', '--help'])];
+    expect(help).to.deep.equal({ ...own, code: 0 });
+    expect((await runCli(['help'])).stdout).to.equal((await runCli(['--help'])).stdout);
+    const unknown = await runCli(['help', 'nope']);
+    expect(unknown).to.deep.equal(await runCli(['nope']));
+    await expectFailure(['help', 'nope'], 2, /unknown command 'nope'/, /qavit --help/);
+    await expectFailure(['help', 'ask', '--foo'], 2, /unknown option '--foo'/, /--help/);
+  });
+
+  it('breaks paragraphs of a help at its width', async () => {
+    for (const command of ['attend', 'encode', 'serve', 'info', 'fetch', 'convert']) {
+      const { stdout } = await runCli([command, '--help']);
+      for (const line of stdout.split('Examples:')[0]!.split('\n')) expect(line.length, line).to.be.at.most(80);
+    }
+  });
+
   it('prints its help and fails when no command is given', async () => {
     const { code, stderr } = await runCli([]);
     expect(code).to.equal(2);
@@ -67,6 +85,13 @@ describe('cli usage', () => {
       /qavit ask --help/,
     );
     await expectFailure(
+      ['ask', 'a', 'b', '--max-tokens', '3'],
+      2,
+      /unknown option '--max-tokens' \(did you mean --max-new-tokens\?\)/,
+      /qavit ask --help/,
+    );
+    await expectFailure(['encode', 'a', '--output', 'x.npy'], 2, /projected or tower; --out names the file/, /--help/);
+    await expectFailure(
       ['info', '--dtype', 'f23'],
       2,
       /'f23' is invalid\. Allowed choices are auto, f32, bf16, f16/,
@@ -75,6 +100,8 @@ describe('cli usage', () => {
   });
 
   it('refuses missing arguments, numbers out of range and options that exclude each other', async () => {
+    for (const command of ['ask', 'attend', 'encode'])
+      await expectFailure([command, 'a.png', ' '], 2, /'question'\. Expected a question\.$/, /--help/);
     await expectFailure(['ask', 'a.png'], 2, /missing required argument 'question'/, /qavit ask --help/);
     await expectFailure(
       ['ask', 'a', 'b', '--threads', '0'],
@@ -124,8 +151,13 @@ describe('cli usage', () => {
     writeFileSync(svg, '<svg xmlns="http://www.w3.org/2000/svg"/>');
     await expectFailure(['ask', svg, 'what?'], 1, /a\.svg but received SVG or XML$/, /save it as PNG or JPEG/);
     await expectFailure(['ask', path.join(folder, 'street.png'), 'what?'], 1, /no picture$/, /save it as PNG or JPEG/);
-    await expectFailure(['ask', picture, ' '], 1, /for the question but received " "/, /ask in words/);
+    await expectFailure(['ask', picture, '!'], 1, /for the question but received "!"/, /ask in words/);
     await expectFailure(['ask', picture, 'what?', '--dtype', 'f16'], 1, /"f16"/, /leave --dtype at auto/);
+    const tooMany = ['ask', picture, 'what?', '--visual-tokens', '99'];
+    await expectFailure(tooMany, 1, /^qavit: Expected at most 65, .* for --visual-tokens but received 99$/, /smaller/);
+    const bombed = path.join(folder, 'bomb.png');
+    writeFileSync(bombed, bomb(20_000));
+    await expectFailure(['ask', bombed, 'what?'], 1, /at most 67108864 pixels for .*20000 x 20000/, /smaller first/);
     await expectFailure(['ask', picture, 'what?', '--system', 'x'], 1, /chat template/, /leave out --system/);
     await expectFailure(['ask', picture, 'what?', '--language-dtype', 'q4'], 1, /_q4\.onnx/, /leave --language-dtype/);
     await expectFailure(

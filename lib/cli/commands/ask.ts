@@ -1,7 +1,14 @@
 import type { Command } from 'commander';
 import { imageArgument } from '../files';
 import { openModel } from '../open-model';
-import { addDecodingOptions, addModelOptions, decodingOf, type DecodingOptions, type ModelOptions } from '../options';
+import {
+  addDecodingOptions,
+  addModelOptions,
+  decodingOf,
+  type DecodingOptions,
+  type ModelOptions,
+  questionText,
+} from '../options';
 import { print, printJson } from '../output';
 import { Status } from '../status';
 import { Timer } from '../timer';
@@ -58,7 +65,7 @@ export function addAsk(program: Command, signal: AbortSignal): Command {
     .summary('answer a question about a picture')
     .description('Answers a question about a picture. The answer is printed as it is written.')
     .argument('<image>', 'picture: a file, or - for standard input')
-    .argument('<question>', 'the question, in words')
+    .argument('<question>', 'the question, in words', questionText)
     .option('--system <text>', 'system message, for models with a chat template')
     .option('--before <text>', 'what is said before the picture, for models with a chat template');
   addDecodingOptions(addModelOptions(command));

@@ -2,18 +2,20 @@ import path from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { QAViT } from '../..';
 import type { AttentionFigureInput } from '../../view/attention-figure';
+import { paragraph } from '../help-text';
 import { imageArgument, writeWhole } from '../files';
 import { nameOf, openModel } from '../open-model';
-import { addModelOptions, type ModelOptions } from '../options';
+import { addModelOptions, type ModelOptions, questionText } from '../options';
 import { print, printJson, table } from '../output';
 import { Status } from '../status';
 import { Timer } from '../timer';
 
+const ABOUT =
+  'The picture shows, side by side: the picture, which patches stand out to the plain ViT, and for each question how far ' +
+  "it changes every patch's feature; below, the gates tanh(beta), how differently two questions make the encoder see " +
+  'every patch, and how much attention every patch pays to each question. With --visual-tokens the patches that are ' +
+  'handed over are outlined. --json prints all numbers.';
 const EXAMPLES = `
-The picture shows, side by side: the picture, which patches stand out to the plain ViT, and for each question how far it changes every
-patch's feature; below, the gates tanh(beta), how differently two questions make the encoder see every patch, and how much attention
-every patch pays to each question. With --visual-tokens the patches that are handed over are outlined. --json prints all numbers.
-
 Examples:
   $ qavit attend street.jpg "What is written on the blue sign?"
   $ qavit attend street.jpg "Where is the cyclist?" "What colour is the bus?" --out map.png
@@ -111,8 +113,8 @@ export function addAttend(program: Command, signal: AbortSignal): Command {
       'Draws what a question changes in the vision encoder, against the plain ViT and against a second question.',
     )
     .argument('<image>', 'picture: a file, or - for standard input')
-    .argument('<question>', 'the question, in words')
-    .argument('[question2]', 'a second one to compare with')
+    .argument('<question>', 'the question, in words', questionText)
+    .argument('[question2]', 'a second one to compare with', questionText)
     .option(
       '-o, --out <file>',
       'where to write the PNG (default: <image>.attention.png in the current folder)',
@@ -120,6 +122,7 @@ export function addAttend(program: Command, signal: AbortSignal): Command {
     )
     .option('--no-answers', "leave the language model's answers out");
   return addModelOptions(command)
+    .addHelpText('after', paragraph(ABOUT))
     .addHelpText('after', EXAMPLES)
     .action((image: string, question: string, second: string | undefined, options: AttendOptions) =>
       attend(image, second === undefined ? [question] : [question, second], options, signal),

@@ -1,13 +1,14 @@
 import type { Command } from 'commander';
 import { existingFile, existingFolder } from '../files';
+import { paragraph } from '../help-text';
 import { numberIn } from '../options';
 import { print, printJson, printable, table } from '../output';
 import { Status } from '../status';
 
+const ABOUT =
+  "The checkpoint is read as data: nothing that it names is imported or called. Its weights include the tower's and the " +
+  "language model's; of their folders only the configurations, the preprocessing and the tokenizer are taken.";
 const EXAMPLES = `
-The checkpoint is read as data: nothing that it names is imported or called. Its weights include the tower's and the language
-model's; of their folders only the configurations, the preprocessing and the tokenizer are taken.
-
 Examples:
   $ qavit convert --checkpoint qavit-base2.pth --tower clip-vit-large-patch14-336 --language flan-t5-base --out qavit-base
   $ qavit ask --model qavit-base street.jpg "What is written on the blue sign?"`;
@@ -56,6 +57,7 @@ export function addConvert(program: Command, signal: AbortSignal): Command {
     .option('--lora-alpha <n>', 'what its LoRA was trained with', numberIn(1e-6, 1e6), 32)
     .option('--json', 'print one JSON object')
     .option('-q, --quiet', 'no progress on the terminal')
+    .addHelpText('after', paragraph(ABOUT))
     .addHelpText('after', EXAMPLES)
     .action((options: ConvertOptions) => convert(options, signal));
 }

@@ -4,15 +4,15 @@ import type { VisualTokens } from '../..';
 import { imageArgument, writeWhole } from '../files';
 import { npyFile } from '../../formats/npy';
 import { openModel } from '../open-model';
-import { addModelOptions, type ModelOptions } from '../options';
+import { paragraph } from '../help-text';
+import { addModelOptions, type ModelOptions, questionText } from '../options';
 import { print, printJson, table } from '../output';
 import { safetensorsFile } from '../../formats/safetensors-file';
 import { Status } from '../status';
 import { Timer } from '../timer';
 
+const ABOUT = 'Without a question the plain tower encodes. Without --out the tokens are described, not written.';
 const EXAMPLES = `
-Without a question the plain tower encodes. Without --out the tokens are described, not written.
-
 Examples:
   $ qavit encode street.jpg "How many cars?" --out tokens.npy
   $ qavit encode street.jpg --output tower --out plain.safetensors
@@ -24,6 +24,13 @@ interface EncodeOptions extends ModelOptions {
 }
 
 const FORMATS = ['.npy', '.safetensors'];
+const OUTPUTS = ['projected', 'tower'];
+
+function outputKind(text: string): string {
+  if (OUTPUTS.includes(text)) return text;
+  const isFile = FORMATS.includes(path.extname(text).toLowerCase());
+  throw new InvalidArgumentError(`Expected ${OUTPUTS.join(' or ')}${isFile ? '; --out names the file' : ''}.`);
+}
 
 function outputFile(name: string): string {
   if (FORMATS.includes(path.extname(name).toLowerCase())) return name;
@@ -86,15 +93,16 @@ export function addEncode(program: Command, signal: AbortSignal): Command {
     .summary('turn a picture and a question into visual tokens')
     .description('Encodes a picture under a question into visual tokens, as a language model takes them.')
     .argument('<image>', 'picture: a file, or - for standard input')
-    .argument('[question]', 'the question, in words')
+    .argument('[question]', 'the question, in words', questionText)
     .option('-o, --out <file>', 'write the tokens to a .npy or .safetensors file', outputFile)
     .addOption(
       new Option(
         '--output <which>',
         'projected: N x E for the language model; tower: N x C (default: projected where there is a projector)',
-      ).choices(['projected', 'tower']),
+      ).argParser(outputKind),
     );
   return addModelOptions(command)
+    .addHelpText('after', paragraph(ABOUT))
     .addHelpText('after', EXAMPLES)
     .action((image: string, question: string | undefined, options: EncodeOptions) =>
       encode(image, question, options, signal),

@@ -2,15 +2,17 @@ import { type Command, Option } from 'commander';
 import { parseHubName } from '../../hub/name';
 import type { HubOptions, Role } from '../../hub';
 import { CliError, EXIT } from '../errors';
+import { paragraph } from '../help-text';
 import { showDownloads } from '../open-model';
 import { languageDTypeOption } from '../options';
 import { print, printJson } from '../output';
 import { Status } from '../status';
 
+const ABOUT =
+  'Fetches the newest commit of the branch, and of it what qavit reads; what is in the cache already stays. HF_ENDPOINT, ' +
+  'HF_TOKEN (or "hf auth login") and HF_HUB_CACHE say from where, as whom and where to, as for Python\'s huggingface_hub, ' +
+  'which reads the same cache.';
 const EXAMPLES = `
-Fetches the newest commit of the branch, and of it what qavit reads; what is in the cache already stays. HF_ENDPOINT, HF_TOKEN
-(or "hf auth login") and HF_HUB_CACHE say from where, as whom and where to, as for Python's huggingface_hub, which reads the same cache.
-
 Examples:
   $ qavit fetch openai/clip-vit-large-patch14-336
   $ qavit fetch google/flan-t5-base facebook/dinov2-base@main
@@ -62,6 +64,7 @@ export function addFetch(program: Command, signal: AbortSignal): Command {
     .addOption(languageDTypeOption())
     .option('--json', 'print one JSON object a model')
     .option('-q, --quiet', 'no progress on the terminal')
+    .addHelpText('after', paragraph(ABOUT))
     .addHelpText('after', EXAMPLES)
     .action((names: string[], options: FetchOptions) => fetchAll(names, options, signal));
 }

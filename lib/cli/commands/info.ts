@@ -4,15 +4,16 @@ import type { ModelDescription } from '../../describe';
 import { isServer } from '../../llm/vllm/server';
 import { CliError, EXIT } from '../errors';
 import { loadFolders, nameOf, namedModel, showDownloads } from '../open-model';
+import { paragraph } from '../help-text';
 import { addModelOptions, type ModelOptions } from '../options';
 import { print, printJson, ranges, size, table } from '../output';
 import { Status } from '../status';
 import { describedFiles, layersText, missingFiles, weightsRows } from './info-files';
 
+const ABOUT =
+  'A model that is complete is loaded, to say what it holds on which device. One that is not, and any with --no-load, is ' +
+  'described by its files. Of a model at a hub that is not in the cache nothing but the configuration is fetched.';
 const EXAMPLES = `
-A model that is complete is loaded, to say what it holds on which device. One that is not, and any with --no-load, is described by its
-files. Of a model at a hub that is not in the cache nothing but the configuration is fetched.
-
 Examples:
   $ qavit info
   $ qavit info my-model --device cuda
@@ -148,6 +149,7 @@ export function addInfo(program: Command, signal: AbortSignal): Command {
     .argument('[model]', 'model folder, or org/name at a hub (default: the embedded demo model)')
     .option('--no-load', 'describe the files alone');
   return addModelOptions(command)
+    .addHelpText('after', paragraph(ABOUT))
     .addHelpText('after', EXAMPLES)
     .action((folder: string | undefined, options: InfoOptions) => describe(folder, options, signal));
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { FastifyInstance } from 'fastify';
 import type { ServerOptions } from '../../serve';
 import { CliError } from '../errors';
+import { paragraph } from '../help-text';
 import type { Interruption } from '../interruption';
 import { print, printJson } from '../output';
 import { readApiKeys } from '../serve/api-keys';
@@ -14,12 +15,12 @@ const MIB = 2 ** 20;
 /** What closing takes beside the requests that are waited for. */
 const CLOSING_MS = 5000;
 
+const ABOUT =
+  'Each option has a variable (--max-batch: QAVIT_MAX_BATCH) and a key in the file of --config (maxBatch). The command ' +
+  'line counts most, then the environment, then the file.';
+const READY =
+  'When it takes requests it prints one line with its address. SIGTERM and Ctrl-C let running requests finish.';
 const EXAMPLES = `
-Each option has a variable (--max-batch: QAVIT_MAX_BATCH) and a key in the file of --config (maxBatch). The command line counts most, then
-the environment, then the file.
-
-When it takes requests it prints one line with its address. SIGTERM and Ctrl-C let running requests finish.
-
 Examples:
   $ qavit serve
   $ qavit serve --model my-model --device cuda --host 0.0.0.0 --api-key-file keys.txt
@@ -108,6 +109,8 @@ export function addServe(program: Command, interruption: Interruption): Command 
       'Serves models over HTTP: chat completions in the form of OpenAI, visual tokens, attention maps, and a page to try them.',
     );
   return addServeOptions(command)
+    .addHelpText('after', paragraph(ABOUT))
+    .addHelpText('after', paragraph(READY))
     .addHelpText('after', EXAMPLES)
     .action((options: ServeOptions) => serve(options, command, interruption));
 }

@@ -1,6 +1,7 @@
 import type { QAViT } from '../..';
 import { CliError, EXIT } from '../errors';
-import { dashed, nameOf, openModel } from '../open-model';
+import { dashed } from '../flags';
+import { nameOf, openModel } from '../open-model';
 import type { Status } from '../status';
 import type { ConfiguredModel } from './config-file';
 import type { ServeOptions } from './options';
