@@ -1,13 +1,22 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyError, FastifyInstance } from 'fastify';
+import { RequestError } from '../request-error';
 import type { ServerContext } from './context';
 import { errorBody, errorReply } from './errors';
+import { boundRest } from './unread-bodies';
 
 /** Makes everything that goes wrong an error in OpenAI's form. */
-export function answerErrors(app: FastifyInstance, { models }: ServerContext): void {
+export function answerErrors(app: FastifyInstance, { models, options }: ServerContext): void {
   const retryAfter = (): number => Math.max(1, ...[...models.values()].map(({ batcher }) => batcher.retryAfterSeconds));
 
-  app.setErrorHandler((error, request, reply) => {
-    const { status, body, retry } = errorReply(error, request.fields);
+  const tooLarge = `Expected at most ${options.limits.bodyBytes} bytes for the body`;
+
+  app.setErrorHandler<Error & Partial<FastifyError>>((error, request, reply) => {
+    const isTooLarge = error.code === 'FST_ERR_CTP_BODY_TOO_LARGE';
+    const told = isTooLarge ? new RequestError(413, 'body_too_large', tooLarge) : error;
+    const { status, body, retry } = errorReply(told, request.fields);
+    // The framework would close the connection on who still sends.
+    if (isTooLarge) void reply.removeHeader('connection');
+    if (request.raw.complete === false) boundRest(request.raw);
     // A client that has hung up is no failure.
     if (status >= 500 && !request.raw.socket.destroyed) request.log.error({ err: error }, 'request failed');
     if (retry && !reply.hasHeader('retry-after')) void reply.header('retry-after', String(retryAfter()));

@@ -4,7 +4,6 @@ type Told = readonly [code: string, message: string];
 const KNOWN: Readonly<Record<string, Told>> = {
   FST_ERR_BAD_URL: ['invalid_url', 'Expected a path in valid percent-encoding'],
   FST_ERR_MAX_PARAM_LENGTH: ['invalid_url', 'Expected a shorter path'],
-  FST_ERR_CTP_BODY_TOO_LARGE: ['body_too_large', 'Expected a smaller body'],
   FST_ERR_CTP_EMPTY_JSON_BODY: ['invalid_json', 'Expected a body of JSON but received none'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['invalid_content_length', 'Expected a body as long as Content-Length says'],
   FST_ERR_CTP_INVALID_JSON_BODY: ['invalid_json', 'Expected a body of valid JSON'],
