@@ -12,6 +12,7 @@ export function healthRoutes(app: FastifyInstance, { lifecycle }: ServerContext)
   // Asked for every few seconds, and nothing to read about.
   const quiet = { config: { rateLimit: false as const }, logLevel: 'warn' as const };
   const alive = {
+    operationId: 'getHealth',
     summary: 'Whether the process lives',
     tags: ['operation'],
     response: { 200: { description: 'It does.', ...answer('ok') } },
@@ -19,6 +20,7 @@ export function healthRoutes(app: FastifyInstance, { lifecycle }: ServerContext)
   app.get('/healthz', { schema: alive, ...quiet }, () => ({ status: 'ok' }));
 
   const ready = {
+    operationId: 'getReadiness',
     summary: 'Whether requests are taken',
     tags: ['operation'],
     response: {

@@ -6,9 +6,12 @@ import { failures } from '../schemas/errors';
 export function metricsRoute(app: FastifyInstance, metrics: Metrics): void {
   const schema = {
     summary: 'Metrics in Prometheus’ text format',
+    operationId: 'getMetrics',
     tags: ['operation'],
-    produces: ['text/plain'],
-    response: { 401: failures[401] },
+    response: {
+      200: { description: 'They.', content: { 'text/plain': { schema: { type: 'string' } } } },
+      401: failures[401],
+    },
   };
   // Who may read them may do so at any rate; who tries out keys may not.
   const config = { rateLimit: { allowList: ({ mayAsk }: FastifyRequest) => mayAsk } };

@@ -7,6 +7,7 @@ const size = { type: 'integer', minimum: 1 };
 const values = { type: 'array', items: { type: 'number' } };
 
 export const attendSchema = (limits: Required<RequestLimits>) => ({
+  operationId: 'createAttentionMaps',
   summary: 'See where a question draws attention',
   tags: ['vision'],
   body: {

@@ -1,7 +1,7 @@
 import type { RequestLimits } from '../options';
+import { chatAnswer } from './chat-answers';
 import { failures } from './errors';
 import { imageUrl, model, visualTokens } from './fields';
-import { toldSchema } from './told';
 
 const nothingElse = { additionalProperties: false };
 
@@ -161,57 +161,10 @@ const bodySchema = (limits: Required<RequestLimits>) => ({
   },
 });
 
-const usage = {
-  type: 'object',
-  required: ['prompt_tokens', 'completion_tokens', 'total_tokens'],
-  ...nothingElse,
-  properties: {
-    prompt_tokens: { type: 'integer', description: 'Rows that the language model read: visual tokens and text.' },
-    completion_tokens: { type: 'integer' },
-    total_tokens: { type: 'integer' },
-  },
-};
-
-export const chatCompletionSchema = {
-  description:
-    'The answer; with stream: true server-sent events of chat.completion.chunk, the last of which carries qavit, then [DONE].',
-  type: 'object',
-  required: ['id', 'object', 'created', 'model', 'choices', 'qavit'],
-  ...nothingElse,
-  properties: {
-    id: { type: 'string' },
-    object: { const: 'chat.completion' },
-    created: { type: 'integer' },
-    model: { type: 'string' },
-    choices: {
-      type: 'array',
-      minItems: 1,
-      maxItems: 1,
-      items: {
-        type: 'object',
-        required: ['index', 'message', 'logprobs', 'finish_reason'],
-        ...nothingElse,
-        properties: {
-          index: { const: 0 },
-          message: {
-            type: 'object',
-            required: ['role', 'content', 'refusal'],
-            ...nothingElse,
-            properties: { role: { const: 'assistant' }, content: { type: 'string' }, refusal: { type: 'null' } },
-          },
-          logprobs: { type: 'null' },
-          finish_reason: { enum: ['stop', 'length'] },
-        },
-      },
-    },
-    usage,
-    qavit: toldSchema,
-  },
-};
-
 export const chatSchema = (limits: Required<RequestLimits>) => ({
+  operationId: 'createChatCompletion',
   summary: 'Answer a question about a picture',
   tags: ['answers'],
   body: bodySchema(limits),
-  response: { 200: chatCompletionSchema, ...failures },
+  response: { 200: chatAnswer, ...failures },
 });

@@ -99,6 +99,7 @@ export const modelSchema = {
 };
 
 export const modelsSchema = {
+  operationId: 'listModels',
   summary: 'The models that are served',
   tags: ['models'],
   response: {
@@ -114,6 +115,7 @@ export const modelsSchema = {
 };
 
 export const oneModelSchema = {
+  operationId: 'retrieveModel',
   summary: 'One model',
   tags: ['models'],
   params: {

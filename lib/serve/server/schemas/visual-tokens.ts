@@ -4,6 +4,7 @@ import { imageUrl, model, visualTokens } from './fields';
 import { toldSchema } from './told';
 
 export const visualTokensSchema = (limits: Required<RequestLimits>) => ({
+  operationId: 'createVisualTokens',
   summary: 'Encode a picture under a question into visual tokens',
   tags: ['vision'],
   body: {
@@ -30,21 +31,28 @@ export const visualTokensSchema = (limits: Required<RequestLimits>) => ({
   response: {
     200: {
       description: 'The tokens.',
-      type: 'object',
-      required: ['object', 'shape', 'dtype', 'data', 'key', 'qavit'],
-      additionalProperties: false,
-      properties: {
-        object: { const: 'visual_tokens' },
-        shape: { type: 'array', items: { type: 'integer', minimum: 1 }, minItems: 2, maxItems: 2 },
-        kept: {
-          type: 'array',
-          items: { type: 'integer', minimum: 0 },
-          description: 'Which of the tokens that could be handed over these are, where the model selects.',
+      content: {
+        'application/json': {
+          schema: {
+            type: 'object',
+            required: ['object', 'shape', 'dtype', 'data', 'key', 'qavit'],
+            additionalProperties: false,
+            properties: {
+              object: { const: 'visual_tokens' },
+              shape: { type: 'array', items: { type: 'integer', minimum: 1 }, minItems: 2, maxItems: 2 },
+              kept: {
+                type: 'array',
+                items: { type: 'integer', minimum: 0 },
+                description: 'Which of the tokens that could be handed over these are, where the model selects.',
+              },
+              dtype: { const: 'float32' },
+              data: { type: 'string', description: 'base64 of little-endian numbers, row by row.' },
+              key: { type: 'string', description: 'The same for the same pixels, question, weights and settings.' },
+              qavit: toldSchema,
+            },
+          },
         },
-        dtype: { const: 'float32' },
-        data: { type: 'string', description: 'base64 of little-endian numbers, row by row.' },
-        key: { type: 'string', description: 'The same for the same pixels, question, weights and settings.' },
-        qavit: toldSchema,
+        'application/octet-stream': { schema: { description: 'A file of the format that was asked for.' } },
       },
     },
     ...failures,
