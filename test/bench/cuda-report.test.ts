@@ -4,7 +4,6 @@ import path from 'node:path';
 import type { ContestResult } from '../../bench/cuda/contest';
 import type { KernelResult } from '../../bench/cuda/kernel-contest';
 import type { Options } from '../../bench/cuda/options';
-import type { PeerInfo } from '../../bench/cuda/peer-process';
 import { Report } from '../../bench/cuda/report';
 import { spreadOf } from '../../bench/support/quantiles';
 import { temporaryFolder } from '../support/temporary';
