@@ -55,6 +55,8 @@ void DeviceSession::start() {
   };
   options.idle = [this] { return backend_->idle(); };
   options.stopped = [this] {
+    discarded_.clear();
+    executor_->release();
     {
       const std::lock_guard<std::mutex> lock(finished_mutex_);
       stopped_ = true;
@@ -97,6 +99,7 @@ Napi::Value DeviceSession::close() {
   closing_.push_back(deferred);
   if (!std::exchange(closed_, true)) {
     hold_event_loop(true);
+    for (DeviceResource* resource : resources_) discarded_.push_back(resource->release());
     queue_->stop();
   }
   return deferred.Promise();

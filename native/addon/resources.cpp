@@ -20,9 +20,9 @@ WeightResource::WeightResource(const std::shared_ptr<DeviceSession>& session, st
   account(weight_->bytes);
 }
 
-void WeightResource::release() {
-  weight_.reset();
+std::shared_ptr<const void> WeightResource::release() {
   unaccount();
+  return std::exchange(weight_, nullptr);
 }
 
 Napi::Object WeightResource::create(const std::shared_ptr<DeviceSession>& session, std::shared_ptr<Weight> weight) {
@@ -48,9 +48,9 @@ TensorResource::TensorResource(const std::shared_ptr<DeviceSession>& session, co
   account(value_.bytes());
 }
 
-void TensorResource::release() {
-  buffer_.reset();
+std::shared_ptr<const void> TensorResource::release() {
   unaccount();
+  return std::exchange(buffer_, nullptr);
 }
 
 const std::shared_ptr<Buffer>& TensorResource::buffer(const std::string& where) const {

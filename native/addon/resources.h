@@ -22,7 +22,7 @@ class WeightResource : public DeviceResource {
   static Napi::Object create(const std::shared_ptr<DeviceSession>& session, std::shared_ptr<Weight> weight);
 
   WeightResource(const std::shared_ptr<DeviceSession>& session, std::shared_ptr<Weight> weight);
-  void release() override;
+  std::shared_ptr<const void> release() override;
   // Throws ERR_ARGUMENT after dispose().
   const std::shared_ptr<Weight>& weight(const std::string& where) const;
 
@@ -40,7 +40,7 @@ class TensorResource : public DeviceResource {
                              std::shared_ptr<Buffer> buffer);
 
   TensorResource(const std::shared_ptr<DeviceSession>& session, const PlanValue& value, std::shared_ptr<Buffer> buffer);
-  void release() override;
+  std::shared_ptr<const void> release() override;
   const PlanValue& value() const { return value_; }
   // Throws ERR_ARGUMENT after dispose().
   const std::shared_ptr<Buffer>& buffer(const std::string& where) const;
@@ -60,7 +60,7 @@ class PlanResource : public DeviceResource {
 
   PlanResource(const std::shared_ptr<DeviceSession>& session, std::shared_ptr<const Plan> plan)
       : DeviceResource(session), plan_(std::move(plan)) {}
-  void release() override { plan_.reset(); }
+  std::shared_ptr<const void> release() override { return std::exchange(plan_, nullptr); }
   // Throws ERR_ARGUMENT after dispose().
   const std::shared_ptr<const Plan>& plan(const std::string& where) const;
 
