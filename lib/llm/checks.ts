@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto';
 import { abortSignal, checkOptions, deviceName, integer, isPlainObject, oneOf } from '../calls/options';
 import { expected, expectedButFound } from '../errors';
 import { normalizeQuestion } from '../text/normalize-question';
+import { expectShortText } from '../text/text-limit';
 import { firstNonFinite } from '../weights';
 import { DECODING_RULES } from './decoding-rules';
 import type { GenerateOptions, LoadLanguageModelOptions, QuestionEncoding, VisualTokens } from './language-model';
@@ -108,5 +109,6 @@ export function checkLoad(dir: string, options: LoadLanguageModelOptions): void 
 
 function questionText(question: string, how: NonNullable<GenerateOptions['question']>): QuestionText {
   if (typeof question !== 'string') throw expected('ERR_ARGUMENT', 'a string', 'the question', question);
+  expectShortText(question, 'the question');
   return { text: normalizeQuestion(question, how.normalization ?? 'none'), maxTokens: how.maxTokens };
 }

@@ -93,7 +93,14 @@ export class TextRows implements QuestionReader {
     const { table, width } = this;
     const rows = new Float32Array(ids.length * width);
     const [vocabulary = 0] = table.shape;
+    const places = new Map<number, number>();
     for (const [i, id] of ids.entries()) {
+      const place = places.get(id);
+      if (place !== undefined) {
+        rows.copyWithin(i * width, place * width, (place + 1) * width);
+        continue;
+      }
+      places.set(id, i);
       if (id >= vocabulary) {
         const where = path.join(this.info.path, 'tokenizer.json');
         throw expectedButFound('ERR_FORMAT', `token ids below ${vocabulary}`, where, `${id}`);

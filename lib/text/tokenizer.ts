@@ -4,13 +4,15 @@ import type { Encoding, Tokenizer } from 'tokenizers';
 
 import { expectedButFound } from '../errors';
 import { expectFile } from '../json-file';
+import { expectShortText } from './text-limit';
 
 /** Token ids are u32 in the binding, which wraps other numbers round instead of refusing them. */
 export type TokenId = number;
 
 /**
  * A Hugging Face `tokenizer.json`, read by the official Rust implementation: the one that T5's normalisation table (charsmap) is
- * right in. Truncation and padding settings of the file are switched off; callers say what they want cut.
+ * right in. Truncation and padding settings of the file are switched off; callers say what they want cut. Texts longer than MAX_TEXT are
+ * an ERR_ARGUMENT.
  */
 export class TextTokenizer {
   private constructor(
@@ -38,32 +40,32 @@ export class TextTokenizer {
   }
 
   /** Token ids with the special tokens of the file. `maxTokens` counts these too: they stay, the text's right end is cut. */
-  async encode(text: string, maxTokens?: number): Promise<TokenId[]> {
-    return guard(this.file, async () => {
-      const encoding = await this.tokenizer.encode(text, null, { addSpecialTokens: false });
+  encode(text: string, maxTokens?: number): Promise<TokenId[]> {
+    return this.split(text, (encoding) => {
       if (maxTokens !== undefined) this.cut(encoding, Math.max(0, maxTokens - this.specials));
       return this.tokenizer.postProcess(encoding, null, true).getIds();
     });
   }
 
   /** Token ids of a text that spells all its special tokens itself. */
-  async encodeBare(text: string): Promise<TokenId[]> {
-    return guard(this.file, async () => {
-      const encoding = await this.tokenizer.encode(text, null, { addSpecialTokens: false });
-      return encoding.getIds();
-    });
+  encodeBare(text: string): Promise<TokenId[]> {
+    return this.split(text, (encoding) => encoding.getIds());
   }
 
   /** The start of a text that `encode` makes at most `maxTokens` tokens of. */
-  async cutText(text: string, maxTokens: number): Promise<string> {
-    return guard(this.file, async () => {
-      const encoding = await this.tokenizer.encode(text, null, { addSpecialTokens: false });
+  cutText(text: string, maxTokens: number): Promise<string> {
+    return this.split(text, (encoding) => {
       const kept = Math.max(0, maxTokens - this.specials);
       if (encoding.getLength() <= kept) return text;
       const end = kept === 0 ? 0 : (encoding.getOffsets()[kept - 1]?.[1] ?? 0);
       // Offsets count code points.
       return [...text].slice(0, end).join('');
     });
+  }
+
+  private async split<T>(text: string, use: (encoding: Encoding) => T): Promise<T> {
+    expectShortText(text, 'text to be tokenized');
+    return guard(this.file, async () => use(await this.tokenizer.encode(text, null, { addSpecialTokens: false })));
   }
 
   private cut(encoding: Encoding, length: number): void {

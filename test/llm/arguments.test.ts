@@ -76,6 +76,14 @@ describe('language model arguments', () => {
     });
   }
 
+  it('are no question of more than 65536 characters', async () => {
+    const message = /^Expected at most 65536 characters for the question but received 65537$/;
+    const question = 'a b'.padEnd(65537);
+    await expectRejection(collect(model, someTokens(), question), 'ERR_ARGUMENT', message);
+    await expectRejection(model.encodeQuestion(question, HOW), 'ERR_ARGUMENT', message);
+    expect((await model.encodeQuestion(question.slice(1), HOW)).shape[0]).to.be.within(2, 30);
+  });
+
   for (const question of ['', '   ', '\n\t', '!!! ... (:)']) {
     it(`leave nothing to listen to: ${JSON.stringify(question)}`, () =>
       expectRejection(model.encodeQuestion(question, HOW), 'ERR_ARGUMENT', /^Expected text/));

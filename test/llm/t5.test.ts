@@ -212,6 +212,10 @@ describe('T5', () => {
       await expectRejection(collect(model, wrong, 'a'), 'ERR_SHAPE', /E = 32\]/);
       await expectRejection(collect(model, someTokens(), 'a', { maxNewTokens: 0 }), 'ERR_ARGUMENT', /maxNewTokens/);
       await expectRejection(model.encodeQuestion('  ', HOW), 'ERR_ARGUMENT', /^Expected text/);
+      const message = /^Expected at most 4096 tokens for the question of a T5 but received \d+$/;
+      const long = 'what shape '.repeat(5000);
+      await expectRejection(collect(model, someTokens(), long), 'ERR_ARGUMENT', message);
+      await expectRejection(model.encodeQuestion(long, { ...HOW, maxTokens: 4097 }), 'ERR_ARGUMENT', message);
       await expectRejection(
         loadLanguageModel(folderOf('t5-plain'), { dtype: 'f16' as 'f32' }),
         'ERR_ARGUMENT',

@@ -2,11 +2,13 @@
 import { expect } from 'chai';
 import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import path from 'node:path';
+import { mock } from 'node:test';
 import { loadQuestionReader } from '../../lib/llm/load-question-reader';
 import type { QuestionEncoding } from '../../lib/llm/language-model';
 import { loadLanguageModel } from '../../lib/llm/load-language-model';
 import { TextRows } from '../../lib/llm/text-rows';
 import { TextTokenizer } from '../../lib/text/tokenizer';
+import { StoredTensor } from '../../lib/weights/stored-tensor';
 import { toBf16, fromBf16 } from '../support/bf16';
 import { expectRejection } from '../support/expect-error';
 import { writeJson } from '../support/random-model';
@@ -104,6 +106,21 @@ describe('rows of text', () => {
     expect((await within.encodeQuestion(QUESTION, HOW)).shape[1]).to.equal(32);
     await within.close();
     await expectRejection(loadQuestionReader(at('nowhere')), 'ERR_FORMAT', /config.json/);
+  });
+
+  it('are read once each', async () => {
+    const text = await TextRows.open(llama('often'));
+    const words = 'red what red red '.repeat(50);
+    const wanted = await rowsOf(text.info.path, words);
+    const read = mock.method(StoredTensor.prototype, 'read');
+    try {
+      const { data } = await text.encodeQuestion(words, { ...HOW, maxTokens: 1e4 });
+      expect(data).to.deep.equal(wanted);
+      expect(read.mock.callCount()).to.be.within(2, 20);
+    } finally {
+      read.mock.restore();
+    }
+    await text.close();
   });
 
   it('are no encoder', async () => {

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { MAX_TEXT } from '../../lib/text/text-limit';
 import { TextTokenizer } from '../../lib/text/tokenizer';
 import { expectRejection } from '../support/expect-error';
 import { fixture } from '../support/paths';
@@ -75,6 +76,22 @@ describe('tokenizer', () => {
     const tokenizer = await TextTokenizer.load(T5);
     const ids = await tokenizer.encode('red');
     expect(await tokenizer.decode([0, ...ids, 999_999])).to.equal('red');
+  });
+
+  it('takes texts up to a length at which regular expressions are far from giving up', async () => {
+    // Qwen2's.
+    const Regex =
+      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+    const split = { type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false };
+    const tokenizer = await TextTokenizer.load(edited({ pre_tokenizer: split }));
+    const text = `a${'\t'.repeat(MAX_TEXT - 2)}a`;
+    expect(await tokenizer.encode(text)).to.have.length.greaterThan(1);
+    for (const work of [
+      tokenizer.encode(`${text}a`, 4),
+      tokenizer.encodeBare(`${text}a`),
+      tokenizer.cutText(`${text}a`, 4),
+    ])
+      await expectRejection(work, 'ERR_ARGUMENT', /^Expected at most 65536 characters for .* but received 65537$/);
   });
 
   describe('refuses', () => {

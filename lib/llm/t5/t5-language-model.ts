@@ -28,6 +28,12 @@ import { T5Answer, T5Answers } from './t5-answer';
 import { type PromptTokens, T5Engine } from './t5-engine';
 import { openT5 } from './t5-model';
 
+/**
+ * Of text in a prompt or a question. T5's positions have no end, but the attention's work grows as the square: this is eight times what T5
+ * was trained on, and prompts behind wait for it.
+ */
+const MAX_TEXT_TOKENS = 4096;
+
 /** A T5 from its published folder, computed by qavit on a device of its own: beside a tower on the same GPU, neither waits for the other's queue. */
 export class T5LanguageModel implements LanguageModel {
   private readonly calls = new Calls();
@@ -91,6 +97,7 @@ export class T5LanguageModel implements LanguageModel {
     const { text, maxTokens } = checkEncoding(question, how);
     return this.calls.run('encodeQuestion', options.signal, async (signal) => {
       const ids = this.checkIds(await this.tokenizer.encode(text, maxTokens));
+      expectFewTokens(ids.length);
       if (ids.length === 0) throw expected('ERR_ARGUMENT', 'text that has tokens', 'the question', text);
       const data = await this.engine.features(ids, how.features, signal);
       return { data, shape: [ids.length, this.info.questionWidth] };
@@ -137,6 +144,7 @@ export class T5LanguageModel implements LanguageModel {
 
   private async prompt(visual: Float32Array, question: QuestionText): Promise<PromptTokens> {
     const { before, after } = await buildPrompt(this.tokenizer, this.config, question);
+    expectFewTokens(before.length + after.length);
     return { before: this.checkIds(before), visual, after: this.checkIds(after) };
   }
 
@@ -147,6 +155,11 @@ export class T5LanguageModel implements LanguageModel {
     const what = `token ids below ${vocabularySize} (vocab_size of config.json)`;
     throw expectedButFound('ERR_FORMAT', what, path.join(folder, 'tokenizer.json'), `${beyond}`);
   }
+}
+
+function expectFewTokens(count: number): void {
+  if (count <= MAX_TEXT_TOKENS) return;
+  throw expectedButFound('ERR_ARGUMENT', `at most ${MAX_TEXT_TOKENS} tokens`, 'the question of a T5', `${count}`);
 }
 
 function chooseDType({ info }: Device, asked: LoadLanguageModelOptions['dtype'] = 'auto'): 'f32' | 'bf16' {
