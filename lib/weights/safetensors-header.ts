@@ -1,7 +1,7 @@
 import { type QAViTError, expected, expectedButFound } from '../errors';
 import { duplicateKey } from './duplicate-keys';
 import { isJsonObject } from '../json-file';
-import type { TensorEntry } from './tensor-file';
+import { MAX_DIMENSIONS, type TensorEntry } from './tensor-file';
 
 /** Bits of one element, by the format's own names. */
 const ELEMENT_BITS: Readonly<Record<string, number>> = {
@@ -97,17 +97,23 @@ function parseEntry(name: string, value: unknown, dataStart: number, path: strin
   const bits = typeof dtype === 'string' && Object.hasOwn(ELEMENT_BITS, dtype) ? ELEMENT_BITS[dtype] : undefined;
   if (typeof dtype !== 'string' || bits === undefined) throw wrong('a dtype of the format', dtype);
   if (!isListOfCounts(shape)) throw wrong('a shape of non-negative integers', shape);
+  if (shape.length > MAX_DIMENSIONS) throw wrong(`at most ${MAX_DIMENSIONS} dimensions`, shape.length);
   if (!isListOfCounts(offsets) || offsets.length !== 2) throw wrong('two data_offsets', offsets);
   const [begin = 0, end = 0] = offsets;
   // In BigInt: a product of lying dimensions must not wrap or round.
   const size = shape.reduce((product, n) => product * BigInt(n), BigInt(bits));
   if (BigInt(end - begin) * 8n !== size) {
     throw wrong(
-      `${size / 8n} bytes for ${dtype} [${shape.join(', ')}]`,
+      `${cut(`${size / 8n}`)} bytes for ${dtype} [${cut(shape.join(', '))}]`,
       `${end - begin} (data_offsets ${begin}..${end})`,
     );
   }
   return { name, dtype, shape, offset: dataStart + begin, bytes: end - begin };
+}
+
+/** For messages: 64 lying dimensions are a thousand digits. */
+function cut(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 
 function isListOfCounts(value: unknown): value is number[] {

@@ -1,6 +1,9 @@
 import type { MappedFile } from '../binding/native';
 import type { StoredTensor } from './stored-tensor';
 
+/** PyTorch's own limit. */
+export const MAX_DIMENSIONS = 64;
+
 /** What a file says of one tensor, checked against the file. */
 export interface TensorEntry {
   readonly name: string;

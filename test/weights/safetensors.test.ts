@@ -103,6 +103,11 @@ describe('safetensors', () => {
     // The product wraps around to 4 in 64 bits.
     refuse(shaped([2 ** 32, 2 ** 32, 2 ** 2]), /bytes for F32/);
     refuse(shaped([Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]), /bytes for F32/);
+    const most = Array.from({ length: 64 }, () => Number.MAX_SAFE_INTEGER);
+    refuse(shaped(most), /^Expected \d{77}\.\.\. bytes for F32 \[[\d, ]{77}\.\.\.\] for tensor "a" of .{1,200}$/);
+    refuse(shaped([...most, 1]), /^Expected at most 64 dimensions for tensor "a" of .* but received 65$/);
+    // A product of as many would keep the event loop for minutes.
+    refuse(shaped(Array.from({ length: 1e5 }, () => Number.MAX_SAFE_INTEGER)), /at most 64 dimensions .* 100000$/);
   });
 
   it('refuses tensors that overlap, leave gaps or lie outside', () => {

@@ -1,3 +1,4 @@
+import { MAX_DIMENSIONS } from '../tensor-file';
 import { DTYPES, STORAGES, type TorchDType } from './dtypes';
 import {
   type Construct,
@@ -12,9 +13,6 @@ import {
   TorchStorage,
   TorchTensor,
 } from './pickle-values';
-
-/** PyTorch's own limit. */
-const MAX_DIMENSIONS = 64;
 
 /** PyTorch writes two. A tensor's are looked through, and a pickle may give many tensors the same. */
 const MAX_METADATA = 16;
