@@ -1,6 +1,7 @@
 import type { Stats } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { QAViTError, expected, expectedButFound } from './errors';
+import { parseJson } from './json-text';
 
 /** Configuration files are a few KB and an index of shards a few MB; what is larger is something else. */
 const MAX_JSON_BYTES = 64 * 2 ** 20;
@@ -22,14 +23,9 @@ export async function readJsonObject(path: string): Promise<JsonObject> {
 export async function readJsonObjectIfThere(path: string): Promise<JsonObject | undefined> {
   const text = await readTextIfThere(path);
   if (text === undefined) return undefined;
-  try {
-    const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));
-    if (isJsonObject(value)) return value;
-    throw expected('ERR_FORMAT', 'a JSON object', path, value);
-  } catch (error) {
-    if (error instanceof QAViTError) throw error;
-    throw expectedButFound('ERR_FORMAT', 'JSON', path, `text that is none: ${(error as Error).message}`);
-  }
+  const value = parseJson(text.replace(/^\uFEFF/, ''), 'JSON', path);
+  if (isJsonObject(value)) return value;
+  throw expected('ERR_FORMAT', 'a JSON object', path, value);
 }
 
 export function isJsonObject(value: unknown): value is JsonObject {

@@ -1,6 +1,6 @@
-const [QUOTE, BACKSLASH, COLON] = [0x22, 0x5c, 0x3a];
-const OPENING = new Set([0x7b, 0x5b]); // { [
-const CLOSING = new Set([0x7d, 0x5d]); // } ]
+import { CLOSING, endOfString, OPENING } from '../json-text';
+
+const [QUOTE, COLON] = [0x22, 0x3a];
 
 /**
  * The first key that the outermost object of a JSON text names twice, or undefined. JSON.parse would silently keep the last one, so
@@ -27,13 +27,6 @@ export function duplicateKey(json: string): string | undefined {
     }
   }
   return undefined;
-}
-
-/** Position behind the string that opens at `start`. */
-function endOfString(json: string, start: number): number {
-  let i = start + 1;
-  while (json.charCodeAt(i) !== QUOTE) i += json.charCodeAt(i) === BACKSLASH ? 2 : 1;
-  return i + 1;
 }
 
 function isKey(json: string, afterString: number): boolean {

@@ -1,7 +1,8 @@
 import { type QAViTError, expected, expectedButFound } from '../errors';
 import { duplicateKey } from './duplicate-keys';
 import { isJsonObject } from '../json-file';
-import { MAX_DIMENSIONS, type TensorEntry } from './tensor-file';
+import { parseJson } from '../json-text';
+import { MAX_DIMENSIONS, MAX_TENSORS, type TensorEntry } from './tensor-file';
 
 /** Bits of one element, by the format's own names. */
 const ELEMENT_BITS: Readonly<Record<string, number>> = {
@@ -65,28 +66,32 @@ export function headerLength(prefix: Buffer, fileBytes: number, path: string): n
  * @throws QAViTError ERR_FORMAT, naming the file and, where there is one, the tensor
  */
 export function parseHeader(header: Buffer, fileBytes: number, path: string): TensorEntry[] {
-  const fields = parseJson(header, path);
+  const fields = parseFields(header, path);
   const dataStart = PREFIX_BYTES + header.length;
-  const entries = Object.entries(fields)
-    .filter(([name]) => name !== '__metadata__')
-    .map(([name, value]) => parseEntry(name, value, dataStart, path));
+  const named = Object.entries(fields).filter(([name]) => name !== '__metadata__');
+  if (named.length > MAX_TENSORS) {
+    throw expectedButFound('ERR_UNSUPPORTED', `at most ${MAX_TENSORS} tensors`, path, `${named.length}`);
+  }
+  const entries = named.map(([name, value]) => parseEntry(name, value, dataStart, path));
   checkCoverage(entries, dataStart, fileBytes, path);
   return entries;
 }
 
-function parseJson(header: Buffer, path: string): Readonly<Record<string, unknown>> {
-  let text: string;
-  let value: unknown;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(header);
-    value = JSON.parse(text);
-  } catch (error) {
-    throw expectedButFound('ERR_FORMAT', 'a JSON header', path, `none: ${(error as Error).message}`);
-  }
+function parseFields(header: Buffer, path: string): Readonly<Record<string, unknown>> {
+  const text = decode(header, path);
+  const value = parseJson(text, 'a JSON header', path);
   if (!isJsonObject(value)) throw expected('ERR_FORMAT', 'a JSON object as header', path, value);
   const twice = duplicateKey(text);
   if (twice !== undefined) throw expectedButFound('ERR_FORMAT', 'each tensor once', path, `${twice} twice`);
   return value;
+}
+
+function decode(header: Buffer, path: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(header);
+  } catch (error) {
+    throw expectedButFound('ERR_FORMAT', 'a JSON header', path, `none: ${(error as Error).message}`);
+  }
 }
 
 function parseEntry(name: string, value: unknown, dataStart: number, path: string): TensorEntry {

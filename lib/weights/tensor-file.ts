@@ -4,6 +4,9 @@ import type { StoredTensor } from './stored-tensor';
 /** PyTorch's own limit. */
 export const MAX_DIMENSIONS = 64;
 
+/** In one file: far above any checkpoint, shards of mixtures of experts included. */
+export const MAX_TENSORS = 100_000;
+
 /** What a file says of one tensor, checked against the file. */
 export interface TensorEntry {
   readonly name: string;

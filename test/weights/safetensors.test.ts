@@ -72,7 +72,8 @@ describe('safetensors', () => {
     refuse(withHeader('null'), /a JSON object as header/);
     refuse(withHeader('"a"'), /a JSON object as header/);
     refuse(Buffer.concat([Buffer.from([2, 0, 0, 0, 0, 0, 0, 0]), Buffer.from([0xff, 0xfe])]), /a JSON header/);
-    refuse(withHeader('['.repeat(1e6)), /a JSON header/);
+    refuse(withHeader('['.repeat(1e6)), /a JSON header of at most 128 levels/);
+    refuse(withHeader(`{"__metadata__":[${'[],'.repeat(2 ** 21)}0]}`), /a JSON header of at most 4194304 values/);
   });
 
   it('refuses entries that are malformed', () => {
@@ -122,6 +123,12 @@ describe('safetensors', () => {
     refuse(placed([0, 16], [16, 32]).subarray(0, -1), /truncated/);
     refuse(Buffer.concat([placed([0, 16], [16, 32]), Buffer.alloc(1)]), /bytes for .* but received/);
     refuse(placed([2 ** 40, 2 ** 40 + 16], [0, 16]), /behind a gap/);
+  });
+
+  it('refuses more tensors than any checkpoint has', () => {
+    const entry = '{"dtype":"F32","shape":[0],"data_offsets":[0,0]}';
+    const names = Array.from({ length: 100_001 }, (_, i) => `"${i}":${entry}`);
+    refuse(withHeader(`{${names.join()}}`), /at most 100000 tensors .* 100001$/, 'ERR_UNSUPPORTED');
   });
 
   it('refuses a tensor that is named twice', () => {

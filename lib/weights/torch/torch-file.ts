@@ -2,7 +2,7 @@ import { loadAddon } from '../../binding/load';
 import type { MappedFile } from '../../binding/native';
 import { expectedButFound } from '../../errors';
 import { StoredTensor } from '../stored-tensor';
-import type { TensorEntry, TensorFile } from '../tensor-file';
+import { MAX_TENSORS, type TensorEntry, type TensorFile } from '../tensor-file';
 import { entryOf } from './layout';
 import { unpickle } from './pickle';
 import { quoted, type TorchTensor } from './pickle-values';
@@ -11,7 +11,6 @@ import { type ByteRange, ZipArchive } from './zip-archive';
 
 /** Names, shapes and what else a checkpoint holds besides numbers: a few MB for the largest. */
 const MAX_PICKLE_BYTES = 32 * 2 ** 20;
-const MAX_TENSORS = 100_000;
 /** `version` and `byteorder` hold a word. */
 const MAX_RECORD_BYTES = 64;
 
