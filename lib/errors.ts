@@ -46,9 +46,15 @@ function describe(value: unknown, depth = 0): string {
     const parts = value.slice(0, 8).map((part) => describe(part, depth + 1));
     return `[${parts.join(', ')}${value.length > 8 ? ', ...' : ''}]`;
   }
-  if (ArrayBuffer.isView(value)) return `${value.constructor.name} of ${value.byteLength} bytes`;
-  if (typeof value === 'object') return value.constructor?.name ?? 'an object';
-  return `a ${typeof value}`;
+  if (ArrayBuffer.isView(value)) return `${classOf(value)} of ${value.byteLength} bytes`;
+  return typeof value === 'object' ? classOf(value) : `a ${typeof value}`;
+}
+
+/** By the prototype: what a file says of a `constructor` is any value, with any name. */
+function classOf(value: object): string {
+  const prototype = Object.getPrototypeOf(value) as { constructor?: { name?: unknown } } | null;
+  const name = prototype?.constructor?.name;
+  return typeof name === 'string' && /^[\w$]{1,80}$/.test(name) ? name : 'an object';
 }
 
 /**

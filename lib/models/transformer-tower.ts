@@ -34,7 +34,9 @@ export function transformerTower(
   const { family, width, heads, patch, registers, eps, names } = architecture;
   const embedding = pixelEmbedding(architecture, tensors, pixels, image);
   const preNorm = names.preNorm === undefined ? undefined : takeNorm(tensors, names.preNorm, width, eps);
-  const layers = Array.from({ length: architecture.layers }, (_, i) => encoderLayer(architecture, tensors, i, folds));
+  const layers: TowerLayer[] = [];
+  // The first that the file does not have ends this: a configuration may lie by any number.
+  for (let i = 0; i < architecture.layers; i++) layers.push(encoderLayer(architecture, tensors, i, folds));
   tensors.expectNoOthers(names.notNeeded);
   return {
     family,

@@ -1,7 +1,10 @@
+import { expect } from 'chai';
 import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { QAViTErrorCode } from '../../lib/errors';
+import { mock } from 'node:test';
+import { QAViTError, type QAViTErrorCode } from '../../lib/errors';
 import { loadLanguageModel } from '../../lib/llm/load-language-model';
+import { TensorFolder } from '../../lib/weights';
 import { expectRejection } from '../support/expect-error';
 import { f32, type TensorToWrite, writeSafetensors } from '../support/safetensors-writer';
 import { temporaryFolder } from '../support/temporary';
@@ -36,6 +39,18 @@ describe('T5 files', () => {
     writeSafetensors(path.join(dir, 'model.safetensors'), all);
   };
 
+  it('leaves no file open where there is no such device', async () => {
+    const close = mock.method(TensorFolder.prototype, 'close');
+    try {
+      const loading = loadLanguageModel(folderOf('t5-plain'), { device: 'cuda:99' });
+      const error: unknown = await loading.catch((failure: unknown) => failure);
+      expect(error).to.be.instanceOf(QAViTError);
+      expect(close.mock.callCount()).to.equal(1);
+    } finally {
+      close.mock.restore();
+    }
+  });
+
   refuses(
     'a folder without weights',
     't5-plain',
@@ -61,6 +76,15 @@ describe('T5 files', () => {
     'ERR_FORMAT',
     /^Expected tensor encoder\.block\.2\.layer\.0/,
   );
+  for (const num_layers of [1e15, 4e9]) {
+    refuses(
+      `${num_layers} layers`,
+      't5-plain',
+      config({ num_layers }),
+      'ERR_FORMAT',
+      /^Expected tensor encoder\.block\.2\.layer\.0/,
+    );
+  }
   refuses('fewer layers', 't5-plain', config({ num_decoder_layers: 1 }), 'ERR_FORMAT', /also decoder\.block\.1/);
   refuses('no layers', 't5-plain', config({ num_layers: 0 }), 'ERR_FORMAT', /num_layers of/);
   refuses('another MLP', 't5-plain', config({ feed_forward_proj: 'gated-gelu' }), 'ERR_FORMAT', /wi_0\.weight/);

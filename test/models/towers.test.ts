@@ -167,7 +167,8 @@ describe('towers', () => {
       });
 
       it('whose config.json describes another', async () => {
-        await expectRejection(load({ config: { num_hidden_layers: 4 } }), 'ERR_FORMAT', /tensor encoder\.layers?\./);
+        for (const num_hidden_layers of [4, 4e9, 1e15])
+          await expectRejection(load({ config: { num_hidden_layers } }), 'ERR_FORMAT', /tensor encoder\.layers?\./);
         await expectRejection(load({ config: { hidden_size: 48 } }), 'ERR_SHAPE', /\[48, 3, \d, \d\] for tensor/);
         await expectRejection(load({ config: { patch_size: 3 } }), 'ERR_SHAPE', /\[\d+, 3, 3, 3\] for tensor/);
       });

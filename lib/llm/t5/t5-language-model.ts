@@ -67,22 +67,24 @@ export class T5LanguageModel implements LanguageModel {
       throw expected('ERR_FORMAT', `below ${vocabularySize}`, file.where('decoder_start_token_id'), start);
     }
     const weights = await TensorFolder.open(folder);
-    const device = openDevice(options.device ?? 'cpu', options.threads);
     try {
-      const engine = new T5Engine(device, openT5(t5, weights), chooseDType(device, options.dtype));
-      await engine.prepare(options.signal);
-      const info: LocalModelInfo = {
-        path: folder,
-        kind: 'encoder-decoder',
-        width,
-        questionWidth: width,
-        vocabularySize,
-        answersTogether: MOST_TOGETHER,
-      };
-      return new T5LanguageModel(info, config, rules, start, tokenizer, engine);
-    } catch (error) {
-      await device.close();
-      throw error;
+      const device = openDevice(options.device ?? 'cpu', options.threads);
+      try {
+        const engine = new T5Engine(device, openT5(t5, weights), chooseDType(device, options.dtype));
+        await engine.prepare(options.signal);
+        const info: LocalModelInfo = {
+          path: folder,
+          kind: 'encoder-decoder',
+          width,
+          questionWidth: width,
+          vocabularySize,
+          answersTogether: MOST_TOGETHER,
+        };
+        return new T5LanguageModel(info, config, rules, start, tokenizer, engine);
+      } catch (error) {
+        await device.close();
+        throw error;
+      }
     } finally {
       weights.close();
     }

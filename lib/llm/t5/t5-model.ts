@@ -69,7 +69,9 @@ class LayerReader {
     const table = this.tensors.take(name, [buckets, heads]);
     const how = { buckets, maxDistance, bidirectional: at === 'encoder' };
     const bias = computed(name, 'table', [heads, 2 * maxDistance + 1], () => biasByDistance(table.read(), heads, how));
-    const layers = Array.from({ length: count }, (_, i) => read(`${at}.block.${i}.layer`));
+    const layers: Layer[] = [];
+    // The first that the file does not have ends this: a configuration may lie by any number.
+    for (let i = 0; i < count; i++) layers.push(read(`${at}.block.${i}.layer`));
     return { layers, bias, norm: this.norm(`${at}.final_layer_norm`) };
   }
 
