@@ -52,7 +52,7 @@ export async function readTextIfThere(path: string): Promise<string | undefined>
 }
 
 /** @throws QAViTError ERR_FORMAT for a pipe or a device, whose reading could block or never end */
-export function expectFile(stats: Stats, path: string): void {
+function expectFile(stats: Stats, path: string): void {
   if (stats.isFile()) return;
   throw expectedButFound('ERR_FORMAT', 'a file', path, stats.isDirectory() ? 'a folder' : 'a device or pipe');
 }

@@ -1,10 +1,10 @@
-import { stat } from 'node:fs/promises';
 import type * as Binding from 'tokenizers';
 import type { Encoding, Tokenizer } from 'tokenizers';
 
 import { expectedButFound } from '../errors';
-import { expectFile } from '../json-file';
+import { readTextIfThere } from '../json-file';
 import { expectShortText } from './text-limit';
+import { checkTokenizer } from './tokenizer-file';
 
 /** Token ids are u32 in the binding, which wraps other numbers round instead of refusing them. */
 export type TokenId = number;
@@ -29,10 +29,13 @@ export class TextTokenizer {
    */
   static async load(file: string): Promise<TextTokenizer> {
     const { Tokenizer } = await loadBinding();
-    const stats = await stat(file).catch(() => undefined);
-    if (stats && !stats.isDirectory()) expectFile(stats, file);
+    const text = await readTextIfThere(file);
+    if (text === undefined) {
+      throw expectedButFound('ERR_FORMAT', 'a Hugging Face tokenizer', file, 'nothing: it does not exist');
+    }
+    checkTokenizer(text, file);
     return guard(file, async () => {
-      const tokenizer = Tokenizer.fromFile(file);
+      const tokenizer = Tokenizer.fromString(text);
       tokenizer.disableTruncation();
       tokenizer.disablePadding();
       return new TextTokenizer(tokenizer, file, (await tokenizer.encode('')).getLength());

@@ -1,7 +1,6 @@
 import { type QAViTError, expected, expectedButFound } from '../errors';
-import { duplicateKey } from './duplicate-keys';
 import { isJsonObject } from '../json-file';
-import { parseJson } from '../json-text';
+import { duplicateKey, parseJson } from '../json-text';
 import { MAX_DIMENSIONS, MAX_TENSORS, type TensorEntry } from './tensor-file';
 
 /** Bits of one element, by the format's own names. */

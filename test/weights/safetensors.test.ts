@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { writeFileSync } from 'node:fs';
 import type { QAViTErrorCode } from '../../lib/errors';
-import { duplicateKey } from '../../lib/weights/duplicate-keys';
+import { duplicateKey } from '../../lib/json-text';
 import { openSafetensors } from '../../lib/weights/safetensors';
 import { expectThrow } from '../support/expect-error';
 import { f32, safetensorsBytes, withHeader } from '../support/safetensors-writer';
