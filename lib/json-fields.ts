@@ -14,9 +14,10 @@ export class JsonFields {
     return new JsonFields(file, await readJsonObject(file));
   }
 
-  /** The file, or one without fields where it does not exist. */
-  static async readIfThere(file: string): Promise<JsonFields> {
-    return new JsonFields(file, (await readJsonObjectIfThere(file)) ?? {});
+  /** Undefined where the file does not exist. */
+  static async readIfThere(file: string): Promise<JsonFields | undefined> {
+    const fields = await readJsonObjectIfThere(file);
+    return fields && new JsonFields(file, fields);
   }
 
   /** A nested object, without fields where it is absent. */

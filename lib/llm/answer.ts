@@ -38,7 +38,7 @@ export async function* sayAnswer(
   let finish: AnswerEnd['finish'] = 'length';
   for (; said < length; said++) {
     const logits = await next(token);
-    rules.apply(logits, { tokens, said, read: heard.read });
+    rules.apply(logits, { tokens, said, read: heard.read, last: said === length - 1 });
     token = sample(logits);
     tokens.push(token);
     if (rules.isEnd(token)) {

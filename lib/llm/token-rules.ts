@@ -1,5 +1,8 @@
+import path from 'node:path';
 import { expected } from '../errors';
-import type { JsonFields } from '../json-fields';
+import { JsonFields } from '../json-fields';
+import { isJsonObject } from '../json-file';
+import { languageFields } from './model-config';
 
 /** Settings of transformers' generate() that change what is said and are not known here, each with the value that switches it off. */
 const UNKNOWN_RULES = {
@@ -8,6 +11,13 @@ const UNKNOWN_RULES = {
   sequence_bias: undefined,
   forced_decoder_ids: undefined,
   exponential_decay_length_penalty: undefined,
+  guidance_scale: 1,
+  watermarking_config: undefined,
+  stop_strings: undefined,
+  dola_layers: undefined,
+  force_words_ids: undefined,
+  constraints: undefined,
+  token_healing: false,
 };
 
 /** What was said before the token that is to be chosen. */
@@ -18,11 +28,13 @@ export interface Spoken {
   readonly said: number;
   /** Positions that the decoder read before the answer. */
   readonly read: number;
+  /** Whether the answer may hold no token behind the one that is to be chosen. */
+  readonly last: boolean;
 }
 
 /**
  * Which tokens an answer may hold, which it had better not say again, and where it ends: `generation_config.json`, or for token ids
- * `config.json` where that has none.
+ * `config.json` where that has none, and for all of it where there is no such file, as in transformers.
  *
  * The file's defaults for the length of answers and for sampling and beams are the caller's business here (`GenerateOptions`), and
  * not read. Rules that would change the answer and are not known are refused.
@@ -32,6 +44,8 @@ export class TokenRules {
   readonly start: number | undefined;
   private readonly ends: ReadonlySet<number>;
   private readonly first: number | undefined;
+  /** Said where there is room for one token more. */
+  private readonly final: readonly number[];
   private readonly never: readonly number[];
   private readonly notFirst: readonly number[];
   private readonly repetitionPenalty: number;
@@ -41,7 +55,14 @@ export class TokenRules {
   private readonly minNewTokens: number;
   private readonly badWords: readonly (readonly number[])[];
 
-  constructor(generation: JsonFields, config: JsonFields) {
+  /** Of the model in a folder, whose `config.json` is `file`. */
+  static async read(folder: string, file: JsonFields): Promise<TokenRules> {
+    const text = file.value('text_config');
+    const generation = await JsonFields.readIfThere(path.join(folder, 'generation_config.json'));
+    return new TokenRules(generation ?? (isJsonObject(text) ? file.over(text) : file), languageFields(file));
+  }
+
+  private constructor(generation: JsonFields, config: JsonFields) {
     for (const [key, off] of Object.entries(UNKNOWN_RULES)) {
       const value = generation.value(key) ?? off;
       if (value !== off) throw expected('ERR_UNSUPPORTED', String(off ?? 'nothing'), generation.where(key), value);
@@ -50,6 +71,7 @@ export class TokenRules {
     this.start = id('decoder_start_token_id') ?? id('bos_token_id');
     this.ends = new Set(generation.integers('eos_token_id') ?? config.integers('eos_token_id'));
     this.first = id('forced_bos_token_id');
+    this.final = generation.integers('forced_eos_token_id') ?? config.integers('forced_eos_token_id') ?? [];
     this.never = generation.integers('suppress_tokens') ?? [];
     this.notFirst = generation.integers('begin_suppress_tokens') ?? [];
     // Numbers as PyTorch multiplies logits by them.
@@ -67,7 +89,7 @@ export class TokenRules {
   }
 
   /** Rules out tokens in `logits`, and makes those less likely that were spoken already (Keskar et al., CTRL, section 4.1). */
-  apply(logits: Float32Array, { tokens, said, read }: Spoken): void {
+  apply(logits: Float32Array, { tokens, said, read, last }: Spoken): void {
     if (this.repetitionPenalty !== 1) this.penalize(logits, new Set(tokens));
     const ruleOut = (id: number) => (logits[id] = -Infinity);
     this.repeating(tokens).forEach(ruleOut);
@@ -78,9 +100,11 @@ export class TokenRules {
     this.never.forEach(ruleOut);
     // The rule for the beginning looks at the first token that is free.
     if (said === (this.first === undefined ? 0 : 1)) this.notFirst.forEach(ruleOut);
-    if (said > 0 || this.first === undefined) return;
+    const first = said > 0 || this.first === undefined ? [] : [this.first];
+    const forced = last && this.final.length > 0 ? this.final : first;
+    if (forced.length === 0) return;
     logits.fill(-Infinity);
-    logits[this.first] = 0;
+    for (const id of forced) logits[id] = 0;
   }
 
   /** Tokens that would say a sequence of `no_repeat_ngram_size` once more. */

@@ -7,7 +7,7 @@ import { type AnswerSettings, sayAnswer } from '../answer';
 import type { GenerateSettings, QuestionText } from '../checks';
 import { JsonFields } from '../../json-fields';
 import type { AnswerEnd, LanguageModelInfo, QuestionEncoding, QuestionFeatures } from '../language-model';
-import { languageFields, readModelConfig, type ModelConfig } from '../model-config';
+import { readModelConfig, type ModelConfig } from '../model-config';
 import { openPrompt, type PromptWriter } from '../open-prompt';
 import type { Prompt } from '../prompt';
 import { TokenRules } from '../token-rules';
@@ -35,8 +35,7 @@ export class Engine {
     await requireFolder(dir);
     const file = await JsonFields.read(path.join(dir, 'config.json'));
     const config = readModelConfig(file);
-    const generation = await JsonFields.readIfThere(path.join(dir, 'generation_config.json'));
-    const rules = new TokenRules(generation, languageFields(file));
+    const rules = await TokenRules.read(dir, file);
     const tokenizer = await TextTokenizer.load(path.join(dir, 'tokenizer.json'));
     const prompts = await openPrompt(dir, config, tokenizer);
     const runtime = await OnnxRuntime.start(threads);

@@ -57,7 +57,7 @@ export class T5LanguageModel implements LanguageModel {
     const file = await JsonFields.read(path.join(folder, 'config.json'));
     const fields = languageFields(file);
     const config = readModelConfig(file);
-    const rules = new TokenRules(await JsonFields.readIfThere(path.join(folder, 'generation_config.json')), fields);
+    const rules = await TokenRules.read(folder, file);
     // transformers' T5Config has pad_token_id 0 and starts decoders with it.
     const start = rules.start ?? fields.integer('pad_token_id') ?? 0;
     const t5 = readT5Config(fields);
