@@ -38,8 +38,8 @@ function view(
   reject: Reject,
 ): PickleValue {
   const [start] = counts([offset], 'an offset', reject);
-  const shape = counts(itemsOf(size, 'a shape', reject), 'a shape', reject);
-  const strides = counts(itemsOf(stride, 'strides', reject), 'strides', reject);
+  const shape = countsOf(size, 'a shape', reject);
+  const strides = countsOf(stride, 'strides', reject);
   if (strides.length !== shape.length) return reject(`${shape.length} strides`, String(strides.length));
   if (shape.length > MAX_DIMENSIONS) return reject(`at most ${MAX_DIMENSIONS} dimensions`, String(shape.length));
   // The numbers of a conjugated or negated view are not those in the file.
@@ -57,7 +57,21 @@ function withoutNumbers(storage: PickleValue | undefined, reject: Reject): Pickl
 }
 
 function itemsOf(value: PickleValue | undefined, what: string, reject: Reject): readonly PickleValue[] {
-  return value instanceof PickleTuple ? value.items : reject(`a tuple as ${what}`, nameOf(value));
+  return tupleOf(value, what, reject).items;
+}
+
+function tupleOf(value: PickleValue | undefined, what: string, reject: Reject): PickleTuple {
+  return value instanceof PickleTuple ? value : reject(`a tuple as ${what}`, nameOf(value));
+}
+
+/** A pickle may give any number of tensors the same tuple, which costs it two bytes each: so they get the same list. */
+const COUNTS = new WeakMap<PickleTuple, readonly number[]>();
+
+function countsOf(value: PickleValue | undefined, what: string, reject: Reject): readonly number[] {
+  const tuple = tupleOf(value, what, reject);
+  const found = COUNTS.get(tuple) ?? counts(tuple.items, what, reject);
+  COUNTS.set(tuple, found);
+  return found;
 }
 
 function counts(values: readonly (PickleValue | undefined)[], what: string, reject: Reject): number[] {
@@ -82,7 +96,7 @@ const attributed: Construct = ([make, type, args], reject) => {
 };
 
 /** torch.Size(tuple) */
-const size: Construct = ([items], reject) => new PickleTuple(itemsOf(items, 'a size', reject));
+const size: Construct = ([items], reject) => tupleOf(items, 'a size', reject);
 
 /** collections.OrderedDict() and defaultdict(factory); items follow by opcodes. */
 const dict: Construct = ([factory], reject) =>

@@ -1,9 +1,16 @@
 import { expect } from 'chai';
 import type { QAViTErrorCode } from '../../../lib/errors';
 import { unpickle } from '../../../lib/weights/torch/pickle';
-import { Inert, PickleDict, PickleList, PickleTuple, type PickleValue } from '../../../lib/weights/torch/pickle-values';
+import {
+  Inert,
+  PickleDict,
+  PickleList,
+  PickleTuple,
+  type PickleValue,
+  type TorchTensor,
+} from '../../../lib/weights/torch/pickle-values';
 import { expectThrow } from '../../support/expect-error';
-import { call, dict, global, int, op, tensor, tensorArguments, text, tuple } from '../../support/torch-writer';
+import { call, dict, global, int, op, storage, tensor, tensorArguments, text, tuple } from '../../support/torch-writer';
 
 describe('pickles', () => {
   const read = (...parts: readonly (Buffer | string)[]) =>
@@ -197,6 +204,24 @@ describe('pickles', () => {
     const again = times(1e5, op.get(1), op.get(2), op.reduce, op.pop);
     const { value } = read(rebuild, op.put(1), op.pop, args, op.put(2), op.pop, again, tensor({ metadata: large }));
     expect(plain(value)).to.equal('<a conjugated or negated view>');
+  });
+
+  // Each with lists of its own, a million tensors of 64 dimensions would take 1.7 GB.
+  it('keep one list of dimensions for all tensors that are given the same', () => {
+    const sizes = call(global('torch', 'Size'), tuple(int(2), int(3)));
+    const [rebuild, hooks] = [global('torch._utils', '_rebuild_tensor_v2'), tuple()];
+    const args = tuple(storage(), int(0), op.get(0), op.get(0), op.none, hooks);
+    const again = Buffer.concat([op.get(1), op.get(2), op.reduce, op.append]);
+    const resized = call(rebuild, storage(), int(0), call(global('torch', 'Size'), op.get(0)), op.get(0));
+    const memo = [sizes, op.put(0), op.pop, rebuild, op.put(1), op.pop, args, op.put(2), op.pop];
+    const { value } = read(...memo, op.emptyList, again, again, resized, op.append);
+    const [first, ...others] = (value as PickleList).items as TorchTensor[];
+    expect(first?.shape).to.deep.equal([2, 3]);
+    expect(others).to.have.length(2);
+    for (const { shape, strides } of others) {
+      expect(shape).to.equal(first?.shape);
+      expect(strides).to.equal(first?.shape);
+    }
   });
 
   it('are not quoted at length', () => {
