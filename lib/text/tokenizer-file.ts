@@ -9,8 +9,8 @@ const COMPONENTS = ['normalizer', 'pre_tokenizer', 'post_processor', 'decoder'];
 /** Lists of components inside of one. */
 const LISTS = new Set(['normalizers', 'pretokenizers', 'processors', 'decoders']);
 
-/** Normalizers that delete blanks, controls or marks. */
-const DELETING = new Set(['BertNormalizer', 'Nmt', 'Precompiled', 'Strip', 'StripAccents']);
+/** Normalizers that delete no blanks, controls or marks. What has no such name is taken for what its other fields fit. */
+const KEEPING = new Set(['NFC', 'NFD', 'NFKC', 'NFKD', 'Lowercase', 'Prepend', 'Replace', 'Sequence', 'ByteLevel']);
 
 /**
  * Refuses a `tokenizer.json` that the binding would not throw an error for, but end the process (tokenizers 0.23): when it is loaded, or
@@ -121,7 +121,8 @@ function checkAddedTokens({ added_tokens: tokens, normalizer }: JsonObject, reje
 }
 
 function mayVanish(token: string, { type, pattern, content }: JsonObject): boolean {
-  if (typeof type === 'string' && DELETING.has(type)) return /^[\p{Z}\p{C}\p{M}]*$/u.test(token);
+  const keeps = typeof type === 'string' && KEEPING.has(type);
+  if (!keeps && /^[\p{Z}\p{C}\p{M}]*$/u.test(token)) return true;
   if (content !== '' || !isJsonObject(pattern)) return false;
   return typeof pattern.String !== 'string' || token.replaceAll(pattern.String, '') === '';
 }

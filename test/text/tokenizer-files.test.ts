@@ -86,6 +86,14 @@ const REFUSED: Record<string, [Changes, RegExp]> = {
   'a text before nothing': [{ normalizer: { type: 'Prepend', prepend: '' } }, /prepend of normalizer/],
   'a text in the place of nothing': [replace({ Regex: 'b?' }), /pattern of normalizer/],
   'a text between all others': [replace({ String: '' }), /pattern of normalizer/],
+  'an added token that is stripped away by what has no name': [
+    { added_tokens: added(' '), normalizer: { type: { toString: null }, strip_left: true, strip_right: true } },
+    /added_tokens: .* the normalizer leaves nothing/,
+  ],
+  'an added token that is replaced by nothing': [
+    { added_tokens: added('ab'), normalizer: { type: 'Replace', pattern: { String: 'ab' }, content: '' } },
+    /added_tokens: .* the normalizer leaves nothing/,
+  ],
   'an added token that is stripped away': [
     { added_tokens: added(' '), normalizer: { type: 'Strip', strip_left: true, strip_right: true } },
     /added_tokens: .* the normalizer leaves nothing/,
