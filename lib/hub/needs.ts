@@ -3,6 +3,7 @@ import { expected } from '../errors';
 import { isJsonObject, type JsonObject } from '../json-file';
 import { graphFiles, type OnnxDType } from '../llm/onnx/onnx-folder';
 import { isT5Config } from '../llm/t5/config';
+import { TABLE } from '../llm/text-rows';
 import { isTowerConfig, TOWER_MODEL_TYPES } from '../models/towers';
 import { VISION_LANGUAGE_MODEL_TYPES, visionLanguageFamily } from '../models/vision-language';
 import { shardsOf, STORAGES, type Storage } from '../weights';
@@ -165,7 +166,7 @@ async function collectQuestions(needs: Collector, config: JsonObject): Promise<v
 
 async function collectText(needs: Collector): Promise<void> {
   collectTokenizer(needs);
-  await collectWeights(needs);
+  await collectWeights(needs, TABLE);
 }
 
 function collectTokenizer(needs: Collector): void {

@@ -11,7 +11,7 @@ import { joinRows } from './onnx/join-rows';
 import { buildPrompt } from './prompt';
 
 /** What families call their embedding table, whatever prefix a file puts in front. */
-const TABLE = /(^|\.)(embed_tokens|wte|embed_in|word_embeddings|tok_embeddings|shared)\.weight$/;
+export const TABLE = /(^|\.)(embed_tokens|wte|embed_in|word_embeddings|tok_embeddings|shared)\.weight$/;
 
 /**
  * Tokenizer and embedding table of a language model that is computed elsewhere: what turns words into rows here. Of an unchanged
@@ -36,7 +36,7 @@ export class TextRows implements QuestionReader {
     const config = readModelConfig(file);
     refuseScaled(file);
     const tokenizer = await TextTokenizer.load(path.join(resolved, 'tokenizer.json'));
-    const folder = await TensorFolder.open(resolved);
+    const folder = await TensorFolder.open(resolved, TABLE);
     try {
       const table = findTable(folder, config);
       const info = { path: resolved, questionWidth: table.shape[1] as number };

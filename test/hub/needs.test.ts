@@ -121,6 +121,10 @@ describe('what is needed of a model', () => {
     expect(await files({ ...stored, ...root }, 'questions')).to.deep.equal(
       [...Object.keys(llama), ...Object.keys(root)].sort(),
     );
+    const [first, second] = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'];
+    const index = { weight_map: { 'lm_head.weight': second, 'model.embed_tokens.weight': first } };
+    const shards = { ...llama, 'model.safetensors.index.json': index, [first]: null };
+    expect(await files({ ...shards, [second]: null }, 'questions')).to.deep.equal(Object.keys(shards).sort());
     const t5 = { ...T5, 'model.safetensors': null };
     expect(await files(t5, 'questions')).to.deep.equal(Object.keys(t5).sort());
   });

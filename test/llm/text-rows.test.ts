@@ -73,6 +73,18 @@ describe('rows of text', () => {
     }
   });
 
+  it('need of the shards that one alone which holds the table', async () => {
+    const dir = llama('sharded');
+    const [first, second] = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'];
+    renameSync(path.join(dir, 'model.safetensors'), path.join(dir, first));
+    const weight_map = { 'model.embed_tokens.weight': first, 'lm_head.weight': second };
+    writeJson(path.join(dir, 'model.safetensors.index.json'), { weight_map });
+    const text = await TextRows.open(dir);
+    const { data } = await text.encodeQuestion(QUESTION, HOW);
+    expect(data).to.deep.equal(await rowsOf(dir, QUESTION));
+    await text.close();
+  });
+
   it('surround the visual tokens as the prompt template says, as the model itself reads them', async () => {
     const config = { prompt_template: 'is <image> the {question} one?' };
     const dir = llama('prompt', config);
