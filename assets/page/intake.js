@@ -1,5 +1,5 @@
 import { announce, element, find, showProblem } from './dom.js';
-import { ACCEPTED, listSamples, openPicture, openSample, sampleName, sampleUrl } from './pictures.js';
+import { ACCEPTED, expectWithin, listSamples, openPicture, openSample, sampleName, sampleUrl } from './pictures.js';
 import { inPlainWords, PlainError } from './plain-words.js';
 
 /** @typedef {import('./pictures.js').Picture} Picture */
@@ -19,6 +19,12 @@ export class Intake {
    * @type {HTMLInputElement | undefined}
    */
   #chosen;
+  /**
+   * What the server takes, once that is known.
+   *
+   * @type {{ pixels: number, bytes: number } | undefined}
+   */
+  limits;
   /** Resolves once the picture that was chosen last is there, or cannot be opened. */
   settled = Promise.resolve();
 
@@ -88,6 +94,7 @@ export class Intake {
     const opening = ++this.#opening;
     try {
       const picture = await open();
+      if (this.limits) expectWithin(picture, this.limits);
       // Another was chosen meanwhile.
       if (opening !== this.#opening) return;
       this.#chosen = sample;

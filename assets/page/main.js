@@ -94,6 +94,7 @@ function setScene() {
 /** @param {Model} chosen */
 function useModel(chosen) {
   model = chosen;
+  intake.limits = chosen.qavit.limits;
   const { image, patch, grid, layers, fusedLayers, dtype, device, canAnswer } = chosen.qavit;
   const fused =
     fusedLayers.length > 0 ? `question in layers ${ranges(fusedLayers)} of ${layers}` : `${layers} layers, no adapter`;

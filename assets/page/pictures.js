@@ -30,6 +30,30 @@ export async function openPicture(blob, name, questions = []) {
 }
 
 /**
+ * Before anything is asked about it.
+ *
+ * @param {Picture} picture
+ * @param {{ pixels: number, bytes: number }} limits
+ * @throws {PlainError}
+ */
+export function expectWithin({ name, url, bitmap }, { pixels, bytes }) {
+  const [, data = ''] = url.split(',');
+  const has = { pixels: bitmap.width * bitmap.height, bytes: Math.floor((data.length * 3) / 4) };
+  if (has.pixels > pixels) throw tooLarge(name, `${millions(has.pixels)} megapixels`, millions(pixels));
+  if (has.bytes > bytes) throw tooLarge(name, `${millions(has.bytes)} MB`, millions(bytes));
+}
+
+/**
+ * @param {string} name
+ * @param {string} size
+ * @param {string} most
+ */
+const tooLarge = (name, size, most) => new PlainError(`“${name}” has ${size}; this server takes ${most}.`);
+
+/** @param {number} count */
+const millions = (count) => (count / 1e6).toLocaleString('en', { maximumFractionDigits: count < 1e7 ? 1 : 0 });
+
+/**
  * @param {Blob} blob
  * @returns {Promise<string>}
  */

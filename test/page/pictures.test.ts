@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Page } from 'playwright-core';
 import sharp from 'sharp';
@@ -43,6 +44,20 @@ describe('the page: pictures', function () {
     await until(page, "document.querySelector('#picture-problem').textContent.includes('notes.txt')");
     await giveFile(page, 'drop', 'broken.png', 'image/png', bytes.subarray(0, 40));
     await until(page, "document.querySelector('#picture-problem').textContent.includes('damaged')");
+    expectClean();
+  });
+
+  it('says at once that a picture is larger than the server takes, and keeps the one that is there', async () => {
+    const { page, expectClean } = await here.open();
+    await page.setInputFiles('#file', SHAPES);
+    const large = sharp({ create: { width: 1500, height: 1200, channels: 3, background: '#888' } });
+    await giveFile(page, 'drop', 'large.png', 'image/png', await large.png().toBuffer());
+    const told = 'document.querySelector("#picture-problem").textContent';
+    await until(page, `${told} === '“large.png” has 1.8 megapixels; this server takes 1.5.'`);
+    const noise = sharp(randomBytes(700 * 700 * 3), { raw: { width: 700, height: 700, channels: 3 } });
+    await giveFile(page, 'drop', 'noise.png', 'image/png', await noise.png().toBuffer());
+    await until(page, `${told} === '“noise.png” has 1.5 MB; this server takes 1.'`);
+    expect(await textOf(page, '#own-name')).to.equal('shapes.png');
     expectClean();
   });
 

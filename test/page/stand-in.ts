@@ -36,6 +36,7 @@ const FACTS = {
   dtype: 'bf16',
   device: 'cpu',
   canAnswer: true,
+  limits: { pixels: 1_500_000, bytes: 1_000_000 },
 };
 
 const TIMINGS = { queued_ms: 1, decode_ms: 2, listen_ms: 3, encode_ms: 4, first_token_ms: 20, total_ms: 50 };
