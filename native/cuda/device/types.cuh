@@ -82,6 +82,30 @@ struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) Pack {
 #endif
   }
 
+  // To device memory, where `wanted`: 16 bytes stay one instruction, which the compiler neither splits, as it does a
+  // store() of elements that were converted one by one, nor branches around.
+  __device__ void store_global(T* to, bool wanted = true) const {
+#ifdef QAVIT_CUDA_EMULATION
+    if (wanted) store(to);
+#else
+    if constexpr (kBytes % 16 == 0) {
+      uint32_t words[kBytes / 4];
+      memcpy(words, elements, kBytes);
+#pragma unroll
+      for (size_t i = 0; i < kBytes / 4; i += 4) {
+        asm volatile(
+            "{ .reg .pred wanted;\n"
+            "setp.ne.u32 wanted, %5, 0;\n"
+            "@wanted st.global.v4.b32 [%0], {%1, %2, %3, %4}; }" ::"l"(reinterpret_cast<uint32_t*>(to) + i),
+            "r"(words[i]), "r"(words[i + 1]), "r"(words[i + 2]), "r"(words[i + 3]), "r"(static_cast<uint32_t>(wanted))
+            : "memory");
+      }
+    } else if (wanted) {
+      store(to);
+    }
+#endif
+  }
+
 #ifdef QAVIT_CUDA_EMULATION
   static void check_alignment(const void* address) {
     if (reinterpret_cast<uintptr_t>(address) % kAlignment != 0) emulation::fault("a misaligned Pack");

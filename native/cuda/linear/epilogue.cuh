@@ -68,12 +68,22 @@ __device__ inline void add_scaled(const float* vector, float scale, int column, 
   }
 }
 
-// `narrow`: results are rounded to bf16, whose 2^-9 hides what activate_narrow() gets wrong (2^-14).
-template <Activation kActivation>
-__device__ inline void activate_columns(bool narrow, float (&values)[kVector]) {
+// kNarrow: results are rounded to bf16, whose 2^-9 hides what activate_narrow() gets wrong (2^-14).
+template <Activation kActivation, bool kNarrow>
+__device__ inline void activate_columns(float (&values)[kVector]) {
 #pragma unroll
   for (int i = 0; i < kVector; ++i) {
-    values[i] = narrow ? activate_narrow<kActivation>(values[i]) : activate<kActivation>(values[i]);
+    values[i] = kNarrow ? activate_narrow<kActivation>(values[i]) : activate<kActivation>(values[i]);
+  }
+}
+
+// One branch for all columns: with one for each they would be computed one after another.
+template <Activation kActivation>
+__device__ inline void activate_columns(bool narrow, float (&values)[kVector]) {
+  if (narrow) {
+    activate_columns<kActivation, true>(values);
+  } else {
+    activate_columns<kActivation, false>(values);
   }
 }
 

@@ -49,7 +49,8 @@ Selection select(const DeviceProperties& device, const GemmOperands& o, const Ge
     return selection;
   }
   const int64_t matrices = o.gate_weight != nullptr ? 2 : 1;
-  const GemmShape shape = {g.rows, g.out, matrices * g.leading, g.groups, leave_parts};
+  GemmShape shape = {g.rows, g.out, matrices * g.leading, g.groups};
+  shape.leave_parts = leave_parts;
   selection.kernel = Kernel::kMma;
   selection.plan = plan_gemm(shape, device.multiprocessors, device.gemm);
   selection.workspace_bytes = partial_bytes(shape, selection.plan);

@@ -40,7 +40,10 @@ sm90::TensorLayout weight_layout(const Gemm& g, int box_columns) {
   return layout;
 }
 
-GemmShape shape_of(const Gemm& g, bool leave_parts) { return {g.rows, g.out, g.leading, g.groups, leave_parts}; }
+GemmShape shape_of(const Gemm& g, const LinearParams& p, bool leave_parts) {
+  const bool plain = p.activation == Activation::kNone && !p.residual.present();
+  return {g.rows, g.out, g.leading, g.groups, plain, leave_parts};
+}
 
 Sm90Items items_of(const Gemm& g, const GemmPlan& plan, const Launch& context) {
   const Sm90Tile& tile = kSm90Tiles[plan.tile];
@@ -94,13 +97,13 @@ bool linear_sm90_takes(const DeviceProperties& device, const LinearParams& p) {
 }
 
 size_t linear_sm90_workspace_bytes(const DeviceProperties& device, const LinearParams& p, bool leave_parts) {
-  const GemmShape shape = shape_of(describe_gemm(operands_of(p)), leave_parts);
+  const GemmShape shape = shape_of(describe_gemm(operands_of(p)), p, leave_parts);
   return partial_bytes(shape, plan_gemm_sm90(shape, device.multiprocessors, device.gemm));
 }
 
 Status run_linear_sm90(const Launch& context, const LinearParams& p, SplitSums* split) {
   const Gemm g = describe_gemm(operands_of(p));
-  const GemmShape shape = shape_of(g, split != nullptr);
+  const GemmShape shape = shape_of(g, p, split != nullptr);
   const GemmPlan plan = plan_gemm_sm90(shape, context.device.multiprocessors, context.device.gemm);
   const size_t wanted = partial_bytes(shape, plan);
   if (wanted > context.workspace_bytes) {

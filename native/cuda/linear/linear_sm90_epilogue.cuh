@@ -1,238 +1,78 @@
-// The sums of a warp on their way to memory, as in epilogue.cuh and through the same functions; arranged for a kernel
-// that keeps 128 sums a thread and has no other warps to hide latencies behind.
+// The sums of a warp on their way to memory. Which way they take is decided once a tile, for all its threads alike; all
+// give the same bits, since bias, activation, residual and rounding follow each other alike:
 //
-// Pieces of 16 rows x 32 columns pass through the warp's own shared memory. Which registers a piece is in must be known
-// to the compiler, but the code that finishes a piece should exist once: so the loop over pieces is a loop, and inside
-// it stands one guarded write for every piece. Bias and residual of a piece are asked for before its sums are turned, 4
-// rows a lane at once, since the residual's way from memory is what takes longest.
+//   parts    f32 as they are, for whoever adds them                   straight from the registers (linear_sm90_pairs.cuh)
+//   pairs    f32, bias and an f32 residual                        the same
+//   lines    16-bit, bias and the activations of vision towers    whole lines through shared memory (.._lines.cuh)
+//   pieces   all else                                             any dtype, any tail (.._pieces.cuh)
+//
+// The first three stand in straight code, every element once a register. The last is a loop, which is smaller and some
+// four times slower.
 #pragma once
 
-#include "cuda/linear/epilogue.cuh"
-#include "cuda/linear/gemm.h"
-#include "cuda/linear/linear_sm90_constants.h"
-#include "cuda/linear/linear_sm90_items.h"
+#include "cuda/linear/block_work.cuh"
+#include "cuda/linear/linear_sm90_lines.cuh"
+#include "cuda/linear/linear_sm90_pairs.cuh"
+#include "cuda/linear/linear_sm90_pieces.cuh"
 
 namespace qavit::cuda {
 
-// Four neighbours of any float dtype, not yet converted: what has been loaded need not have arrived.
-struct LoadedVector {
-  Pack<uint32_t, 4> words;
+enum class Sm90Finish : uint8_t { kPieces, kPairs, kLines };
 
-  __device__ void load(const MatrixRows& m, int64_t offset) {
-    if (m.dtype == DType::kF32) {
-      words = Pack<uint32_t, 4>::load(static_cast<const uint32_t*>(m.data) + offset);
-    } else {
-      const auto half =
-          Pack<uint32_t, 2>::load(reinterpret_cast<const uint32_t*>(static_cast<const bf16*>(m.data) + offset));
-      words[0] = half[0];
-      words[1] = half[1];
-    }
+// For `columns` of a tile of a product of T, from `place` on, which are whole lines or end with the group's last.
+template <typename T>
+__device__ inline Sm90Finish choose_finish(const Gemm& g, const Sm90Place& place, int columns) {
+  const Epilogue& e = g.epilogue;
+  const bool whole = min(columns, g.out - place.column) % kSm90LineColumns == 0;
+  if (!whole || e.batch_rows < static_cast<uint32_t>(g.rows) || e.alpha != 1.0f || !e.y.vectors) {
+    return Sm90Finish::kPieces;
   }
-
-  template <typename T>
-  __device__ void add_to(float (&values)[kVector]) const {
-    T elements[kVector];
-    memcpy(elements, &words, sizeof elements);
-#pragma unroll
-    for (int i = 0; i < kVector; ++i) values[i] += to_float(elements[i]);
+  const bool residual = e.residual.data != nullptr;
+  if (e.y.dtype == DType::kF32) {
+    const bool loads = !residual || (e.residual.dtype == DType::kF32 && e.residual.vectors);
+    return loads && e.activation == Activation::kNone ? Sm90Finish::kPairs : Sm90Finish::kPieces;
   }
-};
+  constexpr DType kDType = std::is_same_v<T, bf16> ? DType::kBF16 : DType::kF16;
+  const auto first = reinterpret_cast<uintptr_t>(static_cast<const T*>(e.y.data) + place.group * g.out);
+  const bool chunks = first % 16 == 0 && e.y.row_stride % 8 == 0;
+  const bool activates = e.activation == Activation::kNone || e.activation == Activation::kQuickGelu ||
+                         e.activation == Activation::kGeluErf || e.activation == Activation::kGeluTanh;
+  return e.y.dtype == kDType && chunks && activates && !residual ? Sm90Finish::kLines : Sm90Finish::kPieces;
+}
 
-// What one lane finishes of a piece: kVector columns of every fourth of its 16 rows.
-class LanePiece {
- public:
-  static constexpr int kRows = 4;
-  static constexpr int kRowStep = 4;
-
-  __device__ LanePiece(const Gemm& g, int group, int first_row, int first_column)
-      : g_(g),
-        lane_row_(first_row + static_cast<int>(threadIdx.x % 32) / 8),
-        column_(first_column + static_cast<int>(threadIdx.x % 8) * kVector),
-        origin_(group * g.out) {
-    const Epilogue& e = g.epilogue;
-    together_ = column_ + kVector <= g.out && e.y.vectors && (e.residual.data == nullptr || e.residual.vectors);
-  }
-
-  // Asks for bias and residual.
-  __device__ void prepare() {
-    const Epilogue& e = g_.epilogue;
-    if (!together_) return;
-    if (e.bias != nullptr) bias_ = Pack<float, kVector>::load(e.bias + origin_ + column_);
-    if (e.residual.data == nullptr) return;
-#pragma unroll
-    for (int i = 0; i < kRows; ++i) {
-      if (inside(i)) residual_[i].load(e.residual, place(e.residual, i));
-    }
-  }
-
-  __device__ void finish(float (&values)[kRows][kVector]) {
-    if (column_ >= g_.out) return;
-    if (together_) {
-      finish_together(values);
-      return;
-    }
-#pragma unroll 1
-    for (int i = 0; i < kRows; ++i) {
-      float row[kVector];
-#pragma unroll
-      for (int v = 0; v < kVector; ++v)
-        row[v] = i == 0 ? values[0][v] : i == 1 ? values[1][v] : i == 2 ? values[2][v] : values[3][v];
-      if (inside(i)) finish_columns(g_.epilogue, row_of(i), origin_ + column_, min(kVector, g_.out - column_), row);
-    }
-  }
-
-  // As they are, for whoever adds them: [splits, groups, rows, out rounded up to a vector].
-  __device__ void store_partials(float* partials, int64_t sums_before, const float (&values)[kRows][kVector]) const {
-    if (column_ >= g_.out) return;
-    const int padded = (g_.out + kVector - 1) / kVector * kVector;
-#pragma unroll
-    for (int i = 0; i < kRows; ++i) {
-      Pack<float, kVector> pack;
-#pragma unroll
-      for (int v = 0; v < kVector; ++v) pack[v] = values[i][v];
-      if (inside(i)) pack.store(partials + (sums_before + row_of(i)) * padded + column_);
-    }
-  }
-
- private:
-  __device__ uint32_t row_of(int i) const { return static_cast<uint32_t>(lane_row_ + i * kRowStep); }
-  __device__ bool inside(int i) const { return lane_row_ + i * kRowStep < g_.rows; }
-  __device__ int64_t place(const MatrixRows& m, int i) const {
-    return row_offset(m, g_.epilogue.batch_rows, row_of(i)) + origin_ + column_;
-  }
-
-  __device__ void finish_together(float (&values)[kRows][kVector]) {
-    const Epilogue& e = g_.epilogue;
-    if (e.bias != nullptr) {
-#pragma unroll
-      for (int i = 0; i < kRows; ++i) {
-#pragma unroll
-        for (int v = 0; v < kVector; ++v) values[i][v] += bias_[v];
-      }
-    }
-    activate(e.activation, e.y.dtype == DType::kBF16, values);
-#pragma unroll
-    for (int i = 0; i < kRows; ++i) {
-#pragma unroll
-      for (int v = 0; v < kVector; ++v) values[i][v] *= e.alpha;
-    }
-    if (e.residual.data != nullptr) add_residual(e.residual.dtype, values);
-    switch (e.y.dtype) {
-      case DType::kBF16:
-        return store<bf16>(values);
-      case DType::kF16:
-        return store<f16>(values);
-      default:
-        return store<float>(values);
-    }
-  }
-
-  template <Activation kActivation>
-  __device__ static void activate(bool narrow, float (&values)[kRows][kVector]) {
-#pragma unroll
-    for (int i = 0; i < kRows; ++i) activate_columns<kActivation>(narrow, values[i]);
-  }
-
-  // One branch for all of a lane's elements.
-  __device__ static void activate(Activation activation, bool narrow, float (&values)[kRows][kVector]) {
-    switch (activation) {
-      case Activation::kNone:
-        break;
-      case Activation::kRelu:
-        return activate<Activation::kRelu>(narrow, values);
-      case Activation::kGeluErf:
-        return activate<Activation::kGeluErf>(narrow, values);
-      case Activation::kGeluTanh:
-        return activate<Activation::kGeluTanh>(narrow, values);
-      case Activation::kQuickGelu:
-        return activate<Activation::kQuickGelu>(narrow, values);
-      case Activation::kSilu:
-        return activate<Activation::kSilu>(narrow, values);
-      case Activation::kTanh:
-        return activate<Activation::kTanh>(narrow, values);
-    }
-  }
-
-  __device__ void add_residual(DType dtype, float (&values)[kRows][kVector]) const {
-#pragma unroll
-    for (int i = 0; i < kRows; ++i) {
-      if (dtype == DType::kBF16) {
-        residual_[i].add_to<bf16>(values[i]);
-      } else if (dtype == DType::kF16) {
-        residual_[i].add_to<f16>(values[i]);
-      } else {
-        residual_[i].add_to<float>(values[i]);
-      }
-    }
-  }
-
-  template <typename T>
-  __device__ void store(const float (&values)[kRows][kVector]) const {
-    const MatrixRows& y = g_.epilogue.y;
-#pragma unroll
-    for (int i = 0; i < kRows; ++i) {
-      if (inside(i)) store_columns<T>(y, place(y, i), kVector, values[i]);
-    }
-  }
-
-  const Gemm& g_;
-  const int lane_row_, column_, origin_;  // origin_: the group's first column
-  bool together_;
-  Pack<float, kVector> bias_;
-  LoadedVector residual_[kRows];
-};
-
-// Finishes the sums of warp 0 to 7 of the consumers, or stores them as they are where the sum is split. sums[p] are 16
-// rows, 64 below those of sums[p - 1]. `staging` is the warp's own.
+// Of warp 0 to 7 of the consumers.
 template <int kTile>
-__device__ inline void finish_sums(const Gemm& g, float* partials, const BlockWork& work, int warp,
-                                   const float (&sums)[Sm90Constants<kTile>::kParts][Sm90Constants<kTile>::kBlocks][4],
-                                   float* staging) {
-  using K = Sm90Constants<kTile>;
-  constexpr int kPieceBlocks = kSm90PieceColumns / 8;
-  constexpr int kPieces = K::kBlocks / kPieceBlocks;  // of a part
-  static_assert(K::kStagingFloats == kStagedFloats<kPieceBlocks>);
-  const Sm90Part part_of_tile = sm90_part<kTile>(warp / 4);
-  const int first_row = work.row_tile * K::kT.rows + part_of_tile.row + warp % 4 * 16;
-  const int first_column = work.column_tile * K::kT.columns + part_of_tile.column;
-  const int lane = static_cast<int>(threadIdx.x % 32);
-  float* const write = staging + lane / 4 * kStagedRow<kPieceBlocks> + lane % 4 * 2;
-  const float* const read = staging + lane / 8 * kStagedRow<kPieceBlocks> + lane % 8 * kVector;
-  const int64_t sums_before = static_cast<int64_t>(work.split * g.groups + work.group) * g.rows;
+__device__ inline Sm90Place place_of(const BlockWork& work, int warp) {
+  constexpr Sm90Tile kT = kSm90Tiles[kTile];
+  const Sm90Part part = sm90_part<kTile>(warp / 4);
+  return {work.group, work.row_tile * kT.rows + part.row + warp % 4 * 16, work.column_tile * kT.columns + part.column};
+}
 
-#pragma unroll 1
-  for (int i = 0; i < K::kParts * kPieces; ++i) {
-    LanePiece piece(g, work.group, first_row + i / kPieces * 64, first_column + i % kPieces * kSm90PieceColumns);
-    if (partials == nullptr) piece.prepare();
-    __syncwarp();  // the piece before this one has been read
-#pragma unroll
-    for (int part = 0; part < K::kParts; ++part) {
-#pragma unroll
-      for (int j = 0; j < K::kBlocks; ++j) {
-        if (i != part * kPieces + j / kPieceBlocks) continue;
-        float* const to = write + j % kPieceBlocks * 8;
-        Pack<float, 2> upper, lower;
-        upper[0] = sums[part][j][0];
-        upper[1] = sums[part][j][1];
-        lower[0] = sums[part][j][2];
-        lower[1] = sums[part][j][3];
-        upper.store(to);
-        lower.store(to + 8 * kStagedRow<kPieceBlocks>);
+// Finishes the sums of a warp, or stores them as they are where the sum is split. `staging` is
+// the warp's own.
+template <typename T, int kTile>
+__device__ inline void finish_sums(const Gemm& g, float* partials, const BlockWork& work, int warp,
+                                   const Sm90Sums<kTile>& sums, float* staging) {
+  using K = Sm90Constants<kTile>;
+  const Sm90Place place = place_of<kTile>(work, warp);
+  if (place.row >= g.rows || place.column >= g.out) return;
+  if (partials != nullptr) return store_partials<kTile>(g, partials, work.split, place, sums);
+  switch (choose_finish<T>(g, place, K::kPartColumns)) {
+    case Sm90Finish::kPairs:
+      return finish_pairs<kTile>(g, place, sums);
+    case Sm90Finish::kLines:
+      switch (g.epilogue.activation) {
+        case Activation::kQuickGelu:
+          return finish_lines<T, Activation::kQuickGelu, kTile>(g, place, sums, staging);
+        case Activation::kGeluErf:
+          return finish_lines<T, Activation::kGeluErf, kTile>(g, place, sums, staging);
+        case Activation::kGeluTanh:
+          return finish_lines<T, Activation::kGeluTanh, kTile>(g, place, sums, staging);
+        default:
+          return finish_lines<T, Activation::kNone, kTile>(g, place, sums, staging);
       }
-    }
-    __syncwarp();
-    float values[LanePiece::kRows][kVector];
-#pragma unroll
-    for (int r = 0; r < LanePiece::kRows; ++r) {
-      const auto staged = Pack<float, kVector>::load(read + r * LanePiece::kRowStep * kStagedRow<kPieceBlocks>);
-#pragma unroll
-      for (int v = 0; v < kVector; ++v) values[r][v] = staged[v];
-    }
-    if (partials != nullptr) {
-      piece.store_partials(partials, sums_before, values);
-    } else {
-      piece.finish(values);
-    }
+    default:
+      return finish_pieces<kTile>(g, place, sums, staging);
   }
 }
 

@@ -170,7 +170,7 @@ class Sm90Consumer {
   }
 
   __device__ void finish(const BlockWork& work) {
-    finish_sums<kTile>(g_, partials_, work, warp_, sums_, shared_.staging(warp_));
+    finish_sums<T, kTile>(g_, partials_, work, warp_, sums_, shared_.staging(warp_));
   }
 
  private:
@@ -188,7 +188,7 @@ class Sm90Consumer {
   float* const partials_;
   const int warp_;       // of the consumers' 8
   uint64_t x_, weight_;  // descriptors of this consumer's part in slot 0
-  float sums_[K::kParts][K::kBlocks][4];
+  Sm90Sums<kTile> sums_;
 };
 
 // Brings the weights of the block's first item that its ring has no room for yet into L2. The blocks of a band

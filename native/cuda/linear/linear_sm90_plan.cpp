@@ -20,8 +20,11 @@ constexpr double kMultiplyAdds = 2048;
 // comes to 0.8 of it at 8192^3 on an H200.
 constexpr double kReached[kSm90TileCount] = {0.80, 0.78, 0.72, 0.68, 0.45};
 
-// Elements one warpgroup finishes a cycle: a piece of 64 x 32 in about 500 cycles, most of them latency.
+// Elements one warpgroup finishes a cycle: with an activation or a residual, and without (parts of sums among them).
+// From the issue slots and latencies of the machine code, for whole lines of 64 columns; docs/kernels/gemm_sm90.md says
+// what the rest of a result takes.
 constexpr double kElementsFinished = 4;
+constexpr double kPlainFinished = 8;
 
 // Launch, barriers, tensor maps and the first loads from memory.
 constexpr double kFill = 2000;
@@ -42,7 +45,8 @@ double predicted_cycles_sm90(const GemmShape& shape, const GemmPlan& plan, int m
   const auto busiest = static_cast<double>(ceil_div(items, multiprocessors));
   const double elements = static_cast<double>(tile.rows) * tile.columns;
   const double products = elements * static_cast<double>(plan.split_depth) / (kMultiplyAdds * kReached[plan.tile]);
-  const double finishing = elements / (tile.in_turns ? kElementsFinished : kSm90Consumers * kElementsFinished);
+  const double finished = plan.splits > 1 || shape.plain ? kPlainFinished : kElementsFinished;
+  const double finishing = elements / (tile.in_turns ? finished : kSm90Consumers * finished);
   // In turns, a consumer's own tile takes products and finishing, and two of them run side by side.
   double cycles = tile.in_turns ? busiest * std::max(products, (products + finishing) / 2) + finishing
                                 : busiest * (products + finishing);

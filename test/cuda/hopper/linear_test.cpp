@@ -170,6 +170,50 @@ void hold_splits(const Tile& tile) {
   });
 }
 
+// Whole lines of 64 columns, which go to memory in ways of their own (linear_sm90_epilogue.cuh).
+void hold_whole_lines(const Tile& tile) {
+  tile.hold("f32 on a residual", [](C& c, const Sm90Tile& t) {
+    sized(c, 1, t.rows + 9, 72, t.columns + 64);
+    c.residual = Residual::kOwn;
+  });
+  tile.hold("f32 of batch entries on a residual that is y", [](C& c, const Sm90Tile&) {
+    sized(c, 3, 43, 72, 192);
+    c.multiprocessors = 2;
+    c.residual = Residual::kY;
+  });
+  tile.hold("f32 of groups, rows apart", [](C& c, const Sm90Tile&) {
+    sized(c, 1, 70, 72, 64);
+    c.groups = 3;
+    c.bias = false;
+    c.layout = {64, 24, 0};
+  });
+  tile.hold("16 bits", [](C& c, const Sm90Tile& t) {
+    sized(c, 1, 2 * t.rows + 1, 72, t.columns + 64);
+    c.y = c.weight;
+  });
+  for (const Activation activation : {Activation::kQuickGelu, Activation::kGeluErf, Activation::kGeluTanh}) {
+    tile.hold("16 bits, an activation", [&](C& c, const Sm90Tile& t) {
+      sized(c, 2, t.rows - 3, 64, 2 * t.columns);
+      c.y = c.weight;
+      c.activation = activation;
+    });
+  }
+  tile.hold("16 bits of groups, rows apart", [](C& c, const Sm90Tile&) {
+    sized(c, 1, 70, 72, 192);
+    c.groups = 2;
+    c.y = c.weight;
+    c.bias = false;
+    c.layout = {64, 24, 0};
+  });
+  tile.hold("split", [](C& c, const Sm90Tile& t) {
+    sized(c, 1, t.rows + 2, 64 * 7 + 8, 192);
+    c.splits = 3;
+    c.multiprocessors = 2;
+    c.y = c.weight;
+    c.activation = Activation::kQuickGelu;
+  });
+}
+
 // What the portable kernels have to compute.
 void refuse() {
   C c;
@@ -214,6 +258,7 @@ int test_linear() {
       hold_edges(tile);
       hold_items(tile);
       hold_splits(tile);
+      hold_whole_lines(tile);
     }
   }
   refuse();

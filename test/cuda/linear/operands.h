@@ -46,6 +46,10 @@ class Tensor {
   // Elements of the memory, gaps included, that are no NaN.
   int64_t numbers() const;
 
+  // The memory, gaps included.
+  void* memory() const { return memory_.get(); }
+  size_t bytes() const { return static_cast<size_t>(elements_) * dtype_size(view.dtype); }
+
  private:
   int64_t place(int64_t b, int64_t r, int64_t c) const { return b * view.batch_stride + r * view.row_stride + c; }
 

@@ -108,20 +108,23 @@ void test_plans() {
     for (const int64_t rows : kRows) {
       for (const int64_t columns : kColumns) {
         for (const int64_t depth : kDepths) {
-          for (const int64_t groups : kGroups) hold_invariants({rows, columns, depth, groups}, multiprocessors);
+          for (const int64_t groups : kGroups) {
+            for (const bool plain : {false, true})
+              hold_invariants({rows, columns, depth, groups, plain}, multiprocessors);
+          }
         }
       }
     }
   }
   // The table of docs/kernels/gemm_sm90.md.
-  hold_choice({8192, 8192, 8192, 1}, 0, false);
-  hold_choice({18464, 3072, 1024, 1}, 2, false);
+  hold_choice({8192, 8192, 8192, 1, true}, 0, false);
+  hold_choice({18464, 3072, 1024, 1, true}, 2, false);
   hold_choice({18464, 1024, 1024, 1}, 2, false);
   hold_choice({18464, 4096, 1024, 1}, 2, false);
   hold_choice({18464, 1024, 4096, 1}, 2, false);
-  hold_choice({577, 3072, 1024, 1}, 3, false);
+  hold_choice({577, 3072, 1024, 1, true}, 3, false);
   hold_choice({577, 1024, 4096, 1}, 3, true);
-  hold_choice({32, 1024, 768, 1}, 4, true);
+  hold_choice({32, 1024, 768, 1, true}, 4, true);
   hold_given_choice();
   done("plans");
 }
