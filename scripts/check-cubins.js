@@ -1,9 +1,10 @@
 'use strict';
 // `node scripts/check-cubins.js build-cuda`: reads the machine code of every kernel that `npm run build:cuda` compiled, and fails
 // unless the sm_90a matrix product and attention hold wgmma instructions (HGMMA), no kernel keeps anything in local memory, which is
-// where registers are spilled to, and every kernel waits for those before it (ACQBULK, device/dependent_launch.cuh) before it reads or
-// writes global memory. The toolkit's own disassembler is not needed: an instruction takes 16 bytes, and the low 12 bits of the first
-// say which it is. Numbers are those that appear and vanish as small kernels with and without the instruction are compiled.
+// where registers are spilled to, every kernel waits for those before it (ACQBULK, device/dependent_launch.cuh) before it reads or
+// writes global memory, and norms store 16 bytes at a time, which the compiler splits where it is let. The toolkit's own disassembler
+// is not needed: an instruction takes 16 bytes, and the low 12 bits of the first say which it is. Numbers are those that appear and
+// vanish as small kernels with and without the instruction are compiled.
 const { readdirSync, readFileSync } = require('node:fs');
 const { join, relative } = require('node:path');
 
@@ -16,6 +17,8 @@ const OVERLAPPING = 90;
 const TENSOR_LOAD = 0x5b4;
 /** Operations whose sm_90a kernels copy weights, which no kernel writes, before they wait; test/cuda/hopper holds them to weights. */
 const EARLY_WEIGHTS = ['linear'];
+/** STG, the bits of its second 8 bytes that say how much is stored, and what they are for 16 bytes. */
+const STORE = { opcode: 0x986, shift: 9, mask: 7, sixteen: 6 };
 /** Folders of operations whose sm_90a kernels are built around wgmma. */
 const WGMMA = ['linear', 'concat_attention'];
 
@@ -34,7 +37,8 @@ function readElf(bytes, base) {
   return { sections, flags: bytes.readUInt32LE(at(0x30)) };
 }
 
-/** How often each opcode of interest occurs in one kernel, and how many accesses to global memory but `allowed` come before its wait. */
+/** How often each opcode of interest occurs in one kernel, how many accesses to global memory but `allowed` come before its wait, and how
+ * many stores to it are of less than 16 bytes. */
 function countOpcodes(bytes, { offset, size }, allowed) {
   const opcodes = Array.from({ length: size / 16 }, (_, i) => bytes.readUInt16LE(offset + 16 * i) & 0xfff);
   const counts = Object.entries(OPCODES).map(([name, forms]) => [
@@ -42,9 +46,13 @@ function countOpcodes(bytes, { offset, size }, allowed) {
     opcodes.filter((o) => forms.includes(o)).length,
   ]);
   const wait = opcodes.indexOf(WAIT);
+  const narrow = opcodes.filter((opcode, i) => {
+    const width = (bytes.readUInt16LE(offset + 16 * i + 8) >> STORE.shift) & STORE.mask;
+    return opcode === STORE.opcode && width !== STORE.sixteen;
+  }).length;
   const before = opcodes.slice(0, wait < 0 ? undefined : wait);
   const early = before.filter((opcode) => GLOBAL.has(opcode) && opcode !== allowed).length;
-  return { ...Object.fromEntries(counts), waits: wait >= 0, early };
+  return { ...Object.fromEntries(counts), waits: wait >= 0, early, narrow };
 }
 
 function isOfHopper(file, operation) {
@@ -77,9 +85,10 @@ const objects = readdirSync(folder, { recursive: true })
 const kernels = objects.flatMap(kernelsOf);
 const failures = [];
 
-for (const { file, name, sm, LDL, STL, waits, early } of kernels) {
+for (const { file, name, sm, LDL, STL, waits, early, narrow } of kernels) {
   const fail = (what) => failures.push(`${relative(folder, file)}: ${name} for sm_${sm} ${what}`);
   if (LDL + STL > 0) fail(`uses local memory (${LDL} loads, ${STL} stores)`);
+  if (name.includes('norm_warp_kernel') && narrow > 0) fail(`stores less than 16 bytes at a time in ${narrow} places`);
   if (sm < OVERLAPPING) continue;
   if (!waits) fail('never waits for the kernels before it');
   else if (early > 0) fail(`uses global memory ${early} times before it waits for the kernels before it`);

@@ -1,5 +1,6 @@
-// Runs of N neighbouring elements of an operand whose dtype is known at run time, moved as one Pack: for kernels that
-// wait for memory anyway, where a branch that all threads take alike is cheaper than a kernel for every pair of dtypes.
+// Runs of N neighbouring elements of an operand in device memory whose dtype is known at run time, moved as one Pack:
+// for kernels that wait for memory anyway, where a branch that all threads take alike is cheaper than a kernel for
+// every pair of dtypes.
 #pragma once
 
 #include "cuda/device/runs.h"
@@ -19,7 +20,7 @@ __device__ inline void store_run_of(void* data, int64_t offset, const float (&va
   Pack<T, N> pack;
 #pragma unroll
   for (int i = 0; i < N; ++i) pack[i] = from_float<T>(values[i]);
-  pack.store(static_cast<T*>(data) + offset);
+  pack.store_global(static_cast<T*>(data) + offset);
 }
 
 template <int N>

@@ -106,6 +106,20 @@ struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) Pack {
 #endif
   }
 
+  // The same to shared memory.
+  __device__ void store_shared(T* to) const {
+#ifdef QAVIT_CUDA_EMULATION
+    store(to);
+#else
+    static_assert(kBytes == 16);
+    uint32_t words[4];
+    memcpy(words, elements, kBytes);
+    asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};" ::"r"(static_cast<uint32_t>(__cvta_generic_to_shared(to))),
+                 "r"(words[0]), "r"(words[1]), "r"(words[2]), "r"(words[3])
+                 : "memory");
+#endif
+  }
+
 #ifdef QAVIT_CUDA_EMULATION
   static void check_alignment(const void* address) {
     if (reinterpret_cast<uintptr_t>(address) % kAlignment != 0) emulation::fault("a misaligned Pack");

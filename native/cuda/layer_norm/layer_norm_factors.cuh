@@ -15,23 +15,28 @@ namespace qavit::cuda {
 struct LayerNorm {
   template <int kRuns>
   static __device__ NormFactors of_warp(const NormRows& p, int lane, const float (&values)[kRuns][kRun]) {
-    float total = 0.0f;
+    float total = 0.0f;  // of runs that are summed beside each other: one chain of additions would be waited for
 #pragma unroll
     for (int i = 0; i < kRuns; ++i) {
+      float of_run = 0.0f;
 #pragma unroll
-      for (int j = 0; j < kRun; ++j) total += values[i][j];
+      for (int j = 0; j < kRun; ++j) of_run += values[i][j];
+      total += of_run;
     }
     const float rough_mean = warp_sum(total) / static_cast<float>(p.width);
     float sum = 0.0f, sum_of_squares = 0.0f;
 #pragma unroll
     for (int i = 0; i < kRuns; ++i) {
-      if ((i * 32 + lane) * kRun >= p.width) continue;
+      float of_run = 0.0f, squares_of_run = 0.0f;
 #pragma unroll
       for (int j = 0; j < kRun; ++j) {
         const float deviation = values[i][j] - rough_mean;
-        sum += deviation;
-        sum_of_squares = fmaf(deviation, deviation, sum_of_squares);
+        of_run += deviation;
+        squares_of_run = fmaf(deviation, deviation, squares_of_run);
       }
+      const bool inside = (i * 32 + lane) * kRun < p.width;
+      sum += inside ? of_run : 0.0f;
+      sum_of_squares += inside ? squares_of_run : 0.0f;
     }
     return factors(p, rough_mean, warp_sum(sum), warp_sum(sum_of_squares));
   }

@@ -1,8 +1,9 @@
 // y = (x - mean) * scale * gamma + beta over rows, in one reading of x where a row fits into registers. A `Norm` says
 // what a row's mean and scale are; nothing else tells layer_norm and rms_norm apart.
 //
-//   norm_warp_kernel    a warp a row: C / 256 runs of 8 elements a lane, whose loads are all in flight together; no
-//                       barrier. C a multiple of 8 up to 2,048, rows aligned to 16 bytes.
+//   norm_warp_kernel    a warp a row: C / 256 runs of 8 elements a lane, whose loads are all in flight together, then
+//                       gamma's and beta's; no barrier. C a multiple of 8 up to 2,048, rows aligned to 16 bytes, in
+//                       which they are stored.
 //   norm_block_kernel   a block a row, element by element, x read again for each sum (from L1 or L2 after the first):
 //                       any width, any alignment.
 //
@@ -33,19 +34,22 @@ __device__ inline void normalize_row(const NormRows& p, int64_t offset, int lane
 #pragma unroll
   for (int i = 0; i < kRuns; ++i) {
     const int column = (i * 32 + lane) * kRun;
-    if (column >= p.width) continue;
+    // Without a branch all runs' gamma and beta are asked for at once, past the row's end the last run's. Those of more
+    // than 4 runs would not fit into registers.
+    if (kRuns > 4 && column >= p.width) continue;
+    const int from = min(column, p.width - kRun);
     float factors[kRun], terms[kRun];
 #pragma unroll
     for (int j = 0; j < kRun; ++j) {
       factors[j] = 1.0f;
       terms[j] = 0.0f;
     }
-    if (p.gamma != nullptr) load_run_of<float>(p.gamma, column, factors);
-    if (p.beta != nullptr) load_run_of<float>(p.beta, column, terms);
+    if (p.gamma != nullptr) load_run_of<float>(p.gamma, from, factors);
+    if (p.beta != nullptr) load_run_of<float>(p.beta, from, terms);
 #pragma unroll
     for (int j = 0; j < kRun; ++j) values[i][j] = fmaf((values[i][j] - found.mean) * found.scale, factors[j], terms[j]);
-    store_run(p.y, p.y_dtype, offset + column, values[i]);
   }
+  store_row(p, offset, lane, values);  // after all runs' gamma and beta, which no store then holds up
 }
 
 template <typename Norm, int kRuns>

@@ -1,4 +1,5 @@
-// Rows of layer_norm and rms_norm on the device: where one lies, and a warp's reading of one into registers.
+// Rows of layer_norm and rms_norm on the device: where one lies, and a warp's reading of one into registers and writing
+// it back.
 #pragma once
 
 #include "cuda/device/runs.cuh"
@@ -40,6 +41,28 @@ __device__ inline void load_row(const NormRows& p, int64_t offset, int lane, flo
       return load_row_of<f16>(p, offset, lane, values);
     default:
       return load_row_of<float>(p, offset, lane, values);
+  }
+}
+
+// The reverse, behind one branch too.
+template <typename T, int kRuns>
+__device__ inline void store_row_of(const NormRows& p, int64_t offset, int lane, const float (&values)[kRuns][kRun]) {
+#pragma unroll
+  for (int i = 0; i < kRuns; ++i) {
+    const int column = (i * 32 + lane) * kRun;
+    if (column < p.width) store_run_of<T>(p.y, offset + column, values[i]);
+  }
+}
+
+template <int kRuns>
+__device__ inline void store_row(const NormRows& p, int64_t offset, int lane, const float (&values)[kRuns][kRun]) {
+  switch (p.y_dtype) {
+    case DType::kBF16:
+      return store_row_of<bf16>(p, offset, lane, values);
+    case DType::kF16:
+      return store_row_of<f16>(p, offset, lane, values);
+    default:
+      return store_row_of<float>(p, offset, lane, values);
   }
 }
 

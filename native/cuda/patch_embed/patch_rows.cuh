@@ -53,7 +53,7 @@ class PatchRows {
       Pack<T, kChunk> chunk;
 #pragma unroll
       for (int j = 0; j < kChunk; ++j) chunk[j] = from_float<T>(static_cast<float>(bytes_[i][j / kPiece][j % kPiece]));
-      chunk.store(tile + Map::place(i));
+      chunk.store_shared(tile + Map::place(i));
     }
   }
 
