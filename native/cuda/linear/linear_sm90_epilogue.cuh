@@ -59,7 +59,8 @@ __device__ inline void finish_sums(const Gemm& g, float* partials, const BlockWo
   if (partials != nullptr) return store_partials<kTile>(g, partials, work.split, place, sums);
   switch (choose_finish<T>(g, place, K::kPartColumns)) {
     case Sm90Finish::kPairs:
-      return finish_pairs<kTile>(g, place, sums);
+      return g.epilogue.residual.data != nullptr ? finish_pairs<true, kTile>(g, place, sums)
+                                                 : finish_pairs<false, kTile>(g, place, sums);
     case Sm90Finish::kLines:
       switch (g.epilogue.activation) {
         case Activation::kQuickGelu:

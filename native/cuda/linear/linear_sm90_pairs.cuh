@@ -9,7 +9,9 @@
 namespace qavit::cuda {
 
 // y = residual + (sum + bias). All bias and residual elements of 64 columns are asked for before the first is used.
-template <int kTile>
+// Rows past the last read the last one's residual, so that no load waits for a branch, and are not stored: what they
+// read, finished or not where the residual is y, goes nowhere.
+template <bool kResidual, int kTile>
 __device__ inline void finish_pairs(const Gemm& g, const Sm90Place& place, const Sm90Sums<kTile>& sums) {
   using K = Sm90Constants<kTile>;
   constexpr int kGroup = kSm90LineColumns / 8;
@@ -21,8 +23,10 @@ __device__ inline void finish_pairs(const Gemm& g, const Sm90Place& place, const
   for (int part = 0; part < K::kParts; ++part) {
     const int row = place.row + 64 * part + lane / 4;
     const bool inside[2] = {row < g.rows, row + 8 < g.rows};
-    const int64_t from = row * residual.row_stride + column;
-    float* const to = static_cast<float*>(y.data) + row * y.row_stride + column;
+    const int64_t from[2] = {min(row, g.rows - 1) * residual.row_stride + column,
+                             min(row + 8, g.rows - 1) * residual.row_stride + column};
+    float* const upper = static_cast<float*>(y.data) + row * y.row_stride + column;
+    float* const to[2] = {upper, upper + 8 * y.row_stride};
 #pragma unroll
     for (int first = 0; first < K::kBlocks; first += kGroup) {
       if (place.column + 8 * first >= g.out) break;
@@ -33,8 +37,7 @@ __device__ inline void finish_pairs(const Gemm& g, const Sm90Place& place, const
         terms[j] = load_pair(bias, column + offset, bias != nullptr);
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
-          summands[j][i] =
-              load_pair(summand, from + 8 * i * residual.row_stride + offset, summand != nullptr && inside[i]);
+          if constexpr (kResidual) summands[j][i] = Pack<float, 2>::load(summand + from[i] + offset);
         }
       }
 #pragma unroll
@@ -43,8 +46,11 @@ __device__ inline void finish_pairs(const Gemm& g, const Sm90Place& place, const
         for (int i = 0; i < 2; ++i) {
           Pack<float, 2> pair = pair_of(sums[part][first + j], i);
 #pragma unroll
-          for (int v = 0; v < 2; ++v) pair[v] = pair[v] + terms[j][v] + summands[j][i][v];
-          if (inside[i]) pair.store(to + 8 * i * y.row_stride + 8 * (first + j));
+          for (int v = 0; v < 2; ++v) {
+            pair[v] += terms[j][v];
+            if constexpr (kResidual) pair[v] += summands[j][i][v];
+          }
+          if (inside[i]) pair.store(to[i] + 8 * (first + j));
         }
       }
     }
