@@ -50,7 +50,7 @@ struct GemmShape {
   int64_t columns = 0;
   int64_t depth = 0;
   int64_t groups = 1;
-  bool plain = false;  // sums meet no more than a bias on their way to memory
+  bool plain = false;        // sums meet no more than a bias on their way to memory
   bool leave_parts = false;  // of a split sum, to a kernel that runs in any case
 };
 
