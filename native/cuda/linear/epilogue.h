@@ -1,5 +1,6 @@
 // What a matrix product's sums go through on their way to memory, as kernels read it. The device side is epilogue.cuh;
-// every product (portable, sm_90a, f32, split) ends in it, so that they can differ in the order of sums only.
+// every product (portable, f32, split) ends in it, or does the same in the same order (sm_90a,
+// linear_sm90_epilogue.cuh), so that they can differ in the order of sums only.
 #pragma once
 
 #include <cstdint>
