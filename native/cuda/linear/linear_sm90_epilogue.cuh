@@ -1,10 +1,10 @@
 // The sums of a warp on their way to memory. Which way they take is decided once a tile, for all its threads alike; all
 // give the same bits, since bias, activation, residual and rounding follow each other alike:
 //
-//   parts    f32 as they are, for whoever adds them                   straight from the registers
-//   (linear_sm90_pairs.cuh) pairs    f32, bias and an f32 residual                        the same lines    16-bit,
-//   bias and the activations of vision towers    whole lines through shared memory (.._lines.cuh) pieces   all else any
-//   dtype, any tail (.._pieces.cuh)
+//   parts    f32 as they are, still to be added                       straight from the registers (.._pairs.cuh)
+//   pairs    f32, bias and an f32 residual                            the same
+//   lines    16-bit, bias and the activations of vision towers        whole lines through shared memory (.._lines.cuh)
+//   pieces   all else                                                 any dtype, any tail (.._pieces.cuh)
 //
 // The first three stand in straight code, every element once a register. The last is a loop, which is smaller and some
 // four times slower.
