@@ -1,7 +1,7 @@
 /** The T5 that qavit computes itself, against transformers and against the same weights as ONNX files. */
 import { expect } from 'chai';
 import { getEventListeners } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { loadAddon } from '../../lib/binding/load';
 import { JsonFields } from '../../lib/json-fields';
@@ -66,6 +66,27 @@ describe('T5', () => {
       );
     });
   }
+
+  it('scales logits where the transformers that wrote the folder does', async () => {
+    const cases: [fields: object, scaled: boolean][] = [
+      [{ model_type: 't5' }, true],
+      [{ model_type: 't5', tie_word_embeddings: false, transformers_version: '4.23.1' }, false],
+      [{ model_type: 't5', tie_word_embeddings: true, scale_decoder_outputs: false }, false],
+      // As published, and as MT5ForConditionalGeneration.save_pretrained of 5 and of 4 write them.
+      [{ model_type: 'mt5', tie_word_embeddings: false, transformers_version: '4.10.0.dev0' }, false],
+      [{ model_type: 'mt5', tie_word_embeddings: true, transformers_version: '5.17.0' }, false],
+      [{ model_type: 'mt5', tie_word_embeddings: true, transformers_version: '4.57.1' }, true],
+      [{ model_type: 'mt5', tie_word_embeddings: true }, false],
+      [{ model_type: 'mt5', transformers_version: '4.57.1' }, false],
+      [{ model_type: 'mt5', tie_word_embeddings: true, scale_decoder_outputs: true }, true],
+    ];
+    const sizes = { vocab_size: 56, d_model: 16, d_kv: 8, d_ff: 32, num_heads: 2, num_layers: 2 };
+    for (const [i, [fields, scaled]] of cases.entries()) {
+      const file = at(`scale-${i}.json`);
+      writeFileSync(file, JSON.stringify({ ...sizes, ...fields }));
+      expect(readT5Config(await JsonFields.read(file)).scale, JSON.stringify(fields)).to.equal(scaled ? 0.25 : 1);
+    }
+  });
 
   it('sorts distances into the buckets of transformers', () => {
     const rows = JSON.parse(readFileSync(fixture('language', 't5-buckets.json'), 'utf8')) as (Buckets & {

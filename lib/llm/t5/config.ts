@@ -23,7 +23,7 @@ export interface T5Config {
   readonly gated: boolean;
   /** Whether the head may be the embedding table. */
   readonly tied: boolean;
-  /** Factor of the logits: E^-0.5 in v1.0, 1 in v1.1 and flan. */
+  /** Factor of the logits: E^-0.5 in v1.0, 1 in v1.1, flan and mT5. */
   readonly scale: number;
 }
 
@@ -53,9 +53,7 @@ export function readT5Config(file: JsonFields): T5Config {
   };
   const width = count('d_model');
   const encoderLayers = count('num_layers');
-  const tied = file.value('tie_word_embeddings') === undefined || file.flag('tie_word_embeddings');
-  // transformers 5 writes what tying once decided; before, an untied head was the sign of v1.1.
-  const scaled = file.value('scale_decoder_outputs') === undefined ? tied : file.flag('scale_decoder_outputs');
+  const tied = file.flag('tie_word_embeddings', true);
   const buckets = count('relative_attention_num_buckets', 32);
   if (buckets % 4 !== 0) {
     const where = file.where('relative_attention_num_buckets');
@@ -79,8 +77,17 @@ export function readT5Config(file: JsonFields): T5Config {
     eps: readEps(file),
     ...readFeedForward(file),
     tied,
-    scale: scaled ? width ** -0.5 : 1,
+    scale: isScaled(file) ? width ** -0.5 : 1,
   };
+}
+
+/** transformers 5 writes what tying once decided; before, an untied head was the sign of v1.1. */
+function isScaled(file: JsonFields): boolean {
+  if (file.value('scale_decoder_outputs') !== undefined) return file.flag('scale_decoder_outputs');
+  if (file.text('model_type') !== 'mt5') return file.flag('tie_word_embeddings', true);
+  // Of mT5, transformers 5 says that it is tied and never scales; 4 took it for untied where nothing was said.
+  const major = Number.parseInt(file.text('transformers_version') ?? '', 10);
+  return major < 5 && file.flag('tie_word_embeddings');
 }
 
 function readEps(file: JsonFields): number {
