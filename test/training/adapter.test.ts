@@ -6,4 +6,10 @@ describe('training', () => {
     this.timeout(900_000);
     await runTraining('adapter.check');
   });
+
+  it('takes T5 and mT5 alone as language models, and exports what transformers computes', async function () {
+    requirePython(this, 'torch', 'transformers', 'tokenizers', 'onnx', 'onnxruntime', 'onnxscript');
+    this.timeout(300_000);
+    await runTraining('adapter.check_language');
+  });
 });

@@ -20,6 +20,7 @@ from qavit_torch import load_adapter, read_adapter_config
 from qavit_torch.towers import WHOLES, see
 
 from . import train
+from .models import load_tower
 from .pictures import load_processor
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 60, 220), "white": (240, 240, 240)}
@@ -133,7 +134,7 @@ def check_layouts(folder: Path) -> None:
             config = directory / "config.json"
             fields = {"model_type": model_type, "vision_config": json.loads(config.read_text())}
             config.write_text(json.dumps(fields))
-            loaded = train.load_tower(directory).embeddings.state_dict()
+            loaded = load_tower(directory).embeddings.state_dict()
             assert all(torch.equal(value, own[f"embeddings.{name}"]) for name, value in loaded.items()), directory
     # As transformers 5 saves processors, beside what older versions left.
     joint, own = directory / "processor_config.json", directory / "preprocessor_config.json"
@@ -144,7 +145,7 @@ def check_layouts(folder: Path) -> None:
 
 
 def check_folder(folder: Path, directory: Path, moved_gate: float) -> None:
-    tower = train.load_tower(directory)
+    tower = load_tower(directory)
     before = see(tower).layers[3].out.weight.clone()
     model = load_adapter(folder / "adapter", tower)
     assert read_adapter_config(folder / "adapter")["question"]["max_tokens"] == 30

@@ -6,12 +6,11 @@ The tower stays frozen. Projector, question path, gates and gated projections tr
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedModel, logging
+from transformers import AutoTokenizer, logging
 
 from qavit_torch import (
     INTEGRATION_POINTS,
@@ -19,12 +18,12 @@ from qavit_torch import (
     build_projector,
     build_selector,
     save_adapter,
-    tower_class,
 )
 
 from .answerer import Answerer
 from .data import Reading, Samples, collate, loader, read_samples
 from .loop import exact_match, parameter_groups, train
+from .models import load_language, load_tower
 from .pictures import load_processor
 
 
@@ -34,7 +33,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     folders = parser.add_argument_group("folders and files")
     folders.add_argument("--tower", type=Path, required=True, help="Hugging Face folder of a vision tower")
-    folders.add_argument("--language", type=Path, required=True, help="Hugging Face folder of a T5-class model")
+    folders.add_argument("--language", type=Path, required=True, help="Hugging Face folder of a T5 or mT5")
     folders.add_argument(
         "--data", type=Path, required=True, help='JSONL: {"image": path, "question": .., "answer": ..}'
     )
@@ -81,8 +80,8 @@ def budget_list(text: str) -> list[int]:
 
 def build(options: argparse.Namespace) -> Answerer:
     """The model to train, frozen where it does not."""
+    language = load_language(options.language)
     tower = load_tower(options.tower)
-    language = load_whole(AutoModelForSeq2SeqLM, options.language)
     width = language.config.hidden_size
     fused = QuestionAwareVisionTower(
         tower,
@@ -98,37 +97,6 @@ def build(options: argparse.Namespace) -> Answerer:
     reading = Reading(options.features, options.normalization, options.max_question_tokens)
     handed_over = {"hidden_layer": options.vision_feature_layer, "keep_cls": not options.drop_cls}
     return Answerer(fused, language, reading, **handed_over, budgets=options.select).to(options.device)
-
-
-# What their tensors' names begin with. transformers finds the vision half of the other whole models by itself.
-VISION_HALVES = {
-    "blip-2": r"^vision_model\.",
-    "instructblip": r"^vision_model\.",
-    "internvl": r"^(model\.)?vision_tower\.",
-}
-
-
-def load_tower(folder: Path) -> PreTrainedModel:
-    model_type = json.loads(config_file(folder).read_text()).get("model_type")
-    names = {"key_mapping": {VISION_HALVES[model_type]: ""}} if model_type in VISION_HALVES else {}
-    return load_whole(tower_class(model_type), folder, **names)
-
-
-def config_file(folder: Path) -> Path:
-    if not (folder / "config.json").is_file():
-        raise ValueError(f"Expected a Hugging Face folder with a config.json but received {folder}")
-    return folder / "config.json"
-
-
-def load_whole(kind: type, folder: Path, **options: object) -> PreTrainedModel:
-    """transformers would fill what a folder lacks with random numbers."""
-    config_file(folder)
-    model, report = kind.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, **options)
-    # A ViT classifier has no pooler, which comes after the hidden states.
-    missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
-    if missing:
-        raise ValueError(f"Expected all weights in {folder} but {missing[0]} is missing")
-    return model
 
 
 def save(model: Answerer, options: argparse.Namespace) -> None:
@@ -173,7 +141,7 @@ def run(options: argparse.Namespace) -> list[float]:
 
 def main(argv: list[str] | None = None) -> list[float]:
     """Returns the loss of every step."""
-    logging.set_verbosity_error()  # what matters of its reports is checked in load_whole
+    logging.set_verbosity_error()  # what matters of its reports is checked in models.py
     try:
         return run(parse(argv))
     except (ValueError, OSError, FloatingPointError) as error:

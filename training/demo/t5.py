@@ -64,7 +64,8 @@ class CachedDecoder(nn.Module):
             hidden = feed_forward(hidden)
             present += [key, value, far_key, far_value]
         hidden = self.decoder.final_layer_norm(hidden)
-        if self.config.tie_word_embeddings:
+        # mT5 has no such field: it never scales.
+        if getattr(self.config, "scale_decoder_outputs", False):
             hidden = hidden * self.config.d_model**-0.5
         return self.lm_head(hidden), present
 
