@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from transformers import BaseImageProcessor, PreTrainedTokenizerBase
 
 from qavit_torch.questions import normalize_question
+
+from .pictures import open_picture
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,7 @@ class Samples(Dataset):
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, Sample, str]:
         sample = self.samples[index]
-        with Image.open(sample.image) as picture:
-            pixels = self.processor(picture.convert("RGB"), return_tensors="pt")["pixel_values"][0]
+        pixels = self.processor(open_picture(sample.image), return_tensors="pt")["pixel_values"][0]
         return pixels, sample, random.choice(sample.answers)
 
 

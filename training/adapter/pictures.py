@@ -1,8 +1,11 @@
-"""The image processors of transformers in the form that resamples with Pillow, bit for bit as qavit does."""
+"""Pictures as qavit sees them: decoded as it does, and prepared by the image processors of transformers in the form
+that resamples with Pillow, bit for bit as qavit does."""
 
 import json
 from pathlib import Path
 
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
 from transformers import BaseImageProcessor
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
@@ -19,6 +22,23 @@ PROCESSORS = {
     "SiglipImageProcessor": SiglipImageProcessorPil,
     "ViTImageProcessor": ViTImageProcessorPil,
 }
+
+# lib/image/formats.ts refuses the others.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF")
+
+
+def open_picture(file: Path) -> Image.Image:
+    """RGB, the way people see it; of 16-bit grey the upper 8 bits, where Pillow would clip to white."""
+    try:
+        with Image.open(file, formats=FORMATS) as picture:
+            upright = ImageOps.exif_transpose(picture)
+    except UnidentifiedImageError as error:
+        raise ValueError(
+            f"Expected JPEG, PNG, WebP, GIF, TIFF or AVIF for {file} but received another format"
+        ) from error
+    if upright.mode.startswith("I;16"):
+        upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+    return upright.convert("RGB")
 
 
 def read_config(folder: Path) -> dict:
