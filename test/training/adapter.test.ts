@@ -7,6 +7,12 @@ describe('training', () => {
     await runTraining('adapter.check');
   });
 
+  it('refuses what could not train, and leaves alone what is frozen', async function () {
+    requirePython(this, 'torch', 'transformers', 'tokenizers', 'PIL');
+    this.timeout(300_000);
+    await runTraining('adapter.check_options');
+  });
+
   it('takes T5 and mT5 alone as language models, and exports what transformers computes', async function () {
     requirePython(this, 'torch', 'transformers', 'tokenizers', 'onnx', 'onnxruntime', 'onnxscript');
     this.timeout(300_000);

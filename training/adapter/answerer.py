@@ -31,6 +31,14 @@ class Answerer(nn.Module):
         self.tower, self.language, self.reading = tower, language, reading
         self.hidden_layer, self.keep_cls, self.budgets = hidden_layer, keep_cls, budgets
 
+    def train(self, mode: bool = True) -> "Answerer":
+        """Dropout is for what trains: what is frozen computes as it will in qavit."""
+        super().train(mode)
+        self.tower.tower.eval()
+        if not any(parameter.requires_grad for parameter in self.language.parameters()):
+            self.language.eval()
+        return self
+
     def question_features(self, batch: Batch) -> torch.Tensor:
         """[B, K, Dq]. Gradients flow into whatever part of the language model trains."""
         if self.reading.features == "embedding":

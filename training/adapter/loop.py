@@ -82,7 +82,7 @@ def train(
 def gates(model: Answerer) -> str:
     """tanh(beta) of every fused layer."""
     layers = model.tower.fusing.items()
-    return " ".join(f"{index}:{layer.instruction_proj_gate.item():+.3f}" for index, layer in layers)
+    return " ".join(f"{index}:{layer.instruction_proj_gate.tanh().item():+.3f}" for index, layer in layers)
 
 
 @torch.no_grad()

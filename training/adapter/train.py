@@ -6,6 +6,7 @@ The tower stays frozen. Projector, question path, gates and gated projections tr
 """
 
 import argparse
+import random
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from qavit_torch import (
     build_selector,
     save_adapter,
 )
+from qavit_torch.towers import see
 
 from .answerer import Answerer
 from .data import Reading, Samples, collate, loader, read_samples
@@ -50,21 +52,27 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     shape.add_argument("--drop-cls", action="store_true", help="hand over patches only")
     shape.add_argument("--features", choices=("encoder", "embedding"), default="encoder", help="default encoder")
     shape.add_argument("--normalization", choices=("qa-vit", "none"), default="qa-vit", help="default qa-vit")
-    shape.add_argument("--max-question-tokens", type=int, default=30, help="default 30")
+    shape.add_argument("--max-question-tokens", type=positive, default=30, help="default 30")
     numbers = "numbers of visual tokens to learn to answer from, besides all: 1,2,4,8 (default: no token selector)"
     shape.add_argument("--select", type=budget_list, default=[], help=numbers)
     run = parser.add_argument_group("the run")
-    run.add_argument("--steps", type=int, default=10_000, help="default 10000")
-    run.add_argument("--batch", type=int, default=32, help="default 32")
+    run.add_argument("--steps", type=positive, default=10_000, help="default 10000")
+    run.add_argument("--batch", type=positive, default=32, help="default 32")
     run.add_argument("--rate", type=float, default=2e-4, help="learning rate (default 2e-4)")
     run.add_argument("--gate-rate", type=float, default=5e-3, help="learning rate of the gates (default 5e-3)")
     run.add_argument("--selector-rate", type=float, default=1e-3, help="that of the token selector (default 1e-3)")
-    run.add_argument("--save-every", type=int, default=1000, help="steps (default 1000)")
+    run.add_argument("--save-every", type=positive, default=1000, help="steps (default 1000)")
     run.add_argument("--workers", type=int, default=2, help="processes that read pictures (default 2)")
     run.add_argument("--bf16", action="store_true", help="products in bfloat16")
     run.add_argument("--seed", type=int, default=0, help="default 0")
     run.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: a GPU if any")
     return parser.parse_args(argv)
+
+
+def positive(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"Expected 1 or more but received {text}")
+    return int(text)
 
 
 def number_list(text: str) -> list[int]:
@@ -76,6 +84,44 @@ def budget_list(text: str) -> list[int]:
     if min(budgets) < 1:
         raise argparse.ArgumentTypeError(f"Expected 1 or more tokens but received {text}")
     return budgets
+
+
+def check_folders(options: argparse.Namespace) -> None:
+    """Nothing that is written may take the place of what is read, or of what else is written."""
+    taken = {folder.resolve(): name for name, folder in (("tower", options.tower), ("language", options.language))}
+    for name, folder in (("out", options.out), ("language-out", options.language_out)):
+        if folder is None:
+            continue
+        if folder.resolve() in taken:
+            other = taken[folder.resolve()]
+            raise ValueError(f"Expected a folder of its own for --{name} but received {folder}, which is --{other}")
+        taken[folder.resolve()] = name
+
+
+def check_layers(model: Answerer) -> None:
+    """A layer above the one that is handed over is not computed: what it adds cannot train."""
+    states = model.tower.config.num_hidden_layers + 1
+    layer, fused = model.hidden_layer, model.tower.fused_layers
+    if not -states <= layer < states:
+        where = f"--vision-feature-layer of a tower with {states - 1} layers"
+        raise ValueError(f"Expected {-states}..{states - 1} for {where} but received {layer}")
+    above = [index for index in fused if index >= layer % states]
+    if above == fused:
+        raise ValueError(f"Expected a fused layer below --vision-feature-layer {layer} but received {fused}")
+    if above:
+        names = ", ".join(map(str, above))
+        print(f"warning: fused layers {names} do not train: --vision-feature-layer {layer} lies below", file=sys.stderr)
+
+
+@torch.no_grad()
+def check_budgets(model: Answerer, pixels: torch.Tensor) -> None:
+    """`pixels` [3, S, S]: any picture of the samples; all become the same number of tokens."""
+    if not model.budgets:
+        return
+    before = 0 if model.keep_cls else see(model.tower.tower).before_patches
+    tokens = model.tower.embed(pixels[None].to(model.tower.token_selector.weight.device)).shape[1] - before
+    if max(model.budgets) > tokens:
+        raise ValueError(f"Expected at most {tokens} visual tokens for --select but received {max(model.budgets)}")
 
 
 def build(options: argparse.Namespace) -> Answerer:
@@ -113,8 +159,11 @@ def save(model: Answerer, options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace) -> list[float]:
+    check_folders(options)
+    random.seed(options.seed)  # draws among a sample's answers where no worker does
     torch.manual_seed(options.seed)
     model, tokenizer = build(options), AutoTokenizer.from_pretrained(options.language)
+    check_layers(model)
     processor = load_processor(options.tower)
     join, device = collate(tokenizer, model.reading), torch.device(options.device)
 
@@ -123,6 +172,7 @@ def run(options: argparse.Namespace) -> list[float]:
 
     training = batches(options.data, shuffle=True)
     held_out = batches(options.held_out, shuffle=False) if options.held_out else None
+    check_budgets(model, training.dataset[0][0])
     groups = parameter_groups(model, options.rate, options.gate_rate, options.selector_rate)
     count = sum(p.numel() for group in groups for p in group["params"])
     print(f"{len(training.dataset)} samples, {count / 1e6:.1f} M parameters to train")

@@ -1,0 +1,97 @@
+"""`python -m adapter.check_options`: what a training run refuses before it begins, and what it leaves alone."""
+
+import contextlib
+import io
+import json
+import math
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from fixtures.towers import TowerSpec
+from qavit_torch import QuestionAwareVisionTower
+
+from .answerer import Answerer
+from .check import SIDE, train_adapter, write_language, write_samples, write_tower
+from .data import Reading
+from .loop import gates
+from .models import load_language, load_tower
+
+
+def complaint(folder: Path, steps: int = 1, **more: object) -> str:
+    """What a run says on standard error, and why it ends if it does."""
+    with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()):
+        try:
+            train_adapter(folder, folder / "tower", folder / "samples.jsonl", steps, **more)
+        except SystemExit as error:
+            return f"{said.getvalue()}{error}"
+    return said.getvalue()
+
+
+def check_refusals(folder: Path) -> None:
+    """The tower has 4 layers, of which `late` fuses 2 and 3, and makes 17 tokens of a picture."""
+    for wanted, options in (
+        ("for --out but received", {"out": folder / "tower" / ".." / "tower"}),
+        ("for --language-out but received", {"language-out": folder / "language"}),
+        ("which is --out", {"language-out": folder / "adapter"}),
+        ("argument --max-question-tokens: Expected 1 or more", {"max-question-tokens": 0}),
+        ("argument --steps: Expected 1 or more", {"steps": 0}),
+        ("Expected at most 17 visual tokens for --select but received 18", {"select": "1,18"}),
+        ("Expected -5..4 for --vision-feature-layer", {"vision-feature-layer": 5}),
+        ("Expected a fused layer below --vision-feature-layer 2 but received [2, 3]", {"vision-feature-layer": 2}),
+    ):
+        said = complaint(folder, **options)
+        assert wanted in said, f"Expected {wanted!r} but received {said!r}"
+        assert not (folder / "adapter").exists(), f"{options} trained"
+
+
+def check_warning(folder: Path) -> None:
+    said = complaint(folder, **{"vision-feature-layer": -2})
+    assert "warning: fused layers 3 do not train: --vision-feature-layer -2 lies below" in said, said
+    assert "warning" not in complaint(folder)
+
+
+def check_seed(folder: Path) -> None:
+    """Answers are drawn from lists; without workers that is done in this process."""
+    file = folder / "samples.jsonl"
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    answers = ["red", "green", "blue", "white"]
+    file.write_text("".join(json.dumps(line | {"answer": answers}) + "\n" for line in lines))
+    first, second = (train_adapter(folder, folder / "tower", file, 3) for _ in range(2))
+    assert first == second, f"the same seed gave {first} and {second}"
+
+
+def check_modes(folder: Path) -> None:
+    tower, language = load_tower(folder / "tower"), load_language(folder / "language")
+    fused = QuestionAwareVisionTower(tower, language.config.hidden_size, projector=nn.Sequential(nn.Dropout()))
+    model = Answerer(fused, language, Reading())
+    for trains in (True, False):
+        language.requires_grad_(trains)
+        model.train()
+        assert all(module.training is trains for module in language.modules())
+        assert not any(module.training for module in fused.tower.modules())
+        assert all(module.training for module in (*fused.fusing.modules(), *fused.translation_mlp.modules()))
+        model.eval()
+        assert not any(module.training for module in model.modules())
+    fused.fusing["2"].instruction_proj_gate.data.fill_(1.0)
+    assert gates(model) == f"2:{math.tanh(1):+.3f} 3:+0.000", gates(model)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_tower(TowerSpec(width=48, heads=3, layers=4, mlp=96, image=SIDE, patch=8), folder / "tower")
+        write_language(folder / "language")
+        write_samples(folder, 8)
+        check_modes(folder)
+        check_refusals(folder)
+        check_warning(folder)
+        check_seed(folder)
+    print("options: all checks passed")
+
+
+if __name__ == "__main__":
+    main()
