@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from .questions import words
-from .report import arms_probe_table, few_table, probe_table, seed_table, table
+from .report import arms_probe_table, few_table, probe_table, seed_table, shipped_table, table
 from .settings import MODEL, Settings
 
 CARD = Path(__file__).parent / "model_card.md"  # with {placeholders}
@@ -23,6 +23,7 @@ def write_readme(settings: Settings) -> None:
         "arms_probe_table": arms_probe_table(settings),
         "tokens": (settings.picture // settings.patch) ** 2 + 1,
         "few_table": few_table(settings),
+        "shipped_table": shipped_table(settings),
         "size": _size(),
     }
     (MODEL / "README.md").write_text(CARD.read_text().format(**values))

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from .questions import FAMILIES
-from .settings import Settings
+from .settings import SHIPPED, Settings
 
 ARMS = {
     "plain": "(a) no fusing",
@@ -82,6 +82,17 @@ def few_table(settings: Settings) -> str:
     for count in next(iter(scores.values()))[0]:
         cells = [_cell([run[count][row] for run in scores[arm]]) for arm, row in columns]
         lines.append(f"| {count} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def shipped_table(settings: Settings) -> str:
+    """Markdown: the same of the one arm and seed that ships, a column for each number of tokens."""
+    arm, seed = SHIPPED
+    scores = json.loads((settings.out / f"few-{arm}-{seed}.json").read_text())
+    counts = [count for count in scores if "random" not in count]
+    lines = [f"| visual tokens | {' | '.join(counts)} |", "|---" + "|---:" * len(counts) + "|"]
+    for row in FEW_ROWS:
+        lines.append(f"| {row} | {' | '.join(_cell([scores[count][row]]) for count in counts)} |")
     return "\n".join(lines)
 
 
