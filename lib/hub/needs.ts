@@ -6,7 +6,7 @@ import { isT5Config } from '../llm/t5/config';
 import { TABLE } from '../llm/text-rows';
 import { isTowerConfig, TOWER_MODEL_TYPES } from '../models/towers';
 import { VISION_LANGUAGE_MODEL_TYPES, visionLanguageFamily } from '../models/vision-language';
-import { shardsOf, STORAGES, type Storage } from '../weights';
+import { shardsOf, type Storage, storageOf, STORAGES } from '../weights';
 import { type Part, partFolder, PARTS } from './parts';
 import { tokenizerFile } from './tokenizer-file';
 
@@ -134,7 +134,7 @@ async function collectVisionLanguage(needs: Collector, config: JsonObject): Prom
 }
 
 async function collectWeights(needs: Collector, wanted?: RegExp): Promise<void> {
-  const storage = STORAGES.find(({ single, index }) => needs.has(single) || needs.has(index));
+  const storage = storageOf((name) => needs.has(name));
   if (!storage) needs.oneOf(...STORAGES.flatMap(({ single, index }) => [single, index]));
   else if (needs.has(storage.single)) needs.oneOf(storage.single);
   else await collectShards(needs, storage, wanted);
@@ -178,7 +178,7 @@ function isT5(config: JsonObject): boolean {
 }
 
 function hasWeights(needs: Collector): boolean {
-  return STORAGES.some(({ single, index }) => needs.has(single) || needs.has(index));
+  return storageOf((name) => needs.has(name)) !== undefined;
 }
 
 /** Where the ONNX files lie. */

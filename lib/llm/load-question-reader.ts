@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { STORAGES } from '../weights';
+import { storageOf } from '../weights';
 import { checkLoad } from './checks';
 import type { LoadLanguageModelOptions, QuestionReader } from './language-model';
 import { loadLanguageModel } from './load-language-model';
@@ -18,7 +18,7 @@ import { TextRows } from './text-rows';
 export async function loadQuestionReader(dir: string, options: LoadLanguageModelOptions = {}): Promise<QuestionReader> {
   checkLoad(dir, options);
   const names = await readdir(dir).catch((): string[] => []);
-  const stored = STORAGES.some(({ single, index }) => names.includes(single) || names.includes(index));
+  const stored = storageOf((name) => names.includes(name)) !== undefined;
   const whole =
     names.some((name) => name.endsWith('.onnx')) ||
     (await isT5Folder(dir)) ||

@@ -9,7 +9,7 @@ export { asTensors, PlanRunner } from './plan-runner';
 export { type GridFilter, resizeGrid } from './resize-grid';
 export type { StoredTensor } from './stored-tensor';
 export type { TensorFile, TensorSource } from './tensor-file';
-export { shardsOf, type Storage, STORAGES, TensorFolder } from './tensor-folder';
+export { shardsOf, type Storage, storageOf, STORAGES, TensorFolder } from './tensor-folder';
 export { openTorchFile, type TorchFile, type TorchFileOptions } from './torch/torch-file';
 export {
   computed,

@@ -32,6 +32,11 @@ export const STORAGES: readonly Storage[] = [
   },
 ];
 
+/** Where a folder keeps its tensors; undefined where it has none. */
+export function storageOf(has: (name: string) => boolean): Storage | undefined {
+  return STORAGES.find(({ single, index }) => has(single) || has(index));
+}
+
 /** The tensors of a model folder: one file, or shards and their index; of safetensors or else of PyTorch. */
 export class TensorFolder {
   private constructor(

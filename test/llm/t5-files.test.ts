@@ -1,9 +1,10 @@
 import { expect } from 'chai';
-import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { mock } from 'node:test';
 import { QAViTError, type QAViTErrorCode } from '../../lib/errors';
 import { loadLanguageModel } from '../../lib/llm/load-language-model';
+import { isT5Folder } from '../../lib/llm/t5/t5-folder';
 import { TensorFolder } from '../../lib/weights';
 import { expectRejection } from '../support/expect-error';
 import { f32, type TensorToWrite, writeSafetensors } from '../support/safetensors-writer';
@@ -38,6 +39,18 @@ describe('T5 files', () => {
     change(all);
     writeSafetensors(path.join(dir, 'model.safetensors'), all);
   };
+
+  it('come before ONNX files in a folder of their own, which do where there are no others', async () => {
+    const dir = copyFolder('t5-tiny', at('graphs'));
+    expect(await isT5Folder(dir)).to.equal(false);
+    mkdirSync(path.join(dir, 'onnx'));
+    const graphs = readdirSync(dir).filter((name) => name.endsWith('.onnx'));
+    for (const name of graphs) renameSync(path.join(dir, name), path.join(dir, 'onnx', name));
+    expect(await isT5Folder(dir)).to.equal(false);
+    await (await load(dir)).close();
+    writeFileSync(path.join(dir, 'model.safetensors'), '');
+    expect(await isT5Folder(dir)).to.equal(true);
+  });
 
   it('leaves no file open where there is no such device', async () => {
     const close = mock.method(TensorFolder.prototype, 'close');
