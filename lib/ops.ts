@@ -8,7 +8,7 @@
  */
 import type { ActivationName } from './binding/native';
 import { anything, boolean, checkOptions, integer, number, oneOf } from './calls/options';
-import { expected } from './errors';
+import { expected, expectedButFound } from './errors';
 import * as graph from './graph';
 import { type Numbers, OneOp, RUN_RULES, type RunOptions } from './ops/one-op';
 
@@ -217,8 +217,10 @@ export async function gatedProjection(
   const given = checkOptions(parameters, GATED_PARAMETERS, 'gatedProjection');
   const { weight, bias, gateWeight, gateBias, gate = 0 } = given;
   const op = new OneOp('gatedProjection', run);
-  if (gateBias && !gateWeight)
-    throw expected('ERR_ARGUMENT', 'gateWeight beside gateBias', 'gatedProjection', 'gateBias alone');
+  const alone = gateBias ? 'gateBias' : given.gate !== undefined ? 'gate' : undefined;
+  if (alone && !gateWeight) {
+    throw expectedButFound('ERR_ARGUMENT', `gateWeight beside ${alone}`, 'gatedProjection', `${alone} alone`);
+  }
   const projection = {
     weight: op.parameter('weight', 'matrix', weight),
     bias: bias && op.parameter('bias', 'vector', bias),

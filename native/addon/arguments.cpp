@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 #include "addon/environment.h"
 #include "addon/errors.h"
@@ -16,7 +17,9 @@ std::string describe_number(double value) {
   if (std::isnan(value)) return "NaN";
   if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";
   if (value == std::floor(value) && std::fabs(value) < 1e15) return std::to_string(static_cast<int64_t>(value));
-  return std::to_string(value);
+  char text[32];
+  std::snprintf(text, sizeof text, "%.9g", value);  // std::to_string has 300 digits for large ones, none for small ones
+  return text;
 }
 
 napi_typedarray_type array_type(DType dtype) {

@@ -109,7 +109,7 @@ class PlanReader {
     PlanOp op;
     op.params = empty_params(object.Get("op"), "op of " + place);
     op.name = read_string(object.Get("name"), "name of " + place);
-    const std::string where = std::string(op_name(op.params)) + " " + op.name;
+    const std::string where = op.where();
     const Napi::Object views = read_object(object.Get("views"), "views of " + where);
     const Napi::Object weights = read_object(object.Get("weights"), "weights of " + where);
     const Napi::Object attributes = read_object(object.Get("attributes"), "attributes of " + where);

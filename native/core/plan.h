@@ -46,6 +46,9 @@ struct PlanOp {
   std::string name;  // "layers.3.mlp.fc1": where, for messages
   OpParams params;   // shapes, strides and weights; data pointers are set when the plan is bound
   std::vector<PlanOperand> operands;
+
+  // "linear layers.3.mlp.fc1"
+  std::string where() const { return op_name(params) + (name.empty() ? "" : " " + name); }
 };
 
 struct PlanDescription {

@@ -106,7 +106,7 @@ class PlanChecker {
 
   Status check_op(size_t index) {
     const PlanOp& op = description_.ops[index];
-    const std::string where = std::string(op_name(op.params)) + " " + op.name;
+    const std::string where = op.where();
     QAVIT_RETURN_IF_ERROR(validate(op.params, where));
     QAVIT_RETURN_IF_ERROR(std::visit([&](const auto& p) { return check_operands(p, op, index, where); }, op.params));
     QAVIT_RETURN_IF_ERROR(std::visit([&](const auto& p) { return note_index_rules(p, op, where); }, op.params));

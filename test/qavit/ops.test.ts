@@ -205,6 +205,16 @@ describe('qavit/ops', () => {
       'ERR_ARGUMENT',
       /gateBias alone/,
     );
+    await refuse(
+      ops.gatedProjection(x, { weight: numbers(7, 7), gate: 3 }),
+      'ERR_ARGUMENT',
+      /gate alone$/,
+    );
+    await refuse(
+      ops.linear(x, { weight: numbers(7, 7) }, { alpha: 1e300 }),
+      'ERR_ARGUMENT',
+      /for alpha of linear but received 1e\+300$/,
+    );
     const picture = { data: new Uint8Array(48), shape: [4, 4, 3] };
     const parameters = { weight: numbers(5, 12), table: numbers(3, 5) };
     await refuse(ops.patchEmbed(picture, parameters, { patch: 2 }), 'ERR_SHAPE', /table \[M=4, C=5\]/);
