@@ -1,6 +1,5 @@
 export { Batcher } from './batcher';
 export type { Clock } from './clock';
-export { type Input, inputAtFault } from './inputs';
 export type { BatchModel } from './model';
 export type { BatchImage } from './sources';
 export type {

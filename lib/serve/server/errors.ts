@@ -1,7 +1,7 @@
 import type { FastifyError } from 'fastify';
 import { ClosedError } from '../../calls/calls';
 import { QAViTError, type QAViTErrorCode } from '../../errors';
-import { type Input, inputAtFault } from '../batcher';
+import { type Input, inputAtFault } from '../batcher/inputs';
 import { RequestError } from '../request-error';
 import { frameworkError } from './framework-errors';
 import { invalidField } from './validation-errors';
