@@ -205,11 +205,7 @@ describe('qavit/ops', () => {
       'ERR_ARGUMENT',
       /gateBias alone/,
     );
-    await refuse(
-      ops.gatedProjection(x, { weight: numbers(7, 7), gate: 3 }),
-      'ERR_ARGUMENT',
-      /gate alone$/,
-    );
+    await refuse(ops.gatedProjection(x, { weight: numbers(7, 7), gate: 3 }), 'ERR_ARGUMENT', /gate alone$/);
     await refuse(
       ops.linear(x, { weight: numbers(7, 7) }, { alpha: 1e300 }),
       'ERR_ARGUMENT',
