@@ -17,6 +17,10 @@ constexpr size_t kRoundBytes = size_t{16} << 20;
 // Tasks a thread should find, so that no thread waits long for the last one.
 constexpr int64_t kTasksPerThread = 16;
 
+// Few rows and few columns, as in 197 x 768 x 768, have too few panels for many threads. Below this many tasks a thread
+// rows are cut finer, at the price of reading a panel once more for each cut.
+constexpr int64_t kFewestTasksPerThread = 4;
+
 // Below this many multiply-adds waking the other threads costs more than it gives.
 constexpr int64_t kSmallProduct = 1 << 18;
 
@@ -67,12 +71,12 @@ class Product {
   void run_round(const Round& round) {
     for_tasks(round, round.groups * round.tiling.tiles, [&](int64_t task, int) { pack(round, task); });
 
-    const int64_t tasks = kTasksPerThread * context_.pool.size();
     int64_t row_blocks = ceil_div(round.tiling.rows, context_.kernels.task_rows);
-    const int64_t wanted = ceil_div(tasks, round.groups * row_blocks);
+    const int64_t wanted = ceil_div(kTasksPerThread * context_.pool.size(), round.groups * row_blocks);
     const int64_t runs = std::clamp<int64_t>(wanted, 1, w_.panels);
-    // Few rows and few columns, as in 197 x 768 x 768, have too few panels for many threads: rows are cut finer.
-    if (wanted > runs) row_blocks = std::min(round.tiling.tiles, ceil_div(tasks, round.groups * runs));
+    const int64_t fewest = kFewestTasksPerThread * context_.pool.size();
+    if (round.groups * runs * row_blocks < fewest)
+      row_blocks = std::min(round.tiling.tiles, ceil_div(fewest, round.groups * runs));
     for_tasks(round, round.groups * runs * row_blocks, [&](int64_t task, int) {
       const int64_t block = task % row_blocks, run = task / row_blocks % runs,
                     group = round.group + task / row_blocks / runs;
