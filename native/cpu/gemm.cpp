@@ -85,6 +85,8 @@ class Product {
       b.tile_end = round.tiling.tiles * (block + 1) / row_blocks;
       b.panel_begin = w_.panels * run / runs;
       b.panel_end = w_.panels * (run + 1) / runs;
+      const int64_t next_run = run + context_.pool.size();  // the others take those between
+      if (row_blocks == 1 && next_run < runs) b.next_panel = w_.panels * next_run / runs;
       context_.kernels.gemm_block(b);
     });
   }

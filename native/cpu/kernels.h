@@ -131,6 +131,7 @@ struct GemmBlock {
   size_t panel_bytes = 0;
   int64_t panel_begin = 0;
   int64_t panel_end = 0;
+  int64_t next_panel = -1;  // that whoever multiplies these will most likely begin with next; -1: none
   int64_t units = 0;
   int64_t row_floats = 0;            // a row takes in its tile
   int64_t columns = 0;               // of the group; the last panel may reach past it

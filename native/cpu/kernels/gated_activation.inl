@@ -6,7 +6,17 @@ QAVIT_NOINLINE void gate_rows(const GatedRows& g) {
   for (int64_t r = g.begin; r < g.end; ++r) {
     const char *gate = g.x.at(r, 0), *value = g.x.at(r, g.width);
     char* out = g.y.at(r, 0);
-    for (int64_t j = 0; j < g.width; j += kWidth) {
+    int64_t j = 0;
+    for (; j + kInStep * kWidth <= g.width; j += kInStep * kWidth) {
+      Fs a, b;
+      for (int i = 0; i < kInStep; ++i) {
+        a.v[i] = load_as(gate + (j + i * kWidth) * x_size, g.x.dtype, kWidth);
+        b.v[i] = load_as(value + (j + i * kWidth) * x_size, g.x.dtype, kWidth);
+      }
+      a = mul(Activate<activation>::template of<false>(a), b);
+      for (int i = 0; i < kInStep; ++i) store_as(out + (j + i * kWidth) * y_size, g.y.dtype, a.v[i], kWidth);
+    }
+    for (; j < g.width; j += kWidth) {
       const int n = at_most(g.width - j, kWidth);
       const F a = Activate<activation>::template of<false>(load_as(gate + j * x_size, g.x.dtype, n));
       store_as(out + j * y_size, g.y.dtype, mul(a, load_as(value + j * x_size, g.x.dtype, n)), n);

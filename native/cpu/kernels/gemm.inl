@@ -39,12 +39,28 @@ QAVIT_INLINE void multiply_unit(const float* a, int64_t a_row, const typename Pr
   }
 }
 
+// What a tile asks for of the panel that is multiplied next, a line or less a unit.
+struct PanelShare {
+  const char* at = nullptr;
+  int64_t bytes_a_unit = 0;
+
+  QAVIT_INLINE void ask() {
+    QAVIT_PREFETCH_READ(at);
+    at += bytes_a_unit;
+  }
+};
+
+// From where the operands of a product come: level 1; further away; further away, and few tiles share a panel, so that
+// its first tile would wait for memory.
+enum class Streaming { kNone, kOperands, kPanelAfter };
+
 // c += a b over `units`; a's element of (row, unit) is a[row * a_row + unit * a_unit], b is [units][vectors * kWidth].
 // `streamed` where neither is in level 1: what lies kUnitsAhead further on is asked for, since the hardware's own
 // prefetching begins anew with every page and tile. Asking may reach past the operands' ends, which is harmless.
-template <typename Product, int rows, int vectors, bool streamed = false>
+template <typename Product, int rows, int vectors, Streaming streaming = Streaming::kNone>
 QAVIT_INLINE void multiply(int64_t units, const float* a, int64_t a_row, int64_t a_unit,
-                           const typename Product::Element* b, F (&c)[rows][vectors]) {
+                           const typename Product::Element* b, F (&c)[rows][vectors], PanelShare later = {}) {
+  constexpr bool streamed = streaming != Streaming::kNone;
   constexpr int kStep = streamed ? kUnitsUnrolled : 1;
   int64_t u = 0;
   for (; u + kStep <= units; u += kStep) {
@@ -53,6 +69,7 @@ QAVIT_INLINE void multiply(int64_t units, const float* a, int64_t a_row, int64_t
       if constexpr (streamed) {
         prefetch_unit(a + kUnitsAhead * a_unit, b + kUnitsAhead * vectors * kWidth, vectors * kWidth * sizeof *b);
       }
+      if constexpr (streaming == Streaming::kPanelAfter) later.ask();
       multiply_unit<Product>(a, a_row, b, c);
       a += a_unit;
       b += vectors * kWidth;
@@ -66,15 +83,16 @@ QAVIT_INLINE void multiply(int64_t units, const float* a, int64_t a_row, int64_t
 }
 
 // sums[rows][kColumns] = tile * panel.
-template <typename Product, int rows>
-QAVIT_NOINLINE void multiply_tile(int64_t units, const float* tile, const void* panel, float* sums) {
+template <typename Product, int rows, Streaming streaming>
+QAVIT_NOINLINE void multiply_tile(int64_t units, const float* tile, const void* panel, PanelShare later, float* sums) {
   const auto* columns = static_cast<const typename Product::Element*>(panel);
   for (int64_t begin = 0; begin < units; begin += kBlockUnits) {
     const int64_t block = units - begin < kBlockUnits ? units - begin : kBlockUnits;
     F c[rows][2];
     QAVIT_UNROLL
     for (int i = 0; i < rows; ++i) c[i][0] = c[i][1] = zero();
-    multiply<Product, rows, 2, true>(block, tile + begin * rows, 1, rows, columns + begin * kColumns, c);
+    multiply<Product, rows, 2, streaming>(block, tile + begin * rows, 1, rows, columns + begin * kColumns, c,
+                                          {later.at + begin * later.bytes_a_unit, later.bytes_a_unit});
     QAVIT_UNROLL
     for (int i = 0; i < rows; ++i) {
       float* out = sums + i * kColumns;
@@ -84,14 +102,14 @@ QAVIT_NOINLINE void multiply_tile(int64_t units, const float* tile, const void* 
   }
 }
 
-using MultiplyTile = void (*)(int64_t units, const float* tile, const void* panel, float* sums);
+using MultiplyTile = void (*)(int64_t units, const float* tile, const void* panel, PanelShare later, float* sums);
 
 // multiply_tile for each height from 1 up.
-template <typename Product, typename Below>
+template <typename Product, Streaming streaming, typename Below>
 struct TileKernels;
-template <typename Product, int... below>
-struct TileKernels<Product, std::integer_sequence<int, below...>> {
-  static constexpr MultiplyTile kByHeight[] = {multiply_tile<Product, below + 1>...};
+template <typename Product, Streaming streaming, int... below>
+struct TileKernels<Product, streaming, std::integer_sequence<int, below...>> {
+  static constexpr MultiplyTile kByHeight[] = {multiply_tile<Product, below + 1, streaming>...};
 };
 using Heights = std::make_integer_sequence<int, kTileRows>;
 
@@ -237,10 +255,30 @@ QAVIT_INLINE FinishTile finish_of(Activation activation) {
 // sums[rows][kColumns] = tile * panel in f32 or bf16.
 template <typename Product>
 struct FloatMultiply {
-  static QAVIT_INLINE void tile(const GemmBlock& g, int height, const float* tile, const char* panel, float* sums) {
-    TileKernels<Product, Heights>::kByHeight[height - 1](g.units, tile, panel, sums);
+  static QAVIT_INLINE void tile(const GemmBlock& g, int height, const float* tile, const char* panel, PanelShare later,
+                                float* sums) {
+    using Operands = TileKernels<Product, Streaming::kOperands, Heights>;
+    using PanelAfter = TileKernels<Product, Streaming::kPanelAfter, Heights>;
+    const MultiplyTile* by_height = later.at == nullptr ? Operands::kByHeight : PanelAfter::kByHeight;
+    by_height[height - 1](g.units, tile, panel, later, sums);
   }
 };
+
+// Where few tiles share a panel, its first tile would wait for memory and the others would leave memory idle: each asks
+// for its part of the panel that comes next. Products of ViT-B/32 (50 rows, 4 tiles) take 7% less time in f32, 3% in
+// bf16 and 2% in int8, Zen 5; with 8 tiles it is 2% or less, with 15 nothing. One tile has nothing to share.
+constexpr int64_t kFewestTilesAhead = 2;
+constexpr int64_t kMostTilesAhead = 8;
+
+// The part of the next panel that tile t asks for.
+QAVIT_INLINE PanelShare share_of_next(const GemmBlock& g, int64_t panel, int64_t t) {
+  const int64_t tiles = g.tile_end - g.tile_begin;
+  const int64_t next = panel + 1 < g.panel_end ? panel + 1 : g.next_panel;
+  if (tiles < kFewestTilesAhead || tiles > kMostTilesAhead || next < 0) return {};
+  const int64_t bytes_a_unit = (static_cast<int64_t>(g.panel_bytes) / g.units + tiles - 1) / tiles;
+  const char* at = g.panels + static_cast<size_t>(next) * g.panel_bytes;
+  return {at + (t - g.tile_begin) * bytes_a_unit * g.units, bytes_a_unit};
+}
 
 template <typename Multiply>
 QAVIT_INLINE void gemm_block_as(const GemmBlock& g) {
@@ -255,9 +293,10 @@ QAVIT_INLINE void gemm_block_as(const GemmBlock& g) {
       const int height = g.tiling.height(t);
       const float* tile = g.tiles + row * g.row_floats;
       prefetch_tile(g, height, g.first_row + row, column, valid);
-      Multiply::tile(g, height, tile, g.panels + static_cast<size_t>(panel) * g.panel_bytes, sums);
+      Multiply::tile(g, height, tile, g.panels + static_cast<size_t>(panel) * g.panel_bytes, share_of_next(g, panel, t),
+                     sums);
       if (g.gate_panels != nullptr) {
-        Multiply::tile(g, height, tile, g.gate_panels + static_cast<size_t>(panel) * g.panel_bytes, gated);
+        Multiply::tile(g, height, tile, g.gate_panels + static_cast<size_t>(panel) * g.panel_bytes, {}, gated);
         add_gated(g, height, column, gated, sums);
       }
       finish(g, height, g.first_row + row, column, valid, sums);

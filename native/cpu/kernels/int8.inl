@@ -64,14 +64,16 @@ QAVIT_INLINE void pack_int8_rows(const RowTile& t) {
 }
 
 // counts[rows][kColumns] = levels * bytes.
-template <int rows>
-QAVIT_NOINLINE void count_tile(int64_t units, const float* tile, const int8_t* panel, int32_t* counts) {
+template <int rows, Streaming streaming>
+QAVIT_NOINLINE void count_tile(int64_t units, const float* tile, const int8_t* panel, PanelShare later,
+                               int32_t* counts) {
   I c[rows][2];
   QAVIT_UNROLL
   for (int i = 0; i < rows; ++i) c[i][0] = c[i][1] = no_counts();
   for (int64_t u = 0; u < units; ++u) {
     prefetch_unit(tile + kUnitsAhead * rows * Int8Product::kRowWords, panel + kUnitsAhead * kInt8PerUnit * kColumns,
                   kInt8PerUnit * kColumns);
+    if constexpr (streaming == Streaming::kPanelAfter) later.ask();
     QAVIT_UNROLL
     for (int word = 0; word < Int8Product::kRowWords; ++word) {
       const I left = Int8Product::column(panel, word), right = Int8Product::column(panel + 4 * kWidth, word);
@@ -92,22 +94,26 @@ QAVIT_NOINLINE void count_tile(int64_t units, const float* tile, const int8_t* p
   }
 }
 
-using CountTile = void (*)(int64_t units, const float* tile, const int8_t* panel, int32_t* counts);
+using CountTile = void (*)(int64_t units, const float* tile, const int8_t* panel, PanelShare later, int32_t* counts);
 
 // count_tile for each height from 1 up.
-template <typename Below>
+template <Streaming streaming, typename Below>
 struct CountKernels;
-template <int... below>
-struct CountKernels<std::integer_sequence<int, below...>> {
-  static constexpr CountTile kByHeight[] = {count_tile<below + 1>...};
+template <Streaming streaming, int... below>
+struct CountKernels<streaming, std::integer_sequence<int, below...>> {
+  static constexpr CountTile kByHeight[] = {count_tile<below + 1, streaming>...};
 };
 
 // sums[rows][kColumns] = tile * panel in int8.
 struct Int8Multiply {
-  static QAVIT_INLINE void tile(const GemmBlock& g, int height, const float* tile, const char* panel, float* sums) {
+  static QAVIT_INLINE void tile(const GemmBlock& g, int height, const float* tile, const char* panel, PanelShare later,
+                                float* sums) {
     alignas(64) int32_t counts[kTileRows * kColumns];
     const auto* bytes = static_cast<const int8_t*>(static_cast<const void*>(panel));
-    CountKernels<Heights>::kByHeight[height - 1](g.units, tile, bytes, counts);
+    using Operands = CountKernels<Streaming::kOperands, Heights>;
+    using PanelAfter = CountKernels<Streaming::kPanelAfter, Heights>;
+    const CountTile* by_height = later.at == nullptr ? Operands::kByHeight : PanelAfter::kByHeight;
+    by_height[height - 1](g.units, tile, bytes, later, counts);
     const float* scales = tile + (g.row_floats - 2) * height;
     const auto* column_scales = static_cast<const float*>(static_cast<const void*>(bytes + g.units * 4 * kColumns));
     const float* column_sums = column_scales + kColumns;

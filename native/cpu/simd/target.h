@@ -12,17 +12,20 @@
 #define QAVIT_CPU_X86 0
 #endif
 
-// QAVIT_PREFETCH: for writing, into the level-2 cache. QAVIT_PREFETCH_NEAR: for reading, into level 1.
+// QAVIT_PREFETCH: for writing, into the level-2 cache. QAVIT_PREFETCH_READ: for reading, there. QAVIT_PREFETCH_NEAR:
+// for reading, into level 1.
 #if defined(__GNUC__)
 #define QAVIT_INLINE inline __attribute__((always_inline))
 #define QAVIT_NOINLINE __attribute__((noinline))
 #define QAVIT_PREFETCH(address) __builtin_prefetch(address, 1, 2)
 #define QAVIT_PREFETCH_NEAR(address) __builtin_prefetch(address, 0, 3)
+#define QAVIT_PREFETCH_READ(address) __builtin_prefetch(address, 0, 2)
 #else
 #define QAVIT_INLINE __forceinline
 #define QAVIT_NOINLINE __declspec(noinline)
 #define QAVIT_PREFETCH(address) static_cast<void>(address)
 #define QAVIT_PREFETCH_NEAR(address) static_cast<void>(address)
+#define QAVIT_PREFETCH_READ(address) static_cast<void>(address)
 #endif
 
 // Full unrolling is what keeps an array of vectors in registers; 16 covers the tallest tile (14 rows).
