@@ -1,10 +1,11 @@
 """The whole model during training: question-aware tower, projector and language model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import BaseImageProcessor, PreTrainedModel, PreTrainedTokenizerBase
 
 from qavit_torch import QuestionAwareVisionTower, selection_loss
 
@@ -12,7 +13,7 @@ from .data import Batch, Reading
 
 
 class Answerer(nn.Module):
-    """[visual ; question] in, answer out, as in the paper's ViT+T5. Tower and language model read the same tokens.
+    """[visual ; question] in, answer out. Tower and language model read the same question.
 
     `budgets`: how many visual tokens the language model should also learn to answer from, one of them drawn for each
     batch; the tower has a token selector then.
@@ -34,9 +35,9 @@ class Answerer(nn.Module):
     def train(self, mode: bool = True) -> "Answerer":
         """Dropout is for what trains: what is frozen computes as it will in qavit."""
         super().train(mode)
-        self.tower.tower.eval()
         if not any(parameter.requires_grad for parameter in self.language.parameters()):
             self.language.eval()
+        self.tower.tower.eval()
         return self
 
     def question_features(self, batch: Batch) -> torch.Tensor:
@@ -51,32 +52,30 @@ class Answerer(nn.Module):
         settings = {"hidden_layer": self.hidden_layer, "keep_cls": self.keep_cls, "count": count}
         return self.tower(batch.pixels, question, batch.mask, **settings)
 
-    def inputs(self, visual: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
-        """What the language model reads, of projected tokens [B, N, E]."""
-        text = self.language.get_input_embeddings()(batch.question)
-        rows = torch.cat([visual, text.to(visual.dtype)], 1)
-        return {
-            "inputs_embeds": rows,
-            "attention_mask": torch.cat([batch.mask.new_ones(visual.shape[:2]), batch.mask], 1),
-        }
-
     def loss(self, batch: Batch) -> torch.Tensor:
         tokens, visual = self.see(batch)
-
-        def answer_loss(visual: torch.Tensor) -> torch.Tensor:
-            return self.language(**self.inputs(visual, batch), labels=batch.labels).loss
-
         if not self.budgets:
-            return answer_loss(visual)
+            return self.answer_loss(visual, batch)
         count = self.budgets[torch.randint(len(self.budgets), ()).item()]
-        return selection_loss(answer_loss, visual, self.tower.rate(tokens), count)
+        ratings = self.tower.rate(tokens)
+        return selection_loss(lambda visual: self.answer_loss(visual, batch), visual, ratings, count)
 
-    @torch.no_grad()
+    def answer_loss(self, visual: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Of the batch's answers, given projected tokens [B, N, E]."""
+        raise NotImplementedError
+
     def answer(
         self, batch: Batch, tokenizer: PreTrainedTokenizerBase, count: int | None = None, max_new_tokens: int = 30
     ) -> list[str]:
         """Greedy."""
-        _, visual = self.see(batch, count)
-        settings = {"max_new_tokens": max_new_tokens, "do_sample": False, "num_beams": 1}
-        said = self.language.generate(**self.inputs(visual, batch), **settings)
-        return [text.strip() for text in tokenizer.batch_decode(said, skip_special_tokens=True)]
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A model to train, frozen where it does not, and what makes its batches."""
+
+    model: Answerer
+    tokenizer: PreTrainedTokenizerBase
+    processor: BaseImageProcessor
+    join: Callable[[list], Batch]

@@ -13,11 +13,11 @@ from torch import nn
 from fixtures.towers import TowerSpec
 from qavit_torch import QuestionAwareVisionTower
 
-from .answerer import Answerer
 from .check import SIDE, train_adapter, write_language, write_samples, write_tower
 from .data import Reading
 from .loop import gates
 from .models import load_language, load_tower
+from .t5 import T5Answerer
 
 
 def complaint(folder: Path, steps: int = 1, **more: object) -> str:
@@ -66,7 +66,7 @@ def check_seed(folder: Path) -> None:
 def check_modes(folder: Path) -> None:
     tower, language = load_tower(folder / "tower"), load_language(folder / "language")
     fused = QuestionAwareVisionTower(tower, language.config.hidden_size, projector=nn.Sequential(nn.Dropout()))
-    model = Answerer(fused, language, Reading())
+    model = T5Answerer(fused, language, Reading())
     for trains in (True, False):
         language.requires_grad_(trains)
         model.train()

@@ -3,6 +3,9 @@
 The tower stays frozen. Projector, question path, gates and gated projections train; so does the language model if
 --language-out says where to keep it, and a token selector with --select. The adapter folder is what
 `QAViT.load({ tower, adapter, language })` reads.
+
+With --model DIR instead of --tower and --language: for a LLaVA, whose language model stays frozen, and whose projector
+does too unless --train-projector says otherwise. `QAViT.load({ tower: DIR, adapter, language: DIR })` reads it.
 """
 
 import argparse
@@ -13,20 +16,13 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer, logging
 
-from qavit_torch import (
-    INTEGRATION_POINTS,
-    QuestionAwareVisionTower,
-    build_projector,
-    build_selector,
-    save_adapter,
-)
+from qavit_torch import INTEGRATION_POINTS, save_adapter
 from qavit_torch.towers import see
 
+from . import llava, t5
 from .answerer import Answerer
-from .data import Reading, Samples, collate, loader, read_samples
+from .data import Samples, loader, read_samples
 from .loop import exact_match, parameter_groups, train
-from .models import load_language, load_tower
-from .pictures import load_processor
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -34,8 +30,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         prog="python -m adapter.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     folders = parser.add_argument_group("folders and files")
-    folders.add_argument("--tower", type=Path, required=True, help="Hugging Face folder of a vision tower")
-    folders.add_argument("--language", type=Path, required=True, help="Hugging Face folder of a T5 or mT5")
+    folders.add_argument("--tower", type=Path, help="Hugging Face folder of a vision tower")
+    folders.add_argument("--language", type=Path, help="Hugging Face folder of a T5 or mT5")
+    folders.add_argument("--model", type=Path, help="Hugging Face folder of a LLaVA, instead of these two")
     folders.add_argument(
         "--data", type=Path, required=True, help='JSONL: {"image": path, "question": .., "answer": ..}'
     )
@@ -44,14 +41,16 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     folders.add_argument("--language-out", type=Path, help="train the language model too and write it here")
     shape = parser.add_argument_group("the adapter")
     where = shape.add_mutually_exclusive_group()
-    where.add_argument("--integration-point", choices=INTEGRATION_POINTS, default="late", help="default late")
+    late = "default late; of a LLaVA's layers, those that are computed"
+    where.add_argument("--integration-point", choices=INTEGRATION_POINTS, help=late)
     where.add_argument("--layers", type=number_list, help="fused layers, instead: 12,14,16")
-    shape.add_argument("--projector-layers", type=int, choices=(1, 2), default=2, help="default 2")
-    shape.add_argument("--projector-activation", choices=("relu", "gelu"), default="relu", help="default relu")
-    shape.add_argument("--vision-feature-layer", type=int, default=-1, help="hidden layer handed over (default -1)")
+    shape.add_argument("--projector-layers", type=int, choices=(1, 2), help="default 2")
+    shape.add_argument("--projector-activation", choices=("relu", "gelu"), help="default relu")
+    shape.add_argument("--train-projector", action="store_true", help="go on with a LLaVA's projector, and keep it")
+    shape.add_argument("--vision-feature-layer", type=int, help="hidden layer handed over (default -1)")
     shape.add_argument("--drop-cls", action="store_true", help="hand over patches only")
-    shape.add_argument("--features", choices=("encoder", "embedding"), default="encoder", help="default encoder")
-    shape.add_argument("--normalization", choices=("qa-vit", "none"), default="qa-vit", help="default qa-vit")
+    shape.add_argument("--features", choices=("encoder", "embedding"), help="default encoder")
+    shape.add_argument("--normalization", choices=("qa-vit", "none"), help="default qa-vit")
     shape.add_argument("--max-question-tokens", type=positive, default=30, help="default 30")
     numbers = "numbers of visual tokens to learn to answer from, besides all: 1,2,4,8 (default: no token selector)"
     shape.add_argument("--select", type=budget_list, default=[], help=numbers)
@@ -63,7 +62,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     run.add_argument("--selector-rate", type=float, default=1e-3, help="that of the token selector (default 1e-3)")
     run.add_argument("--save-every", type=positive, default=1000, help="steps (default 1000)")
     run.add_argument("--workers", type=int, default=2, help="processes that read pictures (default 2)")
-    run.add_argument("--bf16", action="store_true", help="products in bfloat16")
+    run.add_argument("--bf16", action="store_true", help="products in bfloat16; a LLaVA's language model too")
     run.add_argument("--seed", type=int, default=0, help="default 0")
     run.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: a GPU if any")
     return parser.parse_args(argv)
@@ -88,7 +87,8 @@ def budget_list(text: str) -> list[int]:
 
 def check_folders(options: argparse.Namespace) -> None:
     """Nothing that is written may take the place of what is read, or of what else is written."""
-    taken = {folder.resolve(): name for name, folder in (("tower", options.tower), ("language", options.language))}
+    read = (("tower", options.tower), ("language", options.language), ("model", options.model))
+    taken = {folder.resolve(): name for name, folder in read if folder is not None}
     for name, folder in (("out", options.out), ("language-out", options.language_out)):
         if folder is None:
             continue
@@ -124,25 +124,15 @@ def check_budgets(model: Answerer, pixels: torch.Tensor) -> None:
         raise ValueError(f"Expected at most {tokens} visual tokens for --select but received {max(model.budgets)}")
 
 
-def build(options: argparse.Namespace) -> Answerer:
-    """The model to train, frozen where it does not."""
-    language = load_language(options.language)
-    tower = load_tower(options.tower)
-    width = language.config.hidden_size
-    fused = QuestionAwareVisionTower(
-        tower,
-        width,
-        integration_point=options.integration_point,
-        layers=options.layers,
-        projector=build_projector(
-            tower.config.hidden_size, width, options.projector_layers, options.projector_activation
-        ),
-        token_selector=build_selector(tower.config.hidden_size) if options.select else None,
-    )
-    language.requires_grad_(options.language_out is not None)
-    reading = Reading(options.features, options.normalization, options.max_question_tokens)
-    handed_over = {"hidden_layer": options.vision_feature_layer, "keep_cls": not options.drop_cls}
-    return Answerer(fused, language, reading, **handed_over, budgets=options.select).to(options.device)
+def check_model(options: argparse.Namespace) -> None:
+    """Either a tower and a language model, or a LLaVA."""
+    if options.model is not None:
+        return
+    for name, folder in (("tower", options.tower), ("language", options.language)):
+        if folder is None:
+            raise ValueError(f"Expected --tower and --language, or --model, but received no --{name}")
+    if options.train_projector:
+        raise ValueError("Expected --train-projector beside --model alone: every other projector trains")
 
 
 def save(model: Answerer, options: argparse.Namespace) -> None:
@@ -159,16 +149,16 @@ def save(model: Answerer, options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace) -> list[float]:
+    check_model(options)
     check_folders(options)
     random.seed(options.seed)  # draws among a sample's answers where no worker does
     torch.manual_seed(options.seed)
-    model, tokenizer = build(options), AutoTokenizer.from_pretrained(options.language)
+    setup = (t5 if options.model is None else llava).prepare(options)
+    model, tokenizer, device = setup.model, setup.tokenizer, torch.device(options.device)
     check_layers(model)
-    processor = load_processor(options.tower)
-    join, device = collate(tokenizer, model.reading), torch.device(options.device)
 
     def batches(file: Path, shuffle: bool) -> torch.utils.data.DataLoader:
-        return loader(Samples(read_samples(file), processor), join, options.batch, options.workers, shuffle)
+        return loader(Samples(read_samples(file), setup.processor), setup.join, options.batch, options.workers, shuffle)
 
     training = batches(options.data, shuffle=True)
     held_out = batches(options.held_out, shuffle=False) if options.held_out else None

@@ -1,0 +1,83 @@
+import { expect } from 'chai';
+import path from 'node:path';
+import { QAViT } from '../../lib';
+import { relativeError } from '../support/compare';
+import { llavaFolder, NEW_TOKENS } from '../support/llava';
+import { root } from '../support/paths';
+import { requirePython, runPython, runTraining } from '../support/python';
+import { temporaryFolder } from '../support/temporary';
+
+// A few violent steps: the questions must change what is said.
+const TRAIN = `
+import json, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import torch
+from adapter import check_llava, llava, train
+from adapter.check import write_samples
+from adapter.data import Samples, read_samples
+from qavit_torch import load_adapter
+out, new_tokens = Path(sys.argv[3]), int(sys.argv[4])
+torch.manual_seed(0)
+write_samples(out, 3)
+options = {"model": sys.argv[2], "steps": 8, "rate": 3e-2, "gate-rate": 0.3, **json.loads(sys.argv[5])}
+check_llava.run(out, **options)
+setup = llava.prepare(train.parse(check_llava.arguments(out, **options)))
+model = setup.model
+model.tower = load_adapter(out / "adapter", model.language.model.vision_tower)
+model.eval()
+answers = []
+for row in Samples(read_samples(out / "samples.jsonl"), setup.processor):
+    batch = setup.join([row])
+    with torch.no_grad():
+        visual = model.see(batch)[1][0]
+    said = model.answer(batch, setup.tokenizer, max_new_tokens=new_tokens)[0]
+    image, question = str(row[1].image), row[1].question
+    answers.append({"image": image, "question": question, "visual": visual.flatten().tolist(), "said": said})
+print(json.dumps(answers))
+`;
+
+interface Answer {
+  image: string;
+  question: string;
+  visual: number[];
+  said: string;
+}
+
+/** Python strips characters that JavaScript does not. */
+const printable = (text: string): string => text.replace(/[\p{Cc}\s]/gu, '');
+
+describe('training for a LLaVA', () => {
+  const at = temporaryFolder();
+  const PACKAGES = ['torch', 'transformers', 'tokenizers', 'PIL', 'onnx', 'onnxruntime'] as const;
+
+  it('brings the question into the tower of a frozen model', async function () {
+    requirePython(this, ...PACKAGES);
+    this.timeout(600_000);
+    await runTraining('adapter.check_llava');
+  });
+
+  for (const [name, options] of [
+    ['that leaves its projector alone', {}],
+    ['with its projector', { 'train-projector': true }],
+  ] as const) {
+    it(`makes an adapter ${name}, which means here what it meant there`, async function () {
+      requirePython(this, ...PACKAGES);
+      this.timeout(300_000);
+      const out = at('');
+      const clip = llavaFolder('clip-llama');
+      const script = [path.join(root, 'training'), clip, out, String(NEW_TOKENS), JSON.stringify(options)];
+      const answers = (await runPython(TRAIN, ...script)) as Answer[];
+      expect(new Set(answers.map(({ said }) => said)).size).to.be.above(1);
+      const folders = { tower: clip, adapter: path.join(out, 'adapter'), language: clip };
+      await using model = await QAViT.load(folders, { device: 'cpu', dtype: 'f32' });
+      for (const { image, question, visual, said } of answers) {
+        const { data } = await model.encode(image, question);
+        expect(relativeError(data, Float32Array.from(visual))).to.be.below(1e-5);
+        let text = '';
+        for await (const piece of model.ask(image, question, { maxNewTokens: NEW_TOKENS })) text += piece;
+        expect(printable(text)).to.equal(printable(said));
+      }
+    });
+  }
+});

@@ -1,0 +1,217 @@
+"""`python -m adapter.check_llava`: trains adapters for tiny LLaVAs, on the pictures of check.py.
+
+The language model is first taught to name the colour of the left half, whatever is asked, and then frozen. What the
+adapter has to bring is that the question reaches the tower.
+"""
+
+import contextlib
+import io
+import json
+import random
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from transformers import LlavaForConditionalGeneration
+
+from fixtures.llava import collapsed, inputs_of
+from fixtures.llava_models import CLIP_LLAMA, SIGLIP_QWEN, LlavaSpec, TinyLlava
+
+from . import llava, train
+from .check import write_samples
+from .data import Samples, read_samples
+from .llava_prompts import LlavaBatch
+
+TEACHING_STEPS = 200
+STEPS = 300
+FEW_STEPS = 10
+
+
+def arguments(folder: Path, **more: object) -> list[str]:
+    """Into folder/adapter; an option that is True is a flag, one that is None is left out."""
+    options = {"model": folder / "llava", "data": folder / "samples.jsonl", "out": folder / "adapter"}
+    options |= {"device": "cpu", "workers": 0, "batch": 16, "rate": 3e-3, "steps": 1} | more
+    given = {f"--{name}": value for name, value in options.items() if value is not None}
+    return [part for name, value in given.items() for part in ([name] if value is True else [name, str(value)])]
+
+
+def run(folder: Path, **more: object) -> tuple[list[float], str]:
+    """The loss of every step, and what was printed."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        losses = train.main(arguments(folder, **more))
+    return losses, printed.getvalue()
+
+
+def complaint(folder: Path, **more: object) -> str:
+    with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()):
+        try:
+            train.main(arguments(folder, **more))
+        except SystemExit as error:
+            return f"{said.getvalue()}{error}"
+    return said.getvalue()
+
+
+def write_llava(spec: LlavaSpec, folder: Path) -> TinyLlava:
+    with torch.no_grad():
+        tiny = spec.build(1)
+        for parameter in tiny.model.model.language_model.parameters():
+            parameter.mul_(0.2 if parameter.dim() > 1 else 1)  # what is drawn for fixtures is too loud to learn
+    tiny.model.save_pretrained(folder / "llava")
+    tiny.processor.save_pretrained(folder / "llava")
+    return tiny
+
+
+def teach(folder: Path) -> None:
+    """Projector and language model learn to say what the left half's colour is, whatever is asked."""
+    setup = llava.prepare(train.parse(arguments(folder)))
+    model = setup.model
+    inner = model.language.model
+    taught = [*inner.multi_modal_projector.parameters(), *inner.language_model.parameters()]
+    taught += model.language.lm_head.parameters()
+    for parameter in taught:
+        parameter.requires_grad_(True)
+    optimizer = torch.optim.AdamW(taught, lr=3e-3)
+    rows = Samples(read_samples(folder / "samples.jsonl"), setup.processor)
+    lefts = [row for row in rows if "left" in row[1].question]
+    for _ in range(TEACHING_STEPS):
+        asked = [
+            (pixels, replace(sample, question=random.choice([sample.question, "What colour is on the right?"])), answer)
+            for pixels, sample, answer in random.sample(lefts, 16)
+        ]
+        loss = model.loss(setup.join(asked))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    model.language.save_pretrained(folder / "llava")
+
+
+def check_training(folder: Path) -> None:
+    """Half of the questions are about the left half, which is all that the language model tells without an adapter."""
+    for more in ({}, {"train-projector": True}):
+        losses, printed = run(folder, steps=STEPS, **{"held-out": folder / "samples.jsonl"}, **more)
+        first, last = np.mean(losses[:10]), np.mean(losses[-10:])
+        share = float(printed.split("held-out exact match ")[1].split("%")[0])
+        assert last < 0.3 * first and share > 80, f"the loss went from {first:.3f} to {last:.3f}, {share}% are right"
+        config = json.loads((folder / "adapter" / "config.json").read_text())
+        # Of four layers the last is not computed, so that of `late` one is left.
+        assert config["layers"] == [2] and config["vision_feature_layer"] == -2 and config["keep_cls"] is False, config
+        assert config["question"] == {"features": "embedding", "normalization": "none", "max_tokens": 30}, config
+        stored = load_file(folder / "adapter" / "model.safetensors")
+        assert ("translation_mlp.layers.0.weight" in stored) == bool(more), sorted(stored)
+        print(f"llava: the loss fell from {first:.2f} to {last:.3f}, {share}% are right")
+
+
+def check_beginning(folder: Path, tiny: TinyLlava) -> None:
+    """Without a question in the tower: LLaVA's own prompts and answers; alone as in a batch."""
+    setup = llava.prepare(train.parse(arguments(folder)))
+    model = setup.model.eval()
+    own = LlavaForConditionalGeneration.from_pretrained(folder / "llava").eval()
+    rows = [row for row in Samples(read_samples(folder / "samples.jsonl"), setup.processor)][:6]
+    long = "What colour is on the left, and what is on the right, and which one is it?"
+    rows[3] = (rows[3][0], replace(rows[3][1], question=long), rows[3][2])
+    batch = unasked(setup.join(rows))
+    together = model.answer(batch, setup.tokenizer)
+    for (pixels, sample, answer), prompt, said in zip(rows, batch.prompts, together, strict=True):
+        side = tiny.spec.tower.side
+        asked = inputs_of(
+            tiny, np.asarray(Image.open(sample.image).resize((side, side))), {"question": sample.question}
+        )
+        assert prompt.tolist() == collapsed(tiny, asked["input_ids"][0].tolist())
+        asked["pixel_values"] = pixels[None]
+        ids = own.generate(**asked, max_new_tokens=30, do_sample=False)[0, asked["input_ids"].shape[1] :]
+        own_said = setup.tokenizer.decode(ids, skip_special_tokens=True).strip()
+        assert own_said == said, f"Expected {own_said!r} but received {said!r}"
+        alone = unasked(setup.join([(pixels, sample, answer)]))
+        assert model.answer(alone, setup.tokenizer) == [said]
+        ends = alone.labels[0].tolist()
+        assert ends[-1] == setup.tokenizer.eos_token_id
+        assert setup.tokenizer.decode(ends[:-1]).strip() == answer
+    batch, alone = setup.join(rows), [setup.join([row]) for row in rows]
+    counts = [one.labels.shape[1] for one in alone]
+    mean = sum(model.loss(one) * count for one, count in zip(alone, counts, strict=True)) / sum(counts)
+    torch.testing.assert_close(model.loss(batch), mean)
+
+
+def unasked(batch: LlavaBatch) -> LlavaBatch:
+    return replace(batch, mask=torch.zeros_like(batch.mask))
+
+
+def check_modes(folder: Path) -> None:
+    setup = llava.prepare(train.parse(arguments(folder, **{"train-projector": True})))
+    model = setup.model.train()
+    trained = {name.split(".")[1] for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert trained == {"fusing", "translation_mlp"}, trained
+    assert not any(module.training for module in (*model.language.modules(), *model.tower.tower.modules()))
+    own = model.language.model.multi_modal_projector
+    state = torch.randn(2, own.linear_1.in_features)
+    torch.testing.assert_close(model.tower.translation_mlp(state), own(state))
+    half = llava.prepare(train.parse(arguments(folder, bf16=True))).model
+    assert half.language.lm_head.weight.dtype is torch.bfloat16
+    assert {parameter.dtype for parameter in half.tower.parameters()} == {torch.float32}
+
+
+def check_refusals(folder: Path) -> None:
+    config = folder / "llava" / "config.json"
+    fields = json.loads(config.read_text())
+    for wanted, options, changed in (
+        ("received no --language", {"model": None, "tower": folder / "llava"}, {}),
+        ("Expected no --tower beside --model", {"tower": folder / "llava"}, {}),
+        ("Expected no --features beside --model", {"features": "encoder"}, {}),
+        ("Expected no --drop-cls beside --model", {"drop-cls": True}, {}),
+        ("Expected no --language-out beside --model", {"language-out": folder / "other"}, {}),
+        ("for --out but received", {"out": folder / "llava"}, {}),
+        ("Expected at most 9 visual tokens for --select but received 10", {"select": "10"}, {}),
+        ("Expected model_type 'llava'", {}, {"model_type": "llava_next"}),
+        ("Expected one layer for vision_feature_layer", {}, {"vision_feature_layer": [-2, -1]}),
+        ("Expected 'default' or 'full'", {}, {"vision_feature_select_strategy": "cls"}),
+    ):
+        config.write_text(json.dumps(fields | changed))
+        said = complaint(folder, **({"out": folder / "never"} | options))
+        assert wanted in said, f"Expected {wanted!r} but received {said!r}"
+        assert not (folder / "never").exists(), f"{options} trained"
+    config.write_text(json.dumps(fields))
+    warned = complaint(folder, **{"integration-point": "late"})
+    assert "warning: fused layers 3 do not train: --vision-feature-layer -2 lies below" in warned, warned
+
+
+def check_siglip(folder: Path) -> None:
+    """Another tower and language model, every layer computed, fewer visual tokens."""
+    tiny = write_llava(SIGLIP_QWEN, folder)
+    said = complaint(folder, **{"train-projector": True})
+    assert "Expected a projector with biases and gelu or relu" in said, said
+    check_beginning(folder, tiny)
+    losses, printed = run(folder, steps=FEW_STEPS, select="1,4", **{"held-out": folder / "samples.jsonl"})
+    assert np.isfinite(losses).all() and printed.count("held-out") == 3, printed
+    assert json.loads((folder / "adapter" / "config.json").read_text())["layers"] == [1]
+    config = folder / "llava" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"vision_feature_select_strategy": "default"}))
+    said = complaint(folder)
+    assert "Expected a tower with a class token and no registers" in said, said
+
+
+def main() -> None:
+    random.seed(0)
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_samples(folder, 48)
+        tiny = write_llava(CLIP_LLAMA, folder)
+        check_beginning(folder, tiny)
+        check_modes(folder)
+        check_refusals(folder)
+        teach(folder)
+        check_training(folder)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_samples(folder, 8)
+        check_siglip(folder)
+    print("llava: all checks passed")
+
+
+if __name__ == "__main__":
+    main()

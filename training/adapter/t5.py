@@ -1,0 +1,58 @@
+"""A tower before a T5, as in the paper's ViT+T5."""
+
+import argparse
+
+import torch
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from qavit_torch import QuestionAwareVisionTower, build_projector, build_selector
+
+from .answerer import Answerer, Setup
+from .data import Batch, Reading, collate
+from .models import load_language, load_tower
+from .pictures import load_processor
+
+
+class T5Answerer(Answerer):
+    def inputs(self, visual: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+        """What the language model reads, of projected tokens [B, N, E]."""
+        text = self.language.get_input_embeddings()(batch.question)
+        rows = torch.cat([visual, text.to(visual.dtype)], 1)
+        return {
+            "inputs_embeds": rows,
+            "attention_mask": torch.cat([batch.mask.new_ones(visual.shape[:2]), batch.mask], 1),
+        }
+
+    def answer_loss(self, visual: torch.Tensor, batch: Batch) -> torch.Tensor:
+        return self.language(**self.inputs(visual, batch), labels=batch.labels).loss
+
+    @torch.no_grad()
+    def answer(
+        self, batch: Batch, tokenizer: PreTrainedTokenizerBase, count: int | None = None, max_new_tokens: int = 30
+    ) -> list[str]:
+        _, visual = self.see(batch, count)
+        settings = {"max_new_tokens": max_new_tokens, "do_sample": False, "num_beams": 1}
+        said = self.language.generate(**self.inputs(visual, batch), **settings)
+        return [text.strip() for text in tokenizer.batch_decode(said, skip_special_tokens=True)]
+
+
+def prepare(options: argparse.Namespace) -> Setup:
+    language = load_language(options.language)
+    tower = load_tower(options.tower)
+    width = language.config.hidden_size
+    fused = QuestionAwareVisionTower(
+        tower,
+        width,
+        integration_point=options.integration_point,
+        layers=options.layers,
+        projector=build_projector(
+            tower.config.hidden_size, width, options.projector_layers or 2, options.projector_activation or "relu"
+        ),
+        token_selector=build_selector(tower.config.hidden_size) if options.select else None,
+    )
+    language.requires_grad_(options.language_out is not None)
+    reading = Reading(options.features or "encoder", options.normalization or "qa-vit", options.max_question_tokens)
+    layer = -1 if options.vision_feature_layer is None else options.vision_feature_layer
+    model = T5Answerer(fused, language, reading, layer, not options.drop_cls, options.select).to(options.device)
+    tokenizer = AutoTokenizer.from_pretrained(options.language)
+    return Setup(model, tokenizer, load_processor(options.tower), collate(tokenizer, reading))
