@@ -148,14 +148,19 @@ describe('T5', () => {
     await Promise.all([two.close(), one.close()]);
   });
 
+  it('holds the table of words once, unless questions have one of their own', async () => {
+    const dir = copyFolder('t5-plain', at('own-table'));
+    const table = f32([56, 32], numbersOf(dir, 'shared.weight'));
+    const tensors = { ...tensorsOf(dir), 'instruction_embedder.weight': table };
+    writeSafetensors(path.join(dir, 'model.safetensors'), tensors);
+    const [one, two] = [await openEngine(folderOf('t5-plain')), await openEngine(dir)];
+    expect(two.device.memory.weightBytes - one.device.memory.weightBytes).to.equal(56 * 32 * 4);
+    await Promise.all([one.device.close(), two.device.close()]);
+  });
+
   it('holds no more after many answers than after one', async () => {
-    const dir = folderOf('t5-gated');
-    const device = new (loadAddon().Device)({ kind: 'cpu', threads: 1 });
-    const weights = await TensorFolder.open(dir);
-    const config = readT5Config(await JsonFields.read(path.join(dir, 'config.json')));
-    const engine = new T5Engine(device, openT5(config, weights), 'f32');
-    await engine.prepare();
-    weights.close();
+    const engine = await openEngine(folderOf('t5-gated'));
+    const { device } = engine;
     const { signal } = new AbortController();
     const visual = someTokens(9).data;
     const answer = async () => {
@@ -245,6 +250,17 @@ describe('T5', () => {
     });
   });
 });
+
+/** With all its parameters on a device of its own. */
+async function openEngine(dir: string): Promise<T5Engine> {
+  const device = new (loadAddon().Device)({ kind: 'cpu', threads: 1 });
+  const weights = await TensorFolder.open(dir);
+  const config = readT5Config(await JsonFields.read(path.join(dir, 'config.json')));
+  const engine = new T5Engine(device, openT5(config, weights), 'f32');
+  await engine.prepare();
+  weights.close();
+  return engine;
+}
 
 function numbersOf(dir: string, name: string): Float32Array {
   return Float32Array.from(readSafetensors(path.join(dir, 'model.safetensors')).get(name)!.data);

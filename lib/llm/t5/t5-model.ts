@@ -41,10 +41,12 @@ export function openT5(config: T5Config, source: TensorSource, prefixes: readonl
   const shared = table('shared.weight');
   const head = tensors.has('lm_head.weight') || !config.tied ? table('lm_head.weight') : shared;
   const read = new LayerReader(config, tensors);
+  const words = embedding(shared);
   const model = {
     config,
-    embedding: embedding(shared),
-    questionEmbedding: embedding(tensors.has(QUESTION_EMBEDDING) ? table(QUESTION_EMBEDDING) : shared),
+    embedding: words,
+    // Not a second parameter of the same table: a device would hold it twice.
+    questionEmbedding: tensors.has(QUESTION_EMBEDDING) ? embedding(table(QUESTION_EMBEDDING)) : words,
     encoder: read.stack('encoder', config.encoderLayers, (at) => read.encoderLayer(at)),
     decoder: read.stack('decoder', config.decoderLayers, (at) => read.decoderLayer(at)),
     head: { weight: stored(head, 'matrix') },
