@@ -2,7 +2,7 @@
 
 #include "addon/arguments.h"
 #include "addon/handles.h"
-#include "core/host_buffer.h"
+#include "core/memory_limit.h"
 
 namespace qavit::addon {
 

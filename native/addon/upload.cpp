@@ -10,7 +10,7 @@
 #include "addon/abort_flag.h"
 #include "addon/file_regions.h"
 #include "addon/resources.h"
-#include "core/host_buffer.h"
+#include "core/memory_limit.h"
 #include "core/validate.h"
 
 namespace qavit::addon {

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "core/arena.h"
-#include "core/host_buffer.h"
+#include "core/memory_limit.h"
 
 // AddressSanitizer sees only what comes from the allocator.
 #if defined(__has_feature)
