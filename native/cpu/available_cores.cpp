@@ -1,11 +1,13 @@
 #include "cpu/available_cores.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #if defined(__linux__)
 #include <sched.h>
@@ -18,10 +20,16 @@ namespace qavit::cpu {
 namespace {
 
 #if defined(__linux__)
+// 0 = unknown.
 int affinity_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
+  // One set has room for 1,024 cores; a kernel that is built for more refuses what is smaller than its own mask.
+  constexpr size_t kMostSets = 64;
+  for (std::vector<cpu_set_t> sets(1); sets.size() <= kMostSets; sets.resize(sets.size() * 2)) {
+    const size_t bytes = sets.size() * sizeof(cpu_set_t);
+    if (sched_getaffinity(0, bytes, sets.data()) == 0) return CPU_COUNT_S(bytes, sets.data());
+    if (errno != EINVAL) break;
+  }
+  return 0;
 }
 
 // Cores that a quota amounts to; 0 = no quota.

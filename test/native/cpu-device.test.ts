@@ -1,5 +1,6 @@
 /** The CPU backend as a device: which code path and how many threads, what it refuses, and weights from wherever they lie. */
 import { expect } from 'chai';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
@@ -14,6 +15,23 @@ import { floats, random } from '../support/random';
 const addon = loadAddon();
 const bytesOf = (result: unknown): Buffer => Buffer.from((result as Float32Array).buffer);
 const open = (options: Omit<DeviceOptions, 'kind'> = {}): Device => new addon.Device({ kind: 'cpu', ...options });
+
+/** The affinity mask of a process bound to one of 8,192 cores. */
+const ONE_OF_MANY_CORES = `
+  #define _GNU_SOURCE
+  #include <errno.h>
+  #include <sched.h>
+  #include <string.h>
+  int sched_getaffinity(pid_t process, size_t size, cpu_set_t *set) {
+    if (size < 8192 / 8) {
+      errno = EINVAL;
+      return -1;
+    }
+    memset(set, 0, size);
+    CPU_SET(0, set);
+    return 0;
+  }
+`;
 
 describe('native: CPU devices', () => {
   const environment = process.env.QAVIT_CPU;
@@ -64,6 +82,23 @@ describe('native: CPU devices', () => {
       const device = open({ threads });
       expect(device.info.threads).to.equal(threads);
       await device.close();
+    }
+  });
+
+  it('starts no more than it may use, on a kernel whose masks are wider than a cpu_set_t', function () {
+    if (process.platform !== 'linux') this.skip();
+    const folder = mkdtempSync(path.join(tmpdir(), 'qavit-affinity-'));
+    try {
+      const [source, library] = [path.join(folder, 'mask.c'), path.join(folder, 'mask.so')];
+      writeFileSync(source, ONE_OF_MANY_CORES);
+      execFileSync(process.env.CC ?? 'cc', ['-shared', '-fPIC', '-o', library, source]);
+      const binding = JSON.stringify(require.resolve('../../lib/binding/load'));
+      const script = `console.log(new (require(${binding}).loadAddon().Device)({ kind: 'cpu' }).info.threads)`;
+      const preload = [process.env.LD_PRELOAD, library].filter(Boolean).join(':');
+      const env = { ...process.env, LD_PRELOAD: preload };
+      expect(execFileSync(process.execPath, ['-e', script], { env, encoding: 'utf8' })).to.equal('1\n');
+    } finally {
+      rmSync(folder, { recursive: true });
     }
   });
 
