@@ -49,7 +49,7 @@ void DeviceSession::start() {
   options.finished = [this](std::unique_ptr<Job> job) {
     {
       const std::lock_guard<std::mutex> lock(finished_mutex_);
-      finished_.push_back(std::move(job));
+      finished_.add(std::move(job));
     }
     wake();
   };
@@ -96,6 +96,7 @@ Napi::Value DeviceSession::close() {
     deferred.Resolve(env_.Undefined());
     return deferred.Promise();
   }
+  discarded_.reserve(resources_.size());  // nothing below may fail half-way
   closing_.push_back(deferred);
   if (!std::exchange(closed_, true)) {
     hold_event_loop(true);
@@ -123,16 +124,14 @@ void DeviceSession::on_wake(napi_env env, napi_value, void* context, void*) {
 
 void DeviceSession::settle_finished(Napi::Env env) {
   const Napi::HandleScope scope(env);
-  std::vector<std::unique_ptr<Job>> finished;
+  JobList finished;
   bool stopped;
   {
     const std::lock_guard<std::mutex> lock(finished_mutex_);
     finished.swap(finished_);
     stopped = stopped_;
   }
-  for (std::unique_ptr<Job>& job : finished) {
-    settle(env, std::unique_ptr<DeviceJob>(static_cast<DeviceJob*>(job.release())));
-  }
+  while (!finished.empty()) settle(env, std::unique_ptr<DeviceJob>(static_cast<DeviceJob*>(finished.take().release())));
   if (stopped && queue_ != nullptr) {
     free_everything();
     for (const Napi::Promise::Deferred& deferred : std::exchange(closing_, {})) deferred.Resolve(env.Undefined());
@@ -171,9 +170,10 @@ void DeviceSession::on_environment_end(void* context) {
   session->environment_ended_ = true;
   session->closed_ = true;
   session->queue_.reset();  // stops and joins: at most the operation now running is waited for
+  JobList finished;
   {
     const std::lock_guard<std::mutex> lock(session->finished_mutex_);
-    session->finished_.clear();
+    finished.swap(session->finished_);
   }
   napi_release_threadsafe_function(session->wake_function_, napi_tsfn_abort);
 }

@@ -21,6 +21,7 @@
 
 #include "core/backend.h"
 #include "core/executor.h"
+#include "core/job_list.h"
 #include "core/queue.h"
 
 namespace qavit::addon {
@@ -119,7 +120,7 @@ class DeviceSession : public std::enable_shared_from_this<DeviceSession> {
   std::vector<std::shared_ptr<const void>> discarded_;
 
   std::mutex finished_mutex_;  // guards the two below
-  std::vector<std::unique_ptr<Job>> finished_;
+  JobList finished_;
   bool stopped_ = false;
 };
 

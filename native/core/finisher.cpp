@@ -32,7 +32,7 @@ void Finisher::wait_for_room() {
 void Finisher::add(std::unique_ptr<Job> job) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    jobs_.push_back(std::move(job));
+    jobs_.add(std::move(job));
     ++under_way_;
   }
   changed_.notify_all();
@@ -43,8 +43,7 @@ void Finisher::loop() {
   for (;;) {
     changed_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
     if (jobs_.empty()) return;
-    std::unique_ptr<Job> job = std::move(jobs_.front());
-    jobs_.pop_front();
+    std::unique_ptr<Job> job = jobs_.take();
     lock.unlock();
     job->end();
     finished_(std::move(job));

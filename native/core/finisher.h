@@ -4,12 +4,11 @@
 
 #include <condition_variable>
 #include <cstddef>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <thread>
 
-#include "core/job.h"
+#include "core/job_list.h"
 #include "core/status.h"
 
 namespace qavit {
@@ -40,8 +39,8 @@ class Finisher {
   const Finished finished_;
   std::mutex mutex_;  // guards the three below
   std::condition_variable changed_;
-  std::deque<std::unique_ptr<Job>> jobs_;  // the first one is being ended
-  size_t under_way_ = 0;                   // those, and the one that is being ended
+  JobList jobs_;          // begun, and to be ended
+  size_t under_way_ = 0;  // those, and the one that is being ended
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -31,6 +31,10 @@ class Job {
 
   // What is left after a run() that was ok. May throw std::exception.
   virtual Status finish() { return Status(); }
+
+ private:
+  friend class JobList;
+  std::unique_ptr<Job> next_;  // in the list that it is in
 };
 
 // Gets every job back after it ended or was refused. Must not throw.

@@ -34,7 +34,7 @@ JobQueue::~JobQueue() {
 Status JobQueue::submit(std::unique_ptr<Job>& job) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (stopping_) return expected(ErrorCode::kArgument, "an open device", job->where, "a closed one");
-  jobs_.push_back(std::move(job));
+  jobs_.add(std::move(job));
   wake_.notify_one();
   return Status();
 }
@@ -54,8 +54,7 @@ void JobQueue::loop() {
   for (;;) {
     wait_for_job(lock);
     if (jobs_.empty()) break;  // stopping, and everything has been handed back
-    std::unique_ptr<Job> job = std::move(jobs_.front());
-    jobs_.pop_front();
+    std::unique_ptr<Job> job = jobs_.take();
     lock.unlock();
     if (finisher_ != nullptr) {
       finisher_->wait_for_room();

@@ -5,14 +5,13 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
 
 #include "core/finisher.h"
-#include "core/job.h"
+#include "core/job_list.h"
 #include "core/status.h"
 
 namespace qavit {
@@ -57,7 +56,7 @@ class JobQueue {
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;  // guards jobs_ and the sleep
   std::condition_variable wake_;
-  std::deque<std::unique_ptr<Job>> jobs_;
+  JobList jobs_;
   std::thread thread_;
 };
 
