@@ -4,6 +4,8 @@
 #include <limits>
 #include <numeric>
 
+#include "core/rounding.h"
+
 namespace qavit {
 
 namespace {
@@ -40,7 +42,7 @@ std::optional<size_t> best_offset(const std::vector<Placed>& placed, size_t byte
 
 std::optional<size_t> aligned(size_t bytes) {
   if (bytes > std::numeric_limits<size_t>::max() - (kAlignment - 1)) return std::nullopt;
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  return round_up(bytes, kAlignment);
 }
 
 std::optional<ArenaLayout> plan_arena(const std::vector<Lifetime>& lifetimes) {

@@ -1,5 +1,6 @@
 // Two ways. Many query rows go the way of concat_attention: a head's keys and values are packed for the matrix kernel.
 // A few rows, such as the one that says the next token, read keys and values where they lie.
+#include "core/rounding.h"
 #include "cpu/attention_tasks.h"
 #include "cpu/operations.h"
 #include "cpu/packed_weight.h"
@@ -20,10 +21,7 @@ RelativeBias bias_of(const AttentionParams& p) {
   return bias;
 }
 
-int64_t padded(const Context& context, int64_t keys) {
-  const int64_t width = context.kernels.width;
-  return (keys + width - 1) / width * width;
-}
+int64_t padded(const Context& context, int64_t keys) { return round_up(keys, context.kernels.width); }
 
 char* element(const View& view, int64_t batch, int64_t row, int64_t column) {
   const int64_t at = batch * view.batch_stride + row * view.row_stride + column;

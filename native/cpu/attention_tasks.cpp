@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/rounding.h"
+
 namespace qavit::cpu {
 
 namespace {
@@ -37,10 +39,7 @@ AttentionTasks::AttentionTasks(Context& context, const Operands& operands)
   score_stride_ = padded(o_.k.rows) + padded(o_.question_k.rows) + context.kernels.width;
 }
 
-int64_t AttentionTasks::padded(int64_t n) const {
-  const int64_t width = context_.kernels.width;
-  return (n + width - 1) / width * width;
-}
+int64_t AttentionTasks::padded(int64_t n) const { return round_up(n, context_.kernels.width); }
 
 int64_t AttentionTasks::question_count(int64_t batch) const {
   if (!o_.question_k.present()) return 0;
@@ -75,7 +74,7 @@ Status AttentionTasks::attend(const View& y, const char* where) {
 
 int64_t AttentionTasks::blocks() const {
   const int64_t heads = o_.heads * o_.q.batch;
-  const int64_t wanted = (kTasksPerThread * context_.pool.size() + heads - 1) / heads;
+  const int64_t wanted = ceil_div(kTasksPerThread * context_.pool.size(), heads);
   return std::clamp<int64_t>(wanted, 1, std::max<int64_t>(1, o_.q.rows / kRowsWorthPacking));
 }
 

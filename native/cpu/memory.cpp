@@ -6,6 +6,7 @@
 
 #include "core/arena.h"
 #include "core/memory_limit.h"
+#include "core/rounding.h"
 
 // AddressSanitizer sees only what comes from the allocator.
 #if defined(__has_feature)
@@ -40,10 +41,7 @@ constexpr size_t kHugePage = size_t{2} << 20;
 bool is_large(size_t bytes) { return bytes >= kHugePage; }
 
 // What is behind the last whole huge page is left to small ones, so that a block takes no more than its bytes.
-size_t mapped_bytes(size_t bytes) {
-  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  return (bytes + page - 1) / page * page;
-}
+size_t mapped_bytes(size_t bytes) { return round_up(bytes, static_cast<size_t>(sysconf(_SC_PAGESIZE))); }
 
 void* take_large(size_t bytes, Pages pages) {
   if (bytes > SIZE_MAX / 2) return nullptr;

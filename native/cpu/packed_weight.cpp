@@ -3,24 +3,25 @@
 #include <algorithm>
 #include <new>
 
+#include "core/rounding.h"
+
 namespace qavit::cpu {
 
 namespace {
 
 // What the inner dimension takes in a panel and in a tile; see kernels.h.
 void lay_out(const KernelTable& kernels, int64_t in, PackedWeight* w) {
-  const auto units_of = [in](int elements) { return (in + elements - 1) / elements; };
   const auto column_bytes = [&](size_t unit_bytes) {
     return static_cast<size_t>(w->units * kernels.columns) * unit_bytes;
   };
   switch (w->dtype) {
     case DType::kInt8:
-      w->units = units_of(kInt8PerUnit);
+      w->units = ceil_div(in, kInt8PerUnit);
       w->row_floats = w->units * kernels.int8_row_words + 2;  // scale and zero
       w->panel_bytes = column_bytes(kInt8PerUnit) + 2 * sizeof(float) * static_cast<size_t>(kernels.columns);
       break;
     case DType::kBF16:
-      w->row_floats = w->units = units_of(kernels.bf16_per_unit);
+      w->row_floats = w->units = ceil_div(in, kernels.bf16_per_unit);
       w->panel_bytes = column_bytes(kernels.bf16_unit_bytes);
       break;
     default:
@@ -33,7 +34,7 @@ Status pack_matrix(Context& context, const WeightSource& source, PackedWeight* w
   const KernelTable& kernels = context.kernels;
   const auto [groups, out, in] = source.shape;
   lay_out(kernels, in, w);
-  w->panels = (out + kernels.columns - 1) / kernels.columns;
+  w->panels = ceil_div(out, kernels.columns);
   w->bytes = static_cast<size_t>(groups * w->panels) * w->panel_bytes;
   QAVIT_RETURN_IF_ERROR(w->memory.reserve(w->bytes, "a weight", Pages::kLater));
   const size_t source_row = static_cast<size_t>(in) * dtype_size(source.dtype);

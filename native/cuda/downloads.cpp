@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cuda/device/rounding.h"
 #include "cuda/launch.h"
 
 namespace qavit::cuda {
@@ -29,7 +30,7 @@ Status Downloads::prepare() {
 Status Downloads::to_host(const void* device, size_t bytes, const Backend::Take& take) {
   const std::lock_guard<std::mutex> lock(mutex_);
   QAVIT_RETURN_IF_ERROR(prepare());
-  const size_t pieces = (bytes + kHalfBytes - 1) / kHalfBytes;
+  const size_t pieces = ceil_div(bytes, kHalfBytes);
   const auto count = [&](size_t piece) { return std::min(kHalfBytes, bytes - piece * kHalfBytes); };
   // Piece i travels while piece i - 1 is taken.
   for (size_t i = 0; i <= pieces; ++i) {

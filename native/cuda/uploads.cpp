@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cuda/device/rounding.h"
 #include "cuda/launch.h"
 
 namespace qavit::cuda {
@@ -24,7 +25,7 @@ Status Uploads::to_device(void* device, size_t bytes, const Fill& fill) {
     const size_t count = std::min(kHalfBytes, bytes - offset);
     char* const place = half.memory + used_;
     fill(place, offset, count);
-    used_ += (count + kPlaceBytes - 1) / kPlaceBytes * kPlaceBytes;
+    used_ += round_up(count, kPlaceBytes);
     const cudaError_t copied =
         cudaMemcpyAsync(static_cast<char*>(device) + offset, place, count, cudaMemcpyHostToDevice, stream);
     QAVIT_RETURN_IF_ERROR(context_->settle(check(copied, kWhere), stream));

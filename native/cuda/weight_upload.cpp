@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 
+#include "cuda/device/rounding.h"
 #include "cuda/weight.h"
 
 namespace qavit::cuda {
@@ -37,7 +38,7 @@ void convert(const WeightSource& source, int64_t first, int64_t count, DType dty
 int64_t leading_of(const WeightSource& source) {
   const int64_t in = source.shape[2];
   if (source.role != WeightRole::kMatrix) return in;
-  return (in + kMatrixRowMultiple - 1) / kMatrixRowMultiple * kMatrixRowMultiple;
+  return round_up(in, kMatrixRowMultiple);
 }
 
 // Writes elements [first, first + count) of the padded rows.

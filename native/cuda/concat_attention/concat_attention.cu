@@ -2,6 +2,7 @@
 #include "cuda/concat_attention/concat_attention_sm90.h"
 #include "cuda/concat_attention/mma_attention_kernel.cuh"
 #include "cuda/concat_attention/plain_attention_kernel.cuh"
+#include "cuda/device/rounding.h"
 
 namespace qavit::cuda {
 
@@ -37,7 +38,7 @@ Kernel select(const DeviceProperties& device, const ConcatAttentionParams& p) {
 template <typename Kernel>
 Status launch_tiles(const Launch& context, Kernel* kernel, int64_t batch, const Attention& a, int rows, int threads,
                     size_t shared_bytes) {
-  const int tiles = (a.query_rows + rows - 1) / rows;
+  const int tiles = ceil_div(a.query_rows, rows);
   const int64_t blocks = batch * a.heads * tiles;
   return launch(context, kWhere, kernel, dim3(static_cast<unsigned>(blocks)), dim3(static_cast<unsigned>(threads)),
                 shared_bytes, a, tiles);
@@ -48,7 +49,7 @@ Status launch_tiles(const Launch& context, Kernel* kernel, int64_t batch, const 
 // leave multiprocessors without the two blocks that hide each other's waits. The result is the same, bit for bit.
 bool two_slabs(const DeviceProperties& device, int64_t batch, const Attention& a) {
   constexpr int kRows = kQueryRows<64, 2>;
-  const int64_t blocks = batch * a.heads * ((a.query_rows + kRows - 1) / kRows);
+  const int64_t blocks = batch * a.heads * ceil_div(a.query_rows, kRows);
   return a.query_rows > kRows / 2 && blocks >= 2 * int64_t{device.multiprocessors};
 }
 

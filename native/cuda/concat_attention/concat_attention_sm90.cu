@@ -1,5 +1,6 @@
 #include "cuda/concat_attention/attention_sm90_kernel.cuh"
 #include "cuda/concat_attention/concat_attention_sm90.h"
+#include "cuda/device/rounding.h"
 #include "cuda/device/sm90/tensor_map.h"
 
 namespace qavit::cuda {
@@ -52,7 +53,7 @@ Status launch_width(const Launch& context, const ConcatAttentionParams& p) {
   QAVIT_RETURN_IF_ERROR(sm90::make_tensor_map(key_layout(p, p.k), kWhere, &k));
   QAVIT_RETURN_IF_ERROR(sm90::make_tensor_map(key_layout(p, p.v), kWhere, &v));
   QAVIT_RETURN_IF_ERROR(sm90::make_tensor_map(out_layout(p), kWhere, &out));
-  const int64_t tiles = (p.q.rows + Tiles::kQueryRows - 1) / Tiles::kQueryRows;
+  const int64_t tiles = ceil_div(p.q.rows, Tiles::kQueryRows);
   const int64_t blocks = p.q.batch * p.heads * tiles;
   // Blocks that start early would share the few multiprocessors that are idle by then, although there is one for each.
   const bool alone = context.device.overlap && blocks <= context.device.multiprocessors;

@@ -6,6 +6,8 @@
 #include <map>
 #include <utility>
 
+#include "core/rounding.h"
+
 namespace qavit::cuda::emulation {
 
 namespace {
@@ -62,7 +64,7 @@ Block::Block(const Kernel& kernel, dim3 grid, dim3 size, const FiberStacks& stac
       stacks_(stacks),
       shared_(shared),
       threads_(size_t{size.x} * size.y * size.z) {
-  const size_t warps = (threads_.size() + kWarpSize - 1) / kWarpSize;
+  const size_t warps = ceil_div(threads_.size(), kWarpSize);
   ready_.resize(warps);
   present_.resize(warps);
   for (size_t i = 0; i < warps; ++i) ranks_.push_back(static_cast<int>(i));

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/shape.h"
+#include "cuda/device/rounding.h"
 #include "cuda/gated_activation/gated_activation.h"
 #include "cuda/gated_activation/gated_activation_kernel.cuh"
 
@@ -48,7 +49,7 @@ Status run(const Launch& context, const GatedActivationParams& params) {
   const auto steps = static_cast<unsigned>(runs ? p.width / kRun : p.width);
   const unsigned along = std::min<unsigned>(std::bit_ceil(steps), kGateThreads);
   const dim3 block(along, kGateThreads / along);
-  const dim3 grid((p.rows + block.y - 1) / block.y);
+  const dim3 grid(ceil_div(p.rows, block.y));
   return runs ? launch(context, kWhere, gated_activation_kernel<kRun>, grid, block, 0, p)
               : launch(context, kWhere, gated_activation_kernel<1>, grid, block, 0, p);
 }

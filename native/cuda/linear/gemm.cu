@@ -3,6 +3,7 @@
 #include <string>
 
 #include "core/shape.h"
+#include "cuda/device/rounding.h"
 #include "cuda/linear/fma_kernel.cuh"
 #include "cuda/linear/gemm.h"
 #include "cuda/linear/mma_kernel.cuh"
@@ -17,8 +18,6 @@ constexpr int64_t kMaxRows = int64_t{1} << 30;
 constexpr int64_t kMaxColumns = int64_t{1} << 30;
 constexpr int64_t kMaxIn = int64_t{1} << 22;
 constexpr int64_t kMaxBlocks = int64_t{1} << 30;
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Bytes and strides of `view` allow `elements` at a time from any column that `column_step` leads to.
 bool moves_together(const View& view, int64_t elements, int64_t column_step) {
@@ -59,8 +58,8 @@ Selection select(const DeviceProperties& device, const GemmOperands& o, const Ge
 
 GemmGrid grid_of(const Gemm& g, int tile_rows, int tile_columns) {
   GemmGrid grid;
-  grid.row_tiles = static_cast<int>(ceil_div(g.rows, tile_rows));
-  grid.column_tiles = static_cast<int>(ceil_div(g.out, tile_columns));
+  grid.row_tiles = ceil_div(g.rows, tile_rows);
+  grid.column_tiles = ceil_div(g.out, tile_columns);
   grid.split_steps = std::numeric_limits<int>::max() / 2;  // all
   return grid;
 }
@@ -120,7 +119,7 @@ Gemm describe_gemm(const GemmOperands& o) {
   g.weight = weight.data;
   g.gate_weight = data_of(o.gate_weight);
   g.dtype = weight.dtype;
-  g.leading = static_cast<int>(ceil_div(in, kMatrixRowMultiple) * kMatrixRowMultiple);
+  g.leading = static_cast<int>(round_up(in, kMatrixRowMultiple));
   g.rows = static_cast<int>(o.x.batch * o.x.rows);
   g.groups = static_cast<int>(groups);
   g.out = static_cast<int>(out);

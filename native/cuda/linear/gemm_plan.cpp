@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "cuda/device/rounding.h"
 #include "cuda/linear/gemm_search.h"
 
 namespace qavit::cuda {
@@ -29,8 +30,6 @@ constexpr double kElementsFinished = 16;
 // Parts mostly stay in L2: some 32 bytes a cycle for each multiprocessor.
 constexpr double kSecondKernel = 3500;
 constexpr double kPartialBytes = 32;
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace
 
@@ -60,7 +59,7 @@ GemmPlan plan_gemm(const GemmShape& shape, int multiprocessors, const GemmChoice
 
 size_t partial_bytes(const GemmShape& shape, const GemmPlan& plan) {
   if (plan.splits == 1) return 0;
-  const int64_t columns = ceil_div(shape.columns, 4) * 4;
+  const int64_t columns = round_up(shape.columns, 4);
   return static_cast<size_t>(plan.splits * shape.groups * shape.rows * columns) * sizeof(float);
 }
 

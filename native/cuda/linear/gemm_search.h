@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "cuda/device/rounding.h"
 #include "cuda/device_properties.h"
 #include "cuda/linear/gemm_plan.h"
 
@@ -15,7 +16,6 @@ constexpr int64_t kMinSplitDepth = 256;
 
 // `depth`: of one stage of a tile. Fewer splits than asked for where rounding up has emptied the last.
 inline GemmPlan split_plan(const GemmShape& shape, int tile, int splits, int64_t depth) {
-  const auto ceil_div = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
   const int64_t steps = ceil_div(shape.depth, depth);
   const int64_t steps_each = ceil_div(steps, splits);
   return {tile, static_cast<int>(ceil_div(steps, steps_each)), steps_each * depth};

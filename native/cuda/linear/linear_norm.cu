@@ -2,6 +2,7 @@
 #include <variant>
 
 #include "core/shape.h"
+#include "cuda/device/rounding.h"
 #include "cuda/gated_projection/gated_projection.h"
 #include "cuda/layer_norm/layer_norm.h"
 #include "cuda/linear/gemm.h"
@@ -42,7 +43,7 @@ Status launch_runs(const Launch& context, int runs, const Gemm& g, const NormRow
     if (runs > kRuns) return launch_runs<kRuns + 1>(context, runs, g, rows, splits);
   }
   constexpr uint32_t kRowsPerBlock = kNormThreads / 32;
-  return launch(context, "layer_norm", reduce_norm_kernel<kRuns>, dim3((rows.rows + kRowsPerBlock - 1) / kRowsPerBlock),
+  return launch(context, "layer_norm", reduce_norm_kernel<kRuns>, dim3(ceil_div(rows.rows, kRowsPerBlock)),
                 dim3(kNormThreads), 0, g, rows, static_cast<const float*>(context.workspace), splits);
 }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <string>
 
+#include "cuda/device/rounding.h"
 #include "cuda/device/sm90/tensor_map.h"
 #include "cuda/linear/gemm.h"
 #include "cuda/linear/linear_sm90.h"
@@ -11,8 +12,6 @@ namespace qavit::cuda {
 namespace {
 
 constexpr const char* kWhere = "linear";
-
-int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
 // Entries follow each other as rows do, so that tiles may cross from one into the next.
 bool dense(const View& x) { return x.batch == 1 || x.batch_stride == x.rows * x.row_stride; }

@@ -2,6 +2,7 @@
 // sector, with nothing to turn and nobody to wait for.
 #pragma once
 
+#include "cuda/device/rounding.h"
 #include "cuda/linear/epilogue.cuh"
 #include "cuda/linear/gemm.h"
 #include "cuda/linear/linear_sm90_sums.cuh"
@@ -64,7 +65,7 @@ __device__ inline void store_partials(const Gemm& g, float* partials, int split,
   using K = Sm90Constants<kTile>;
   const int lane = static_cast<int>(threadIdx.x % 32);
   const int column = place.column + lane % 4 * 2;
-  const int padded = (g.out + kVector - 1) / kVector * kVector;
+  const int padded = round_up(g.out, kVector);
   const int64_t sums_before = static_cast<int64_t>(split * g.groups + place.group) * g.rows;
 #pragma unroll
   for (int part = 0; part < K::kParts; ++part) {

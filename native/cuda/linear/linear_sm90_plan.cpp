@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "cuda/device/rounding.h"
 #include "cuda/linear/gemm_search.h"
 
 namespace qavit::cuda {
@@ -33,8 +34,6 @@ constexpr double kFill = 2000;
 // Parts mostly stay in L2: some 32 bytes a cycle for each multiprocessor.
 constexpr double kSecondKernel = 3500;
 constexpr double kPartialBytes = 32;
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace
 

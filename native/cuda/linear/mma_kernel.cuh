@@ -27,6 +27,7 @@
 #include "cuda/device/dependent_launch.cuh"
 #include "cuda/device/ldmatrix.cuh"
 #include "cuda/device/mma.cuh"
+#include "cuda/device/rounding.h"
 #include "cuda/device/shared.cuh"
 #include "cuda/linear/block_work.cuh"
 #include "cuda/linear/epilogue.cuh"
@@ -184,7 +185,7 @@ __global__ void __launch_bounds__(TileConstants<kTile>::kThreads, kTiles[kTile].
 
   // The ring is free: nothing is in flight, and the last barrier came after the last read of it.
   float* const staging = reinterpret_cast<float*>(shared) + warp * kStagedFloats<kColumnBlocks>;
-  const int padded = (g.out + kVector - 1) / kVector * kVector;
+  const int padded = round_up(g.out, kVector);
 #pragma unroll
   for (int i = 0; i < kRowBlocks; ++i) {
     drain_fragment(sums[i], staging, [&](int r, int c, float(&values)[kVector]) {

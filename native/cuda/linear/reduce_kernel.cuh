@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cuda/device/dependent_launch.cuh"
+#include "cuda/device/rounding.h"
 #include "cuda/linear/epilogue.cuh"
 #include "cuda/linear/gemm.h"
 
@@ -12,7 +13,7 @@ constexpr int kReduceThreads = 256;
 
 __global__ void __launch_bounds__(kReduceThreads) reduce_gemm_kernel(const Gemm g, const float* partials, int splits) {
   follow_earlier_kernels();
-  const int vectors = (g.out + kVector - 1) / kVector;  // of a row of one group
+  const int vectors = ceil_div(g.out, kVector);  // of a row of one group
   const int64_t lines = static_cast<int64_t>(g.groups) * g.rows;
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kReduceThreads + threadIdx.x;
   if (index >= lines * vectors) return;

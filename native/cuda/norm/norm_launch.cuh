@@ -1,6 +1,7 @@
 // Which of the kernels takes the rows, and its launch.
 #pragma once
 
+#include "cuda/device/rounding.h"
 #include "cuda/launch.h"
 #include "cuda/norm/norm_kernel.cuh"
 
@@ -13,7 +14,7 @@ Status launch_norm_warps(const Launch& context, const char* where, int runs, con
     if (runs > kRuns) return launch_norm_warps<Norm, kRuns + 1>(context, where, runs, rows);
   }
   constexpr uint32_t kRowsPerBlock = kNormThreads / 32;
-  return launch(context, where, norm_warp_kernel<Norm, kRuns>, dim3((rows.rows + kRowsPerBlock - 1) / kRowsPerBlock),
+  return launch(context, where, norm_warp_kernel<Norm, kRuns>, dim3(ceil_div(rows.rows, kRowsPerBlock)),
                 dim3(kNormThreads), 0, rows);
 }
 

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "core/shape.h"
+#include "cuda/device/rounding.h"
 #include "cuda/device/runs.h"
 #include "cuda/weight.h"
 
@@ -39,7 +40,7 @@ int norm_runs(const View& x, const View& y) {
   constexpr int kColumnsPerRun = 32 * kRun;
   if (x.cols % kRun != 0 || x.cols > kMostNormRuns * kColumnsPerRun) return 0;
   if (!moves_in_runs(x, kRun) || !moves_in_runs(y, kRun)) return 0;
-  return static_cast<int>((x.cols + kColumnsPerRun - 1) / kColumnsPerRun);
+  return static_cast<int>(ceil_div(x.cols, kColumnsPerRun));
 }
 
 Status norm_supports(const View& x, const char* where) {

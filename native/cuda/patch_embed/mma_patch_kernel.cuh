@@ -19,6 +19,7 @@
 #pragma once
 
 #include "cuda/device/dependent_launch.cuh"
+#include "cuda/device/rounding.h"
 #include "cuda/linear/block_work.cuh"
 #include "cuda/linear/mma_kernel.cuh"
 #include "cuda/patch_embed/patch_rows.cuh"
@@ -46,7 +47,7 @@ __global__ void __launch_bounds__(kPatchThreads, 3) mma_patch_kernel(const Patch
   PatchRows<T, kPatchRows, kPatchDepth, kPatchThreads, kPiece> patches(p, first_row);
   const WeightRows<T, kPatchColumns, kPatchDepth, kPatchThreads> weights(p.product, first_column, 0);
 
-  const int stages = (p.product.in + kPatchDepth - 1) / kPatchDepth;
+  const int stages = ceil_div(p.product.in, kPatchDepth);
   const auto copy_weights = [&](int stage, int slot) {
     if (stage < stages) {
       weights.copy(ring + slot * kPatchStage + kPatchRows * kPatchDepth, p.product.weight, stage * kPatchDepth);

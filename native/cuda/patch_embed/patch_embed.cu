@@ -2,6 +2,7 @@
 #include <string>
 
 #include "core/shape.h"
+#include "cuda/device/rounding.h"
 #include "cuda/patch_embed/fma_patch_kernel.cuh"
 #include "cuda/patch_embed/mma_patch_kernel.cuh"
 #include "cuda/patch_embed/patch_embed.h"
@@ -19,8 +20,6 @@ constexpr int64_t kMaxColumns = int64_t{1} << 30;
 constexpr int64_t kMaxPatchBytes = int64_t{1} << 22;
 constexpr int64_t kMaxOffset = std::numeric_limits<int>::max();
 constexpr int64_t kMaxBlocks = int64_t{1} << 30;
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 int64_t patches_along_row(const PatchEmbedParams& p) { return p.pixels.cols / 3 / p.patch; }
 int64_t patches_of_image(const PatchEmbedParams& p) { return p.pixels.rows / p.patch * patches_along_row(p); }
@@ -88,8 +87,8 @@ template <typename Kernel>
 Status launch_tiles(const Launch& context, Kernel* kernel, const PatchProduct& p, int rows, int columns, int threads,
                     size_t shared_bytes) {
   GemmGrid grid;
-  grid.row_tiles = static_cast<int>(ceil_div(p.product.rows, rows));
-  grid.column_tiles = static_cast<int>(ceil_div(p.product.out, columns));
+  grid.row_tiles = ceil_div(p.product.rows, rows);
+  grid.column_tiles = ceil_div(p.product.out, columns);
   return launch(context, kWhere, kernel, dim3(static_cast<unsigned>(grid.row_tiles * grid.column_tiles)),
                 dim3(static_cast<unsigned>(threads)), shared_bytes, p, grid);
 }

@@ -1,3 +1,4 @@
+#include "cuda/device/rounding.h"
 #include "cuda/question_attention/question_attention.h"
 #include "cuda/question_attention/question_attention_kernel.cuh"
 
@@ -18,7 +19,7 @@ size_t workspace_bytes(const DeviceProperties&, const QuestionAttentionParams&) 
 Status run(const Launch& context, const QuestionAttentionParams& p) {
   QAVIT_RETURN_IF_ERROR(supports(context.device, p));
   const Attention a = describe(p);
-  const int tiles = (a.query_rows + kPlainTile - 1) / kPlainTile;
+  const int tiles = ceil_div(a.query_rows, kPlainTile);
   return launch(context, kWhere, question_attention_kernel, dim3(static_cast<unsigned>(p.q.batch * tiles)),
                 dim3(kPlainThreads), question_attention_shared_bytes(a.width), a, tiles);
 }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/shape.h"
+#include "cuda/device/rounding.h"
 #include "cuda/rows/move_rows_kernel.cuh"
 #include "cuda/rows/rows.h"
 #include "cuda/weight.h"
@@ -54,10 +55,10 @@ Status supports_rows(const View& to, const char* where) {
 
 Status move_rows(const Launch& context, const char* where, const MoveRows& p, const View& from, const View& to) {
   const bool runs = moves_in_runs(from, kRun) && moves_in_runs(to, kRun);
-  const auto steps = static_cast<unsigned>(runs ? (p.width + kRun - 1) / kRun : p.width);
+  const auto steps = static_cast<unsigned>(runs ? ceil_div(p.width, kRun) : p.width);
   const unsigned along = std::min<unsigned>(std::bit_ceil(steps), kMoveThreads);
   const dim3 block(along, kMoveThreads / along);
-  const dim3 grid((p.rows + block.y - 1) / block.y);
+  const dim3 grid(ceil_div(p.rows, block.y));
   return runs ? launch(context, where, move_rows_kernel<kRun>, grid, block, 0, p)
               : launch(context, where, move_rows_kernel<1>, grid, block, 0, p);
 }
