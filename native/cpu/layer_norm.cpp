@@ -1,26 +1,23 @@
-#include <algorithm>
-
 #include "cpu/operations.h"
 #include "cpu/packed_weight.h"
+#include "cpu/parallel_rows.h"
 
 namespace qavit::cpu {
 
 namespace {
 
-// Rows a task takes: about 16 KB of them, so that handing out tasks costs nothing beside the work.
+// About 16 KB.
 constexpr int64_t kElementsPerTask = 4096;
 
 Status normalize(Context& context, const View& from, const View& to, NormRows all, void (*kernel)(const NormRows&)) {
   const RowSpan x = span_of(from), y = span_of(to);
-  const int64_t rows = from.batch * from.rows;
-  const int64_t rows_a_task = std::max<int64_t>(1, kElementsPerTask / from.cols);
   all.x = &x;
   all.y = &y;
   all.width = from.cols;
-  context.pool.parallel_for((rows + rows_a_task - 1) / rows_a_task, [&](int64_t task, int) {
+  parallel_rows(context.pool, from.batch * from.rows, from.cols, kElementsPerTask, [&](int64_t begin, int64_t end) {
     NormRows part = all;
-    part.begin = task * rows_a_task;
-    part.end = std::min(rows, part.begin + rows_a_task);
+    part.begin = begin;
+    part.end = end;
     kernel(part);
   });
   return Status();

@@ -1,6 +1,7 @@
 // gather_rows, append_rows and copy: rows moved, converted between f32 and bf16 where the dtypes differ.
 #include "cpu/operations.h"
 #include "cpu/packed_weight.h"
+#include "cpu/parallel_rows.h"
 
 namespace qavit::cpu {
 
@@ -11,10 +12,8 @@ template <typename RowOf>
 void copy_rows(Context& context, const RowSpan& x, const View& y, RowOf&& row_of) {
   const RowSpan out = span_of(y);
   constexpr int64_t kElementsPerTask = 16384;  // 64 KB: a few microseconds of copying
-  const int64_t rows = y.batch * y.rows, rows_a_task = 1 + kElementsPerTask / y.cols;
-  context.pool.parallel_for((rows + rows_a_task - 1) / rows_a_task, [&](int64_t task, int) {
-    const int64_t end = (task + 1) * rows_a_task < rows ? (task + 1) * rows_a_task : rows;
-    for (int64_t r = task * rows_a_task; r < end; ++r) {
+  parallel_rows(context.pool, y.batch * y.rows, y.cols, kElementsPerTask, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
       context.kernels.convert(x.at(row_of(r), 0), x.dtype, out.at(r, 0), y.dtype, y.cols);
     }
   });
