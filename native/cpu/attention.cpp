@@ -1,9 +1,15 @@
 // Two ways. Many query rows go the way of concat_attention: a head's keys and values are packed for the matrix kernel.
-// A few rows, such as the one that says the next token, read keys and values where they lie.
+// A few rows, such as the one that says the next token, read keys and values where they lie. So do all where values
+// that some of them do not see are infinite or NaN: the matrix kernel gives those the weight 0, and 0 times them is
+// NaN.
+#include <atomic>
+
+#include "core/finite.h"
 #include "core/rounding.h"
 #include "cpu/attention_tasks.h"
 #include "cpu/operations.h"
 #include "cpu/packed_weight.h"
+#include "cpu/parallel_rows.h"
 
 namespace qavit::cpu {
 
@@ -28,10 +34,27 @@ char* element(const View& view, int64_t batch, int64_t row, int64_t column) {
   return static_cast<char*>(view.data) + at * static_cast<int64_t>(dtype_size(view.dtype));
 }
 
+int64_t key_count(const AttentionParams& p, int64_t batch) {
+  return p.lengths.present() ? p.lengths.row<int32_t>(0, 0)[batch] : p.k.rows;
+}
+
+bool values_are_finite(Context& context, const AttentionParams& p) {
+  constexpr int64_t kElementsPerTask = 16384;
+  const RowSpan values = span_of(p.v);
+  std::atomic<bool> finite = true;
+  parallel_rows(context.pool, p.v.batch * p.v.rows, p.v.cols, kElementsPerTask, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      if (r % p.v.rows >= key_count(p, r / p.v.rows)) continue;
+      if (first_non_finite(values.at(r, 0), p.v.dtype, p.v.cols) >= 0) finite.store(false, std::memory_order_relaxed);
+    }
+  });
+  return finite;
+}
+
 // Row `row` of batch entry `batch`, head `head`; `scratch` holds padded(keys) floats twice.
 void attend_one(const Context& context, const AttentionParams& p, int64_t batch, int64_t head, int64_t row,
                 float* scratch) {
-  const int64_t length = p.lengths.present() ? p.lengths.row<int32_t>(0, 0)[batch] : p.k.rows;
+  const int64_t length = key_count(p, batch);
   const int64_t position = p.causal ? length - p.q.rows + row : row;
   const int64_t column = head * (p.q.cols / p.heads);
   AttentionRow a;
@@ -64,7 +87,7 @@ Status attend_rows(Context& context, const AttentionParams& p) {
 }  // namespace
 
 Status run(Context& context, const AttentionParams& p) {
-  if (p.q.rows <= kFewRows) return attend_rows(context, p);
+  if (p.q.rows <= kFewRows || (p.causal && !values_are_finite(context, p))) return attend_rows(context, p);
   const RelativeBias bias = bias_of(p);
   const bool biased = p.bias != nullptr || p.causal;
   AttentionTasks tasks(context, {.q = p.q,

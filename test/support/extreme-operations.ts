@@ -98,7 +98,13 @@ export function extremeOperations(): { name: string; operation: CaseOperation }[
     });
   }
   for (const operand of ['q', 'k', 'v']) {
-    for (const queries of [33, 1]) {
+    for (const { queries, causal } of [
+      { queries: 33, causal: false },
+      { queries: 1, causal: false },
+      // What a row does not see must not reach it, however it is computed.
+      { queries: 33, causal: true },
+      { queries: 3, causal: true },
+    ]) {
       const tensor = (name: string, count: number) =>
         Float32Array.from({ length: count * D }, (_, i) =>
           name === operand && i % (5 * D + 3) === 0
@@ -110,11 +116,11 @@ export function extremeOperations(): { name: string; operation: CaseOperation }[
         data: tensor(name, count),
       });
       const bias = Float32Array.from({ length: 9 }, (_, i) => i - 4);
-      add(`attention of ${queries}, ${operand}`, {
+      add(`${causal ? 'causal ' : ''}attention of ${queries}, ${operand}`, {
         op: 'attention',
         views: { q: view('q', queries), k: view('k', 37), v: view('v', 37) },
         weights: { bias: { shape: [1, 1, 9], role: 'table', data: bias, alwaysF32: true } },
-        attributes: { heads: 1, scale: 1, causal: false },
+        attributes: { heads: 1, scale: 1, causal },
         result: { name: 'out', shape: [1, queries, D] },
       });
     }
