@@ -5,7 +5,6 @@
 #include <cstdio>
 
 #include "addon/environment.h"
-#include "addon/errors.h"
 
 namespace qavit::addon {
 
@@ -39,33 +38,22 @@ napi_typedarray_type array_type(DType dtype) {
   return napi_uint8_array;
 }
 
+constexpr Named<napi_typedarray_type> kArrayNames[] = {{napi_int8_array, "Int8Array"},
+                                                       {napi_uint8_array, "Uint8Array"},
+                                                       {napi_uint8_clamped_array, "Uint8ClampedArray"},
+                                                       {napi_int16_array, "Int16Array"},
+                                                       {napi_uint16_array, "Uint16Array"},
+                                                       {napi_int32_array, "Int32Array"},
+                                                       {napi_uint32_array, "Uint32Array"},
+                                                       {napi_float32_array, "Float32Array"},
+                                                       {napi_float64_array, "Float64Array"},
+                                                       {napi_bigint64_array, "BigInt64Array"},
+                                                       {napi_biguint64_array, "BigUint64Array"}};
+
+// A newer Node.js may have more.
 const char* array_name(napi_typedarray_type type) {
-  switch (type) {
-    case napi_int8_array:
-      return "Int8Array";
-    case napi_uint8_array:
-      return "Uint8Array";
-    case napi_uint8_clamped_array:
-      return "Uint8ClampedArray";
-    case napi_int16_array:
-      return "Int16Array";
-    case napi_uint16_array:
-      return "Uint16Array";
-    case napi_int32_array:
-      return "Int32Array";
-    case napi_uint32_array:
-      return "Uint32Array";
-    case napi_float32_array:
-      return "Float32Array";
-    case napi_float64_array:
-      return "Float64Array";
-    case napi_bigint64_array:
-      return "BigInt64Array";
-    case napi_biguint64_array:
-      return "BigUint64Array";
-    default:
-      return "typed array";
-  }
+  const char* const name = name_of(kArrayNames, type);
+  return *name != '\0' ? name : "typed array";
 }
 
 std::string a(const char* noun) {
@@ -154,25 +142,12 @@ std::string read_string(Napi::Value value, const std::string& where) {
   return value.As<Napi::String>().Utf8Value();
 }
 
-size_t read_choice(Napi::Value value, const std::string& where, std::initializer_list<const char*> names) {
-  std::string list;
-  if (value.IsString()) {
-    const std::string given = value.As<Napi::String>().Utf8Value();
-    const auto found = std::find(names.begin(), names.end(), given);
-    if (found != names.end()) return static_cast<size_t>(found - names.begin());
-  }
-  for (const char* name : names) list += (list.empty() ? "" : ", ") + std::string(name);
-  reject(ErrorCode::kArgument, "one of " + list, where, describe(value));
-}
-
 DType read_dtype(Napi::Value value, const std::string& where) {
-  constexpr DType kAll[] = {DType::kF32, DType::kBF16, DType::kF16, DType::kU8, DType::kI32};
-  return kAll[read_choice(value, where, {"f32", "bf16", "f16", "u8", "i32"})];
+  return read_choice<DType>(value, where, std::span(kDTypeNames).first<std::size(kDTypeNames) - 1>());
 }
 
 DType read_compute_dtype(Napi::Value value, const std::string& where) {
-  constexpr DType kAll[] = {DType::kF32, DType::kBF16, DType::kF16, DType::kU8, DType::kI32, DType::kInt8};
-  return kAll[read_choice(value, where, {"f32", "bf16", "f16", "u8", "i32", "int8"})];
+  return read_choice<DType>(value, where, kDTypeNames);
 }
 
 Shape read_shape(Napi::Value value, const std::string& where) {
@@ -196,9 +171,7 @@ void only_keys(Napi::Object object, const std::vector<std::string>& names, const
   for (uint32_t i = 0; i < keys.Length(); ++i) {
     const std::string key = Napi::Value(keys[i]).ToString().Utf8Value();
     if (std::find(names.begin(), names.end(), key) != names.end()) continue;
-    std::string list;
-    for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
-    reject(ErrorCode::kArgument, list.empty() ? "no properties" : "only " + list, where,
+    reject(ErrorCode::kArgument, names.empty() ? "no properties" : "only " + listed(names), where,
            "\"" + key.substr(0, kMaxShown) + "\"");
   }
 }

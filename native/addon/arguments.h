@@ -5,12 +5,13 @@
 #include <napi.h>
 
 #include <cstdint>
-#include <initializer_list>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "addon/errors.h"
 #include "core/dtype.h"
+#include "core/names.h"
 #include "core/shape.h"
 
 namespace qavit::addon {
@@ -30,8 +31,15 @@ float read_finite(Napi::Value value, const std::string& where);
 bool read_boolean(Napi::Value value, const std::string& where);
 std::string read_string(Napi::Value value, const std::string& where);
 
-// One of `names`; its position.
-size_t read_choice(Napi::Value value, const std::string& where, std::initializer_list<const char*> names);
+// What one of the names stands for.
+template <typename T>
+T read_choice(Napi::Value value, const std::string& where, std::span<const Named<T>> choices) {
+  const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
+  for (const Named<T>& choice : choices) {
+    if (name == choice.name) return choice.value;
+  }
+  reject(ErrorCode::kArgument, "one of " + listed(choices, &Named<T>::name), where, describe(value));
+}
 
 DType read_dtype(Napi::Value value, const std::string& where);          // of an array
 DType read_compute_dtype(Napi::Value value, const std::string& where);  // of a matrix, as a device keeps it

@@ -11,6 +11,7 @@
 #include "addon/run.h"
 #include "addon/upload.h"
 #include "cpu/cpu_backend.h"
+#include "cpu/isa.h"
 #include "reference/reference_backend.h"
 
 #ifdef QAVIT_CUDA
@@ -23,17 +24,17 @@ namespace {
 
 constexpr int64_t kMaxOrdinal = 999;
 
+enum class Kind { kCpu, kReference, kCuda };
+
+constexpr Named<Kind> kKindNames[] = {{Kind::kCpu, "cpu"}, {Kind::kReference, "reference"}, {Kind::kCuda, "cuda"}};
+
 cpu::CpuOptions read_cpu_options(const Napi::Object& options) {
   cpu::CpuOptions cpu_options;
   const Napi::Value threads = options.Get("threads");
   const Napi::Value isa = options.Get("isa");
   if (!absent(threads))
     cpu_options.threads = static_cast<int>(read_integer(threads, "threads of Device", 1, cpu::kMaxThreads));
-  if (!absent(isa)) {
-    constexpr const char* kIsas[] = {"generic", "avx2", "avx512", "avx512vnni", "avx512bf16"};
-    cpu_options.isa =
-        kIsas[read_choice(isa, "isa of Device", {"generic", "avx2", "avx512", "avx512vnni", "avx512bf16"})];
-  }
+  if (!absent(isa)) cpu_options.isa = cpu::isa_name(read_choice<cpu::Isa>(isa, "isa of Device", cpu::kIsaNames));
   return cpu_options;
 }
 
@@ -66,14 +67,14 @@ std::shared_ptr<Backend> make_cuda(const Napi::Object& options) {
 std::shared_ptr<Backend> make_backend(const Napi::Value& value) {
   const std::string where = "options of Device";
   const Napi::Object options = read_object(value, where);
-  const size_t kind = read_choice(options.Get("kind"), "kind of Device", {"cpu", "reference", "cuda"});
-  if (kind == 2) {
+  const Kind kind = read_choice<Kind>(options.Get("kind"), "kind of Device", kKindNames);
+  if (kind == Kind::kCuda) {
     only_keys(options, {"kind", "ordinal", "graphs", "timing"}, where);
     return make_cuda(options);
   }
   only_keys(options, {"kind", "threads", "isa"}, where);
   const cpu::CpuOptions cpu_options = read_cpu_options(options);
-  return kind == 0 ? make_cpu(cpu_options) : reference::make_reference_backend();
+  return kind == Kind::kCpu ? make_cpu(cpu_options) : reference::make_reference_backend();
 }
 
 Napi::Object info_of(Napi::Env env, const DeviceInfo& info) {

@@ -1,7 +1,7 @@
 #include "addon/plan_reader.h"
 
 #include <string>
-#include <type_traits>
+#include <variant>
 #include <vector>
 
 #include "addon/resources.h"
@@ -24,42 +24,22 @@ void read_attribute(Napi::Value value, const std::string& where, bool* attribute
   *attribute = read_boolean(value, where);
 }
 void read_attribute(Napi::Value value, const std::string& where, Activation* attribute) {
-  constexpr Activation kAll[] = {Activation::kNone,      Activation::kRelu, Activation::kGeluErf, Activation::kGeluTanh,
-                                 Activation::kQuickGelu, Activation::kSilu, Activation::kTanh};
-  *attribute = kAll[read_choice(value, where, {"none", "relu", "gelu_erf", "gelu_tanh", "quick_gelu", "silu", "tanh"})];
+  *attribute = read_choice<Activation>(value, where, kActivationNames);
 }
 
-OpParams empty_params(Napi::Value name, const std::string& where) {
-  switch (read_choice(
-      name, where,
-      {"patch_embed", "layer_norm", "rms_norm", "linear", "concat_attention", "attention", "question_attention",
-       "gated_projection", "gated_activation", "gather_rows", "append_rows", "copy"})) {
-    case 0:
-      return PatchEmbedParams{};
-    case 1:
-      return LayerNormParams{};
-    case 2:
-      return RmsNormParams{};
-    case 3:
-      return LinearParams{};
-    case 4:
-      return ConcatAttentionParams{};
-    case 5:
-      return AttentionParams{};
-    case 6:
-      return QuestionAttentionParams{};
-    case 7:
-      return GatedProjectionParams{};
-    case 8:
-      return GatedActivationParams{};
-    case 9:
-      return GatherRowsParams{};
-    case 10:
-      return AppendRowsParams{};
-    default:
-      return CopyParams{};
-  }
+using EmptyParams = OpParams (*)();
+
+template <typename Params>
+OpParams empty() {
+  return Params{};
 }
+
+template <typename>
+struct Operations;
+template <typename... Params>
+struct Operations<std::variant<Params...>> {
+  static constexpr Named<EmptyParams> kNames[] = {{empty<Params>, Params::kName}...};
+};
 
 class PlanReader {
  public:
@@ -89,12 +69,10 @@ class PlanReader {
   std::string plan() const { return "plan " + plan_.name; }
 
   void read_value(Napi::Value value, const std::string& where) {
-    constexpr ValueKind kKinds[] = {ValueKind::kInput, ValueKind::kOutput, ValueKind::kIntermediate, ValueKind::kState};
     const Napi::Object object = read_object(value, where);
     only_keys(object, {"kind", "dtype", "shape"}, where);
     PlanValue read;
-    read.kind =
-        kKinds[read_choice(object.Get("kind"), "kind of " + where, {"input", "output", "intermediate", "state"})];
+    read.kind = read_choice<ValueKind>(object.Get("kind"), "kind of " + where, kValueKindNames);
     read.dtype = read_dtype(object.Get("dtype"), "dtype of " + where);
     const Shape shape = read_shape(object.Get("shape"), "shape of " + where);
     read.batch = shape[0];
@@ -107,7 +85,7 @@ class PlanReader {
     const Napi::Object object = read_object(value, place);
     only_keys(object, {"op", "name", "views", "weights", "attributes"}, place);
     PlanOp op;
-    op.params = empty_params(object.Get("op"), "op of " + place);
+    op.params = read_choice<EmptyParams>(object.Get("op"), "op of " + place, Operations<OpParams>::kNames)();
     op.name = read_string(object.Get("name"), "name of " + place);
     const std::string where = op.where();
     const Napi::Object views = read_object(object.Get("views"), "views of " + where);

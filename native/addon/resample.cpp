@@ -59,12 +59,12 @@ class ResampleWorker : public Napi::AsyncWorker {
 
 image::ResampleFilter read_filter(Napi::Value value) {
   const std::string name = read_string(value, "filter of resample");
-  const auto filter = image::parse_resample_filter(name);
-  if (!filter) {
-    reject(ErrorCode::kArgument, "nearest, box, bilinear, hamming, bicubic or lanczos", "filter of resample",
-           describe(value));
+  for (const auto& filter : image::kResampleFilterNames) {
+    if (name == filter.name) return filter.value;
   }
-  return *filter;
+  std::string list = listed(image::kResampleFilterNames, &Named<image::ResampleFilter>::name);
+  list.replace(list.rfind(", "), 2, " or ");
+  reject(ErrorCode::kArgument, list, "filter of resample", describe(value));
 }
 
 Napi::Value resample(const Napi::CallbackInfo& info) {

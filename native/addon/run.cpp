@@ -1,7 +1,6 @@
 #include "addon/run.h"
 
 #include <cstring>
-#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,7 +18,7 @@ namespace {
 // How a result comes back.
 enum class Form { kArray, kSamples, kTensor };
 
-constexpr std::initializer_list<const char*> kForms = {"array", "samples", "tensor"};
+constexpr Named<Form> kFormNames[] = {{Form::kArray, "array"}, {Form::kSamples, "samples"}, {Form::kTensor, "tensor"}};
 
 // Results are arrays made before the job runs and filled while it does: nobody else can see them until the promise
 // resolves, and the reference keeps them alive until then.
@@ -178,7 +177,7 @@ std::vector<Form> read_forms(Napi::Value value, const PlanDescription& descripti
   }
   for (uint32_t i = 0; i < count; ++i) {
     const std::string entry = "results[" + std::to_string(i) + "] of plan " + description.name;
-    forms[i] = static_cast<Form>(read_choice(array[i], entry, kForms));
+    forms[i] = read_choice<Form>(array[i], entry, kFormNames);
   }
   return forms;
 }

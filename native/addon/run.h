@@ -9,7 +9,7 @@
 
 namespace qavit::addon {
 
-// The promise of a plan's outputs: fresh arrays, or DeviceTensors where options.keep says so.
+// The promise of a plan's outputs: fresh arrays, or DeviceTensors where options.results says so.
 Napi::Value run(const std::shared_ptr<DeviceSession>& session, Napi::Value plan, Napi::Value inputs,
                 Napi::Value options);
 

@@ -80,20 +80,18 @@ void check_compute_dtype(const Backend& backend, const Item& item) {
   const std::vector<DType> dtypes = backend.info().dtypes;
   if (item.source.role == WeightRole::kVector) return;
   if (std::find(dtypes.begin(), dtypes.end(), item.source.compute_dtype) != dtypes.end()) return;
-  std::string list;
-  for (const DType dtype : dtypes) list += (list.empty() ? "" : ", ") + std::string(dtype_name(dtype));
-  reject(ErrorCode::kDType, "one of " + list, "computeDtype of " + item.where, dtype_name(item.source.compute_dtype));
+  reject(ErrorCode::kDType, "one of " + listed(dtypes, dtype_name), "computeDtype of " + item.where,
+         dtype_name(item.source.compute_dtype));
 }
 
 Item read_item(const Backend& backend, Napi::Value value, const std::string& where) {
-  constexpr WeightRole kRoles[] = {WeightRole::kMatrix, WeightRole::kVector, WeightRole::kTable};
   const Napi::Object object = read_object(value, where);
   only_keys(object, {"source", "dtype", "shape", "role", "computeDtype"}, where);
   Item item;
   item.where = where;
   item.source.dtype = read_dtype(object.Get("dtype"), "dtype of " + where);
   item.source.shape = read_shape(object.Get("shape"), "shape of " + where);
-  item.source.role = kRoles[read_choice(object.Get("role"), "role of " + where, {"matrix", "vector", "table"})];
+  item.source.role = read_choice<WeightRole>(object.Get("role"), "role of " + where, kRoleNames);
   item.source.compute_dtype = read_compute_dtype(object.Get("computeDtype"), "computeDtype of " + where);
   check(validate(item.source, where));
   check_compute_dtype(backend, item);

@@ -6,9 +6,15 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/names.h"
+
 namespace qavit {
 
 enum class DType : uint8_t { kF32, kBF16, kF16, kU8, kI32, kInt8 };
+
+// int8 last: no array is in it.
+inline constexpr Named<DType> kDTypeNames[] = {{DType::kF32, "f32"}, {DType::kBF16, "bf16"}, {DType::kF16, "f16"},
+                                               {DType::kU8, "u8"},   {DType::kI32, "i32"},   {DType::kInt8, "int8"}};
 
 constexpr size_t dtype_size(DType dtype) {
   switch (dtype) {
@@ -25,8 +31,7 @@ constexpr size_t dtype_size(DType dtype) {
   return 0;
 }
 
-// "f32", "bf16", ...
-const char* dtype_name(DType dtype);
+constexpr const char* dtype_name(DType dtype) { return name_of(kDTypeNames, dtype); }
 
 // A bf16 is the upper half of an f32.
 inline float bf16_to_f32(uint16_t bits) {

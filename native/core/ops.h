@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <variant>
 
+#include "core/names.h"
 #include "core/view.h"
 #include "core/weight.h"
 
@@ -15,10 +16,19 @@ namespace qavit {
 
 enum class Activation : uint8_t { kNone, kRelu, kGeluErf, kGeluTanh, kQuickGelu, kSilu, kTanh };
 
+inline constexpr Named<Activation> kActivationNames[] = {{Activation::kNone, "none"},
+                                                         {Activation::kRelu, "relu"},
+                                                         {Activation::kGeluErf, "gelu_erf"},
+                                                         {Activation::kGeluTanh, "gelu_tanh"},
+                                                         {Activation::kQuickGelu, "quick_gelu"},
+                                                         {Activation::kSilu, "silu"},
+                                                         {Activation::kTanh, "tanh"}};
+
 // out[b, has_class + p, :] = W patch(b, p) + table[has_class + p, :];  out[b, 0, :] = table[0, :] if has_class.
 // patch(b, p) holds the P*P*3 raw bytes of patch p in (row, column, channel) order; x/255, mean, standard deviation and
 // the convolution's bias are folded into W and table (lib/weights/folds.ts), the class token into table row 0.
 struct PatchEmbedParams {
+  static constexpr const char* kName = "patch_embed";
   View pixels;                     // u8 [B, image height, image width * 3], HWC; cropped to whole patches
   const Weight* weight = nullptr;  // matrix [1, C, P*P*3]
   const Weight* table = nullptr;   // table f32 [M, C]
@@ -29,6 +39,7 @@ struct PatchEmbedParams {
 
 // y = (x - mean(x)) / sqrt(var(x) + eps) * gamma + beta over the last dimension (biased variance, two passes).
 struct LayerNormParams {
+  static constexpr const char* kName = "layer_norm";
   View x;                         // [B, rows, C]
   const Weight* gamma = nullptr;  // vector [C] or null (1)
   const Weight* beta = nullptr;   // vector [C] or null (0)
@@ -38,6 +49,7 @@ struct LayerNormParams {
 
 // y = x / sqrt(mean(x^2) + eps) * gamma over the last dimension: a layer norm that neither centres nor shifts.
 struct RmsNormParams {
+  static constexpr const char* kName = "rms_norm";
   View x;                         // [B, rows, C]
   const Weight* gamma = nullptr;  // vector [C] or null (1)
   float eps = 1e-6f;
@@ -47,6 +59,7 @@ struct RmsNormParams {
 // y = residual + alpha * activation(x W^T + bias). With groups > 1, W is block-diagonal: column block g of x meets
 // W[g]. A weight in int8 meets rows of x (column blocks of rows, with groups) that are quantised for it: see int8.h.
 struct LinearParams {
+  static constexpr const char* kName = "linear";
   View x;                          // [B, rows, groups * in]
   const Weight* weight = nullptr;  // matrix [groups, out, in] in x's dtype or int8
   const Weight* bias = nullptr;    // vector [groups * out] or null
@@ -61,6 +74,7 @@ struct LinearParams {
 // slicing done by never computing what would be sliced off. Question keys carry no position, so the order of the two
 // segments is irrelevant.
 struct ConcatAttentionParams {
+  static constexpr const char* kName = "concat_attention";
   View q;                 // [B, M, H*D]
   View k;                 // [B, N, H*D]; N = M in a tower
   View v;                 // [B, N, H*D]
@@ -78,6 +92,7 @@ struct ConcatAttentionParams {
 // depends on the distance alone, and is one value beyond R on either side: key j is to row i at position p what column
 // clamp(j - p, -R, R) + R says.
 struct AttentionParams {
+  static constexpr const char* kName = "attention";
   View q;                        // [B, M, H*D]
   View k;                        // [B, N, H*D]
   View v;                        // [B, N, H*D]
@@ -92,6 +107,7 @@ struct AttentionParams {
 // How much each visual token's attention goes to each question token: the question columns of concat_attention's
 // softmax, averaged over heads. For showing, not for the forward pass.
 struct QuestionAttentionParams {
+  static constexpr const char* kName = "question_attention";
   View q;                 // [B, M, H*D]
   View k;                 // [B, N, H*D]
   View question_k;        // [B, K, H*D]
@@ -105,6 +121,7 @@ struct QuestionAttentionParams {
 // connection of the block. The folded form (W + gate W_g, b + gate b_g, made at load) has gate_weight = null and costs
 // one projection.
 struct GatedProjectionParams {
+  static constexpr const char* kName = "gated_projection";
   View x;                               // [B, rows, C]
   const Weight* weight = nullptr;       // matrix [1, C, C] in x's dtype or int8: P, or the fold
   const Weight* bias = nullptr;         // vector [C] or null
@@ -119,6 +136,7 @@ struct GatedProjectionParams {
 // given; with `source`, a "row" is one whole batch entry, so that images looked at once can be repeated for several
 // questions.
 struct GatherRowsParams {
+  static constexpr const char* kName = "gather_rows";
   const Weight* table = nullptr;  // table [V, C]; out[b, r, :] = table[index[b * out.rows + r], :]
   View source;                    // [U, rows, C];  out[b] = source[index[b]]
   View index;                     // i32 [1, 1, n]; every entry in range, else ERR_ARGUMENT
@@ -127,6 +145,7 @@ struct GatherRowsParams {
 
 // y[:, j] = activation(x[:, j]) * x[:, C + j]: the gate and the value of a gated MLP, as one projection made them.
 struct GatedActivationParams {
+  static constexpr const char* kName = "gated_activation";
   View x;                                     // [B, rows, 2C]
   Activation activation = Activation::kSilu;  // any
   View y;                                     // [B, rows, C]
@@ -135,6 +154,7 @@ struct GatedActivationParams {
 // cache[b, position[b] + r, :] = x[b, r, :]; all other rows stay. The one operation that changes a value which outlives
 // the plan (ValueKind::kState).
 struct AppendRowsParams {
+  static constexpr const char* kName = "append_rows";
   View x;         // [B, rows, C]
   View position;  // i32 [1, 1, B], 0 <= position <= N - rows
   View cache;     // [B, N, C], of a state; its dtype may be another
@@ -142,6 +162,7 @@ struct AppendRowsParams {
 
 // y = x, converting the dtype and dropping strides.
 struct CopyParams {
+  static constexpr const char* kName = "copy";
   View x;  // [B, rows, C]
   View y;  // [B, rows, C]
 };
@@ -150,7 +171,9 @@ using OpParams = std::variant<PatchEmbedParams, LayerNormParams, RmsNormParams, 
                               AttentionParams, QuestionAttentionParams, GatedProjectionParams, GatedActivationParams,
                               GatherRowsParams, AppendRowsParams, CopyParams>;
 
-// "patch_embed", "linear", ...: the name used in every layer and message.
-const char* op_name(const OpParams& params);
+// The name used in every layer and message.
+inline const char* op_name(const OpParams& params) {
+  return std::visit([](const auto& p) { return p.kName; }, params);
+}
 
 }  // namespace qavit

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/backend.h"
+#include "core/names.h"
 #include "core/ops.h"
 #include "core/status.h"
 
@@ -22,6 +23,11 @@ enum class ValueKind : uint8_t {
   kIntermediate,
   kState,  // given like an input, and changed: a buffer on the device that belongs to the caller
 };
+
+inline constexpr Named<ValueKind> kValueKindNames[] = {{ValueKind::kInput, "input"},
+                                                       {ValueKind::kOutput, "output"},
+                                                       {ValueKind::kIntermediate, "intermediate"},
+                                                       {ValueKind::kState, "state"}};
 
 // A dense activation [batch, rows, cols].
 struct PlanValue {

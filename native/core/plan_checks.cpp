@@ -15,18 +15,9 @@ namespace {
 constexpr size_t kMaxValues = size_t{1} << 14;
 constexpr size_t kMaxOps = size_t{1} << 14;
 
-const char* kind_name(ValueKind kind) {
-  switch (kind) {
-    case ValueKind::kInput:
-      return "an input";
-    case ValueKind::kOutput:
-      return "an output";
-    case ValueKind::kIntermediate:
-      return "an intermediate";
-    case ValueKind::kState:
-      return "a state";
-  }
-  return "";
+// "an input"
+std::string described(ValueKind kind) {
+  return (kind == ValueKind::kState ? "a " : "an ") + std::string(name_of(kValueKindNames, kind));
 }
 
 bool same_layout(const View& a, const View& b) {
@@ -91,7 +82,7 @@ class PlanChecker {
       if (!belongs(value.kind) || listed[static_cast<size_t>(id)]) {
         return expected(
             ErrorCode::kArgument, std::string(name) + " listed once", where,
-            "value " + std::to_string(id) + ", " + (belongs(value.kind) ? "listed twice" : kind_name(value.kind)));
+            "value " + std::to_string(id) + ", " + (belongs(value.kind) ? "listed twice" : described(value.kind)));
       }
       listed[static_cast<size_t>(id)] = true;
     }
@@ -200,7 +191,7 @@ class PlanChecker {
     const ValueKind kind = description_.values[id].kind;
     if (kind == ValueKind::kInput || kind == ValueKind::kState) {
       return expected(ErrorCode::kArgument, std::string("a writable value behind ") + name, where,
-                      "value " + std::to_string(id) + ", " + kind_name(kind));
+                      "value " + std::to_string(id) + ", " + described(kind));
     }
     if (view.row_stride != view.cols && view.rows > WrittenRegion::kMaxRuns / view.batch) {
       return expected(ErrorCode::kUnsupported,
@@ -215,7 +206,7 @@ class PlanChecker {
     const ValueKind kind = description_.values[static_cast<size_t>(operand.value)].kind;
     if (kind == ValueKind::kState) return Status();
     return expected(ErrorCode::kArgument, std::string("a state behind ") + name, where,
-                    "value " + std::to_string(operand.value) + ", " + kind_name(kind));
+                    "value " + std::to_string(operand.value) + ", " + described(kind));
   }
 
   Status check_outputs_written() const {
@@ -248,7 +239,7 @@ class PlanChecker {
     const int64_t input = input_position_[static_cast<size_t>(operand->value)];
     const ValueKind kind = description_.values[static_cast<size_t>(operand->value)].kind;
     if (kind != ValueKind::kInput) {
-      return expected(ErrorCode::kArgument, "an input of the plan as " + name, where, kind_name(kind));
+      return expected(ErrorCode::kArgument, "an input of the plan as " + name, where, described(kind));
     }
     facts_.index_rules.push_back(
         {static_cast<size_t>(input), operand->offset, view.cols, low, high, name + " of " + where});

@@ -18,8 +18,10 @@ enum class WeightRole : uint8_t {
   kTable,   // [rows, cols]: read by row (position table f32, embedding table like a matrix)
 };
 
-// "matrix", "vector" or "table".
-const char* role_name(WeightRole role);
+inline constexpr Named<WeightRole> kRoleNames[] = {
+    {WeightRole::kMatrix, "matrix"}, {WeightRole::kVector, "vector"}, {WeightRole::kTable, "table"}};
+
+constexpr const char* role_name(WeightRole role) { return name_of(kRoleNames, role); }
 
 class Weight {
  public:

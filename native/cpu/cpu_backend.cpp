@@ -74,8 +74,8 @@ class CpuBackend final : public Backend {
   Status supports(const OpParams& params) const override {
     return std::visit(
         [&](const auto& p) {
-          QAVIT_RETURN_IF_ERROR(supports_dtypes(p, op_name(params)));
-          return supports_heads(p, op_name(params));
+          QAVIT_RETURN_IF_ERROR(supports_dtypes(p, p.kName));
+          return supports_heads(p, p.kName);
         },
         params);
   }

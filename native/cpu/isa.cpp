@@ -61,29 +61,7 @@ std::vector<Isa> detect() {
 std::vector<Isa> detect() { return {Isa::kGeneric}; }
 #endif
 
-std::string names_of(const std::vector<Isa>& isas) {
-  std::string list;
-  for (const Isa isa : isas) list += (list.empty() ? "" : ", ") + std::string(isa_name(isa));
-  return list;
-}
-
 }  // namespace
-
-const char* isa_name(Isa isa) {
-  switch (isa) {
-    case Isa::kGeneric:
-      return "generic";
-    case Isa::kAvx2:
-      return "avx2";
-    case Isa::kAvx512:
-      return "avx512";
-    case Isa::kAvx512Vnni:
-      return "avx512vnni";
-    case Isa::kAvx512Bf16:
-      return "avx512bf16";
-  }
-  return "";
-}
 
 const std::vector<Isa>& available_isas() {
   static const std::vector<Isa> isas = detect();
@@ -116,7 +94,7 @@ Status choose_isa(const std::string& name, Isa* isa) {
       return Status();
     }
   }
-  return expected(ErrorCode::kUnsupported, "an instruction set of this processor (" + names_of(available) + ")",
+  return expected(ErrorCode::kUnsupported, "an instruction set of this processor (" + listed(available, isa_name) + ")",
                   from_environment ? "QAVIT_CPU" : "isa", wanted);
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/names.h"
 #include "core/status.h"
 #include "cpu/kernels.h"
 
@@ -11,7 +12,13 @@ namespace qavit::cpu {
 
 enum class Isa : uint8_t { kGeneric, kAvx2, kAvx512, kAvx512Vnni, kAvx512Bf16 };
 
-const char* isa_name(Isa isa);
+inline constexpr Named<Isa> kIsaNames[] = {{Isa::kGeneric, "generic"},
+                                           {Isa::kAvx2, "avx2"},
+                                           {Isa::kAvx512, "avx512"},
+                                           {Isa::kAvx512Vnni, "avx512vnni"},
+                                           {Isa::kAvx512Bf16, "avx512bf16"}};
+
+constexpr const char* isa_name(Isa isa) { return name_of(kIsaNames, isa); }
 
 // Slowest first; never empty. Asks the processor once.
 const std::vector<Isa>& available_isas();

@@ -271,16 +271,6 @@ Status check_picture(int64_t width, int64_t height, const char* where) {
 
 }  // namespace
 
-std::optional<ResampleFilter> parse_resample_filter(std::string_view name) {
-  if (name == "nearest") return ResampleFilter::kNearest;
-  if (name == "box") return ResampleFilter::kBox;
-  if (name == "bilinear") return ResampleFilter::kBilinear;
-  if (name == "hamming") return ResampleFilter::kHamming;
-  if (name == "bicubic") return ResampleFilter::kBicubic;
-  if (name == "lanczos") return ResampleFilter::kLanczos;
-  return std::nullopt;
-}
-
 Status validate(const ResampleRequest& request) {
   QAVIT_RETURN_IF_ERROR(check_side(request.width, "width"));
   QAVIT_RETURN_IF_ERROR(check_side(request.height, "height"));

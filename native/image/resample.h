@@ -3,19 +3,20 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
-#include <string_view>
 #include <vector>
 
+#include "core/names.h"
 #include "core/status.h"
 
 namespace qavit::image {
 
 enum class ResampleFilter { kNearest, kBox, kBilinear, kHamming, kBicubic, kLanczos };
 
-// 'nearest', 'box', 'bilinear', 'hamming', 'bicubic', 'lanczos'; nothing for any other name.
-std::optional<ResampleFilter> parse_resample_filter(std::string_view name);
+inline constexpr Named<ResampleFilter> kResampleFilterNames[] = {
+    {ResampleFilter::kNearest, "nearest"},   {ResampleFilter::kBox, "box"},
+    {ResampleFilter::kBilinear, "bilinear"}, {ResampleFilter::kHamming, "hamming"},
+    {ResampleFilter::kBicubic, "bicubic"},   {ResampleFilter::kLanczos, "lanczos"}};
 
 struct ResampleRequest {
   // RGB, HWC, width * height * 3 bytes. Borrowed: must outlive the call.
