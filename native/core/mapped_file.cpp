@@ -74,7 +74,7 @@ Status MappedFile::open(const std::string& path, std::shared_ptr<const MappedFil
   // O_NONBLOCK: opening a FIFO that nobody writes to must not wait.
   const int handle = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (handle < 0) return cannot_open(path, std::generic_category().message(errno));
-  struct stat about;
+  struct stat about = {};
   if (fstat(handle, &about) != 0 || !S_ISREG(about.st_mode)) {
     const bool directory = S_ISDIR(about.st_mode);
     close(handle);

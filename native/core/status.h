@@ -39,7 +39,7 @@ class [[nodiscard]] Status {
   std::string message_;
 };
 
-// The one wording of a rejected value; see DESIGN.md, Errors.
+// The one wording of a rejected value, as in lib/errors.ts.
 Status expected(ErrorCode code, const std::string& what, const std::string& where, const std::string& actual);
 
 }  // namespace qavit
