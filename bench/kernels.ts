@@ -35,7 +35,7 @@ const planMilliseconds = 8;
 
 const HELP = `The CPU kernels alone, at the shapes of CLIP towers: best time, rate, and the share of what the same threads reach in registers or copying.
 
-  --isa NAME      generic, avx2, avx512, avx512vnni or avx512bf16 (default: this processor's best)
+  --isa NAME      generic, avx2, avx512, avx512vnni, avx512bf16, neon, neondot or neonbf16 (default: this processor's best)
   --threads N     (default: the cores of this machine)
   --dtype TYPE    f32, bf16 or int8 (default: all)
   --only TEXT     kernels with this in their name

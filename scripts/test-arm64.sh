@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The CPU kernels as arm64 runs them (simd_generic.h, which gcc compiles to NEON), tested on another processor: built by a cross compiler,
+# The CPU kernels as arm64 runs them (simd_neon.h: neon, neondot, neonbf16), tested on another processor: built by a cross compiler,
 # run by qemu-user. Slow, and no measure of speed.
 #
 #     npm run test:arm64 [-- mocha arguments; default: the kernels against float64]

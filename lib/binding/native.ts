@@ -11,7 +11,7 @@ export type MatrixDType = 'f32' | 'bf16' | 'f16' | 'int8';
 
 export type HostArray = Float32Array | Uint16Array | Uint8Array | Int32Array;
 
-export type CpuIsa = 'generic' | 'avx2' | 'avx512' | 'avx512vnni' | 'avx512bf16';
+export type CpuIsa = 'generic' | 'avx2' | 'avx512' | 'avx512vnni' | 'avx512bf16' | 'neon' | 'neondot' | 'neonbf16';
 
 export interface DeviceOptions {
   /** `reference` is the plain-loop specification, for tests. */

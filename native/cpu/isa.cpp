@@ -8,6 +8,11 @@
 
 #if QAVIT_CPU_X86
 #include <cpuid.h>
+#elif QAVIT_CPU_ARM64 && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#elif QAVIT_CPU_ARM64 && defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 namespace qavit::cpu {
@@ -57,6 +62,32 @@ std::vector<Isa> detect() {
   if (bit(cpuid(7, 1).eax, 5)) found.push_back(Isa::kAvx512Bf16);
   return found;
 }
+#elif QAVIT_CPU_ARM64
+#if defined(__linux__)
+bool has_dot() { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
+bool has_bf16() { return (getauxval(AT_HWCAP2) & HWCAP2_BF16) != 0; }
+#elif defined(__APPLE__)
+bool has_feature(const char* name) {
+  int value = 0;
+  size_t size = sizeof value;
+  return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
+}
+bool has_dot() { return has_feature("hw.optional.arm.FEAT_DotProd"); }
+bool has_bf16() { return has_feature("hw.optional.arm.FEAT_BF16"); }
+#else
+bool has_dot() { return false; }
+bool has_bf16() { return false; }
+#endif
+
+std::vector<Isa> detect() {
+  std::vector<Isa> found = {Isa::kGeneric, Isa::kNeon};
+#if QAVIT_CPU_ARM64_DOT
+  if (!has_dot()) return found;
+  found.push_back(Isa::kNeonDot);
+  if (has_bf16()) found.push_back(Isa::kNeonBf16);
+#endif
+  return found;
+}
 #else
 std::vector<Isa> detect() { return {Isa::kGeneric}; }
 #endif
@@ -74,6 +105,13 @@ const KernelTable& kernels_of(Isa isa) {
   if (isa == Isa::kAvx512) return avx512_kernels();
   if (isa == Isa::kAvx512Vnni) return avx512vnni_kernels();
   if (isa == Isa::kAvx512Bf16) return avx512bf16_kernels();
+#endif
+#if QAVIT_CPU_ARM64
+  if (isa == Isa::kNeon) return neon_kernels();
+#endif
+#if QAVIT_CPU_ARM64_DOT
+  if (isa == Isa::kNeonDot) return neondot_kernels();
+  if (isa == Isa::kNeonBf16) return neonbf16_kernels();
 #endif
   static_cast<void>(isa);
   return generic_kernels();

@@ -10,13 +10,12 @@
 
 namespace qavit::cpu {
 
-enum class Isa : uint8_t { kGeneric, kAvx2, kAvx512, kAvx512Vnni, kAvx512Bf16 };
+enum class Isa : uint8_t { kGeneric, kAvx2, kAvx512, kAvx512Vnni, kAvx512Bf16, kNeon, kNeonDot, kNeonBf16 };
 
-inline constexpr Named<Isa> kIsaNames[] = {{Isa::kGeneric, "generic"},
-                                           {Isa::kAvx2, "avx2"},
-                                           {Isa::kAvx512, "avx512"},
-                                           {Isa::kAvx512Vnni, "avx512vnni"},
-                                           {Isa::kAvx512Bf16, "avx512bf16"}};
+inline constexpr Named<Isa> kIsaNames[] = {{Isa::kGeneric, "generic"},       {Isa::kAvx2, "avx2"},
+                                           {Isa::kAvx512, "avx512"},         {Isa::kAvx512Vnni, "avx512vnni"},
+                                           {Isa::kAvx512Bf16, "avx512bf16"}, {Isa::kNeon, "neon"},
+                                           {Isa::kNeonDot, "neondot"},       {Isa::kNeonBf16, "neonbf16"}};
 
 constexpr const char* isa_name(Isa isa) { return name_of(kIsaNames, isa); }
 

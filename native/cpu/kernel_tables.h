@@ -13,5 +13,12 @@ const KernelTable& avx512_kernels();
 const KernelTable& avx512vnni_kernels();
 const KernelTable& avx512bf16_kernels();
 #endif
+#if QAVIT_CPU_ARM64
+const KernelTable& neon_kernels();
+#endif
+#if QAVIT_CPU_ARM64_DOT
+const KernelTable& neondot_kernels();
+const KernelTable& neonbf16_kernels();
+#endif
 
 }  // namespace qavit::cpu

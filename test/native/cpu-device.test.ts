@@ -48,7 +48,7 @@ describe('native: CPU devices', () => {
     expect(name).to.not.equal('');
     expect(threads).to.be.within(1, availableParallelism());
     // int8 comes last: 'auto' takes the first.
-    expect(dtypes).to.deep.equal(isa === 'avx512bf16' ? ['bf16', 'f32', 'int8'] : ['f32', 'bf16', 'int8']);
+    expect(dtypes).to.deep.equal(/bf16$/.test(isa ?? '') ? ['bf16', 'f32', 'int8'] : ['f32', 'bf16', 'int8']);
     await device.close();
   });
 
@@ -68,12 +68,12 @@ describe('native: CPU devices', () => {
   }
 
   it('refuses a code path that the processor lacks, naming those it has', () => {
-    process.env.QAVIT_CPU = 'neon';
+    process.env.QAVIT_CPU = 'altivec';
     const has = [...addon.cpuIsas()].reverse().join(', ');
     expectThrow(
       () => open(),
       'ERR_UNSUPPORTED',
-      `Expected an instruction set of this processor (${has}) for QAVIT_CPU but received neon`,
+      `Expected an instruction set of this processor (${has}) for QAVIT_CPU but received altivec`,
     );
   });
 
@@ -173,7 +173,7 @@ describe('native: cpuPeak', () => {
   });
 
   it('refuses what it does not know', () => {
-    expectThrow(() => addon.cpuPeak('neon' as CpuIsa, 'f32', 1), 'ERR_UNSUPPORTED');
+    expectThrow(() => addon.cpuPeak('altivec' as CpuIsa, 'f32', 1), 'ERR_UNSUPPORTED');
     expectThrow(() => addon.cpuPeak('generic', 'u8' as 'f32', 1), 'ERR_DTYPE');
     for (const threads of [0, 257, 1.5, NaN]) {
       expectThrow(() => addon.cpuPeak('generic', 'f32', threads), 'ERR_ARGUMENT');

@@ -53,7 +53,7 @@ describe('native: loading', () => {
   it('lists the code paths of this processor, best first', () => {
     const isas = loadAddon().cpuIsas();
     expect(isas[isas.length - 1]).to.equal('generic');
-    const order = ['avx512bf16', 'avx512vnni', 'avx512', 'avx2', 'generic'];
+    const order = ['avx512bf16', 'avx512vnni', 'avx512', 'avx2', 'neonbf16', 'neondot', 'neon', 'generic'];
     expect(isas).to.deep.equal(order.filter((isa) => (isas as string[]).includes(isa)));
   });
 });

@@ -33,7 +33,7 @@ QAVIT_INLINE void multiply_unit(const float* a, int64_t a_row, const typename Pr
   for (int v = 0; v < vectors; ++v) column[v] = opaque(Product::column(b + v * kWidth));
   QAVIT_UNROLL
   for (int i = 0; i < rows; ++i) {
-    const F x = set1(a[i * a_row]);
+    const auto x = Product::row(a + i * a_row);
     QAVIT_UNROLL
     for (int v = 0; v < vectors; ++v) c[i][v] = Product::madd(x, column[v], c[i][v]);
   }

@@ -1,7 +1,7 @@
 // Matrix products in int8, as core/int8.h defines them: sums of levels times bytes in 32-bit integers, then the scales.
 //
 // The micro-kernel is gemm.inl's with a unit of four elements: the same 28 sums in registers, the same two loads and 14
-// broadcasts a step. Packed levels are a + zero, which one unsigned byte holds; what the zero adds to a sum is zero
+// broadcasts a step. Packed levels are a + zero, which one byte holds; what the zero adds to a sum is zero
 // times the sum of the column's bytes, known since the weight was packed, and is taken off in integers. No sum can
 // overflow (kMaxInt8Columns), so there is no block of the inner dimension and no order of additions to care about.
 
@@ -48,7 +48,7 @@ QAVIT_NOINLINE void pack_int8_rows_as(const RowTile& t) {
       x[i] = static_cast<const Source*>(static_cast<const void*>(t.x.at(t.first + first + i, t.column)));
       rows[i] = measure_row(x[i], t.in);
       scales[first + i] = rows[i].scale;
-      const auto zero_level = static_cast<int32_t>(rows[i].zero);
+      const auto zero_level = static_cast<int32_t>(rows[i].zero) - Int8Product::kLevelOffset;
       std::memcpy(scales + t.height + first + i, &zero_level, sizeof zero_level);
     }
     for (int64_t w = 0; w < words; w += kWidth) {
@@ -79,7 +79,7 @@ QAVIT_NOINLINE void count_tile(int64_t units, const float* tile, const int8_t* p
       const I left = Int8Product::column(panel, word), right = Int8Product::column(panel + 4 * kWidth, word);
       QAVIT_UNROLL
       for (int i = 0; i < rows; ++i) {
-        const I x = Int8Product::row(tile + i);
+        const auto x = Int8Product::row(tile + i);
         c[i][0] = Int8Product::madd(x, left, c[i][0]);
         c[i][1] = Int8Product::madd(x, right, c[i][1]);
       }

@@ -5,8 +5,12 @@
 struct F32Product {
   static constexpr int kPerUnit = 1;
   using Element = float;
+  static QAVIT_INLINE RowElement row(const float* p) { return row_element(p); }
   static QAVIT_INLINE F column(const float* p) { return load(p); }
-  static QAVIT_INLINE F madd(F a, F b, F c) { return fma(a, b, c); }
+  template <typename Row>
+  static QAVIT_INLINE F madd(Row a, F b, F c) {
+    return fma(a, b, c);
+  }
   template <typename Source>
   static QAVIT_INLINE F units(const Source* p, int n) {
     return load_n(p, n);
@@ -17,8 +21,12 @@ struct F32Product {
 struct Bf16Product {
   static constexpr int kPerUnit = 1;
   using Element = uint16_t;
+  static QAVIT_INLINE RowElement row(const float* p) { return row_element(p); }
   static QAVIT_INLINE F column(const uint16_t* p) { return load(p); }
-  static QAVIT_INLINE F madd(F a, F b, F c) { return fma(a, b, c); }
+  template <typename Row>
+  static QAVIT_INLINE F madd(Row a, F b, F c) {
+    return fma(a, b, c);
+  }
   static QAVIT_INLINE F units(const uint16_t* p, int n) { return load_n(p, n); }
   static QAVIT_INLINE F units(const uint8_t* p, int n) { return load_n(p, n); }
   template <typename Source>

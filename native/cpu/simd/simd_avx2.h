@@ -142,6 +142,9 @@ QAVIT_INLINE void store_transposed(const F* rows, int n, float* out, int stride)
   }
 }
 
+using RowElement = F;
+QAVIT_INLINE RowElement row_element(const float* p) { return set1(*p); }
+
 #include "cpu/simd/products.inl"
 
 using I = __m256i;
@@ -164,6 +167,7 @@ QAVIT_INLINE I opaque(I a) {
 // vpmaddwd: pairs of 16 bits, which is wide enough for levels and bytes; vpmaddubsw would saturate.
 struct Int8Product {
   static constexpr int kRowWords = 2;
+  static constexpr int kLevelOffset = 0;
   static QAVIT_INLINE I row(const float* word) { return broadcast_count(word); }
   static QAVIT_INLINE I column(const int8_t* unit, int word) {
     return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(unit + word * 2 * kWidth)));

@@ -14,10 +14,12 @@
 //   fraction      t - floor(t), in [0, 1]           scale_exp2   p * 2^floor(t), in [1, 2) times a power; overflows to
 //                 infinity, underflows to 0, where AVX2 has no subnormal numbers
 //   quotient      a / b; `coarse`: to a relative error of at most 2^-14, where an instruction gives that
+//   row_element   a float that is multiplied with whole vectors, in the form that multiplications take it (RowElement)
 //   opaque        a value the compiler knows nothing about
 //   F32Product    operand formats of a matrix product in f32; Bf16Product: the same in bf16. Both have
 //     kPerUnit    elements of the inner dimension per unit: 1, or 2 where one instruction multiplies pairs
 //     Element     what a unit of one packed column is stored as
+//     row         one unit of a packed row, for all columns
 //     column      kWidth columns of one unit          madd        c + a * b
 //     units       kWidth units (n elements are read) of a row of the source type, as packed into the row operand; exact
 //     or rounded
@@ -25,6 +27,7 @@
 //   I             kWidth 32-bit counts; subtract_product is c - a * b
 //   Int8Product   the product in int8, see int8.inl and kernels.h
 //     kRowWords   32-bit words that a unit of four elements takes in a packed row
+//     kLevelOffset   what a packed level is less than the level
 //     row         a word of the row, for all columns      column   what a word meets in kWidth columns of a unit
 //     madd        c + the products of a word              pack     kWidth words of levels (integers in [0, 255])
 //     arrange     a unit of kWidth columns, from four bytes a column to the order that `column` reads
@@ -168,6 +171,9 @@ QAVIT_INLINE void store_transposed(const F* rows, int n, float* out, int stride)
   }
 }
 
+using RowElement = F;
+QAVIT_INLINE RowElement row_element(const float* p) { return set1(*p); }
+
 #include "cpu/simd/products.inl"
 
 #if QAVIT_BF16_PAIRS
@@ -175,6 +181,7 @@ QAVIT_INLINE void store_transposed(const F* rows, int n, float* out, int stride)
 struct Bf16Product {
   static constexpr int kPerUnit = 2;
   using Element = float;
+  static QAVIT_INLINE RowElement row(const float* p) { return row_element(p); }
   static QAVIT_INLINE F column(const float* p) { return load(p); }
   static QAVIT_INLINE F madd(F a, F b, F c) {
     __m512bh pairs_a, pairs_b;
@@ -220,6 +227,7 @@ QAVIT_INLINE I opaque(I a) {
 }
 
 struct Int8Product {
+  static constexpr int kLevelOffset = 0;
   static QAVIT_INLINE I row(const float* word) { return broadcast_count(word); }
 #if QAVIT_VNNI
   // vpdpbusd: four unsigned bytes times four signed ones, added to 32 bits.

@@ -1,19 +1,12 @@
 // Four floats in portable C++: what every processor runs. The names are explained in simd_avx512.h. With gcc and clang
-// the vectors are the compilers' own (SSE2 on x86-64, NEON on arm64); elsewhere a struct whose loops the compiler may
-// or may not vectorise.
+// the vectors are the compilers' own; elsewhere a struct whose loops the compiler may or may not vectorise.
 #pragma once
 
 constexpr int kWidth = 4;
 constexpr int64_t kTaskRows = 336;
-#if defined(__aarch64__)
-constexpr int kTileRows = 8;  // 8 x 8: 16 accumulators in 32 registers
-constexpr int kUnitsUnrolled = 1;
-constexpr int64_t kUnitsAhead = 16;
-#else
 constexpr int kTileRows = 4;  // 4 x 8: 8 accumulators, two columns and one broadcast in 16 registers
 constexpr int kUnitsUnrolled = 1;
 constexpr int64_t kUnitsAhead = 16;
-#endif
 
 #if defined(__GNUC__)
 typedef float F __attribute__((vector_size(16)));
@@ -229,6 +222,9 @@ QAVIT_INLINE void store_transposed(const F* rows, int n, float* out, int stride)
   }
 }
 
+using RowElement = F;
+QAVIT_INLINE RowElement row_element(const float* p) { return set1(*p); }
+
 #include "cpu/simd/products.inl"
 
 struct I {
@@ -271,6 +267,7 @@ QAVIT_INLINE I opaque(I a) {
 // One element a word, multiplied as 32 bits: what every compiler knows how to vectorise.
 struct Int8Product {
   static constexpr int kRowWords = 4;
+  static constexpr int kLevelOffset = 0;
   static QAVIT_INLINE I row(const float* word) { return broadcast_count(word); }
   static QAVIT_INLINE I column(const int8_t* unit, int word) {
     return counts_of([=](int i) { return static_cast<int32_t>(unit[4 * i + word]); });

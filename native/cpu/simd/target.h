@@ -12,6 +12,21 @@
 #define QAVIT_CPU_X86 0
 #endif
 
+// sdot and bfdot by attribute: gcc 10, clang 16 and Apple's clang 15, which is made of it.
+#if defined(__GNUC__) && defined(__aarch64__) && !defined(__AARCH64EB__)
+#define QAVIT_CPU_ARM64 1
+#if defined(__apple_build_version__)
+#define QAVIT_CPU_ARM64_DOT (__clang_major__ >= 15)
+#elif defined(__clang__)
+#define QAVIT_CPU_ARM64_DOT (__clang_major__ >= 16)
+#else
+#define QAVIT_CPU_ARM64_DOT (__GNUC__ >= 10)
+#endif
+#else
+#define QAVIT_CPU_ARM64 0
+#define QAVIT_CPU_ARM64_DOT 0
+#endif
+
 // QAVIT_PREFETCH: for writing, into the level-2 cache. QAVIT_PREFETCH_READ: for reading, there. QAVIT_PREFETCH_NEAR:
 // for reading, into level 1.
 #if defined(__GNUC__)
