@@ -167,7 +167,7 @@ export class QAViT implements AsyncDisposable {
    */
   async look(image: ImageInput, options?: CallOptions): Promise<Looked> {
     const { signal } = checkOptions(options, CALL_RULES, 'look');
-    return this.calls.run('look', signal, (abort) => this.lookAt(image, abort));
+    return this.calls.run('look', signal, async (abort) => this.lookAt(new Snapshots().image(image), abort));
   }
 
   /**

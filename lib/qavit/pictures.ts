@@ -22,7 +22,8 @@ export async function preparePicture(
 /** What look() gives out. */
 export class LookedPicture implements Looked {
   private tensor: DeviceTensor | undefined;
-  private known: string | undefined;
+  /** Of the pixels: hashed once, for however many questions, and before anybody can draw on them. */
+  readonly digest: string;
 
   constructor(
     /** The engine whose device holds the tensor. */
@@ -31,16 +32,11 @@ export class LookedPicture implements Looked {
     tensor: DeviceTensor,
   ) {
     this.tensor = tensor;
+    this.digest = digest([picture.data]);
   }
 
   get bytes(): number {
     return this.tensor?.bytes ?? 0;
-  }
-
-  /** Of the pixels: hashed once, for however many questions. */
-  get digest(): string {
-    this.known ??= digest([this.picture.data]);
-    return this.known;
   }
 
   /** [1, M, C] */

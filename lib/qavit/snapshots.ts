@@ -2,7 +2,7 @@ import { expectedButFound } from '../errors';
 import type { ImageInput } from '../image';
 import type { RawImage } from '../image/source';
 import { LookedPicture } from './pictures';
-import type { Looked, QuestionFeatures, QuestionInput } from './types';
+import type { Looked, Picture, QuestionFeatures, QuestionInput } from './types';
 
 /**
  * Copies of the arrays of one call, made before it returns: their owner may write to them from then on, as one does who decodes a film
@@ -11,10 +11,24 @@ import type { Looked, QuestionFeatures, QuestionInput } from './types';
 export class Snapshots {
   private readonly copies = new Map<object, object>();
 
+  image(image: ImageInput): ImageInput;
+  image(image: ImageInput | Looked): ImageInput | Looked;
   image(image: ImageInput | Looked): ImageInput | Looked {
     if (image instanceof Uint8Array) return this.once(image, (bytes) => copyOf(bytes, 'image'));
     if (!isRaw(image)) return image;
-    return this.once(image, (raw) => ({ ...raw, data: copyOf(raw.data, 'image.data') }));
+    // Field by field: those of a class may be accessors, which spreading leaves behind.
+    return this.once(image, ({ data, width, height, channels }): RawImage => {
+      return { data: copyOf(data, 'image.data'), width, height, channels };
+    });
+  }
+
+  /** @param picture that was checked */
+  picture(picture: Picture): Picture {
+    return this.once(picture, ({ data, width, height }) => ({
+      data: copyOf(data, 'data of a picture'),
+      width,
+      height,
+    }));
   }
 
   /** @param question that was checked */

@@ -10,6 +10,7 @@ import type { Engine } from './engine';
 import { chunks } from './grouping';
 import type { LoadedModel } from './load';
 import { LookedPicture, preparePicture } from './pictures';
+import { Snapshots } from './snapshots';
 import type { AnswerOptions, CallOptions, Looked, Picture, QuestionFeatures, VisualTokens } from './types';
 
 /**
@@ -29,8 +30,8 @@ export class Stages {
   async prepare(image: ImageInput, options?: CallOptions & { limits?: ImageLimits }): Promise<Picture> {
     const { signal, limits } = checkOptions(options, PREPARE_RULES, 'stages.prepare');
     const { engine, preprocessor, limits: usual } = this.context;
-    return this.calls.run('stages.prepare', signal, (abort) =>
-      preparePicture(image, preprocessor, engine.model.image, abort, { ...usual, ...limits }),
+    return this.calls.run('stages.prepare', signal, async (abort) =>
+      preparePicture(new Snapshots().image(image), preprocessor, engine.model.image, abort, { ...usual, ...limits }),
     );
   }
 
@@ -44,10 +45,11 @@ export class Stages {
     const { engine } = this.context;
     return this.calls.run('stages.look', signal, async (abort) => {
       checkPictures(pictures, engine.model.image);
+      const snapshots = new Snapshots();
+      const copies = pictures.map((picture) => snapshots.picture(picture));
       const all: LookedPicture[] = [];
       try {
-        for (const run of chunks(pictures, samplesPerRun(engine)))
-          all.push(...(await lookTogether(engine, run, abort)));
+        for (const run of chunks(copies, samplesPerRun(engine))) all.push(...(await lookTogether(engine, run, abort)));
         return all;
       } catch (error) {
         for (const looked of all) looked.dispose();

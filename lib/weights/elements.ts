@@ -25,6 +25,7 @@ export function toFloat32(elements: HostArray, dtype: StoredDType): Float32Array
 
 /** Position of the first element that is infinite or NaN, or -1. */
 export function firstNonFinite(elements: Float32Array | Uint16Array, dtype: StoredDType): number {
+  if (elements.length === 0) return -1; // also of one whose memory is gone
   const mask = EXPONENT[dtype];
   const bits = dtype === 'f32' ? new Uint32Array(elements.buffer, elements.byteOffset, elements.length) : elements;
   for (let i = 0; i < bits.length; i++) if (((bits[i] as number) & mask) === mask) return i;

@@ -97,6 +97,35 @@ describe('encode', () => {
       }
     });
 
+    it('are the caller’s again at once: what is looked at, for the key too', async () => {
+      const wanted = await model.encode(image, null);
+      const raw = noise(32);
+      const looking = model.look(raw);
+      raw.data.fill(0);
+      using seen = await looking;
+      seen.picture.data.fill(0);
+      expect(await model.encode(seen, null)).to.deep.equal(wanted);
+      const shared = new Uint8Array(new SharedArrayBuffer(raw.data.length));
+      shared.set(image.data);
+      using same = await model.look({ ...raw, data: shared });
+      expect(await model.encode(same, null)).to.deep.equal(wanted);
+    });
+
+    it('may belong to a picture of a class, with accessors', async () => {
+      class Frame {
+        readonly channels = 3;
+        constructor(readonly data: Uint8Array) {}
+        get width(): number {
+          return Math.sqrt(this.data.length / 3);
+        }
+        get height(): number {
+          return this.width;
+        }
+      }
+      const frame = new Frame(image.data);
+      expect(await model.encode(frame, null)).to.deep.equal(await model.encode(image, null));
+    });
+
     it('are the caller’s again at once: question features', async () => {
       const question = features(5, WIDTH);
       const wanted = [await model.encode(image, question), (await model.attend(image, question)).difference];
@@ -111,6 +140,8 @@ describe('encode', () => {
       structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
       for (const lost of [bytes, { ...noise(32), data: bytes }])
         await expectRejection(model.encode(lost, null), 'ERR_ARGUMENT', /attached memory for image/);
+      const none: QuestionInput = { data: detached, shape: [0, WIDTH] };
+      await expectRejection(model.encode(image, none), 'ERR_ARGUMENT', /attached memory for data of question/);
     });
 
     it('stay one where they were one: shared work is done once', async () => {

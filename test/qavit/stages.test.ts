@@ -49,6 +49,20 @@ describe('stages', () => {
     for (const one of looked.slice(1)) one.dispose();
   });
 
+  it('read what they are given before they return', async () => {
+    const question = features(5, 24);
+    const wanted = await Promise.all(images.map((image) => model.encode(image, question)));
+    const raws = [1, 2, 3, 4, 5].map((seed) => noise(40, seed));
+    const preparing = Promise.all(raws.map((raw) => model.stages.prepare(raw)));
+    for (const { data } of raws) data.fill(0);
+    const pictures = await preparing;
+    const looking = model.stages.look(pictures);
+    for (const { data } of pictures) data.fill(0);
+    const looked = await looking;
+    expect(await model.encodeBatch(looked.map((image) => ({ image, question })))).to.deep.equal(wanted);
+    for (const one of looked) one.dispose();
+  });
+
   it('refuse wrong arguments', async () => {
     const { stages } = model;
     await expectRejection(
