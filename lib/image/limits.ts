@@ -9,17 +9,22 @@ export interface ImageLimits {
   maxBytes?: number;
 }
 
-const DEFAULT_MAX_PIXELS = 64 * 2 ** 20;
 export const DEFAULT_MAX_BYTES = 64 * 2 ** 20;
+const DEFAULTS: Required<ImageLimits> = { maxPixels: 64 * 2 ** 20, maxBytes: DEFAULT_MAX_BYTES };
 
 const RULES = { maxPixels: integer(1, 2 ** 40), maxBytes: integer(1, 2 ** 40) };
 
 /**
  * @param where names them in messages
+ * @param usual those that hold where none is given
  * @throws QAViTError ERR_ARGUMENT
  */
-export function resolveLimits(limits: ImageLimits | undefined, where: string): Required<ImageLimits> {
-  const { maxPixels = DEFAULT_MAX_PIXELS, maxBytes = DEFAULT_MAX_BYTES } = checkOptions(limits, RULES, where);
+export function resolveLimits(
+  limits: ImageLimits | undefined,
+  where: string,
+  usual: Required<ImageLimits> = DEFAULTS,
+): Required<ImageLimits> {
+  const { maxPixels = usual.maxPixels, maxBytes = usual.maxBytes } = checkOptions(limits, RULES, where);
   return { maxPixels, maxBytes };
 }
 

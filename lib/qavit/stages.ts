@@ -2,6 +2,7 @@ import type { Calls } from '../calls/calls';
 import { checkOptions, isPlainObject } from '../calls/options';
 import { expected } from '../errors';
 import type { ImageInput, ImageLimits } from '../image';
+import { resolveLimits } from '../image/limits';
 import { DECODING_RULES } from '../llm/decoding-rules';
 import type { AnswerEnd, LanguageModel, QuestionEncoding } from '../llm/language-model';
 import { CALL_RULES, PREPARE_RULES } from './call-rules';
@@ -30,8 +31,9 @@ export class Stages {
   async prepare(image: ImageInput, options?: CallOptions & { limits?: ImageLimits }): Promise<Picture> {
     const { signal, limits } = checkOptions(options, PREPARE_RULES, 'stages.prepare');
     const { engine, preprocessor, limits: usual } = this.context;
+    const within = resolveLimits(limits, 'limits of stages.prepare', usual);
     return this.calls.run('stages.prepare', signal, async (abort) =>
-      preparePicture(new Snapshots().image(image), preprocessor, engine.model.image, abort, { ...usual, ...limits }),
+      preparePicture(new Snapshots().image(image), preprocessor, engine.model.image, abort, within),
     );
   }
 

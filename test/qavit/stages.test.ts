@@ -63,6 +63,19 @@ describe('stages', () => {
     for (const one of looked) one.dispose();
   });
 
+  it('prepare within the limits of the call, and where it names none within those of the model', async () => {
+    const limits = { maxPixels: 1600, maxBytes: 100 };
+    await using small = await QAViT.load(writeRandomModel(at('small')), { device: 'cpu', limits });
+    const { stages } = small;
+    await stages.prepare(noise(40), { limits: { maxBytes: 1 } });
+    await stages.prepare(noise(41), { limits: { maxPixels: 1681 } });
+    const none = { limits: { maxPixels: undefined } };
+    await expectRejection(stages.prepare(noise(41), none), 'ERR_ARGUMENT', /at most 1600 pixels/);
+    await expectRejection(stages.prepare(Buffer.alloc(101), none), 'ERR_ARGUMENT', /at most 100 bytes/);
+    const wrong = stages.prepare(noise(40), { limits: 5 as never });
+    await expectRejection(wrong, 'ERR_ARGUMENT', /an object for the options of limits of stages.prepare/);
+  });
+
   it('refuse wrong arguments', async () => {
     const { stages } = model;
     await expectRejection(
