@@ -10,7 +10,7 @@ import { expectFiniteTokens } from './finite';
 import { chunks, Distinct, groupBy } from './grouping';
 import { alreadyLooked, type LookedPicture, preparePicture } from './pictures';
 import { QuestionBlocks } from './question-blocks';
-import type { QuestionEncoder } from './questions';
+import { longestOf, type QuestionEncoder } from './questions';
 import { bestRated, takeRows } from './token-selection';
 import type { BatchItem, Looked, Picture, VisualTokens } from './types';
 
@@ -175,7 +175,7 @@ class Batch {
       if (found) heardAs.set(i, features.push(found) - 1);
     }
     this.blocks = features.length > 0 ? new QuestionBlocks(engine, features, padding) : undefined;
-    const longest = Math.max(0, ...features.map(({ shape }) => shape[0]));
+    const longest = longestOf(features);
     this.questionDigests = features.map(({ data, shape }) => {
       const rows = padding === 'attend' ? longest : shape[0];
       return digest([`${shape.join()} of ${rows}`, bytesOf(data)]);

@@ -2,7 +2,7 @@ import type { DeviceTensor } from '../binding/native';
 import type { QuestionFeatures } from '../llm/language-model';
 import type { QuestionSize } from '../models/plans';
 import type { Engine } from './engine';
-import { plannedLength } from './questions';
+import { longestOf, plannedLength } from './questions';
 
 /** Device memory that one block of heard questions may take, and how many blocks are kept. */
 const BLOCK_BYTES = 32 * 2 ** 20;
@@ -34,7 +34,7 @@ export class QuestionBlocks {
     private readonly questions: readonly QuestionFeatures[],
     private readonly padding: 'mask' | 'attend',
   ) {
-    this.longest = Math.max(1, ...questions.map(({ shape }) => shape[0]));
+    this.longest = longestOf(questions);
     this.size = Math.max(1, Math.floor(BLOCK_BYTES / engine.questionBytes(this.planned(this.longest))));
   }
 

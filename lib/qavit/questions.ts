@@ -17,6 +17,11 @@ export function plannedLength(tokens: number, kind: DeviceInfo['kind']): number 
   return LENGTHS.find((length) => length >= rows) ?? Math.ceil(rows / 128) * 128;
 }
 
+/** Rows of the longest question; 0 where there is none. Of however many: more than a call takes as arguments. */
+export function longestOf(questions: readonly QuestionFeatures[]): number {
+  return questions.reduce((most, { shape }) => Math.max(most, shape[0]), 0);
+}
+
 /** Turns questions into features: those made elsewhere are checked, words go through what reads them. */
 export class QuestionEncoder {
   /**

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { encodeAll } from '../../lib/qavit/encoding';
 import { loadModel } from '../../lib/qavit/load';
-import { QuestionEncoder } from '../../lib/qavit/questions';
+import { longestOf, QuestionEncoder } from '../../lib/qavit/questions';
 import type { BatchItem } from '../../lib';
 import { features, noise } from '../support/pictures';
 import { writeRandomModel } from '../support/random-model';
@@ -46,6 +46,12 @@ describe('shared work', () => {
   it('is not mistaken: equal contents in different objects count twice', async () => {
     const items = [1, 1].map((seed) => ({ image: noise(32, seed), question: features(3, 24, seed) }));
     expect(await count(items)).to.deep.equal({ looked: 2, heard: 2, kept: 0 });
+  });
+
+  it('is found among more questions than a call takes as arguments', () => {
+    const questions = Array.from({ length: 200_000 }, (_, i) => features(i === 150_000 ? 3 : 1, 1));
+    expect(longestOf(questions)).to.equal(3);
+    expect(longestOf([])).to.equal(0);
   });
 
   it('needs no listening without questions', async () => {
