@@ -58,8 +58,11 @@ export function checkOptions<T extends object>(
   where: string,
 ): T {
   if (options === undefined) return {} as T;
-  if (!isPlainObject(options)) throw expected('ERR_ARGUMENT', 'an object', `the options of ${where}`, options);
   const known = Object.keys(rules);
+  const at = `the options of ${where}`;
+  if (!isPlainObject(options)) throw expected('ERR_ARGUMENT', 'an object', at, options);
+  if (isSomethingElse(options, known))
+    throw expected('ERR_ARGUMENT', `an object with ${known.join(', ')}`, at, options);
   for (const [key, value] of Object.entries(options)) {
     if (!known.includes(key)) throw unknownKey(key, known, where);
     const rule = rules[key as keyof T];
@@ -71,6 +74,13 @@ export function checkOptions<T extends object>(
 
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
+}
+
+/** An AbortSignal, a promise, a map: of a class, and without any of the options. Nothing of it would count. */
+function isSomethingElse(options: object, known: readonly string[]): boolean {
+  const prototype: unknown = Object.getPrototypeOf(options);
+  const isOfClass = prototype !== null && Object.getPrototypeOf(prototype) !== null;
+  return isOfClass && !known.some((key) => key in options);
 }
 
 function unknownKey(key: string, known: readonly string[], where: string): Error {

@@ -309,6 +309,10 @@ describe('encode', () => {
       await option({ ouput: 'tower' }, /"ouput" \(did you mean output\?\)/);
       await option({ output: 'both' }, /one of projected, tower for option output of encode/);
       await option({ signal: 5 }, /an AbortSignal/);
+      const misplaced = /an object with signal, output, visualTokens for the options of encode but received /;
+      for (const other of [AbortSignal.abort(), Promise.resolve({}), new Map([['output', 'tower']])])
+        await option(other, misplaced);
+      await model.encode(image, null, Object.create(null) as object);
       await expectRejection(model.look(image, { output: 'tower' } as never), 'ERR_ARGUMENT', /an option of look/);
     });
 
