@@ -63,10 +63,11 @@ export function fuse(tower: Tower, adapter: Adapter, options: { folds: boolean }
   const base = plain(tower, { hiddenLayer, keepClass, projector: adapter.projector });
   const fused = adapter.config.layers.filter((layer) => layer < base.stop);
   if (fused.length === 0) {
-    const found = `layers ${adapter.config.layers.join(', ')}`;
+    const { layers } = adapter.config;
+    const found = layers.length > 0 ? `layers ${layers.join(', ')}` : 'none';
     throw expectedButFound(
       'ERR_FORMAT',
-      `a fused layer below ${base.stop}, the last one computed`,
+      `a fused layer below ${base.stop}, where the tower ends,`,
       'an adapter',
       found,
     );

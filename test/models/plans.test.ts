@@ -158,6 +158,6 @@ describe('plans', () => {
 
   it('refuse an adapter whose layers are never computed', async () => {
     const late = open({ adapterConfig: { vision_feature_layer: 2 } });
-    await expectRejection(late, 'ERR_FORMAT', /a fused layer below 2.* layers 2, 3/);
+    await expectRejection(late, 'ERR_FORMAT', /a fused layer below 2, where the tower ends,.* layers 2, 3/);
   });
 });
