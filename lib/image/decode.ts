@@ -2,7 +2,8 @@ import type { Sharp, SharpOptions } from 'sharp';
 
 import { QAViTError, expected, expectedButFound } from '../errors';
 import { abortable } from './abort';
-import { RASTER_FORMATS, sniffFormat } from './formats';
+import { RASTER_FORMATS, type RasterFormat, sniffFormat } from './formats';
+import { makeOpaque } from './gif';
 import { checkPixels, type ImageLimits } from './limits';
 import type { EncodedImage, RawImage } from './source';
 
@@ -20,7 +21,7 @@ export async function decodeImage(
   limits: Required<ImageLimits>,
   signal?: AbortSignal,
 ): Promise<RawImage> {
-  checkFormat(image);
+  if (formatOf(image) === 'GIF') makeOpaque(image.bytes);
   const sharp = await loadSharp();
   // Broken pixel data is an error; odd metadata is only a warning and keeps a picture usable.
   const options: SharpOptions = { failOn: 'error', ignoreIcc: true, page: 0, pages: 1 };
@@ -42,7 +43,8 @@ export async function decodeImage(
   return { data, width: info.width, height: info.height, channels: 3 };
 }
 
-function checkFormat(image: EncodedImage): void {
+/** @throws QAViTError ERR_UNSUPPORTED or ERR_FORMAT for what is not decoded */
+function formatOf(image: EncodedImage): RasterFormat {
   const sniffed = sniffFormat(image.bytes);
   if (sniffed.kind === 'refused') {
     throw expectedButFound('ERR_UNSUPPORTED', RASTER_FORMATS, image.name, sniffed.format);
@@ -51,6 +53,7 @@ function checkFormat(image: EncodedImage): void {
     const found = image.bytes.length === 0 ? 'an empty file' : 'something that is no picture';
     throw expectedButFound('ERR_FORMAT', RASTER_FORMATS, image.name, found);
   }
+  return sniffed.format;
 }
 
 /** Loaded on first use: raw pixels need no decoder, and a machine without its binary can still use them. */

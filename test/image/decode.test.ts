@@ -120,6 +120,23 @@ describe('decoding pictures', () => {
     expect([...prepared.data]).to.deep.equal(rgbOf(bytes, 4, [0, 1, 2]));
   });
 
+  it('keeps the colour behind the transparent one of a GIF, wherever its extensions are', async () => {
+    const { data } = noiseImage(7, 5);
+    const opaque = await encoder({ data, width: 7, height: 5, channels: 3 }).gif({ colours: 8, dither: 0 }).toBuffer();
+    const wanted = (await decode(opaque)).data;
+    const control = opaque.indexOf(Buffer.from([0x21, 0xf9, 4]));
+    const comment = Buffer.from('\x21\xfe\x03abc\x02de\x00', 'latin1');
+    for (let color = 0; color < 8; color++) {
+      const gif = Buffer.concat([opaque.subarray(0, control), comment, opaque.subarray(control)]);
+      const flags = control + comment.length + 3;
+      gif[flags]! |= 1;
+      gif[flags + 3] = color;
+      expect((await sharp(gif).metadata()).hasAlpha).to.equal(true);
+      expect((await decode(gif)).data, `colour ${color}`).to.deep.equal(wanted);
+      expect(gif[flags]! & 1, 'the bytes that were given').to.equal(1);
+    }
+  });
+
   it('looks palettes up', async () => {
     const colours = [250, 10, 20, 30, 200, 40, 0, 60, 220];
     const data = Buffer.from(Array.from({ length: 24 }, (_, i) => colours.slice((i % 3) * 3, (i % 3) * 3 + 3)).flat());
