@@ -30,8 +30,14 @@ export async function measure(text: string, { face, size }: Type): Promise<numbe
   const { name, file } = FACES[face];
   // At 72 dots per inch a point is a pixel.
   const input = { text: escapeXml(text), font: `${name} ${size}`, fontfile: file, dpi: 72 };
-  const { info } = await sharp({ text: input }).raw().toBuffer({ resolveWithObject: true });
-  return info.width;
+  try {
+    const { info } = await sharp({ text: input }).raw().toBuffer({ resolveWithObject: true });
+    return info.width;
+  } catch (error) {
+    // Marks of direction, joiners, variants: there is text, and nothing to be seen of it.
+    if (error instanceof Error && error.message.includes('no text to render')) return 0;
+    throw error;
+  }
 }
 
 /** The longest beginning of `text` that `fits`, at least one character. */

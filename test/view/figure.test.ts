@@ -55,7 +55,8 @@ describe('view/typeset', () => {
     expect(wide).to.be.greaterThan(2 * narrow);
     expect(larger).to.be.within(2 * narrow - 2, 2 * narrow + 2);
     expect(await measure('<b>&', { face: 'strong', size: 14 })).to.be.greaterThan(20);
-    expect(await measure('', { face: 'strong', size: 14 })).to.equal(0);
+    for (const unseen of ['', ' ', '\u200b', '\u200f', '\u00ad', '\ufe0f\u2060', '\u2800'])
+      expect(await measure(unseen, { face: 'strong', size: 14 }), unseen).to.equal(0);
   });
 });
 
