@@ -62,7 +62,18 @@ export async function convertCheckpoint(options: ConvertOptions): Promise<Conver
 /** What `fill` makes becomes `out`, whole or not at all. */
 async function beside<T>(out: string, fill: (folder: string) => Promise<T>): Promise<T> {
   const target = await realpath(out).catch(() => path.resolve(out)); // a link to an empty folder stays one
-  await mkdir(path.dirname(target), { recursive: true });
+  const parent = path.dirname(target);
+  const first = await mkdir(parent, { recursive: true });
+  try {
+    return await heldBeside(target, out, fill);
+  } catch (error) {
+    for (let at = parent; first !== undefined && at.length >= first.length; at = path.dirname(at))
+      await rmdir(at).catch(() => undefined); // somebody else may have put something there meanwhile
+    throw error;
+  }
+}
+
+async function heldBeside<T>(target: string, out: string, fill: (folder: string) => Promise<T>): Promise<T> {
   // Within it a folder that others may read: mkdtemp's own nobody else may.
   const holding = await mkdtemp(`${target}.partial-`);
   const folder = path.join(holding, 'model');

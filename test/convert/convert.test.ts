@@ -276,6 +276,8 @@ describe('convert', () => {
     const converting = convertCheckpoint({ ...FROM, out, signal: controller.signal });
     setImmediate(() => controller.abort());
     await expectRejection(converting, 'ERR_ABORTED');
+    const deep = convertCheckpoint({ ...FROM, tower: FROM.language, out: path.join(out, 'of', 'folders') });
+    await expectRejection(deep, 'ERR_UNSUPPORTED', /model_type/);
     expect(readdirSync(path.dirname(out)).filter((name) => name.startsWith('aborted'))).to.deep.equal([]);
   });
 
