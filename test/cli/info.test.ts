@@ -125,6 +125,9 @@ describe('qavit info of files', () => {
     const { code, stderr } = await runCli(['info', tower, '--no-load']);
     expect(code).to.equal(1);
     expect(stderr).to.match(/^qavit: Expected a positive integer for hidden_size of /);
+    const lying = writeRandomModel(at('model'), { towerConfig: { num_hidden_layers: 2e9 } });
+    const listed = await runCli(['info', '--tower', lying.tower, '--adapter', lying.adapter, '--no-load']);
+    expect(listed.stderr).to.match(/^qavit: Expected an integer from 1 to 4096 for num_hidden_layers of /);
     writeJson(at('model', 'config.json'), { model_type: 'qavit', tower: '../model/tower' });
     const outside = await runCli(['info', at('model')]);
     expect(outside.stderr).to.match(/^qavit: Expected the name of a folder in it for tower in .*"\.\.\/model\/tower"/);

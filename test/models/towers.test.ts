@@ -167,8 +167,11 @@ describe('towers', () => {
       });
 
       it('whose config.json describes another', async () => {
-        for (const num_hidden_layers of [4, 4e9, 1e15])
+        for (const num_hidden_layers of [4, 4096])
           await expectRejection(load({ config: { num_hidden_layers } }), 'ERR_FORMAT', /tensor encoder\.layers?\./);
+        const lying = /an integer from 1 to 4096 for num_hidden_layers of /;
+        for (const num_hidden_layers of [4097, 4e9, 1e15])
+          await expectRejection(load({ config: { num_hidden_layers } }), 'ERR_FORMAT', lying);
         await expectRejection(load({ config: { hidden_size: 48 } }), 'ERR_SHAPE', /\[48, 3, \d, \d\] for tensor/);
         await expectRejection(load({ config: { patch_size: 3 } }), 'ERR_SHAPE', /\[\d+, 3, 3, 3\] for tensor/);
       });

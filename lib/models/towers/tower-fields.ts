@@ -1,8 +1,14 @@
 import type { ActivationName } from '../../binding/native';
 import { expected, expectedButFound } from '../../errors';
 import type { JsonObject } from '../../json-file';
-import { flag, positiveInteger, positiveNumber } from '../config-values';
+import { flag, integerBetween, positiveInteger, positiveNumber } from '../config-values';
 import type { TowerShape } from './architecture';
+
+/**
+ * A hundred times any tower's. An adapter's layers are listed before a tensor is looked for, where there may be none: without a bound
+ * their number fills the memory.
+ */
+const MAX_LAYERS = 4096;
 
 /** transformers' names. */
 const ACTIVATIONS: Readonly<Record<string, ActivationName>> = {
@@ -54,7 +60,7 @@ export class TowerFields {
     const shape = {
       width: this.integer('hidden_size'),
       mlpWidth,
-      layers: this.integer('num_hidden_layers'),
+      layers: integerBetween(1, MAX_LAYERS, this.value('num_hidden_layers'), this.where('num_hidden_layers')),
       heads: this.integer('num_attention_heads'),
       image: this.side('image_size'),
       patch: this.side('patch_size'),
