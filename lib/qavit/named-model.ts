@@ -24,7 +24,7 @@ export function nameModel(given: string, role: Role): NamedModel {
   if (role === 'model' && EMBEDDED.includes(given)) return { folder: path.join(packageRoot, 'models', given) };
   if (!explicit && existsSync(given)) throw notThere(given, role, 'which is a file');
   const name = parseHubName(given);
-  if (!name) throw notThere(given, role, 'which does not exist');
+  if (!name) throw notThere(given, role, absence(given));
   const [organisation = ''] = name.repo.split('/');
   return { name, cacheOnly: !explicit && isFolder(organisation) };
 }
@@ -47,5 +47,20 @@ export function notCached({ repo, given }: HubName, role: Role): Error {
 export function isFolder(name: string): boolean {
   // No path holds a zero byte, and Node throws an error of its own for one.
   if (name.includes('\0')) return false;
-  return statSync(name, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  try {
+    return statSync(name).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+/** Why something is taken for absent: a folder that may not be entered, a circle of links and a name too long are no proof. */
+function absence(name: string): string {
+  try {
+    statSync(name);
+  } catch (error) {
+    const { code = '', syscall } = error as NodeJS.ErrnoException;
+    if (syscall !== undefined && !['ENOENT', 'ENOTDIR'].includes(code)) return `which cannot be read: ${code}`;
+  }
+  return 'which does not exist';
 }

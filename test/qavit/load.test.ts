@@ -141,6 +141,11 @@ describe('QAViT.load', () => {
     await refuse({ tower, adapter: at('nowhere') }, /a folder, or org\/name at a hub, for adapter/);
     await refuse({ tower, adaptor: 'a' }, /"adaptor" \(did you mean adapter\?\)/);
     await refuse(path.join(tower, 'config.json'), /which is a file/);
+    await refuse(path.join(tower, 'config.json', 'x'), /which does not exist/);
+    await refuse({ tower, adapter: 'a\0b' }, /which does not exist/);
+    await refuse('a'.repeat(5000), /which cannot be read: ENAMETOOLONG/);
+    symlinkSync(at('circle'), at('circle'));
+    await refuse({ tower: at('circle') }, /for tower .* which cannot be read: ELOOP/);
   });
 
   it('refuses a combined folder that makes no sense or reaches outside', async () => {
