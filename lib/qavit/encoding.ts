@@ -171,7 +171,9 @@ class Batch {
     const heardAs = new Map<number, number>();
     for (const [i, question] of distinct.values.entries()) {
       throwIfAborted(this.signal, 'encode');
-      const found = await questions.encode(question, this.signal);
+      const found = await questions.encode(question, this.signal).catch((error: unknown) => {
+        throw this.ofItem(error, numbered.find((sample) => sample.question === i)?.item);
+      });
       if (found) heardAs.set(i, features.push(found) - 1);
     }
     this.blocks = features.length > 0 ? new QuestionBlocks(engine, features, padding) : undefined;
@@ -216,10 +218,14 @@ class Batch {
         limits,
       );
     } catch (error) {
-      if (this.alone || !(error instanceof QAViTError)) throw error;
-      // Of many pictures, which one.
-      throw new QAViTError(error.code, `${error.message} (items[${this.firstItems[image]}])`, { cause: error });
+      throw this.ofItem(error, this.firstItems[image]);
     }
+  }
+
+  /** A failure of one picture or question, of many, says which. */
+  private ofItem(error: unknown, item: number | undefined): unknown {
+    if (this.alone || !(error instanceof QAViTError)) return error;
+    return new QAViTError(error.code, `${error.message} (items[${item}])`, { cause: error });
   }
 
   /** @returns [U, M, C] of the pictures of this turn, and whether it was made for it */

@@ -87,6 +87,9 @@ describe('ask', () => {
       { image, question: 'what digit is on the red square?' },
     ]);
     expect(batch.map(({ key }) => key)).to.deep.equal([other.key, one.key]);
+    const questions = ['how many circles are there?', null, 'x'.repeat(2 ** 16 + 1)];
+    const tooLong = model.encodeBatch(questions.map((question) => ({ image, question })));
+    await expectRejection(tooLong, 'ERR_ARGUMENT', /at most 65536 characters .* \(items\[2\]\)$/);
     const maps = await model.attend(image, 'what digit is on the red square?');
     expect(maps.layers[0]!.attention.shape[1]).to.be.within(2, 30);
   });
