@@ -1,9 +1,9 @@
 'use strict';
 // `npm run test:cuda`: a small tower, to see that nothing hangs, and the suites of test/cuda on this machine's GPU, with the addon of
-// `npm run build:cuda`, then compute-sanitizer (sanitize-cuda.js; not with --no-sanitizer). Where there is no GPU that works, it says so at length and passes. `--emulated` runs
-// the suites on the emulation of the kernels instead, as `npm test` does. Further arguments go to mocha.
+// `npm run build:cuda`, each in a process of its own, then compute-sanitizer (sanitize-cuda.js; not with --no-sanitizer). Where there is no GPU that works, it says so at length
+// and passes. `--emulated` runs the suites on the emulation of the kernels instead, as `npm test` does. Further arguments go to mocha.
 const { spawnSync } = require('node:child_process');
-const { existsSync } = require('node:fs');
+const { existsSync, readdirSync } = require('node:fs');
 const { join, resolve } = require('node:path');
 
 const root = join(__dirname, '..');
@@ -62,19 +62,26 @@ if (!emulated && !getsThrough()) {
   if (!works) process.exit(1);
   console.error(`All that follows runs with QAVIT_CUDA_KERNELS=${works}`);
 }
-const mocha = join(root, 'node_modules', 'mocha', 'bin', 'mocha.js');
-const args = [
-  mocha,
-  '--no-config',
-  '--timeout',
-  '120000',
-  '--reporter',
-  'dot',
-  ...rest,
-  join('dist', 'test', 'cuda', '*.test.js'),
-];
-const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', env });
-process.exitCode = failed ? 1 : (status ?? 1);
+
+/**
+ * Runs one suite, or on the emulation all of them, and says whether it passed. What hangs on a GPU ends with its process only, and a fault
+ * there takes the GPU from its process: neither shall cost the suites behind it. Every test is named, so that the last name tells which one.
+ */
+function passes(suite) {
+  const mocha = join(root, 'node_modules', 'mocha', 'bin', 'mocha.js');
+  const reporter = emulated ? 'dot' : 'spec';
+  const args = [mocha, '--no-config', '--timeout', '120000', '--reporter', reporter, ...rest, join(folder, suite)];
+  const limit = emulated ? {} : { timeout: 300_000, killSignal: 'SIGKILL' };
+  const { status, signal } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', env, ...limit });
+  if (signal) console.error(`FAILED: ${suite} was ended by ${signal}: it hangs, or took five minutes`);
+  return status === 0;
+}
+
+const folder = join('dist', 'test', 'cuda');
+const suites = emulated ? ['*.test.js'] : readdirSync(join(root, folder)).filter((name) => name.endsWith('.test.js'));
+const failures = suites.filter((suite) => !passes(suite));
+if (failures.length > 0) console.error(`FAILED: ${failures.join(', ')}`);
+process.exitCode = failed || failures.length > 0 ? 1 : 0;
 if (sanitized) {
   const after = spawnSync(process.execPath, [join(__dirname, 'sanitize-cuda.js')], {
     cwd: root,
