@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from tokenizers import Tokenizer
 from torch import nn
 from transformers import BaseImageProcessor, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -76,6 +77,7 @@ class Setup:
     """A model to train, frozen where it does not, and what makes its batches."""
 
     model: Answerer
-    tokenizer: PreTrainedTokenizerBase
+    tokenizer: PreTrainedTokenizerBase | Tokenizer  # what `model` decodes its answers with
     processor: BaseImageProcessor
     join: Callable[[list], Batch]
+    expect_askable: Callable[[str], None] = lambda question: None  # raises ValueError for questions that are not

@@ -123,12 +123,12 @@ def check_beginning(folder: Path, tiny: TinyLlava) -> None:
         assert prompt.tolist() == collapsed(tiny, asked["input_ids"][0].tolist())
         asked["pixel_values"] = pixels[None]
         ids = own.generate(**asked, max_new_tokens=30, do_sample=False)[0, asked["input_ids"].shape[1] :]
-        own_said = setup.tokenizer.decode(ids, skip_special_tokens=True).strip()
+        own_said = setup.tokenizer.decode(ids.tolist(), skip_special_tokens=True).strip()
         assert own_said == said, f"Expected {own_said!r} but received {said!r}"
         alone = unasked(setup.join([(pixels, sample, answer)]))
         assert model.answer(alone, setup.tokenizer) == [said]
         ends = alone.labels[0].tolist()
-        assert ends[-1] == setup.tokenizer.eos_token_id
+        assert ends[-1] == model.end_tokens[0] == 1
         assert setup.tokenizer.decode(ends[:-1]).strip() == answer
     batch, alone = setup.join(rows), [setup.join([row]) for row in rows]
     counts = [one.labels.shape[1] for one in alone]
@@ -150,13 +150,16 @@ def check_modes(folder: Path) -> None:
     state = torch.randn(2, own.linear_1.in_features)
     torch.testing.assert_close(model.tower.translation_mlp(state), own(state))
     half = llava.prepare(train.parse(arguments(folder, bf16=True))).model
+    torch.testing.assert_close(half.question_table, model.question_table, rtol=0, atol=0)
     assert half.language.lm_head.weight.dtype is torch.bfloat16
     assert {parameter.dtype for parameter in half.tower.parameters()} == {torch.float32}
 
 
 def check_refusals(folder: Path) -> None:
-    config = folder / "llava" / "config.json"
+    config, spelled = folder / "llava" / "config.json", folder / "spelled.jsonl"
     fields = json.loads(config.read_text())
+    last = '{"image": "0.png", "question": "what is an <image>?", "answer": "red"}\n'
+    spelled.write_text((folder / "samples.jsonl").read_text() + last)
     for wanted, options, changed in (
         ("received no --language", {"model": None, "tower": folder / "llava"}, {}),
         ("Expected no --tower beside --model", {"tower": folder / "llava"}, {}),
@@ -168,11 +171,17 @@ def check_refusals(folder: Path) -> None:
         ("Expected model_type 'llava'", {}, {"model_type": "llava_next"}),
         ("Expected one layer for vision_feature_layer", {}, {"vision_feature_layer": [-2, -1]}),
         ("Expected 'default' or 'full'", {}, {"vision_feature_select_strategy": "cls"}),
+        ("Expected one <image> in the prompts", {}, {"prompt_template": "Q: {question}\nA:"}),
+        ("Expected questions without <image>", {"data": spelled}, {}),
     ):
         config.write_text(json.dumps(fields | changed))
         said = complaint(folder, **({"out": folder / "never"} | options))
         assert wanted in said, f"Expected {wanted!r} but received {said!r}"
         assert not (folder / "never").exists(), f"{options} trained"
+    config.write_text(json.dumps(fields | {"prompt_template": "Q: <image> {question}\nA:"}))
+    setup = llava.prepare(train.parse(arguments(folder)))
+    (prompt,) = setup.join([Samples(read_samples(folder / "samples.jsonl"), setup.processor)[0]]).prompts
+    assert setup.tokenizer.decode(prompt.tolist(), skip_special_tokens=False).startswith("<s>Q: <image>"), prompt
     config.write_text(json.dumps(fields))
     warned = complaint(folder, **{"integration-point": "late"})
     assert "warning: fused layers 3 do not train: --vision-feature-layer -2 lies below" in warned, warned

@@ -10,8 +10,9 @@ from itertools import takewhile
 from pathlib import Path
 
 import torch
+from tokenizers import Tokenizer
 from torch import nn
-from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerBase
+from transformers import LlavaForConditionalGeneration
 
 from qavit_torch import QuestionAwareVisionTower, build_projector, build_selector
 from qavit_torch.layers import integration_layers
@@ -40,12 +41,21 @@ SAID_BY_THE_MODEL = (
 class LlavaAnswerer(Answerer):
     """`language` is the whole LLaVA, the tower's frozen half included."""
 
-    def __init__(self, *args: object, image_token: int, end_tokens: list[int], **settings: object):
+    def __init__(
+        self,
+        *args: object,
+        question_table: torch.Tensor,
+        image_token: int,
+        end_tokens: list[int],
+        **settings: object,
+    ):
         super().__init__(*args, **settings)
+        # As it is stored, whatever the language model computes in: it is what qavit reads questions by.
+        self.register_buffer("question_table", question_table, persistent=False)
         self.image_token, self.end_tokens = image_token, end_tokens
 
     def question_features(self, batch: Batch) -> torch.Tensor:
-        return super().question_features(batch).float()
+        return nn.functional.embedding(batch.question, self.question_table)
 
     def see(self, batch: Batch, count: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         tokens, visual = super().see(batch, count)
@@ -68,14 +78,14 @@ class LlavaAnswerer(Answerer):
             said = said[said >= 0]
             rows.append(torch.cat([prompt, table(said)]))
             labels.append(torch.cat([said.new_full(prompt.shape[:1], -100), said]))
-        return self.language(
-            **padded(rows, "right"),
-            labels=nn.utils.rnn.pad_sequence(labels, batch_first=True, padding_value=-100),
-        ).loss
+        labels = nn.utils.rnn.pad_sequence(labels, batch_first=True, padding_value=-100)[:, 1:]
+        hidden = self.language.model(**padded(rows, "right")).last_hidden_state[:, :-1]
+        told = labels >= 0  # logits of the other rows would take more memory than all else
+        return nn.functional.cross_entropy(self.language.lm_head(hidden[told]).float(), labels[told])
 
     @torch.no_grad()
     def answer(
-        self, batch: LlavaBatch, tokenizer: PreTrainedTokenizerBase, count: int | None = None, max_new_tokens: int = 30
+        self, batch: LlavaBatch, tokenizer: Tokenizer, count: int | None = None, max_new_tokens: int = 30
     ) -> list[str]:
         _, visual = self.see(batch, count)
         settings = {"max_new_tokens": max_new_tokens, "do_sample": False, "num_beams": 1}
@@ -83,7 +93,7 @@ class LlavaAnswerer(Answerer):
         inputs = padded(self.sequences(visual, batch.prompts), "left")
         said = self.language.generate(**inputs, **settings).tolist()
         whole = [list(takewhile(lambda token: token not in self.end_tokens, ids)) for ids in said]
-        return [text.strip() for text in tokenizer.batch_decode(whole, skip_special_tokens=True)]
+        return [text.strip() for text in tokenizer.decode_batch(whole, skip_special_tokens=True)]
 
 
 def padded(rows: list[torch.Tensor], side: str) -> dict[str, torch.Tensor]:
@@ -140,13 +150,12 @@ def prepare(options: argparse.Namespace) -> Setup:
     folder = options.model
     check_arguments(options)
     config, layer, keep_cls = describe(folder)
-    # As it is stored: what trains is made in f32 beside it, and a language model of 7B is not held in f32 for --bf16.
-    llava, _ = load_whole(LlavaForConditionalGeneration, folder, dtype="auto" if options.bf16 else torch.float32)
+    llava, _ = load_whole(LlavaForConditionalGeneration, folder)
     llava.requires_grad_(False)
-    for half in (llava.model.vision_tower, llava.model.multi_modal_projector):
-        half.float()
-    for half in (llava.model.language_model, llava.lm_head):
-        half.to(torch.bfloat16 if options.bf16 else torch.float32)
+    table = llava.get_input_embeddings().weight.detach()
+    if options.bf16:
+        llava.model.language_model.bfloat16()
+        llava.lm_head.bfloat16()
     tower = getattr(llava.model.vision_tower, "vision_model", llava.model.vision_tower)
     before = see(tower).before_patches
     if not keep_cls and before != 1:
@@ -166,8 +175,9 @@ def prepare(options: argparse.Namespace) -> Setup:
         token_selector=build_selector(tower.config.hidden_size) if options.select else None,
     )
     ends = end_tokens(folder, config)
-    prompts = Prompts(folder, llava.config.image_token_id, ends[0])
+    prompts = Prompts(folder, config, llava.config.image_token_id, ends[0])
     reading = Reading("embedding", "none", options.max_question_tokens)
-    tokens = {"image_token": prompts.image_token, "end_tokens": ends}
-    model = LlavaAnswerer(fused, llava, reading, layer, keep_cls, options.select, **tokens).to(options.device)
-    return Setup(model, prompts.tokenizer, load_processor(folder), llava_collate(prompts, reading))
+    settings = {"question_table": table, "image_token": prompts.image_token, "end_tokens": ends}
+    model = LlavaAnswerer(fused, llava, reading, layer, keep_cls, options.select, **settings).to(options.device)
+    join = llava_collate(prompts, reading)
+    return Setup(model, prompts.tokenizer, load_processor(folder), join, prompts.expect_askable)

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from tokenizers import Tokenizer
 from transformers import AutoProcessor, AutoTokenizer
 
-from .data import Batch, Reading, Sample, collate
+from .data import Batch, Reading, Sample
 
 # lib/models/vision-language/llava.ts has the same for folders without a chat template.
-WITHOUT_TEMPLATE = "USER: {image}\n{question} ASSISTANT:"
+WITHOUT_TEMPLATE = "USER: {image}\n{{question}} ASSISTANT:"
 
 
 @dataclass(frozen=True)
@@ -26,26 +27,35 @@ class LlavaBatch(Batch):
 
 
 class Prompts:
-    """`image_token` and `end_token`: ids of what stands for the picture, and of what answers end with."""
+    """Tokens are those of tokenizer.json, which is what qavit reads.
 
-    def __init__(self, folder: Path, image_token: int, end_token: int):
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        if self.tokenizer.pad_token is None:
-            self.tokenizer.pad_token = self.tokenizer.eos_token or self.tokenizer.convert_ids_to_tokens(end_token)
-        self.tokenizer.truncation_side = "right"
-        self.image_token, self.end_token = image_token, end_token
-        self.image = self.tokenizer.convert_ids_to_tokens(image_token)
+    `image_token` and `end_token`: ids of what stands for the picture, and of what answers end with.
+    """
+
+    def __init__(self, folder: Path, config: dict, image_token: int, end_token: int):
+        if not (folder / "tokenizer.json").is_file():
+            raise ValueError(f"Expected a tokenizer.json in {folder} but received none")
+        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer.no_padding()
+        self.tokenizer.no_truncation()
+        self.folder, self.image_token, self.end_token = folder, image_token, end_token
+        self.image = self.tokenizer.id_to_token(image_token)
+        if self.image is None:
+            raise ValueError(f"Expected a token {image_token} in the tokenizer of {folder} but received none")
         self.processor = AutoProcessor.from_pretrained(folder)
-        self.template = self.processor.chat_template or self.tokenizer.chat_template
-        self.folder = folder
+        own = self.processor.tokenizer
+        self.begins, self.template = own.bos_token, self.processor.chat_template or own.chat_template
+        self.plain = config.get("prompt_template")
+        if self.plain is None and self.template is None:
+            self.plain = WITHOUT_TEMPLATE.format(image=self.image)
         self.in_parts = True
-        if self.template is not None and self.text("What is this?").count(self.image) != 1:
+        if self.plain is None and self.text("What is this?").count(self.image) != 1:
             self.in_parts = False  # a template that wants each message as one text
         self.ids("What is this?")  # refused here, not at the first batch
 
     def text(self, question: str) -> str:
-        if self.template is None:
-            return WITHOUT_TEMPLATE.format(image=self.image, question=question)
+        if self.plain is not None:
+            return self.plain.replace("{question}", question, 1)
         parts = [{"type": "image"}, {"type": "text", "text": question}]
         message = {"role": "user", "content": parts if self.in_parts else f"{self.image}\n{question}"}
         return self.processor.apply_chat_template(
@@ -53,13 +63,16 @@ class Prompts:
         )
 
     def split(self, text: str) -> list[int]:
-        """A template that writes the beginning of the text itself must not get a second one."""
-        begins = self.tokenizer.bos_token
-        return self.tokenizer(text, add_special_tokens=not (begins and text.startswith(begins))).input_ids
+        """A chat template that writes the beginning of the text itself must not get a second one."""
+        begun = self.plain is None and bool(self.begins) and text.startswith(self.begins)
+        return self.tokenizer.encode(text, add_special_tokens=not begun).ids
 
-    def ids(self, question: str) -> list[int]:
+    def expect_askable(self, question: str) -> None:
         if self.image in question:
             raise ValueError(f"Expected questions without {self.image} but received {question!r}")
+
+    def ids(self, question: str) -> list[int]:
+        self.expect_askable(question)
         ids = self.split(self.text(question))
         if ids.count(self.image_token) != 1:
             found = ids.count(self.image_token)
@@ -73,19 +86,29 @@ class Prompts:
         whole = self.split(f"{text}{gap}{answer}")
         # Where the answer's first letters would change the prompt's tokens, it is split by itself.
         joined = whole[: len(prompt)] == prompt and len(whole) > len(prompt)
-        ids = whole[len(prompt) :] if joined else self.tokenizer(answer, add_special_tokens=False).input_ids
-        return [*ids, self.end_token]
+        alone = self.tokenizer.encode(f"{gap}{answer}", add_special_tokens=False).ids
+        return [*(whole[len(prompt) :] if joined else alone), self.end_token]
+
+    def question_ids(self, question: str, most: int) -> list[int]:
+        """On their way to the tower: special tokens stay, the text's right end is cut."""
+        self.tokenizer.enable_truncation(most)
+        ids = self.tokenizer.encode(question).ids
+        self.tokenizer.no_truncation()
+        return ids
 
 
 def llava_collate(prompts: Prompts, reading: Reading) -> Callable[[list], LlavaBatch]:
-    plain = collate(prompts.tokenizer, reading)
+    pad = torch.nn.utils.rnn.pad_sequence
 
     def join(rows: list[tuple[torch.Tensor, Sample, str]]) -> LlavaBatch:
-        batch = plain(rows)
-        said = [torch.tensor(prompts.answer_ids(sample.question, answer)) for _, sample, answer in rows]
-        labels = torch.nn.utils.rnn.pad_sequence(said, batch_first=True, padding_value=-100)
-        asked = [torch.tensor(prompts.ids(sample.question)) for _, sample, _ in rows]
-        return LlavaBatch(batch.pixels, batch.question, batch.mask, labels, batch.answers, asked)
+        pixels, samples, answers = zip(*rows, strict=True)
+        heard = [torch.tensor(prompts.question_ids(sample.question, reading.max_tokens)) for sample in samples]
+        mask = pad([torch.ones_like(ids, dtype=torch.bool) for ids in heard], batch_first=True)
+        said = [prompts.answer_ids(sample.question, answer) for sample, answer in zip(samples, answers, strict=True)]
+        labels = pad([torch.tensor(ids) for ids in said], batch_first=True, padding_value=-100)
+        asked = [torch.tensor(prompts.ids(sample.question)) for sample in samples]
+        told = [sample.answers for sample in samples]
+        return LlavaBatch(torch.stack(pixels), pad(heard, batch_first=True), mask, labels, told, asked)
 
     return join
 

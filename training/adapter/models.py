@@ -47,8 +47,7 @@ def load_whole(kind: type, folder: Path, **options: object) -> tuple[PreTrainedM
 
     transformers would fill what a folder lacks with random numbers.
     """
-    settings = {"dtype": torch.float32, "output_loading_info": True} | options
-    model, report = kind.from_pretrained(folder, **settings)
+    model, report = kind.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, **options)
     # A ViT classifier has no pooler, which comes after the hidden states.
     missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
     if missing:
