@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import sharp from 'sharp';
 import { type BatchItem, type LoadOptions, QAViT, type QuestionInput, type VisualTokens } from '../../lib';
+import { Snapshots } from '../../lib/qavit/snapshots';
 import { relativeError } from '../support/compare';
 import { expectRejection } from '../support/expect-error';
 import { features, noise } from '../support/pictures';
@@ -51,6 +52,19 @@ describe('encode', () => {
     seen.dispose();
     expect(seen.bytes).to.equal(0);
     await expectRejection(model.encode(seen, null), 'ERR_ARGUMENT', /one that was disposed/);
+  });
+
+  it('hands over from one picture that was looked at what is asked for, and as often', async () => {
+    using seen = await model.look(image);
+    for (const question of [features(3, WIDTH), null]) {
+      for (const output of ['projected', 'tower'] as const) {
+        const wanted = await model.encode(image, question, { output });
+        for (const count of [1, 3]) {
+          const items = Array.from({ length: count }, () => ({ image: seen, question }));
+          expect(await model.encodeBatch(items, { output }), output).to.deep.equal(items.map(() => wanted));
+        }
+      }
+    }
   });
 
   it('takes pictures as paths, URLs and bytes', async () => {
@@ -151,6 +165,8 @@ describe('encode', () => {
       );
       const alone = await model.encode(shared, features(5, WIDTH, 2));
       expect(batch[1]).to.deep.equal(alone);
+      const copies = new Snapshots();
+      expect(copies.image(shared)).to.equal(copies.image(shared)).and.not.equal(shared);
     });
   });
 
@@ -234,12 +250,24 @@ describe('encode', () => {
         [1, { dtype: 'bf16' }],
         [1, { padding: 'attend', dtype: 'f32' }],
         [1, { keepClass: false, dtype: 'f32' }],
+        [1, { hiddenLayer: -2, dtype: 'f32' }],
       ] as const) {
         await using other = await QAViT.load(writeRandomModel(at('other'), { seed }), { device: 'cpu', ...options });
         keys.add((await other.encode(image, null)).key);
       }
       // The default dtype is one of the two that follow.
-      expect(keys.size).to.equal(5);
+      expect(keys.size).to.equal(6);
+    });
+
+    it('tell adapters apart that differ in their numbers alone', async () => {
+      const { tower } = writeRandomModel(at('first'));
+      const keys = new Set<string>();
+      for (const seed of [1, 2]) {
+        const { adapter } = writeRandomModel(at(`adapted-${seed}`), { seed });
+        await using other = await QAViT.load({ tower, adapter }, { device: 'cpu' });
+        keys.add((await other.encode(image, features(5, WIDTH))).key);
+      }
+      expect(keys.size).to.equal(2);
     });
 
     it('tell configurations apart that belong to the same weights', async () => {
@@ -367,6 +395,8 @@ describe('encode', () => {
         ],
         /nowhere\.png.*\(items\[1\]\)/,
       );
+      const missing = { image: at('nowhere.png'), question: null };
+      await batch([{ image, question: null }, missing, missing], /nowhere\.png.*\(items\[1\]\)/);
     });
   });
 });
@@ -423,6 +453,18 @@ describe('encodeBatch', () => {
     for (const i of [0, 239, 240, 241, 599]) {
       expect(results[i]!.data).to.deep.equal((await model.encode(many[i]!.image, many[i]!.question)).data);
     }
+  });
+
+  it('says what was wrong with a picture or a question of a later run, once', async () => {
+    await using model = await load({ dtype: 'f32' });
+    const many = Array.from({ length: 300 }, (_, i) => ({ image: noise(32, i), question: features(3, WIDTH) }));
+    const missing = { image: at('nowhere.png'), question: null };
+    // What rejects while the run before it is under way must not be taken for a failure that nobody looks at.
+    await expectRejection(model.encodeBatch([...many, missing]), 'ERR_ARGUMENT', /nowhere\.png.*\(items\[300\]\)/);
+    const huge = { data: new Float32Array(3 * WIDTH).fill(3e38), shape: [3, WIDTH] as [number, number] };
+    const spoilt = [{ image: noise(32, 0), question: huge }, ...many.slice(1)];
+    await expectRejection(model.encodeBatch(spoilt), 'ERR_ARGUMENT', /for items\[0\]/);
+    expect(model.info.memory.tensorBytes).to.equal(0);
   });
 
   it("with attended padding pads to the batch's longest with rows of zeros", async () => {

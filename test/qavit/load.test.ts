@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
-import { cpSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type LoadOptions, type ModelFolders, QAViT } from '../../lib';
 import { TextTokenizer } from '../../lib/text/tokenizer';
+import { TensorFolder } from '../../lib/weights';
 import { expectRejection } from '../support/expect-error';
 import { fixture } from '../support/paths';
 import { type RandomModelOptions, writeJson, writeRandomModel } from '../support/random-model';
@@ -86,7 +87,63 @@ describe('QAViT.load', () => {
     await using model = await load({}, { hiddenLayer: -2, keepClass: false });
     expect(model.info).to.include({ layersComputed: 3, N: 16 });
     expect(model.info.fusedLayers).to.deep.equal([2]);
-    await expectRejection(load({}, { hiddenLayer: 5 }), 'ERR_ARGUMENT', /from -5 to 4 for option hiddenLayer/);
+    for (const hiddenLayer of [5, -6]) {
+      await expectRejection(load({}, { hiddenLayer }), 'ERR_ARGUMENT', /from -5 to 4 for option hiddenLayer/);
+    }
+    const { tower } = write();
+    for (const [hiddenLayer, layersComputed] of [
+      [-5, 0],
+      [0, 0],
+      [4, 4],
+    ] as const) {
+      await using plain = await QAViT.load({ tower }, { hiddenLayer });
+      expect(plain.info).to.include({ layersComputed });
+    }
+  });
+
+  it('takes pictures of one patch, and refuses sizes that no table of positions fits', async () => {
+    await using smallest = await load({}, { imageSize: 8 });
+    expect(smallest.info).to.include({ image: 8, M: 2 });
+    await expectRejection(load({}, { imageSize: 7 }), 'ERR_ARGUMENT', /at least 8, a patch, for option imageSize/);
+    const dots = load({ patch: 1, image: 4 }, { imageSize: 4096 });
+    await expectRejection(dots, 'ERR_UNSUPPORTED', /patches with at most 268435456 numbers in all .* of width 32/);
+  });
+
+  describe('where it fails', () => {
+    const gamma = 'encoder.layers.1.layer_norm1.weight';
+    const refuse = (options: RandomModelOptions, code: 'ERR_FORMAT' | 'ERR_SHAPE') =>
+      expectRejection(load(options, { device: 'cpu', threads: 4 }), code);
+    const spoilt = () =>
+      refuse({ tower: (all) => (all[gamma] = f32([32], new Float32Array(32).fill(NaN))) }, 'ERR_FORMAT');
+    const unfitting = () => refuse({ adapterConfig: { instruction_dim: 23 } }, 'ERR_SHAPE');
+
+    it('closes the files that it opened', async () => {
+      const folder = TensorFolder.prototype as { close: (this: TensorFolder) => void };
+      const { close } = folder;
+      const closed: string[] = [];
+      folder.close = function () {
+        closed.push(path.basename(this.directory));
+        close.call(this);
+      };
+      try {
+        for (const fail of [spoilt, unfitting]) await fail();
+      } finally {
+        folder.close = close;
+      }
+      expect(closed).to.deep.equal(['tower', 'adapter', 'tower', 'adapter']);
+    });
+
+    it('ends the threads that it began', async function () {
+      if (process.platform !== 'linux') this.skip();
+      const threads = () => readdirSync('/proc/self/task').length;
+      await spoilt();
+      const before = threads();
+      // Garbage collection ends those of a device that was forgotten too, but not at once.
+      for (let i = 0; i < 12; i += 1) {
+        await spoilt();
+        expect(threads()).to.be.at.most(before);
+      }
+    });
   });
 
   it('chooses a dtype, or refuses one', async () => {

@@ -59,7 +59,11 @@ describe('qavit/ops', () => {
       return ((x.data[at]! - mean) / Math.sqrt(variance + 1e-6)) * gamma.data[at % 6]! + beta.data[at % 6]!;
     });
     expect(relativeError(y.data, wanted)).to.be.below(1e-6);
-    expect((await ops.layerNorm(x)).shape).to.deep.equal([4, 6]);
+    const usual = await ops.layerNorm(x);
+    expect(usual).to.deep.equal(await ops.layerNorm(x, { eps: 1e-5 }));
+    expect(usual.shape).to.deep.equal([4, 6]);
+    const flat = { data: new Float32Array([0, 1e-3]), shape: [1, 2] };
+    expect((await ops.layerNorm(flat)).data[1]).to.be.closeTo(5e-4 / Math.sqrt(25e-8 + 1e-5), 1e-6);
   });
 
   it('gatedProjection, folded and not', async () => {
@@ -108,6 +112,11 @@ describe('qavit/ops', () => {
     const questionLengths = Int32Array.of(1);
     const short = await ops.concatAttention({ q, k, v, questionK, questionV, questionLengths }, options);
     expect(relativeError(short.data, attend(joined(questionK, k, 1), joined(questionV, v, 1)))).to.be.below(1e-6);
+    const doubled = { data: q.data.map((value) => 2 * value), shape: q.shape };
+    const sharper = await ops.concatAttention({ q, k, v }, { ...options, scale: 1 });
+    expect(relativeError(sharper.data, (await ops.concatAttention({ q: doubled, k, v }, options)).data)).to.be.below(
+      1e-6,
+    );
     const bf16 = await ops.concatAttention(
       { q, k, v, questionK, questionV },
       { ...options, dtype: 'bf16', scale: 0.5 },

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { QAViT } from '../../lib';
+import { QAViT, QAViTError } from '../../lib';
+import type { LoadedModel } from '../../lib/qavit/load';
 import { expectRejection } from '../support/expect-error';
 import { features, noise } from '../support/pictures';
 import { writeRandomModel } from '../support/random-model';
@@ -74,6 +75,21 @@ describe('stages', () => {
     await expectRejection(stages.prepare(Buffer.alloc(101), none), 'ERR_ARGUMENT', /at most 100 bytes/);
     const wrong = stages.prepare(noise(40), { limits: 5 as never });
     await expectRejection(wrong, 'ERR_ARGUMENT', /an object for the options of limits of stages.prepare/);
+  });
+
+  it('look keeps nothing where a later run fails', async () => {
+    const [picture] = await prepared();
+    const { engine } = (model as unknown as { loaded: LoadedModel }).loaded;
+    const look = engine.look.bind(engine);
+    let runs = 0;
+    engine.look = (...of) => (++runs === 1 ? look(...of) : Promise.reject(new QAViTError('ERR_DEVICE', 'gone')));
+    try {
+      const many = Array.from({ length: 300 }, () => picture!);
+      await expectRejection(model.stages.look(many), 'ERR_DEVICE', /gone/);
+    } finally {
+      engine.look = look;
+    }
+    expect(model.info.memory.tensorBytes).to.equal(0);
   });
 
   it('refuse wrong arguments', async () => {
