@@ -90,6 +90,23 @@ describe('graph compile', () => {
     expect(new Set(sums).size).to.equal(2);
   });
 
+  it('keeps a residual in another dtype, and one that is part of a value', () => {
+    const half = Graph.create('test', { dtype: 'f32', stream: 'bf16' });
+    const narrow = copy(half, half.input('f32', [B, M, C]), { dtype: 'bf16' });
+    const rows = copy(half, half.input('f32', [B, dim('2M', 6), C]));
+    const sums = [
+      linear(half, copy(half, narrow, { dtype: 'f32' }), { weight: square }, { residual: narrow, dtype: 'f32' }),
+      linear(half, copy(half, rows.sliceRows(0, 3)), { weight: square }, { residual: rows.sliceRows(3, 6) }),
+    ];
+    for (const sum of sums) half.output(copy(half, sum));
+    const { values, ops } = describePlan(half).description;
+    for (const { views } of ops.filter(({ op }) => op === 'linear')) {
+      const [residual, y] = [views.residual!, views.y!];
+      expect(y.value).to.not.equal(residual.value);
+      expect(values[y.value]).to.deep.include({ dtype: 'f32', shape: [1, 3, 2] });
+    }
+  });
+
   describe('on the reference device', () => {
     let device: Device;
     before(() => {

@@ -132,6 +132,14 @@ describe('graph operations', () => {
     const odd = g.input('u8', [B, dim('rows', 28), dim('columns*3', 28)]);
     expectThrow(() => patchEmbed(g, odd, parameters, options), 'ERR_ARGUMENT', /3 channels/);
     expectThrow(() => patchEmbed(g, pixels, parameters, { ...options, patch: 29 }), 'ERR_ARGUMENT', /patch of 1 to 28/);
+    for (const [rows, columns] of [
+      [28, 14],
+      [14, 28],
+    ] as const) {
+      const oblong = g.input('u8', [B, dim('rows', rows), dim('columns*3', columns * 3)]);
+      const call = () => patchEmbed(g, oblong, parameters, { ...options, patch: 15 });
+      expectThrow(call, 'ERR_ARGUMENT', /a patch of 1 to 14 pixels for patch_embed but received 15/);
+    }
     const four = { ...parameters, table: table(4, 8) };
     expectThrow(() => patchEmbed(g, pixels, four, options), 'ERR_SHAPE', /table \[M=5, C=8\].*\[4, 8\]/);
     const small = { ...parameters, weight: matrix(8, 196) };
@@ -230,6 +238,7 @@ describe('graph operations', () => {
     expectThrow(() => appendRows(g, cache, rows, rows), 'ERR_DTYPE', /position in i32/);
     expectThrow(() => appendRows(g, cache, x, position), 'ERR_ARGUMENT', /a cache that the rows fit in .* 32/);
     appendRows(g, cache, rows, position);
+    appendRows(g, cache, g.input('f32', [B, dim('R', 32), C]), position);
     expectThrow(() => embedRows(g, table(9, 8), rows), 'ERR_DTYPE', /index in i32/);
     const embedded = embedRows(g, table(9, 8), g.input('i32', [one, one, dim('K', 3)]));
     expect(embedded.shape.map(({ size }) => size)).to.deep.equal([1, 3, 8]);

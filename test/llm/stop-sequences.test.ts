@@ -50,6 +50,7 @@ describe('stop sequences', () => {
     const stops = new StopSequences(['cde', 'd', 'zz']);
     expect(['ab', 'c', 'x', 'cd', 'e'].map((piece) => stops.push(piece))).to.deep.equal(['ab', '', 'cx', 'c', '']);
     expect([stops.over, stops.finish()]).to.deep.equal([true, '']);
+    expect(new StopSequences(['two', 'one']).push('from one to two')).to.equal('from ');
   });
 
   for (const form of ['t5-tiny', 'llama-tiny'] as const) {

@@ -138,6 +138,27 @@ describe('answers of a T5', () => {
     expect(device.memory.tensorBytes).to.equal(0);
   });
 
+  it('do not end with the one whose signal fires while they share a step', async () => {
+    const [one, other] = [await begin(0), await begin(3)];
+    await Promise.all([write(one, 0, 1), write(other, 3, 1)]);
+    const abort = new AbortController();
+    const step = engine.step.bind(engine);
+    engine.step = (counts, memory, signal) => (abort.abort(), step(counts, memory, signal));
+    const [, going] = await Promise.all([one.next(tokenOf(0, 1), abort.signal), write(other, 3, 1, 1)]);
+    engine.step = step;
+    expect(going).to.deep.equal((await writeAlone(3, 2)).slice(1));
+    for (const answer of [one, other]) answer.dispose();
+  });
+
+  it('are 16 to a batch at most', async () => {
+    const all = await Promise.all(Array.from({ length: 17 }, (_, i) => begin(3 * i)));
+    const logits = await Promise.all(all.map((answer, i) => write(answer, 3 * i, 2)));
+    expect(Math.max(...steps)).to.equal(16);
+    expect(logits[16]).to.deep.equal(await writeAlone(48, 2));
+    for (const answer of all) answer.dispose();
+    expect(device.memory.tensorBytes).to.equal(0);
+  });
+
   it('may leave while another one comes, the last of all, too', async () => {
     for (const before of [1, 2]) {
       const others = await Promise.all(Array.from({ length: before }, (_, i) => begin(3 * i)));

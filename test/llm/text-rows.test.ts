@@ -8,6 +8,7 @@ import type { QuestionEncoding } from '../../lib/llm/language-model';
 import { loadLanguageModel } from '../../lib/llm/load-language-model';
 import { TextRows } from '../../lib/llm/text-rows';
 import { TextTokenizer } from '../../lib/text/tokenizer';
+import { TensorFolder } from '../../lib/weights';
 import { StoredTensor } from '../../lib/weights/stored-tensor';
 import { toBf16, fromBf16 } from '../support/bf16';
 import { expectRejection } from '../support/expect-error';
@@ -71,6 +72,16 @@ describe('rows of text', () => {
       expect(data, name).to.deep.equal(await rowsOf(text.info.path, QUESTION, fromBf16(bits)));
       await text.close();
     }
+  });
+
+  it('are those of the model where parts of it have tables of their own', async () => {
+    const other = f32([VOCABULARY, 32], new Float32Array(VOCABULARY * 32));
+    const shared = f32([VOCABULARY, 32], table);
+    const text = await TextRows.open(
+      llama('parts', {}, { 'decoder.embed_tokens.weight': other, 'shared.weight': shared }),
+    );
+    expect((await text.encodeQuestion(QUESTION, HOW)).data).to.deep.equal(await rowsOf(text.info.path, QUESTION));
+    await text.close();
   });
 
   it('need of the shards that one alone which holds the table', async () => {
@@ -152,7 +163,10 @@ describe('rows of text', () => {
     await refuse('gemma', 'ERR_UNSUPPORTED', /as they are for model_type .* "gemma3"/, { model_type: 'gemma3' });
     await refuse('granite', 'ERR_UNSUPPORTED', /1 for embedding_multiplier of .* 12$/, { embedding_multiplier: 12 });
     await refuse('minicpm', 'ERR_UNSUPPORTED', /scale_emb/, { scale_emb: 2 });
+    const close = mock.method(TensorFolder.prototype, 'close');
     await refuse('none', 'ERR_FORMAT', /an embedding table/, {}, {});
+    expect(close.mock.callCount()).to.equal(1);
+    close.mock.restore();
     await refuse(
       'narrow',
       'ERR_SHAPE',
@@ -164,5 +178,16 @@ describe('rows of text', () => {
     const text = await TextRows.open(short);
     await expectRejection(text.encodeQuestion(QUESTION, HOW), 'ERR_FORMAT', /token ids below 3 .*tokenizer.json/);
     await text.close();
+    const largest = Math.max(
+      ...(await (await TextTokenizer.load(path.join(short, 'tokenizer.json'))).encode(QUESTION)),
+    );
+    for (const rows of [largest, largest + 1]) {
+      const dir = llama('exact', {}, { 'embed_tokens.weight': f32([rows, 32], table.slice(0, rows * 32)) });
+      const exact = await TextRows.open(dir);
+      const reading = exact.encodeQuestion(QUESTION, HOW);
+      if (rows > largest) expect((await reading).data).to.deep.equal(await rowsOf(dir, QUESTION));
+      else await expectRejection(reading, 'ERR_FORMAT', new RegExp(`below ${rows} .* received ${rows}$`));
+      await exact.close();
+    }
   });
 });

@@ -11,6 +11,7 @@ describe('adapter config.json', () => {
     expect(integrationLayers('all', 5)).to.deep.equal([0, 1, 2, 3, 4]);
     expect(integrationLayers('early', 5)).to.deep.equal([0, 1]);
     expect(integrationLayers('late2', 5)).to.deep.equal([3, 4]);
+    expect(integrationLayers('late2', 6)).to.deep.equal([4, 5]);
     expect(integrationLayers('late3', 5)).to.deep.equal([1, 2, 3, 4]);
     expect(integrationLayers('sparse', 5)).to.deep.equal([0, 2, 4]);
     expect(integrationLayers('late', 24)).to.deep.equal(Array.from({ length: 12 }, (_, i) => i + 12));

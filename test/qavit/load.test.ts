@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
 import { cpSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { mock } from 'node:test';
 import { type LoadOptions, type ModelFolders, QAViT } from '../../lib';
 import { TextTokenizer } from '../../lib/text/tokenizer';
 import { TensorFolder } from '../../lib/weights';
@@ -101,12 +102,9 @@ describe('QAViT.load', () => {
     }
   });
 
-  it('takes pictures of one patch, and refuses sizes that no table of positions fits', async () => {
-    await using smallest = await load({}, { imageSize: 8 });
-    expect(smallest.info).to.include({ image: 8, M: 2 });
-    await expectRejection(load({}, { imageSize: 7 }), 'ERR_ARGUMENT', /at least 8, a patch, for option imageSize/);
-    const dots = load({ patch: 1, image: 4 }, { imageSize: 4096 });
-    await expectRejection(dots, 'ERR_UNSUPPORTED', /patches with at most 268435456 numbers in all .* of width 32/);
+  it('takes pictures of one patch', async () => {
+    await using model = await load({}, { imageSize: 8 });
+    expect(model.info).to.include({ image: 8, M: 2 });
   });
 
   describe('where it fails', () => {
@@ -118,19 +116,14 @@ describe('QAViT.load', () => {
     const unfitting = () => refuse({ adapterConfig: { instruction_dim: 23 } }, 'ERR_SHAPE');
 
     it('closes the files that it opened', async () => {
-      const folder = TensorFolder.prototype as { close: (this: TensorFolder) => void };
-      const { close } = folder;
-      const closed: string[] = [];
-      folder.close = function () {
-        closed.push(path.basename(this.directory));
-        close.call(this);
-      };
+      const close = mock.method(TensorFolder.prototype, 'close');
       try {
         for (const fail of [spoilt, unfitting]) await fail();
+        const closed = close.mock.calls.map(({ this: folder }) => path.basename((folder as TensorFolder).directory));
+        expect(closed).to.deep.equal(['tower', 'adapter', 'tower', 'adapter']);
       } finally {
-        folder.close = close;
+        close.mock.restore();
       }
-      expect(closed).to.deep.equal(['tower', 'adapter', 'tower', 'adapter']);
     });
 
     it('ends the threads that it began', async function () {

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { writeFileSync } from 'node:fs';
 import type { QAViTErrorCode } from '../../lib/errors';
 import { duplicateKey } from '../../lib/json-text';
+import { copied, writeSafetensors } from '../../lib/weights';
 import { openSafetensors } from '../../lib/weights/safetensors';
 import { expectThrow } from '../support/expect-error';
 import { f32, safetensorsBytes, withHeader } from '../support/safetensors-writer';
@@ -46,6 +47,40 @@ describe('safetensors', () => {
       ['b', 9],
       ['a', 8],
     ]);
+    file.close();
+  });
+
+  it('reads a tensor without numbers wherever the header has it', () => {
+    const header =
+      '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"none":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}';
+    const { file, tensors } = openSafetensors(write(withHeader(header, new Uint8Array(Float32Array.of(8).buffer))));
+    expect(tensors.map((tensor) => [...tensor.read()])).to.deep.equal([[8], []]);
+    file.close();
+  });
+
+  it('copies tensors of more than one piece whole', async () => {
+    const count = 5 * 2 ** 20;
+    const { file, tensors } = openSafetensors(
+      write(
+        safetensorsBytes({
+          a,
+          large: f32(
+            [count],
+            Float32Array.from({ length: count }, (_, i) => i),
+          ),
+        }),
+      ),
+    );
+    await writeSafetensors(
+      at('copy.safetensors'),
+      tensors.map((tensor) => copied(tensor.name, tensor)),
+      undefined,
+    );
+    const copy = openSafetensors(at('copy.safetensors'));
+    for (const [i, tensor] of tensors.entries()) {
+      expect(Buffer.from(copy.tensors[i]!.read().buffer).equals(Buffer.from(tensor.read().buffer))).to.equal(true);
+    }
+    copy.file.close();
     file.close();
   });
 

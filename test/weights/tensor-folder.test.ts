@@ -103,6 +103,12 @@ describe('tensor folders', () => {
       });
     }
 
+    it('are not found at the end of another name', async () => {
+      const folder = await open(['p.y', 'p.xy']);
+      expect(NamedTensors.behindPrefix(folder, 'y').take('y', [1]).name).to.equal('p.y');
+      folder.close();
+    });
+
     it('say which is missing, doubled, of another shape, or left over', async () => {
       const folder = await open(['p.x', 'p.y', 'q.y']);
       expectThrow(

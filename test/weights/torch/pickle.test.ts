@@ -238,6 +238,7 @@ describe('pickles', () => {
     refuse([tensor({ shape: [2n ** 64n, 3] })], /a shape of non-negative integers .* a long integer/);
     refuse([tensor({ strides: [3, -1] })], /strides of non-negative integers .* -1/);
     refuse([tensor({ strides: [1] })], /2 strides .* 1/);
+    refuse([tensor({ strides: [3, 1, 1] })], /2 strides .* 3/);
     refuse([tensor({ elements: -6 })], /a storage of non-negative integers/);
     refuse([tensor({ key: int(5) })], /the name of a storage .* 5/);
     refuse([tensor({ type: global('torch', 'float32') })], /a storage class .* torch\.float32/);
