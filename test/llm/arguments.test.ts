@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { QAViTErrorCode } from '../../lib/errors';
 import type { GenerateOptions, LanguageModel, QuestionEncoding, VisualTokens } from '../../lib/llm/language-model';
+import { checkGenerate } from '../../lib/llm/checks';
 import { loadLanguageModel } from '../../lib/llm/load-language-model';
 import { expectRejection } from '../support/expect-error';
 import { collect, folderOf, someTokens } from './support';
@@ -154,5 +155,12 @@ describe('language model arguments', () => {
       'ERR_ARGUMENT',
       /^Expected auto, cpu, cuda or cuda:N for option device/,
     );
+  });
+
+  it('are the caller’s again at once: stop sequences', () => {
+    const stop = ['one'];
+    const settings = checkGenerate('what?', { stop });
+    stop.push('two');
+    expect(settings.stop).to.deep.equal(['one']);
   });
 });

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
+import path from 'node:path';
 import type { LanguageModel } from '../../lib/llm/language-model';
 import { loadLanguageModel } from '../../lib/llm/load-language-model';
+import { TextTokenizer } from '../../lib/text/tokenizer';
 import { turnsDuring } from '../support/event-loop';
 import { expectRejection } from '../support/expect-error';
 import { temporaryFolder } from '../support/temporary';
@@ -145,13 +147,14 @@ describe('language model answers', () => {
     const model = await loadLanguageModel(
       copyFolder('llama-tiny', at('llama'), { 'generation_config.json': { eos_token_id: [] } }),
     );
-    const ids = 8; // of 'what digit is', with <s>
-    const full = someTokens(128 - ids);
-    await expectRejection(
-      collect(model, full, 'what digit is', {}),
-      'ERR_ARGUMENT',
-      /^Expected fewer than 128 .* received 1\d\d$/,
-    );
+    const tokenizer = await TextTokenizer.load(path.join(folderOf('llama-tiny'), 'tokenizer.json'));
+    const { length: ids } = await tokenizer.encode('what digit is');
+    const full = collect(model, someTokens(128 - ids), 'what digit is', {});
+    await expectRejection(full, 'ERR_ARGUMENT', /^Expected fewer than 128 .* received 128$/);
+    const answer = model.generate(someTokens(127 - ids), 'what digit is', { maxNewTokens: 5 });
+    let step = await answer.next();
+    while (!step.done) step = await answer.next();
+    expect(step.value).to.deep.equal({ finish: 'length', promptTokens: 127, answerTokens: 1 });
     const pieces = await collect(model, someTokens(60), 'what digit is', {
       maxNewTokens: 1000,
       temperature: 1,

@@ -159,6 +159,21 @@ describe('answers of a T5', () => {
     expect(device.memory.tensorBytes).to.equal(0);
   });
 
+  it('keep their memory, and nothing else, where there is no room to regroup', async () => {
+    const all = [await begin(0), await begin(3), await begin(6)];
+    await Promise.all(all.slice(0, 2).map((answer, i) => write(answer, 3 * i, 1)));
+    const { tensorBytes } = device.memory;
+    const regroup = engine.regroup.bind(engine);
+    let times = 0;
+    engine.regroup = (...of) => (++times === 1 ? regroup(...of) : Promise.reject(new Error('no room')));
+    const refused = await all[2]!.next(1, never()).catch((error: Error) => error.message);
+    engine.regroup = regroup;
+    expect([refused, times, device.memory.tensorBytes]).to.deep.equal(['no room', 2, tensorBytes]);
+    expect(await write(all[0]!, 0, 1, 1)).to.deep.equal((await writeAlone(0, 2)).slice(1));
+    for (const answer of all) answer.dispose();
+    expect(device.memory.tensorBytes).to.equal(0);
+  });
+
   it('may leave while another one comes, the last of all, too', async () => {
     for (const before of [1, 2]) {
       const others = await Promise.all(Array.from({ length: before }, (_, i) => begin(3 * i)));

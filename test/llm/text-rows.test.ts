@@ -6,12 +6,13 @@ import { mock } from 'node:test';
 import { loadQuestionReader } from '../../lib/llm/load-question-reader';
 import type { QuestionEncoding } from '../../lib/llm/language-model';
 import { loadLanguageModel } from '../../lib/llm/load-language-model';
+import { splitAtImage } from '../../lib/llm/prompt';
 import { TextRows } from '../../lib/llm/text-rows';
 import { TextTokenizer } from '../../lib/text/tokenizer';
 import { TensorFolder } from '../../lib/weights';
 import { StoredTensor } from '../../lib/weights/stored-tensor';
 import { toBf16, fromBf16 } from '../support/bf16';
-import { expectRejection } from '../support/expect-error';
+import { expectRejection, expectThrow } from '../support/expect-error';
 import { writeJson } from '../support/random-model';
 import { floats, random } from '../support/random';
 import { f32, type TensorToWrite, writeSafetensors } from '../support/safetensors-writer';
@@ -101,12 +102,25 @@ describe('rows of text', () => {
     const dir = llama('prompt', config);
     const text = await TextRows.open(dir);
     const visual = someTokens(3);
-    const { data, shape } = await text.promptRows(visual, { text: 'red', maxTokens: undefined });
-    const [before = '', after = ''] = 'is <image> the red one?'.split('<image>');
-    const [first, rest] = [await rowsOf(dir, before), (await rowsOf(dir, after)).slice(32)]; // the rest without <s>
-    expect(data).to.deep.equal(Float32Array.of(...first, ...visual.data, ...rest));
-    expect(shape).to.deep.equal([data.length / 32, 32]);
+    // The second is what String.replace() takes for a pattern.
+    for (const asked of ['red', "$& $' $1"]) {
+      const { data, shape } = await text.promptRows(visual, { text: asked, maxTokens: undefined });
+      const [first, rest] = [await rowsOf(dir, 'is '), (await rowsOf(dir, ` the ${asked} one?`)).slice(32)]; // the rest without <s>
+      expect(data).to.deep.equal(Float32Array.of(...first, ...visual.data, ...rest));
+      expect(shape).to.deep.equal([data.length / 32, 32]);
+    }
     await text.close();
+  });
+
+  it('have one place for the visual tokens', () => {
+    const split = (ids: readonly number[]) => splitAtImage(ids, 5, '<image>', 'the prompt template');
+    expect(split([1, 5, 2, 3])).to.deep.equal({ before: [1], after: [2, 3] });
+    for (const ids of [
+      [1, 2],
+      [5, 1, 5],
+    ]) {
+      expectThrow(() => split(ids), 'ERR_FORMAT', /one token <image> for the prompt template but received [02]$/);
+    }
   });
 
   it('are read by whatever folder is given to read questions', async () => {
