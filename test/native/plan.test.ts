@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { loadAddon } from '../../lib/binding/load';
-import type { Device, Plan } from '../../lib/binding/native';
+import type { Device, Plan, ViewDescription } from '../../lib/binding/native';
 import { expectRejection, expectThrow } from '../support/expect-error';
 import { PlanWriter, type Shape } from '../support/plan-writer';
 import { floats, random } from '../support/random';
@@ -109,6 +109,82 @@ describe('native: plans', () => {
             );
         }
       }
+    });
+
+    describe('of any layout', () => {
+      const next = random(5);
+      const upTo = (most: number): number => Math.floor(next() * (most + 1));
+
+      /** A view of 64 elements, with rows that lie apart where it is written. */
+      function anyView(value: number, [batch, rows, columns]: Shape, written: boolean): ViewDescription {
+        for (;;) {
+          const rowStride = (written ? columns : 0) + upTo(next() < 0.5 ? 0 : 8);
+          const entry = (rows - 1) * rowStride + columns;
+          const batchStride = (written ? entry : 0) + upTo(next() < 0.5 ? 0 : 16);
+          const offset = upTo(63);
+          const view = { value, offset, shape: [batch, rows, columns] as Shape, batchStride, rowStride };
+          if (Math.max(...elementsOf(view)) < 64) return view;
+        }
+      }
+      const anyShape = (): Shape => [1 + upTo(1), 1 + upTo(3), 1 + upTo(3)];
+
+      function elementsOf({
+        offset,
+        shape: [batch, rows, columns],
+        batchStride,
+        rowStride,
+      }: ViewDescription): number[] {
+        return Array.from({ length: batch * rows * columns }, (_, i) => {
+          const row = Math.floor(i / columns);
+          return offset + Math.floor(row / rows) * batchStride + (row % rows) * rowStride + (i % columns);
+        });
+      }
+
+      it('refuses every output that is laid over an input', () => {
+        const found = { refused: 0, taken: 0 };
+        for (let i = 0; i < 4000; i += 1) {
+          const plan = new PlanWriter('laid over');
+          const [x, middle, y] = [plan.input([1, 8, 8]), plan.intermediate([1, 8, 8]), plan.output([1, 8, 8])];
+          const shape = anyShape();
+          const [from, to] = [anyView(middle, shape, next() < 0.5), anyView(middle, shape, true)];
+          plan.op('copy', { x, y: middle }).op('copy', { x: from, y: to }).op('copy', { x: middle, y });
+          const read = new Set(elementsOf(from));
+          if (!elementsOf(to).some((element) => read.has(element))) {
+            // What cannot be told from the strides alone may be refused too.
+            try {
+              compile(plan);
+              found.taken += 1;
+            } catch {
+              continue;
+            }
+          } else {
+            expectThrow(() => compile(plan), 'ERR_ARGUMENT', /^Expected y apart from x for copy op1/);
+            found.refused += 1;
+          }
+        }
+        expect(Math.min(found.refused, found.taken)).to.be.greaterThan(300);
+      });
+
+      it('reads what was written, and nothing else', () => {
+        const found = { refused: 0, taken: 0 };
+        for (let i = 0; i < 3000; i += 1) {
+          const plan = new PlanWriter('written');
+          const [x, middle] = [plan.input([1, 4, 8]), plan.intermediate([1, 8, 8])];
+          const written = new Set<number>();
+          for (let parts = 1 + upTo(4); parts > 0; parts -= 1) {
+            const to = anyView(middle, [1 + upTo(1), 1 + upTo(3), 1 + upTo(7)], true);
+            plan.op('copy', { x: { ...plan.whole(x), shape: to.shape, batchStride: 0, rowStride: 0 }, y: to });
+            for (const element of elementsOf(to)) written.add(element);
+          }
+          const from = anyView(middle, anyShape(), false);
+          plan.op('copy', { x: from, y: plan.output(from.shape) });
+          const whole = elementsOf(from).every((element) => written.has(element));
+          if (whole) expect(compile(plan).name).to.equal('written');
+          else expectThrow(() => compile(plan), 'ERR_ARGUMENT', /^Expected x written by an earlier operation/);
+          found[whole ? 'taken' : 'refused'] += 1;
+        }
+        expect(Math.min(found.refused, found.taken)).to.be.greaterThan(300);
+      });
     });
 
     it('refuses an output whose own rows overlap', () => {

@@ -91,6 +91,39 @@ describe('Batcher', () => {
     expect(model.batches.sort()).to.deep.equal(buckets.sort());
   });
 
+  it('begins with those that have waited longest', async () => {
+    const { model, clock, batcher } = open();
+    const all = [batcher.encode(picture(1), words(3))];
+    for (const [number, length] of [
+      [2, 20],
+      [3, 3],
+      [4, 40],
+    ] as const) {
+      await settle();
+      await clock.advance(1);
+      all.push(batcher.encode(picture(number), words(length)));
+    }
+    for (let i = 0; i < 4; i += 1) {
+      await settle();
+      model.release();
+    }
+    await Promise.all(all);
+    expect(model.batches).to.deep.equal([['1:3'], ['2:20'], ['3:3'], ['4:40']]);
+  });
+
+  it('takes requests for equal ones that ask for as many visual tokens', async () => {
+    const model = new FakeModel();
+    Object.assign(model.info, { selectsTokens: true });
+    const { batcher } = open({}, model);
+    const all = [1, 2, 'all', undefined, 2].map((visualTokens) =>
+      batcher.encode(picture(1), words(3), { visualTokens: visualTokens as number }),
+    );
+    await settle();
+    model.release();
+    await Promise.all(all);
+    expect(model.batches).to.deep.equal([['1:3', '1:3', '1:3', '1:3']]);
+  });
+
   it('computes equal requests once, and gives each its own arrays', async () => {
     const { model, batcher } = open();
     const all = [1, 2, 3].map(() => batcher.encode(picture(1), words(3)));
