@@ -115,14 +115,20 @@ describe('native: plans', () => {
       const next = random(5);
       const upTo = (most: number): number => Math.floor(next() * (most + 1));
 
-      /** A view of 64 elements, with rows that lie apart where it is written. */
-      function anyView(value: number, [batch, rows, columns]: Shape, written: boolean): ViewDescription {
+      /** A view of 64 elements, with rows that lie apart where it is written; often with the strides of another. */
+      function anyView(
+        value: number,
+        [batch, rows, columns]: Shape,
+        written: boolean,
+        like?: ViewDescription,
+      ): ViewDescription {
         for (;;) {
-          const rowStride = (written ? columns : 0) + upTo(next() < 0.5 ? 0 : 8);
+          let rowStride = (written ? columns : 0) + upTo(next() < 0.5 ? 0 : 8);
+          if (like && next() < 0.5 && like.rowStride >= columns) ({ rowStride } = like);
           const entry = (rows - 1) * rowStride + columns;
-          const batchStride = (written ? entry : 0) + upTo(next() < 0.5 ? 0 : 16);
-          const offset = upTo(63);
-          const view = { value, offset, shape: [batch, rows, columns] as Shape, batchStride, rowStride };
+          let batchStride = (written ? entry : 0) + upTo(next() < 0.5 ? 0 : 16);
+          if (like && next() < 0.5 && like.batchStride >= entry) ({ batchStride } = like);
+          const view = { value, offset: upTo(63), shape: [batch, rows, columns] as Shape, batchStride, rowStride };
           if (Math.max(...elementsOf(view)) < 64) return view;
         }
       }
@@ -146,7 +152,8 @@ describe('native: plans', () => {
           const plan = new PlanWriter('laid over');
           const [x, middle, y] = [plan.input([1, 8, 8]), plan.intermediate([1, 8, 8]), plan.output([1, 8, 8])];
           const shape = anyShape();
-          const [from, to] = [anyView(middle, shape, next() < 0.5), anyView(middle, shape, true)];
+          const from = anyView(middle, shape, next() < 0.5);
+          const to = anyView(middle, shape, true, from);
           plan.op('copy', { x, y: middle }).op('copy', { x: from, y: to }).op('copy', { x: middle, y });
           const read = new Set(elementsOf(from));
           if (!elementsOf(to).some((element) => read.has(element))) {
@@ -206,6 +213,49 @@ describe('native: plans', () => {
       expectThrow(() => device.compile({ ...good, inputs: [1] }, []), 'ERR_ARGUMENT', /value 1, an output$/);
       expectThrow(() => device.compile({ ...good, outputs: [2] }, []), 'ERR_ARGUMENT', /integer 0 to 1/);
       expectThrow(() => device.compile({ ...good, ops: [] }, []), 'ERR_ARGUMENT', /1 to 16384 operations/);
+    });
+
+    it('holds each index to the bounds of its own operation, and looks at no other', async () => {
+      const plan = new PlanWriter('indices');
+      const [few, many] = [plan.input([2, 1, 8]), plan.input([5, 1, 8])];
+      const [first, second] = [plan.input([1, 1, 3], 'i32'), plan.input([1, 1, 1], 'i32')];
+      const index = { ...plan.columns(first, 1, 2) };
+      plan.op('gather_rows', { source: few, index, out: plan.output([2, 1, 8]) });
+      plan.op('gather_rows', { source: many, index: second, out: plan.output([1, 1, 8]) });
+      const compiled = compile(plan);
+      const run = (of: readonly number[], other: number) =>
+        device.run(compiled, [floats(random(1), 16), floats(random(2), 40), Int32Array.from(of), Int32Array.of(other)]);
+      expect(await run([99, 0, 1], 4)).to.have.length(2);
+      const refuse = (of: readonly number[], other: number, message: RegExp) =>
+        expectRejection(run(of, other), 'ERR_ARGUMENT', message);
+      await refuse([0, 2, 1], 4, /^Expected 0 to 1 for index of gather_rows op0, entry 0 but received 2$/);
+      await refuse([0, 0, -1], 4, /op0, entry 1 but received -1$/);
+      await refuse([0, 0, 1], 5, /^Expected 0 to 4 for index of gather_rows op1, entry 0 but received 5$/);
+    });
+
+    it('adds in place only where the residual is the result itself', async () => {
+      const [weight] = await device.upload([
+        { source: new Float32Array(4), dtype: 'f32', shape: [1, 2, 2], role: 'matrix', computeDtype: 'f32' },
+      ]);
+      const add = (residual: Partial<ViewDescription>): (() => Plan) => {
+        const plan = new PlanWriter('in place');
+        const [x, middle] = [plan.input([1, 4, 2]), plan.intermediate([1, 8, 2])];
+        const twice = { ...plan.whole(x), shape: [1, 8, 2] as Shape, rowStride: 0 };
+        plan.op('copy', { x: twice, y: middle });
+        const y = plan.rows(middle, 0, 4);
+        const views = { x, residual: { ...y, ...residual }, y };
+        plan.op('linear', views, { weight: 0 }, { activation: 'none', alpha: 1 });
+        plan.op('copy', { x: middle, y: plan.output([1, 8, 2]) });
+        return () => device.compile(plan.describe(), [weight!]);
+      };
+      expect(add({})().name).to.equal('in place');
+      for (const other of [{ offset: 2 }, { offset: 1 }, { rowStride: 4 }, { rowStride: 0 }]) {
+        expectThrow(
+          add(other),
+          'ERR_ARGUMENT',
+          /^Expected y apart from residual for linear op1 .* views that overlap$/,
+        );
+      }
     });
 
     it('takes indices from inputs only, so that they can be looked at', () => {
