@@ -2,8 +2,11 @@
 import { expect } from 'chai';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import type { QAViTErrorCode } from '../../../lib';
+import { readEvents } from '../../../lib/llm/vllm/events';
+import { Failures } from '../../../lib/llm/vllm/failures';
 import { openVllm } from '../../../lib/vllm';
 import { expectRejection } from '../../support/expect-error';
 import { FakeVllm, type Respond, sendEvent, startEvents, tokenEvent } from '../../support/fake-vllm';
@@ -154,5 +157,17 @@ describe('a server', () => {
         'ERR_DEVICE',
         /nothing for 300 ms/,
       ));
+  });
+
+  it('may say more in all than in one event', async () => {
+    const said = 'x'.repeat(2000);
+    const stream = Readable.from(Array.from({ length: 300 }, () => Buffer.from(`data: ${said}\n\n`)));
+    const failures = new Failures({ name: 'a server', keyVariable: '' }, undefined);
+    let count = 0;
+    for await (const event of readEvents(stream, failures)) {
+      expect(event).to.equal(said);
+      count += 1;
+    }
+    expect(count).to.equal(300);
   });
 });

@@ -84,6 +84,20 @@ describe('Batcher and failures', () => {
     expect(model.batches).to.have.length(1);
   });
 
+  it('lets go of a picture that it knows whatever becomes of the question', async () => {
+    const { model, batcher } = open({ delayMs: 0 });
+    const { listen } = model.stages;
+    model.stages.listen = (question, options) =>
+      question === 'bad' ? Promise.reject(new QAViTError('ERR_ARGUMENT', 'no words')) : listen(question, options);
+    for (const question of ['good', 'bad', 'also good']) {
+      const asked = batcher.encode(picture(1), question);
+      if (question === 'bad') await expectRejection(asked, 'ERR_ARGUMENT', 'no words');
+      else expect((await asked).cached.image).to.equal(question !== 'good');
+    }
+    await batcher.close();
+    expect(model.pictures.map(({ disposed }) => disposed)).to.deep.equal([true]);
+  });
+
   it('refuses a bad picture or question without touching its neighbours', async () => {
     const { model, clock, batcher } = open();
     const { prepare, listen } = model.stages;

@@ -3,7 +3,11 @@ import { Buckets } from '../../../lib/serve/batcher/buckets';
 import { FairQueue } from '../../../lib/serve/batcher/fair-queue';
 import { PictureCache } from '../../../lib/serve/batcher/picture-cache';
 import { QuestionCache } from '../../../lib/serve/batcher/question-cache';
+import { FairSlots } from '../../../lib/serve/batcher/fair-slots';
 import { readAhead } from '../../../lib/serve/batcher/read-ahead';
+import { SharedWork } from '../../../lib/serve/batcher/shared-work';
+import { questionKey } from '../../../lib/serve/batcher/sources';
+import { expectRejection } from '../../support/expect-error';
 import { FakeClock } from './fake-clock';
 import { FakeLooked } from './fake-model';
 
@@ -109,11 +113,11 @@ describe('Buckets', () => {
 describe('readAhead', () => {
   it('ends its source when its reader leaves, and hands on what fails', async () => {
     let ended = 0;
-    const source = async function* () {
+    const source = async function* (failing = Infinity) {
       try {
         for (let i = 0; ; i += 1) {
-          await Promise.resolve();
-          if (i === 3) throw new Error('three');
+          await new Promise(setImmediate);
+          if (i === failing) throw new Error('three');
           yield i;
         }
       } finally {
@@ -122,15 +126,64 @@ describe('readAhead', () => {
     };
     let over = 0;
     const seen: number[] = [];
-    const reading = readAhead(source(), () => (over += 1));
+    const reading = readAhead(source(3), () => (over += 1));
     const failure = await (async () => {
       for await (const value of reading) seen.push(value);
     })().catch((error: Error) => error.message);
     expect([failure, seen, ended, over]).to.deep.equal(['three', [0, 1, 2], 1, 1]);
+    // One that would never end by itself.
     for await (const value of readAhead(source(), () => (over += 1))) {
       expect(value).to.equal(0);
       break;
     }
     expect([ended, over]).to.deep.equal([2, 2]);
+  });
+});
+
+describe('work that several share', () => {
+  const begin = () => {
+    const shared = new SharedWork<string>();
+    const stops: AbortSignal[] = [];
+    const callers = [new AbortController(), new AbortController()];
+    const joined = callers.map(({ signal }) =>
+      shared.join('key', signal, (stop) => {
+        stops.push(stop);
+        return new Promise((resolve) => setImmediate(() => resolve('done')));
+      }),
+    );
+    return { callers, joined, stops };
+  };
+
+  it('goes on for those that stay, and is stopped when all have gone', async () => {
+    const staying = begin();
+    staying.callers[0]!.abort();
+    await expectRejection(staying.joined[0]!, 'ERR_ABORTED');
+    expect(staying.stops.map(({ aborted }) => aborted)).to.deep.equal([false]);
+    expect(await staying.joined[1]).to.equal('done');
+    const leaving = begin();
+    for (const caller of leaving.callers) caller.abort();
+    for (const one of leaving.joined) await expectRejection(one, 'ERR_ABORTED');
+    expect(leaving.stops.map(({ aborted }) => aborted)).to.deep.equal([true]);
+  });
+
+  it('is that of equal features, in numbers and shape', () => {
+    const keys = [
+      [2, 3],
+      [3, 2],
+    ].map((shape) => questionKey({ data: new Float32Array(6), shape: shape as [number, number] }));
+    expect(keys[0]).to.not.equal(keys[1]);
+    expect(questionKey({ data: new Float32Array(6), shape: [2, 3] })).to.equal(keys[0]);
+  });
+});
+
+describe('slots', () => {
+  it('are not waited for by who has gone already', async () => {
+    const slots = new FairSlots(1);
+    const release = await slots.acquire('a', new AbortController().signal);
+    await expectRejection(slots.acquire('b', AbortSignal.abort()), 'ERR_ABORTED');
+    expect([slots.taken, slots.queued]).to.deep.equal([1, 0]);
+    release();
+    release();
+    expect(slots.taken).to.equal(0);
   });
 });

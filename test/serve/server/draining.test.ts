@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { expect } from 'chai';
+import { Lifecycle } from '../../../lib/serve/server/lifecycle';
+import { FakeClock } from '../batcher/fake-clock';
 import { FakeModel } from '../batcher/fake-model';
 import { asked, listen, serversForTests, until } from './open-servers';
 import { post } from './requests';
@@ -33,6 +35,23 @@ describe('a server that drains', () => {
     await app.drain();
     expect((await running).statusCode).to.equal(503);
     expect(model.signals[0]!.aborted).to.equal(true);
+  });
+
+  it('says so to what is not done by the deadline, and needs none where all is done', async () => {
+    const clock = new FakeClock();
+    const [late, idle] = [new Lifecycle(clock), new Lifecycle(clock)];
+    const running = late.begin();
+    const draining = late.drain(50);
+    await clock.advance(49);
+    expect(running.signal.aborted).to.equal(false);
+    await clock.advance(1);
+    await draining;
+    expect(running.signal.reason).to.include({ status: 503, code: 'draining' });
+    const ended = idle.begin();
+    const drained = idle.drain(50);
+    ended.end();
+    await drained;
+    expect([clock.waiting, idle.requests]).to.deep.equal([0, 0]);
   });
 
   it('waits for no request that waits behind another on a connection that has broken', async () => {
