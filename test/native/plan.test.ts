@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { loadAddon } from '../../lib/binding/load';
-import type { Device, Plan, ViewDescription } from '../../lib/binding/native';
+import type { Device, DeviceTensor, Plan, ViewDescription } from '../../lib/binding/native';
 import { expectRejection, expectThrow } from '../support/expect-error';
 import { PlanWriter, type Shape } from '../support/plan-writer';
 import { floats, random } from '../support/random';
@@ -201,6 +201,36 @@ describe('native: plans', () => {
         'ERR_SHAPE',
         /^Expected output y whose rows do not overlap for copy op0 but received strides 32, 4 over/,
       );
+      const samples = spoiled((plan, x, y) => {
+        const two = { shape: [2, 2, 8] as Shape, batchStride: 8 };
+        plan.op('copy', { x: { ...plan.whole(x), ...two }, y: { ...plan.whole(y), ...two } });
+      });
+      expectThrow(samples, 'ERR_SHAPE', /^Expected output y whose rows do not overlap .* strides 8, 8 over/);
+    });
+
+    it('refuses strides that no number of elements can tell', () => {
+      const far = Number.MAX_SAFE_INTEGER;
+      const action = spoiled((plan, x, y) => {
+        const view = { ...plan.whole(x), shape: [514, 514, 1] as Shape, batchStride: far, rowStride: far };
+        plan.op('copy', { x: view, y: plan.intermediate([514, 514, 1]) }).op('copy', { x, y });
+      });
+      expectThrow(action, 'ERR_SHAPE', /^Expected x with strides >= 0 that can be addressed for copy op0/);
+    });
+
+    it('takes tensors of its dtype and shape only', async () => {
+      const plan = new PlanWriter('tensors');
+      plan.op('copy', { x: plan.input([1, 4, 8]), y: plan.output([1, 4, 8]) });
+      const compiled = compile(plan);
+      const narrow = await device.write(new Uint16Array(32), { dtype: 'bf16', shape: [1, 4, 8] });
+      const short = await device.write(new Float32Array(16), { dtype: 'f32', shape: [1, 2, 8] });
+      const wide = await device.write(new Float32Array(32), { dtype: 'f32', shape: [1, 4, 8] });
+      const refuse = (tensor: DeviceTensor, code: 'ERR_DTYPE' | 'ERR_SHAPE', message: RegExp) =>
+        // Some of what is wrong is thrown, and some rejected.
+        expectRejection((async () => device.run(compiled, [tensor]))(), code, message);
+      await refuse(narrow, 'ERR_DTYPE', /^Expected f32 for input 0 of plan tensors but received bf16$/);
+      await refuse(short, 'ERR_SHAPE', /^Expected \[1, 4, 8\] for input 0 of plan tensors but received \[1, 2, 8\]$/);
+      expect(await device.run(compiled, [wide])).to.have.length(1);
+      for (const tensor of [narrow, short, wide]) tensor.dispose();
     });
 
     it('takes a list of ends that names each value of its kind once', () => {

@@ -50,8 +50,9 @@ describe('tokenizer', () => {
   it('cuts a text between characters', async () => {
     const tokenizer = await TextTokenizer.load(LLAMA);
     const text = '🙂 日本 is on the red square';
-    for (let length = 1; length < 20; length++)
-      expect(text).to.match(new RegExp(`^${await tokenizer.cutText(text, length)}`));
+    const cuts = await Promise.all(Array.from({ length: 30 }, (_, i) => tokenizer.cutText(text, i + 1)));
+    for (const cut of cuts) expect(text.startsWith(cut), cut).to.equal(true);
+    for (const whole of ['🙂', '🙂 日', '🙂 日本 is on the red']) expect(cuts).to.include(whole);
     expect(await tokenizer.cutText(text, 1)).to.equal('');
     expect(await tokenizer.cutText(text, 100)).to.equal(text);
   });

@@ -62,6 +62,7 @@ describe('view/typeset', () => {
 
 describe('view/bar-chart', () => {
   it('rounds the scale up to 1, 2 or 5', () => {
+    expect(roundUp(Math.fround(0.2))).to.equal(0.2);
     expect([0.2, 0.21, 0.7, 1, 1.2, 0.034, 0].map(roundUp)).to.deep.equal([0.2, 0.5, 1, 1, 2, 0.05, 1]);
   });
 

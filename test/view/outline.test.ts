@@ -35,6 +35,11 @@ describe('view/outline', () => {
     expect(data.some((value) => value === 255)).to.equal(true);
   });
 
+  it('draws along an edge beside which the next row begins with a marked patch', () => {
+    const at = drawn(2, 3);
+    expect([at(59, 10), at(0, 30)]).to.deep.equal([LINE, LINE]);
+  });
+
   it('changes nothing where there is no patch', () => {
     expect(outline(grey, { patches: [], rows: 3, columns: 3 }).data).to.deep.equal(grey.data);
   });

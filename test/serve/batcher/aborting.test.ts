@@ -18,6 +18,23 @@ describe('Batcher and AbortSignal', () => {
     return all;
   }
 
+  it('gives back the places of what is aborted while it waits for a batch', async () => {
+    const { model, clock, batcher } = open({ maxBatch: 2, delayMs: 10 });
+    for (let i = 1; i <= 5; i += 1) {
+      const controller = new AbortController();
+      const asked = batcher.encode(picture(i), 'x'.repeat(20 * i), { signal: controller.signal });
+      await settle();
+      controller.abort();
+      await expectRejection(asked, 'ERR_ABORTED');
+    }
+    const last = batcher.encode(picture(6), null);
+    await settle();
+    await clock.advance(10);
+    expect(model.batches).to.deep.equal([['6:0']]);
+    model.release();
+    await last;
+  });
+
   it('never runs what is aborted before it has begun, and frees its place at once', async () => {
     const { model, batcher } = open({ maxPending: 6 });
     const busy = await occupy(batcher);

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { resolveLimits } from '../../../lib/image/limits';
 import { Buckets } from '../../../lib/serve/batcher/buckets';
 import { FairQueue } from '../../../lib/serve/batcher/fair-queue';
 import { PictureCache } from '../../../lib/serve/batcher/picture-cache';
@@ -6,7 +7,7 @@ import { QuestionCache } from '../../../lib/serve/batcher/question-cache';
 import { FairSlots } from '../../../lib/serve/batcher/fair-slots';
 import { readAhead } from '../../../lib/serve/batcher/read-ahead';
 import { SharedWork } from '../../../lib/serve/batcher/shared-work';
-import { questionKey } from '../../../lib/serve/batcher/sources';
+import { openSource, questionKey } from '../../../lib/serve/batcher/sources';
 import { expectRejection } from '../../support/expect-error';
 import { FakeClock } from './fake-clock';
 import { FakeLooked } from './fake-model';
@@ -70,6 +71,12 @@ describe('the caches of a Batcher', () => {
     expect(cache.bytes).to.be.at.most(129);
     expect(cache.has('b')).to.equal(false);
     expect(cache.has('d')).to.equal(true);
+  });
+
+  it('count the words of a question as well as its features', async () => {
+    const cache = new QuestionCache(1e6, () => Promise.resolve({ data: new Float32Array(10), shape: [10, 1] }));
+    await cache.get('x'.repeat(1000), new AbortController().signal);
+    expect(cache.bytes).to.be.within(2040, 2100);
   });
 });
 
@@ -164,6 +171,22 @@ describe('work that several share', () => {
     for (const caller of leaving.callers) caller.abort();
     for (const one of leaving.joined) await expectRejection(one, 'ERR_ABORTED');
     expect(leaving.stops.map(({ aborted }) => aborted)).to.deep.equal([true]);
+  });
+
+  it('is that of equal pictures, in bytes and sides, whatever their owner does to them later', async () => {
+    const open = (width: number, height: number, data = new Uint8Array(6).fill(7)) =>
+      openSource(
+        { data, width, height, channels: 3 },
+        resolveLimits(undefined, 'a test'),
+        new AbortController().signal,
+      );
+    const [wide, tall] = [await open(2, 1), await open(1, 2)];
+    expect(wide.key).to.not.equal(tall.key);
+    const data = new Uint8Array(6).fill(7);
+    const { key, image } = await open(2, 1, data);
+    expect(key).to.equal(wide.key);
+    data.fill(0);
+    expect(image).to.deep.equal(wide.image);
   });
 
   it('is that of equal features, in numbers and shape', () => {

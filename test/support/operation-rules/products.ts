@@ -19,6 +19,12 @@ export const products: RuledOperation[] = [
         'Expected pixels with 3 channels',
       ],
       ['no patch', { attributes: { patch: 0 } }, 'ERR_ARGUMENT', 'Expected patch of 1 pixel'],
+      [
+        'a patch wider than the image',
+        { views: { pixels: { shape: [B, 8, 9], dtype: 'u8' } } },
+        'ERR_ARGUMENT',
+        'Expected patch of 1 pixel',
+      ],
       ['a patch larger than the image', { attributes: { patch: 9 } }, 'ERR_ARGUMENT', 'Expected patch of 1 pixel'],
       ['a patch of 2^53 pixels', { attributes: { patch: 2 ** 53 - 1 } }, 'ERR_ARGUMENT', 'Expected patch of 1 pixel'],
       [
