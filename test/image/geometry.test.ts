@@ -16,6 +16,8 @@ describe('sizes after resizing', () => {
     // 4.5 and 5.5: half goes to the even neighbour.
     [[20, 9], { kind: 'shortest-edge', shortest: 9, longest: 10 }, [10, 4]],
     [[20, 11], { kind: 'shortest-edge', shortest: 11, longest: 10 }, [10, 6]],
+    // 100.1 is 100, which the short edge is already: both stay, though the long one could be 1001.
+    [[1000, 100], { kind: 'shortest-edge', shortest: 101, longest: 1001 }, [1000, 100]],
   ];
   for (const [[width, height], rule, [toWidth, toHeight]] of cases) {
     it(`makes ${width} x ${height} ${toWidth} x ${toHeight} under ${JSON.stringify(rule)}`, () => {

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { ServerOptions } from '../../../lib/serve';
+import { checkQuestion } from '../../../lib/serve/server/images';
 import { FakeModel } from '../batcher/fake-model';
 import { asked, serversForTests, until } from './open-servers';
 import { post } from './requests';
@@ -56,5 +57,10 @@ describe('what a server lets in', () => {
     };
     expect(await callers({})).to.deep.equal([200, 429, 429]);
     expect(await callers({ trustProxy: true })).to.deep.equal([200, 429, 200]);
+  });
+
+  it('takes questions of as many characters as it says, and counts them', () => {
+    expect(checkQuestion('x'.repeat(10), 10, 'question')).to.have.length(10);
+    expect(() => checkQuestion('x'.repeat(11), 10, 'question')).to.throw(/^Expected at most 10 characters/);
   });
 });

@@ -3,6 +3,7 @@ import type { APIError } from 'openai';
 import OpenAI from 'openai';
 import { QAViT, QAViTError } from '../../../lib';
 import { createServer } from '../../../lib/serve';
+import { Metrics } from '../../../lib/serve/server/metrics';
 import { expectRejection } from '../../support/expect-error';
 import { FakeModel } from '../batcher/fake-model';
 import { asked, chat, QUESTION, serversForTests } from './open-servers';
@@ -167,5 +168,11 @@ describe('operating the server', () => {
     await refused({ logger: { level: 'loud' } }, /one of trace, .*, silent for option level/);
     await refused({ logger: { stream: 'stdout' } }, /write\(\)/);
     await refused({ batching: { maxBatch: 0 } }, /maxBatch/);
+  });
+
+  it('counts stages in seconds', async () => {
+    const metrics = new Metrics();
+    metrics.observerOf('m').stage?.('look', 250);
+    expect(await metrics.text()).to.include('qavit_stage_seconds_sum{model="m",stage="look"} 0.25\n');
   });
 });
