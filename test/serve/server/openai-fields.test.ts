@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { decodingOf } from '../../../lib/serve/server/chat/body';
+import { requireSelection, type ServedModel } from '../../../lib/serve/server/served-model';
 import type { FastifyInstance } from 'fastify';
 import { QAViT } from '../../../lib';
 import { createServer } from '../../../lib/serve';
@@ -157,5 +159,14 @@ describe('fields of OpenAI’s', () => {
         `Expected a valid request, but ${message}`,
       ]);
     }
+  });
+
+  it('bound the answer by either of two names, and take as many visual tokens as there are', () => {
+    const body = { model: 'm', messages: [] };
+    expect(decodingOf({ ...body, max_completion_tokens: 7 }).maxNewTokens).to.equal(7);
+    expect(decodingOf({ ...body, max_tokens: 8, max_completion_tokens: null }).maxNewTokens).to.equal(8);
+    const served = { id: 'm', selectsTokens: true, allTokens: 4 } as ServedModel;
+    requireSelection(served, 4, 'visual_tokens');
+    expect(() => requireSelection(served, 5, 'visual_tokens')).to.throw(/at most 4 visual tokens/);
   });
 });
