@@ -137,6 +137,17 @@ describe('pictures from elsewhere', () => {
     expect(seen.connected.filter((one) => !/^[ab]\.example at 93/.test(one))).to.deep.equal([]);
   });
 
+  it('may be three redirects away, and not four', async () => {
+    const { seen, fetch } = await network({ 'a.example': [PUBLIC] }, (request, response) => {
+      const left = Number(request.url!.slice(1));
+      if (left === 0) response.writeHead(200, { 'content-type': 'image/png' }).end('picture');
+      else response.writeHead(302, { location: `/${left - 1}` }).end();
+    });
+    expect((await fetch('https://a.example/3')).toString()).to.equal('picture');
+    expect(seen.connected).to.have.length(4);
+    await refused(fetch('https://a.example/4'), 400, 'remote_image_redirects');
+  });
+
   it('are resolved once: a name that changes its address meanwhile is connected to where it was checked', async () => {
     const hosts: Record<string, string[]> = { 'rebinding.example': [PUBLIC] };
     const { seen, fetch } = await network(hosts, picture);
