@@ -228,6 +228,62 @@ describe('native: weights of CPU devices', () => {
   }
 });
 
+describe('native: products on CPU devices', () => {
+  it('multiplies more rows than it packs at once', async () => {
+    // 1024 rows of 4096 numbers are 16 MB; two groups, so that rounds are counted in each.
+    const [groups, out, inputs, rows] = [2, 3, 4096, 1100];
+    const device = open();
+    const x = floats(random(8), rows * groups * inputs);
+    const numbers = floats(random(9), groups * out * inputs);
+    const [weight] = await device.upload([
+      { source: numbers, dtype: 'f32', shape: [groups, out, inputs], role: 'matrix', computeDtype: 'f32' },
+    ]);
+    const plan = new PlanWriter('rounds');
+    const views = { x: plan.input([1, rows, groups * inputs]), y: plan.output([1, rows, groups * out]) };
+    plan.op('linear', views, { weight: 0 }, { activation: 'none', alpha: 1 });
+    const [result] = await device.run(device.compile(plan.describe(), [weight!]), [x]);
+    for (const row of [0, 549, 550, 1023, 1024, 1099]) {
+      for (let column = 0; column < groups * out; column += 1) {
+        const group = Math.floor(column / out);
+        const from = x.subarray((row * groups + group) * inputs, (row * groups + group + 1) * inputs);
+        const wanted = from.reduce((sum, value, i) => sum + value * numbers[column * inputs + i]!, 0);
+        expect((result as Float32Array)[row * groups * out + column], `${row}, ${column}`).to.be.closeTo(wanted, 1e-2);
+      }
+    }
+    await device.close();
+  });
+
+  it('embeds more patches than it packs at once', async () => {
+    // 1365 patches of 32 x 32 x 3 numbers are 16 MB.
+    const [patch, across, down, width] = [32, 35, 40, 2];
+    const device = open();
+    const area = patch * patch * 3;
+    const pixels = Uint8Array.from(floats(random(10), across * down * area), (value) => Math.floor(128 + 64 * value));
+    const [numbers, table] = [floats(random(11), width * area), floats(random(12), across * down * width)];
+    const weights = await device.upload([
+      { source: numbers, dtype: 'f32', shape: [1, width, area], role: 'matrix', computeDtype: 'f32' },
+      { source: table, dtype: 'f32', shape: [1, across * down, width], role: 'table', computeDtype: 'f32' },
+    ]);
+    const plan = new PlanWriter('rounds');
+    const line = across * patch * 3;
+    const views = { pixels: plan.input([1, down * patch, line], 'u8'), out: plan.output([1, across * down, width]) };
+    plan.op('patch_embed', views, { weight: 0, table: 1 }, { patch, has_class: false });
+    const [result] = await device.run(device.compile(plan.describe(), weights), [pixels]);
+    for (const at of [0, 699, 700, 1399]) {
+      const corner = Math.floor(at / across) * patch * line + (at % across) * patch * 3;
+      for (let column = 0; column < width; column += 1) {
+        let wanted = table[at * width + column]!;
+        for (let i = 0; i < area; i += 1) {
+          const pixel = pixels[corner + Math.floor(i / (patch * 3)) * line + (i % (patch * 3))]!;
+          wanted += pixel * numbers[column * area + i]!;
+        }
+        expect((result as Float32Array)[at * width + column], `${at}, ${column}`).to.be.closeTo(wanted, 0.5);
+      }
+    }
+    await device.close();
+  });
+});
+
 /** An f16 of a multiple of 1/32 in [-1, 1]. */
 function halfOf(value: number): number {
   if (value === 0) return 0;
