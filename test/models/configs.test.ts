@@ -30,6 +30,7 @@ describe('adapter config.json', () => {
 
   it('takes explicit layers in any order', () => {
     expect(parse({ layers: [4, 1, 4] }).layers).to.deep.equal([1, 4]);
+    expect(parse({ layers: [10, 9] }, 12).layers).to.deep.equal([9, 10]);
   });
 
   it('refuses unknown integration points and layers', () => {

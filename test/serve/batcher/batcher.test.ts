@@ -124,6 +124,13 @@ describe('Batcher', () => {
     expect(model.batches).to.deep.equal([['1:3', '1:3', '1:3', '1:3']]);
   });
 
+  it('computes projected tokens and the tower’s own apart', async () => {
+    const { model, batcher } = open({}, new FakeModel(false));
+    const outputs = ['tower', 'projected'] as const;
+    await Promise.all(outputs.map((output) => batcher.encode(picture(1), words(3), { output })));
+    expect(model.batches).to.deep.equal([['1:3'], ['1:3']]);
+  });
+
   it('computes equal requests once, and gives each its own arrays', async () => {
     const { model, batcher } = open();
     const all = [1, 2, 3].map(() => batcher.encode(picture(1), words(3)));
