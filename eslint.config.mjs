@@ -12,6 +12,8 @@ export default tseslint.config(
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      // What is loaded when it is needed: in a context of its own, as Jest gives each test file, CommonJS has no import().
+      '@typescript-eslint/no-require-imports': ['error', { allow: ['^sharp$', '^tokenizers$', '^@huggingface/hub$'] }],
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
       eqeqeq: 'error',
     },

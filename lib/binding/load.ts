@@ -5,8 +5,8 @@ import { QAViTError } from '../errors';
 import { packageRoot, packageVersion } from '../package-root';
 import type { NativeAddon } from './native';
 
-/** What is loaded here is decided at run time: the addon may be elsewhere. */
-const load = createRequire(__filename);
+/** A package is looked for as from here. */
+const { resolve } = createRequire(__filename);
 
 /** Where an addon may be, best first. `QAVIT_ADDON` names one and rules out the others. */
 function candidates(): string[] {
@@ -15,12 +15,22 @@ function candidates(): string[] {
   return [path.join(packageRoot, 'build', 'Release', 'qavit.node'), `@qavit/${process.platform}-${process.arch}`];
 }
 
+/**
+ * Not by require(), which gives everybody one and the same: of two copies of this module (a test runner's contexts, a package installed
+ * twice) each sets the class of the errors that its addon makes.
+ */
+function open(file: string): NativeAddon {
+  const module = { exports: {} };
+  process.dlopen(module, path.toNamespacedPath(file));
+  return module.exports as NativeAddon;
+}
+
 /** Loads one candidate; the reason as a string where that is impossible. */
 function tryLoad(candidate: string): NativeAddon | string {
   if (path.isAbsolute(candidate) && !existsSync(candidate)) return 'no such file';
   let addon: NativeAddon;
   try {
-    addon = load(candidate) as NativeAddon;
+    addon = open(path.isAbsolute(candidate) ? candidate : resolve(candidate));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     return code === 'MODULE_NOT_FOUND' ? 'not installed' : (message.split('\n')[0] ?? 'failed');

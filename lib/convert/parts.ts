@@ -1,5 +1,6 @@
 /** The three folders of a converted model: what is in their weight files and beside them. */
 import path from 'node:path';
+import { types } from 'node:util';
 import { expected, expectedButFound } from '../errors';
 import { normalization, readPreprocessorConfig } from '../image';
 import { type JsonObject, readJsonObject } from '../json-file';
@@ -118,6 +119,6 @@ export async function languagePart(
 
 async function numbersOf(parameter: WeightParameter, context: FoldContext): Promise<Float32Array> {
   const { source } = await parameter.produce(context);
-  if (source instanceof Float32Array) return source;
+  if (types.isFloat32Array(source)) return source;
   throw expectedButFound('ERR_FORMAT', 'numbers that LoRA is merged into', parameter.name, 'another form');
 }

@@ -1,4 +1,5 @@
 import { expectedButFound, QAViTError } from '../errors';
+import type * as Hub from '@huggingface/hub';
 import type { HubClient } from './client';
 import { PassingFailure, persist } from './persist';
 import { isCommit } from './repo-cache';
@@ -73,7 +74,7 @@ export class Listing {
 
 async function ask(client: HubClient, repo: string, revision: string, where: string): Promise<Listing> {
   // Loaded where it is needed: a model that is here must not wait for it.
-  const { listFiles, modelInfo } = await import('@huggingface/hub');
+  const { listFiles, modelInfo } = require('@huggingface/hub') as typeof Hub;
   const { fetch, settings } = client;
   const hubUrl = settings.endpoint;
   const { sha } = await modelInfo({ name: repo, revision, additionalFields: ['sha'], hubUrl, fetch });

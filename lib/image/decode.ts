@@ -1,4 +1,5 @@
-import type { Sharp, SharpOptions } from 'sharp';
+import type Sharp from 'sharp';
+import type { SharpOptions } from 'sharp';
 
 import { QAViTError, expected, expectedButFound } from '../errors';
 import { abortable } from './abort';
@@ -22,7 +23,7 @@ export async function decodeImage(
   signal?: AbortSignal,
 ): Promise<RawImage> {
   if (formatOf(image) === 'GIF') makeOpaque(image.bytes);
-  const sharp = await loadSharp();
+  const sharp = loadSharp();
   // Broken pixel data is an error; odd metadata is only a warning and keeps a picture usable.
   const options: SharpOptions = { failOn: 'error', ignoreIcc: true, page: 0, pages: 1 };
   // The header is read without the library's own limit, so that our message can tell the size.
@@ -57,9 +58,9 @@ function formatOf(image: EncodedImage): RasterFormat {
 }
 
 /** Loaded on first use: raw pixels need no decoder, and a machine without its binary can still use them. */
-async function loadSharp(): Promise<(input: Buffer, options: SharpOptions) => Sharp> {
+function loadSharp(): typeof Sharp {
   try {
-    return (await import('sharp')).default;
+    return require('sharp') as typeof Sharp;
   } catch (cause) {
     const message = 'Expected the package "sharp" for decoding pictures but received an error while loading it';
     throw new QAViTError('ERR_UNSUPPORTED', `${message}: ${firstLine(cause)}`, { cause });

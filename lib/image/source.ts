@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { types } from 'node:util';
 
 import { expected, expectedButFound, type QAViTError } from '../errors';
 import { throwIfAborted } from './abort';
@@ -33,7 +34,7 @@ export async function openImage(
 ): Promise<EncodedImage | RawImage> {
   if (typeof image === 'string') return readImageFile(pathOf(image), limits, signal);
   if (image instanceof URL) return readImageFile(pathOfUrl(image), limits, signal);
-  if (image instanceof Uint8Array) {
+  if (types.isUint8Array(image)) {
     checkBytes(image.byteLength, limits, UNNAMED);
     // A copy: the decoder reads it on another thread, while its owner may write to it or transfer it away.
     return { bytes: Buffer.from(image), name: UNNAMED };
@@ -88,16 +89,16 @@ function kindOf(path: string, isDirectory: boolean): string {
 
 /** Failures of node:fs and node:url carry a string `code` that does not start like ours. */
 function isSystemError(error: unknown): boolean {
-  return error instanceof Error && error.name !== 'QAViTError';
+  return types.isNativeError(error) && error.name !== 'QAViTError';
 }
 
 function reason(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return types.isNativeError(error) ? error.message : String(error);
 }
 
 function checkRawImage(image: RawImage, limits: Required<ImageLimits>): RawImage {
   const received: unknown = image;
-  if (typeof received !== 'object' || received === null || !(image.data instanceof Uint8Array)) {
+  if (typeof received !== 'object' || received === null || !types.isUint8Array(image.data)) {
     const what = 'a path, a file: URL, a Buffer or { data: Uint8Array, width, height, channels: 3 }';
     throw expected('ERR_ARGUMENT', what, 'image', received);
   }

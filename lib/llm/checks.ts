@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { types } from 'node:util';
 
 import { abortSignal, checkOptions, deviceName, integer, isPlainObject, oneOf } from '../calls/options';
 import { expected, expectedButFound } from '../errors';
@@ -40,7 +41,7 @@ export function checkTokens(tokens: VisualTokens, width?: number): void {
   const received: unknown = tokens;
   if (!isPlainObject(received)) throw expected('ERR_ARGUMENT', '{ data, shape }', 'visual tokens', received);
   const { data, shape } = tokens;
-  if (!(data instanceof Float32Array)) throw expected('ERR_DTYPE', 'a Float32Array', 'the data of visual tokens', data);
+  if (!types.isFloat32Array(data)) throw expected('ERR_DTYPE', 'a Float32Array', 'the data of visual tokens', data);
   if (!Array.isArray(shape) || shape.length !== 2 || !shape.every((size) => Number.isSafeInteger(size) && size > 0)) {
     throw expected('ERR_SHAPE', '[N, E]', 'the shape of visual tokens', shape);
   }

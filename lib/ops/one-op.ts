@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { loadAddon } from '../binding/load';
 import type { AbortFlag, Device, HostArray, WeightRole } from '../binding/native';
 import { withAbortFlag } from '../calls/abort';
@@ -29,6 +30,9 @@ const RANKS: Readonly<Record<WeightRole, readonly [least: number, most: number]>
   table: [2, 2],
 };
 
+/** By what they are: arrays of another realm, such as a test runner's, have other classes of the same names. */
+const KINDS = { Float32Array: types.isFloat32Array, Uint8Array: types.isUint8Array };
+
 const calls = new Calls();
 let shared: Device | undefined;
 
@@ -52,7 +56,7 @@ export class OneOp {
 
   /** An f32 activation [rows, columns] or [B, rows, columns], as it is. */
   plain(operand: string, numbers: Numbers, names: readonly [string, string, string]): Tensor {
-    const [batch, rows, columns] = this.check(operand, numbers, Float32Array, 2, 3);
+    const [batch, rows, columns] = this.check(operand, numbers, 'Float32Array', 2, 3);
     const shape: Shape = [dim(names[0], batch), dim(names[1], rows), dim(names[2], columns)];
     this.inputs.push(numbers.data);
     return this.graph.input('f32', shape);
@@ -66,7 +70,7 @@ export class OneOp {
 
   /** Pictures [height, width, 3] or [B, height, width, 3]. */
   pixels(operand: string, numbers: Numbers<Uint8Array>): Tensor {
-    const [batch, height, width, channels] = this.check(operand, numbers, Uint8Array, 3, 4);
+    const [batch, height, width, channels] = this.check(operand, numbers, 'Uint8Array', 3, 4);
     if (channels !== 3) throw expected('ERR_SHAPE', '[height, width, 3]', this.where(operand), numbers.shape);
     this.inputs.push(numbers.data);
     return this.graph.input('u8', [dim('B', batch), dim('rows', height), dim('columns*3', width * 3)]);
@@ -74,14 +78,14 @@ export class OneOp {
 
   /** Integers [B]. */
   integers(operand: string, data: Int32Array): Tensor {
-    if (!(data instanceof Int32Array)) throw expected('ERR_DTYPE', 'an Int32Array', this.where(operand), data);
+    if (!types.isInt32Array(data)) throw expected('ERR_DTYPE', 'an Int32Array', this.where(operand), data);
     this.inputs.push(data);
     return this.graph.input('i32', [dim('1', 1), dim('1', 1), dim('B', data.length)]);
   }
 
   parameter(operand: string, role: WeightRole, numbers: Numbers): WeightParameter {
     const [least, most] = RANKS[role];
-    this.check(operand, numbers, Float32Array, least, most);
+    this.check(operand, numbers, 'Float32Array', least, most);
     return computed(this.where(operand), role, numbers.shape, () => numbers.data);
   }
 
@@ -109,17 +113,17 @@ export class OneOp {
   }
 
   /** The shape with a batch in front, where the operand may leave it out. */
-  private check<Data extends HostArray>(
+  private check(
     operand: string,
-    numbers: Numbers<Data>,
-    kind: new (...args: never[]) => Data,
+    numbers: Numbers<HostArray>,
+    kind: keyof typeof KINDS,
     least: number,
     most: number,
   ): [number, number, number, number] {
     const where = this.where(operand);
-    if (!isPlainObject(numbers)) throw expected('ERR_ARGUMENT', `{ data: ${kind.name}, shape }`, where, numbers);
-    const { data, shape } = numbers as Numbers<Data>;
-    if (!(data instanceof kind)) throw expected('ERR_DTYPE', `a ${kind.name}`, `data of ${where}`, data);
+    if (!isPlainObject(numbers)) throw expected('ERR_ARGUMENT', `{ data: ${kind}, shape }`, where, numbers);
+    const { data, shape } = numbers as Numbers<HostArray>;
+    if (!KINDS[kind](data)) throw expected('ERR_DTYPE', `a ${kind}`, `data of ${where}`, data);
     const rank =
       Array.isArray(shape) && shape.every((size) => Number.isSafeInteger(size) && size > 0) ? shape.length : 0;
     if (rank < least || rank > most) {

@@ -3,9 +3,12 @@ import { expected, expectedButFound } from '../errors';
 import type { ImageLimits } from '../image';
 import { resolveLimits } from '../image/limits';
 import type { LanguageModel, LoadLanguageModelOptions, QuestionReader } from '../llm/language-model';
+import { loadLanguageModel } from '../llm/load-language-model';
+import { loadQuestionReader } from '../llm/load-question-reader';
 import { missingLanguageFiles, ONNX_DTYPES } from '../llm/onnx/onnx-folder';
 import { isT5Folder } from '../llm/t5/t5-folder';
 import { isServer } from '../llm/vllm/server';
+import { VllmLanguageModel } from '../llm/vllm/vllm-language-model';
 import { digest } from '../weights';
 import { throwIfAborted } from '../calls/abort';
 import { Engine } from './engine';
@@ -136,10 +139,7 @@ async function openLanguage(
 ): Promise<LanguageModel | undefined> {
   if (place === undefined) return undefined;
   const width = vision.languageWidth ?? vision.model.width;
-  // Loaded when needed: its runtime is large, and models without it must not depend on it.
-  if (isServer(place))
-    return (await import('../llm/vllm/vllm-language-model.js')).VllmLanguageModel.open(place, { width });
-  const { loadLanguageModel } = await import('../llm/load-language-model.js');
+  if (isServer(place)) return VllmLanguageModel.open(place, { width });
   const language = await loadLanguageModel(place, options);
   return fitting(language, language.info.width, width, `width E = ${width}, as the projector gives,`);
 }
@@ -151,15 +151,10 @@ async function openQuestions(
   language: LanguageModel | undefined,
   options: LoadLanguageModelOptions,
 ): Promise<QuestionReader | undefined> {
-  const reader = folder === undefined ? language : await openReader(folder, options);
+  const reader = folder === undefined ? language : await loadQuestionReader(folder, options);
   const found = reader?.info.questionWidth ?? null;
   if (!reader || found === null || questionWidth === undefined) return reader;
   return fitting(reader, found, questionWidth, `question width Dq = ${questionWidth}, as the adapter takes,`);
-}
-
-async function openReader(folder: string, options: LoadLanguageModelOptions): Promise<QuestionReader> {
-  const { loadQuestionReader } = await import('../llm/load-question-reader.js');
-  return loadQuestionReader(folder, options);
 }
 
 /** What was opened, if it fits; else it is closed. */

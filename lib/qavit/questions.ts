@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import type { DeviceInfo } from '../binding/native';
 import { expected, expectedButFound } from '../errors';
 import type { QuestionFeatures, QuestionReader } from '../llm/language-model';
@@ -90,7 +91,7 @@ function checkFeatures(
   where: string,
 ): void {
   const { data, shape } = features;
-  if (!(data instanceof Float32Array)) throw expected('ERR_DTYPE', 'a Float32Array', `data of ${where}`, data);
+  if (!types.isFloat32Array(data)) throw expected('ERR_DTYPE', 'a Float32Array', `data of ${where}`, data);
   const isShape = Array.isArray(shape) && shape.length === 2 && shape.every((n) => Number.isSafeInteger(n) && n >= 0);
   if (!isShape) throw expected('ERR_SHAPE', '[K, Dq]', `shape of ${where}`, shape);
   const [tokens, columns] = shape as [number, number];

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { expectedButFound } from '../errors';
 import type { ImageInput } from '../image';
 import type { RawImage } from '../image/source';
@@ -14,7 +15,7 @@ export class Snapshots {
   image(image: ImageInput): ImageInput;
   image(image: ImageInput | Looked): ImageInput | Looked;
   image(image: ImageInput | Looked): ImageInput | Looked {
-    if (image instanceof Uint8Array) return this.once(image, (bytes) => copyOf(bytes, 'image'));
+    if (types.isUint8Array(image)) return this.once(image, (bytes) => copyOf(bytes, 'image'));
     if (!isRaw(image)) return image;
     // Field by field: those of a class may be accessors, which spreading leaves behind.
     return this.once(image, ({ data, width, height, channels }): RawImage => {
@@ -50,13 +51,13 @@ export class Snapshots {
 
 function isRaw(image: unknown): image is RawImage {
   if (typeof image !== 'object' || image === null || image instanceof LookedPicture) return false;
-  return (image as { data?: unknown }).data instanceof Uint8Array;
+  return types.isUint8Array((image as { data?: unknown }).data);
 }
 
 /** Also of a Buffer, whose own slice() is a view. */
 function copyOf<T extends Uint8Array | Float32Array>(array: T, where: string): T {
   try {
-    return new (array instanceof Float32Array ? Float32Array : Uint8Array)(array) as T;
+    return new (types.isFloat32Array(array) ? Float32Array : Uint8Array)(array) as T;
   } catch (error) {
     if (error instanceof RangeError)
       throw expectedButFound('ERR_OUT_OF_MEMORY', `${array.byteLength} bytes for a copy`, where, error.message);

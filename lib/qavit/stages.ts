@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import type { Calls } from '../calls/calls';
 import { checkOptions, isPlainObject } from '../calls/options';
 import { expected } from '../errors';
@@ -116,7 +117,7 @@ function checkPictures(pictures: readonly Picture[], side: number): void {
     if (!isPlainObject(picture))
       throw expected('ERR_ARGUMENT', 'a prepared picture', `pictures[${i}] of ${where}`, picture);
     const { data, width, height } = picture;
-    const fits = data instanceof Uint8Array && data.length === side * side * 3 && width === side && height === side;
+    const fits = types.isUint8Array(data) && data.length === side * side * 3 && width === side && height === side;
     if (fits) return;
     throw expected('ERR_SHAPE', `RGB of ${side} x ${side} pixels`, `pictures[${i}] of ${where}`, data);
   });

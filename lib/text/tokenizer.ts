@@ -28,7 +28,7 @@ export class TextTokenizer {
    * @throws QAViTError ERR_FORMAT (missing or no tokenizer), ERR_UNSUPPORTED (no binding for this machine)
    */
   static async load(file: string): Promise<TextTokenizer> {
-    const { Tokenizer } = await loadBinding();
+    const { Tokenizer } = loadBinding();
     const text = await readTextIfThere(file);
     if (text === undefined) {
       throw expectedButFound('ERR_FORMAT', 'a Hugging Face tokenizer', file, 'nothing: it does not exist');
@@ -87,9 +87,9 @@ export class TextTokenizer {
   }
 }
 
-async function loadBinding(): Promise<typeof Binding> {
+function loadBinding(): typeof Binding {
   try {
-    return await import('tokenizers');
+    return require('tokenizers') as typeof Binding;
   } catch (cause) {
     const reason = (cause as Error).message.split('\n')[0];
     const what = 'the package tokenizers (npm install tokenizers)';

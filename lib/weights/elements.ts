@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import type { HostArray } from '../binding/native';
 
 /** Stored float types that a parameter may have. */
@@ -19,7 +20,7 @@ export function elementsOf(bytes: Uint8Array, dtype: StoredDType): Float32Array 
 
 /** Widened to f32, which is exact. */
 export function toFloat32(elements: HostArray, dtype: StoredDType): Float32Array {
-  if (elements instanceof Float32Array) return elements;
+  if (types.isFloat32Array(elements)) return elements;
   return dtype === 'bf16' ? fromBfloat16(elements) : fromHalf(elements);
 }
 

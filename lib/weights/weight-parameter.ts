@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { types } from 'node:util';
 import type { FileRegion, HostArray, WeightRole } from '../binding/native';
 import type { Parameter } from '../graph';
 import { type StoredDType, toBfloat16 } from './elements';
@@ -75,7 +76,7 @@ export function computed(
     shape,
     async produce(context) {
       const numbers = await compute(context);
-      return numbers instanceof Float32Array ? { source: numbers, dtype: 'f32' } : numbers;
+      return types.isFloat32Array(numbers) ? { source: numbers, dtype: 'f32' } : numbers;
     },
   };
 }

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { loadAddon } from '../../lib/binding/load';
@@ -8,9 +8,12 @@ import { root } from '../support/paths';
 
 const load = path.join(__dirname, '..', '..', 'lib', 'binding', 'load.js');
 
+/** The addon that the tests run on. */
+const ADDON = process.env.QAVIT_ADDON || path.join(root, 'build', 'Release', 'qavit.node');
+
 /** What loadAddon() throws in a process with this QAVIT_ADDON: 'code: message'. */
-function failure(addon: string): string {
-  const script = `try { require(${JSON.stringify(load)}).loadAddon(); console.log('loaded') } catch (e) { console.log(e.code + ': ' + e.message) }`;
+function failure(addon: string, module = load): string {
+  const script = `try { require(${JSON.stringify(module)}).loadAddon(); console.log('loaded') } catch (e) { console.log(e.code + ': ' + e.message) }`;
   const env = { ...process.env, QAVIT_ADDON: addon };
   return execFileSync(process.execPath, ['-e', script], { encoding: 'utf8', env }).trim();
 }
@@ -43,10 +46,12 @@ describe('native: loading', () => {
   });
 
   it('refuses another version', () => {
-    const other = path.join(folder, 'other.js');
-    writeFileSync(other, "module.exports = { version: '0.0.0' };");
-    expect(failure(other)).to.match(
-      /^ERR_UNSUPPORTED: .*other\.js \(it is version 0\.0\.0, this package is \d+\.\d+\.\d+\)/,
+    const lib = path.join(folder, 'dist', 'lib');
+    for (const module of ['binding/load.js', 'errors.js', 'package-root.js'])
+      cpSync(path.join(path.dirname(load), '..', module), path.join(lib, module));
+    writeFileSync(path.join(folder, 'package.json'), '{ "version": "9.9.9" }');
+    expect(failure(ADDON, path.join(lib, 'binding', 'load.js'))).to.match(
+      /^ERR_UNSUPPORTED: .*qavit\.node \(it is version \d+\.\d+\.\d+, this package is 9\.9\.9\)/,
     );
   });
 
