@@ -26,7 +26,7 @@ function open(file: string): NativeAddon {
 }
 
 /** Loads one candidate; the reason as a string where that is impossible. */
-function tryLoad(candidate: string): NativeAddon | string {
+function tryLoad(candidate: string, wanted: string): NativeAddon | string {
   if (path.isAbsolute(candidate) && !existsSync(candidate)) return 'no such file';
   let addon: NativeAddon;
   try {
@@ -35,7 +35,6 @@ function tryLoad(candidate: string): NativeAddon | string {
     const { code, message } = error as NodeJS.ErrnoException;
     return code === 'MODULE_NOT_FOUND' ? 'not installed' : (message.split('\n')[0] ?? 'failed');
   }
-  const wanted = packageVersion();
   return addon.version === wanted ? addon : `it is version ${addon.version}, this package is ${wanted}`;
 }
 
@@ -55,9 +54,10 @@ let loaded: NativeAddon | undefined;
  */
 export function loadAddon(): NativeAddon {
   if (loaded) return loaded;
+  const version = packageVersion();
   const failures: string[] = [];
   for (const candidate of candidates()) {
-    const result = tryLoad(candidate);
+    const result = tryLoad(candidate, version);
     if (typeof result !== 'string') {
       result.setErrorClass(QAViTError as new (code: string, message: string) => Error);
       loaded = result;

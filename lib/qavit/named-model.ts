@@ -1,8 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
-import path from 'node:path';
 import { expectedButFound } from '../errors';
 import { type HubName, parseHubName, type Role } from '../hub';
-import { packageRoot } from '../package-root';
+import { ownPath } from '../package-root';
 
 /** Models that the package itself brings, by name. */
 const EMBEDDED = ['demo'];
@@ -21,7 +20,7 @@ export type NamedModel =
 export function nameModel(given: string, role: Role): NamedModel {
   const explicit = given.startsWith('hf:');
   if (!explicit && isFolder(given)) return { folder: given };
-  if (role === 'model' && EMBEDDED.includes(given)) return { folder: path.join(packageRoot, 'models', given) };
+  if (role === 'model' && EMBEDDED.includes(given)) return { folder: ownPath('models', given) };
   if (!explicit && existsSync(given)) throw notThere(given, role, 'which is a file');
   const name = parseHubName(given);
   if (!name) throw notThere(given, role, absence(given));

@@ -18,6 +18,13 @@ function failure(addon: string, module = load): string {
   return execFileSync(process.execPath, ['-e', script], { encoding: 'utf8', env }).trim();
 }
 
+/** The loader as if it were part of what lies in `folder`. */
+function copyLoader(folder: string): string {
+  for (const module of ['binding/load.js', 'errors.js', 'package-root.js'])
+    cpSync(path.join(path.dirname(load), '..', module), path.join(folder, 'dist', 'lib', module));
+  return path.join(folder, 'dist', 'lib', 'binding', 'load.js');
+}
+
 describe('native: loading', () => {
   let folder: string;
   before(() => {
@@ -46,13 +53,21 @@ describe('native: loading', () => {
   });
 
   it('refuses another version', () => {
-    const lib = path.join(folder, 'dist', 'lib');
-    for (const module of ['binding/load.js', 'errors.js', 'package-root.js'])
-      cpSync(path.join(path.dirname(load), '..', module), path.join(lib, module));
-    writeFileSync(path.join(folder, 'package.json'), '{ "version": "9.9.9" }');
-    expect(failure(ADDON, path.join(lib, 'binding', 'load.js'))).to.match(
+    const loader = copyLoader(folder);
+    writeFileSync(path.join(folder, 'package.json'), '{ "name": "qavit", "version": "9.9.9" }');
+    expect(failure(ADDON, loader)).to.match(
       /^ERR_UNSUPPORTED: .*qavit\.node \(it is version \d+\.\d+\.\d+, this package is 9\.9\.9\)/,
     );
+  });
+
+  it('says that it cannot be in a bundle, whatever package.json is there', () => {
+    const loader = copyLoader(path.join(folder, 'app'));
+    for (const manifest of [undefined, '{ "name": "app", "version": "1.0.0" }']) {
+      if (manifest) writeFileSync(path.join(folder, 'app', 'package.json'), manifest);
+      expect(failure(ADDON, loader)).to.match(
+        /^ERR_UNSUPPORTED: Expected its own files .*--external:qavit.* for qavit but received none in .*app/,
+      );
+    }
   });
 
   it('lists the code paths of this processor, best first', () => {
