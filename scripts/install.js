@@ -7,6 +7,8 @@ const path = require('node:path');
 const { lacking } = require('./toolchain.js');
 
 const root = path.join(__dirname, '..');
+/** Of whoever called npm, which runs this script in the package's folder. */
+const named = process.env.QAVIT_ADDON && path.resolve(process.env.INIT_CWD || '.', process.env.QAVIT_ADDON);
 const platform = `${process.platform}-${process.arch}`;
 const say = (line) => process.stderr.write(`qavit: ${line}\n`);
 
@@ -19,7 +21,7 @@ function whyNot() {
       '-e',
       `try { require(${JSON.stringify(load)}).loadAddon() } catch (error) { console.error(error.message); process.exit(1) }`,
     ],
-    { cwd: root, encoding: 'utf8' },
+    { cwd: root, encoding: 'utf8', env: { ...process.env, ...(named && { QAVIT_ADDON: named }) } },
   );
   return status === 0 ? undefined : stderr.trim() || `it ended with ${signal ?? status}`;
 }
@@ -69,6 +71,11 @@ function main() {
   }
   const reason = whyNot();
   if (reason === undefined) return 0;
+  if (named) {
+    // What is built would not be looked at.
+    say(reason);
+    return 1;
+  }
   say(`${reason.replace(/\. [^.]*\.$/, '')}. Building it from source, which takes minutes`);
   const missing = lacking();
   if (missing.length === 0 && build()) return 0;

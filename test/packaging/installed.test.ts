@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { root } from '../support/paths';
-import { InstalledPackage, type Ran } from './installed';
+import { ADDON, InstalledPackage, type Ran } from './installed';
 
 const CONSUMER = path.join(root, 'test', 'packaging', 'consumer');
 const MANIFEST = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
@@ -111,6 +111,19 @@ describe('installed package', function () {
       expect(stdout + stderr)
         .to.match(/was not built: there is no C\+\+ compiler \(CXX=.*no-compiler\)/)
         .and.contain('then: npm rebuild qavit');
+      expect(existsSync(installed.at('node_modules', 'qavit', 'build'))).to.equal(false);
+    });
+  });
+
+  describe('with an addon that QAVIT_ADDON names', () => {
+    it('builds nothing, and takes the path as from where npm was called', () => {
+      copyFileSync(ADDON, installed.at('own.node'));
+      succeeded(installed.rebuild({ QAVIT_ADDON: 'own.node', CXX: installed.at('no-compiler') }));
+      const { status, stdout, stderr } = installed.rebuild({ QAVIT_ADDON: 'other.node' });
+      expect(status).to.not.equal(0);
+      expect(stdout + stderr)
+        .to.contain(`tried ${installed.at('other.node')} (no such file). Correct or unset QAVIT_ADDON.`)
+        .and.not.contain('Building it from source');
       expect(existsSync(installed.at('node_modules', 'qavit', 'build'))).to.equal(false);
     });
   });

@@ -22,7 +22,7 @@ const { dependencies } = JSON.parse(readFileSync(path.join(root, 'package.json')
 };
 
 /** The addon that the tests run on. */
-const ADDON = process.env.QAVIT_ADDON || path.join(root, 'build', 'Release', 'qavit.node');
+export const ADDON = process.env.QAVIT_ADDON || path.join(root, 'build', 'Release', 'qavit.node');
 
 /** The environment of whoever installs a package: nothing of this repository's or this user's, and no way to a registry. */
 function plainEnvironment(): NodeJS.ProcessEnv {
