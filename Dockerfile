@@ -6,7 +6,8 @@
 #   docker run --init --rm --read-only --tmpfs /tmp -p 127.0.0.1:8000:8000 qavit
 #   docker run --init --rm --gpus all -v /srv/models/mine:/model:ro -p 127.0.0.1:8000:8000 qavit:cuda --model /model --device cuda
 #
-# Every option of `qavit serve --help` can follow, or be given as a variable; QAVIT_API_KEYS=key,key asks clients for a key.
+# Every option of `qavit serve --help` can follow, or be given as a variable; QAVIT_API_KEYS=key,key asks clients for a key. Another port is
+# given as QAVIT_PORT, where the health check sees it.
 
 ARG NODE_VERSION=22
 

@@ -39,14 +39,16 @@ const isDone = async (name) => {
   const metadata = await readMetadata(target(name));
   return metadata !== undefined && Object.entries(madeFrom).every(([key, value]) => metadata[key] === value);
 };
-const done = await Promise.all(pictures.map(isDone));
-const waiting = pictures.filter((_, i) => !done[i]);
+const waiting = [];
+// One by one: there may be more pictures than files that a process may have open.
+for (const name of pictures) if (!(await isDone(name))) waiting.push(name);
 
 const stop = new AbortController();
 process.once('SIGINT', () => stop.abort());
 const model = await QAViT.load(modelName);
 const progress = new Progress(waiting.length);
 const failures = [];
+let written = 0;
 
 /** One by one, after a batch failed: a broken picture must not cost its neighbours. */
 async function encodeEach(names) {
@@ -66,13 +68,13 @@ for (let start = 0; start < waiting.length && !stop.signal.aborted; start += bat
     if (!tokens) continue;
     await mkdir(path.dirname(target(names[i])), { recursive: true });
     await writeTensor(target(names[i]), 'tokens', tokens, { ...madeFrom, key: tokens.key });
+    written++;
   }
   progress.add(names.length);
 }
 progress.end();
 await model.close();
 
-const written = (await Promise.all(waiting.map(isDone))).filter(Boolean).length;
 console.log(`${written} encoded, ${pictures.length - waiting.length} already there, ${failures.length} failed`);
 for (const [name, error] of failures) console.error(`${name}: ${error.message}`);
 if (stop.signal.aborted) console.error('stopped; start it again to go on');

@@ -22,7 +22,9 @@ async function ask(request, response) {
     for await (const text of model.ask(image, question, { signal: gone.signal })) response.write(text);
     return response.end('\n');
   } catch (error) {
-    if (!response.headersSent) response.writeHead(STATUS[error.code] ?? 500);
+    // Half an answer was sent: what ends it otherwise than by an end cannot be taken for the whole.
+    if (response.headersSent) return response.destroy();
+    response.writeHead(STATUS[error.code] ?? 500);
     return response.end(`${error.message}\n`);
   }
 }

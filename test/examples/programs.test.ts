@@ -1,7 +1,9 @@
 import { expect } from 'chai';
+import { spawn } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { QAViT } from '../../lib';
+import { finish } from '../cli/run-cli';
 import { root } from '../support/paths';
 import { readSafetensors } from '../support/safetensors';
 import { temporaryFolder } from '../support/temporary';
@@ -87,5 +89,18 @@ describe('examples: programs', function () {
     const left = readdirSync(to, { recursive: true }).map(String).sort();
     expect(left).to.deep.equal(['a.png.safetensors', 'more', path.join('more', 'b.png.safetensors')]);
     expect((await runExample('bulk-encode.mjs', [from])).code).to.equal(2);
+  });
+
+  it('bulk-encode.mjs goes on where it was in a folder of more pictures than it may have files open', async function () {
+    if (process.platform === 'win32') this.skip();
+    const [from, to] = [at('many'), at('tokens-of-many')];
+    mkdirSync(from);
+    for (let i = 0; i < 200; i++) copyFileSync(sample('shapes.png'), path.join(from, `${i}.png`));
+    const encode = () => {
+      const program = [process.execPath, path.join(root, 'examples', 'bulk-encode.mjs'), from, to];
+      return finish(spawn('sh', ['-c', 'ulimit -n 100; exec "$0" "$@"', ...program]));
+    };
+    expect(await encode()).to.include({ stdout: '200 encoded, 0 already there, 0 failed\n', stderr: '' });
+    expect(await encode()).to.include({ stdout: '0 encoded, 200 already there, 0 failed\n', stderr: '' });
   });
 });
