@@ -11,7 +11,7 @@ export function startExample(
   args: readonly string[] = [],
   env: Record<string, string> = {},
 ): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, [path.join(root, 'examples', name), ...args], { env: { ...process.env, ...env } });
+  return spawn(process.execPath, [path.resolve(root, 'examples', name), ...args], { env: { ...process.env, ...env } });
 }
 
 /** Runs an example to its end. */

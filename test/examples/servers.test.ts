@@ -1,11 +1,14 @@
 import { expect } from 'chai';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import ts from 'typescript';
 import { QAViT } from '../../lib';
 import { createServer } from '../../lib/serve';
 import { root } from '../support/paths';
+import { temporaryFolder } from '../support/temporary';
 import { runExample, startServer } from './run-example';
 
 const SHAPES = readFileSync(path.join(root, 'models', 'demo', 'samples', 'shapes.png'));
@@ -24,6 +27,7 @@ async function statusOfAnnounced(url: string, length: number): Promise<number | 
 
 describe('examples: servers', function () {
   this.timeout(60_000);
+  const at = temporaryFolder();
   let wanted = '';
   before(async () => {
     await using model = await QAViT.load('demo');
@@ -51,6 +55,36 @@ describe('examples: servers', function () {
       }
     });
   }
+
+  it('the program of docs/serving.md serves until it is told to end', async () => {
+    const text = readFileSync(path.join(root, 'docs', 'serving.md'), 'utf8');
+    const [, block = ''] = /## In a program of your own\n\n```ts\n(.*?)```/s.exec(text) ?? [];
+    const source = block
+      .replaceAll('my-model', 'demo')
+      .replace('[key]', "['a-key']")
+      .replace("{ level: 'info' }", 'false')
+      .replace('port: 8000', 'port: 0');
+    const compilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ES2022 };
+    const { outputText } = ts.transpileModule(source, { compilerOptions });
+    mkdirSync(at('node_modules'));
+    symlinkSync(root, at('node_modules', 'qavit'), 'junction');
+    writeFileSync(at('program.mjs'), `${outputText}\nconsole.log('listening on', app.listeningOrigin);\n`);
+    const { url, stop } = await startServer(at('program.mjs'));
+    try {
+      // As a client comes: when the program has nothing more to do.
+      await sleep(100);
+      const headers = { 'content-type': 'application/json', authorization: 'Bearer a-key' };
+      const body = JSON.stringify({
+        model: 'demo',
+        image: `data:image/png;base64,${SHAPES.toString('base64')}`,
+        question: QUESTION,
+      });
+      const reply = await fetch(`${url}/v1/visual-tokens`, { method: 'POST', headers, body });
+      expect(reply.status, await reply.text()).to.equal(200);
+    } finally {
+      expect(await stop()).to.include({ code: 0, stderr: '' });
+    }
+  });
 
   it('openai-client.mjs streams an answer from our server, and shows the key that it is told', async () => {
     await using model = await QAViT.load('demo');
