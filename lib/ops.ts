@@ -12,7 +12,7 @@ import { expected, expectedButFound } from './errors';
 import * as graph from './graph';
 import { type Numbers, OneOp, RUN_RULES, type RunOptions } from './ops/one-op';
 
-export type { Numbers, RunOptions };
+export type { ActivationName, Numbers, RunOptions };
 
 const ACTIVATIONS: readonly ActivationName[] = ['none', 'relu', 'gelu_erf', 'gelu_tanh', 'quick_gelu', 'silu', 'tanh'];
 const OPERANDS = {

@@ -11,7 +11,13 @@ import type { LanguageModel } from './llm/language-model';
 import type { VllmServer } from './llm/vllm/server';
 import { type OpenVllmOptions, VllmLanguageModel } from './llm/vllm/vllm-language-model';
 
-export type { GenerateOptions, LanguageModel, VisualTokens } from './llm/language-model';
+export type {
+  GenerateOptions,
+  LanguageModel,
+  LanguageModelInfo,
+  QuestionEncoding,
+  VisualTokens,
+} from './llm/language-model';
 export {
   cacheKey,
   imageEmbeds,

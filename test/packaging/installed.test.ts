@@ -184,8 +184,9 @@ describe('installed package', function () {
     ] as const) {
       it(`type-checks a program with moduleResolution ${moduleResolution}`, () => {
         const compilerOptions = { module, moduleResolution, target: 'es2022', lib: ['es2022'] };
-        const strict = { strict: true, noEmit: true, types: ['node'], skipLibCheck: false, esModuleInterop: true };
-        const options = { ...compilerOptions, ...strict, ignoreDeprecations: '6.0' };
+        const strict = { strict: true, types: ['node'], skipLibCheck: false, esModuleInterop: true };
+        const emitted = { declaration: true, emitDeclarationOnly: true, outDir: 'types' };
+        const options = { ...compilerOptions, ...strict, ...emitted, ignoreDeprecations: '6.0' };
         writeFileSync(
           installed.at('tsconfig.json'),
           JSON.stringify({ compilerOptions: options, files: ['program.ts'] }),

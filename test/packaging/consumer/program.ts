@@ -1,5 +1,13 @@
 /** A program on the published types: what README shows, and every entry. It is compiled, in several configurations, and run once. */
-import { QAViT, QAViTError, type AttentionMaps, type ModelInfo, type VisualTokens } from 'qavit';
+import {
+  QAViT,
+  QAViTError,
+  type AttentionMaps,
+  type ImageInput,
+  type LoadOptions,
+  type ModelInfo,
+  type VisualTokens,
+} from 'qavit';
 import { linear, type Numbers } from 'qavit/ops';
 import { Batcher, createServer, type ServerOptions } from 'qavit/serve';
 import type { VisualInputs } from 'qavit/transformers';
@@ -41,6 +49,18 @@ export async function serve(model: QAViT): Promise<string> {
 
 export type Inputs<T> = VisualInputs<T>;
 export const queue = (model: QAViT): Batcher => new Batcher(model, { maxBatch: 4 });
+
+/* Whoever publishes types over these needs names for them: the compiler refuses types that no entry exports. */
+export const about = ({ info }: QAViT) => ({
+  ...info,
+  isa: info.device.isa,
+  memory: info.memory,
+  model: info.language,
+});
+export const pictureOf = ({ info }: QAViT) => ({ rule: info.preprocessing.resize, crop: info.preprocessing.crop });
+export const placeOf = ({ device, languageDevice, dtype, languageDType }: LoadOptions) =>
+  ({ device, languageDevice, dtype, languageDType }) as const;
+export const rawOf = (image: ImageInput) => (typeof image === 'object' && 'channels' in image ? image : undefined);
 
 // A misspelt option is a mistake that the compiler finds.
 // @ts-expect-error -- dtype, not type
