@@ -18,8 +18,10 @@ export function addFingerprint(hash: Hash, tensors: Iterable<StoredTensor>): voi
       hash.update(file.read(offset, bytes));
       continue;
     }
-    const step = Math.floor((bytes - BLOCK_BYTES) / (BLOCKS - 1));
-    for (let i = 0; i < BLOCKS; i++) hash.update(file.read(offset + i * step, BLOCK_BYTES));
+    for (let i = 0; i < BLOCKS; i++) {
+      const at = Math.floor((i * (bytes - BLOCK_BYTES)) / (BLOCKS - 1)); // the last block ends with the tensor
+      hash.update(file.read(offset + at, BLOCK_BYTES));
+    }
   }
 }
 
