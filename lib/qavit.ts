@@ -199,7 +199,8 @@ export class QAViT implements AsyncDisposable {
   }
 
   /**
-   * The language model's answer, piece by piece; the generator returns how it ended. Leaving the loop early stops the work.
+   * The language model's answer, piece by piece; the generator returns how it ended. Leaving the loop early stops the work. Nothing is
+   * read or computed before the first piece is asked for.
    *
    * @throws QAViTError ERR_ARGUMENT also without a language model
    * @example

@@ -55,6 +55,23 @@ describe('ask', () => {
     });
   }
 
+  it('reads its picture when the first piece is asked for', async () => {
+    await using model = await QAViT.load(folders('t5-tiny'));
+    const question = 'what digit is on the red square?';
+    const wanted = await answer(model, question, { maxNewTokens: 12 });
+    const frame = noise(32);
+    const pieces = model.ask(frame, question, { maxNewTokens: 12 });
+    const first = pieces.next();
+    frame.data.fill(0);
+    let text = (await first).value ?? '';
+    for await (const piece of pieces) text += piece;
+    expect(text).to.equal(wanted);
+    frame.data.set(noise(32).data.map((value) => 255 - value));
+    let other = '';
+    for await (const piece of model.ask(frame, question, { maxNewTokens: 12 })) other += piece;
+    expect(other, 'another picture').to.not.equal(wanted);
+  });
+
   it('computes a T5 where languageDevice says, and refuses a GPU for what is none', async () => {
     const t5 = folders('t5-plain');
     const answers = await Promise.all(
