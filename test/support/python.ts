@@ -27,9 +27,13 @@ export async function runPython(script: string, ...args: readonly string[]): Pro
 }
 
 /** Runs `python -m <module>` in training/; what it says is in the error of one that fails. */
-export async function runTraining(module: string): Promise<void> {
+export async function runTraining(module: string, ...args: readonly string[]): Promise<void> {
   const env = { ...process.env, HF_HUB_OFFLINE: '1' };
-  await promisify(execFile)(python, ['-m', module], { cwd: path.join(root, 'training'), env, maxBuffer: 2 ** 26 });
+  await promisify(execFile)(python, ['-m', module, ...args], {
+    cwd: path.join(root, 'training'),
+    env,
+    maxBuffer: 2 ** 26,
+  });
 }
 
 /** Of files of torch.save: dtype, shape, strides and the bytes of the numbers in hex, as torch.load(weights_only=True) has them. */

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import path from 'node:path';
 import { QAViT } from '../../lib';
 import { relativeError } from '../support/compare';
-import { llavaFolder, NEW_TOKENS } from '../support/llava';
+import { expectedLlava, framingOf, llavaFolder, llavaTensors, NEW_TOKENS } from '../support/llava';
 import { root } from '../support/paths';
 import { requirePython, runPython, runTraining } from '../support/python';
 import { temporaryFolder } from '../support/temporary';
@@ -55,6 +55,29 @@ describe('training for a LLaVA', () => {
     requirePython(this, ...PACKAGES);
     this.timeout(600_000);
     await runTraining('adapter.check_llava');
+  });
+
+  it('writes the decoder as graphs that answer as transformers does, and one of 4 bits', async function () {
+    requirePython(this, ...PACKAGES);
+    this.timeout(300_000);
+    const [clip, language] = [llavaFolder('clip-llama'), at('language')];
+    await runTraining('adapter.export_language', '--model', clip, '--out', language, '--bits', '4');
+    const { picture } = llavaTensors('clip-llama');
+    const answers = async (languageDType: 'fp32' | 'q4'): Promise<string[]> => {
+      await using model = await QAViT.load({ tower: clip, language }, { device: 'cpu', dtype: 'f32', languageDType });
+      const said: string[] = [];
+      for (const each of asked) {
+        let text = '';
+        const options = { maxNewTokens: NEW_TOKENS, ...framingOf(each) };
+        for await (const piece of model.ask(picture, each.question, options)) text += piece;
+        said.push(text);
+      }
+      return said;
+    };
+    const asked = expectedLlava('clip-llama').answers;
+    expect(await answers('fp32')).to.deep.equal(asked.map(({ text }) => text));
+    // Random weights bear no 4 bits; that the graph is read, and says something, is what counts here.
+    for (const text of await answers('q4')) expect(text).to.not.equal('');
   });
 
   for (const [name, options] of [

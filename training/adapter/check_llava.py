@@ -8,11 +8,13 @@ import contextlib
 import io
 import json
 import random
+import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import torch
 from PIL import Image
 from safetensors.torch import load_file
@@ -21,9 +23,10 @@ from transformers import LlavaForConditionalGeneration
 from fixtures.llava import collapsed, inputs_of
 from fixtures.llava_models import CLIP_LLAMA, SIGLIP_QWEN, LlavaSpec, TinyLlava
 
-from . import llava, train
+from . import decoder_onnx, llava, train
 from .check import write_samples
 from .data import Samples, read_samples
+from .export_language import export_llava
 from .llava_prompts import LlavaBatch
 
 TEACHING_STEPS = 200
@@ -155,6 +158,44 @@ def check_modes(folder: Path) -> None:
     assert {parameter.dtype for parameter in half.tower.parameters()} == {torch.float32}
 
 
+def check_export(folder: Path, tiny: TinyLlava) -> None:
+    """Decoder graphs against PyTorch: a prompt in two calls; weights in the graph and beside it; 4 bits."""
+    out, inside = folder / "onnx", decoder_onnx.INSIDE
+    config = tiny.model.config.text_config
+    rows = torch.randn(1, 7, config.hidden_size)
+    with torch.no_grad():
+        wanted = tiny.model(inputs_embeds=rows).logits[0].numpy()
+    for limit in (inside, 1024):
+        decoder_onnx.INSIDE = limit
+        export_llava(folder / "llava", out, bits=4)
+        for name, most in (("decoder_model_merged", 1e-4), ("decoder_model_merged_q4", 0.5)):
+            assert (out / f"{name}.onnx_data").exists() == (limit < inside)
+            session = onnxruntime.InferenceSession(out / f"{name}.onnx")
+            error = np.abs(in_two(session, rows.numpy(), 5) - wanted).max() / np.abs(wanted).max()
+            assert error < most, f"{name} is off by {error}"
+    decoder_onnx.INSIDE = inside
+    assert (out / "tokenizer.json").is_file() and (out / "config.json").is_file()
+    export_llava(folder / "llava", folder / "llava" / "onnx", bits=None)
+    made = {path.name for path in (folder / "llava" / "onnx").iterdir()}
+    assert made == {"embed_tokens.onnx", "decoder_model_merged.onnx"}, made
+    shutil.rmtree(folder / "llava" / "onnx")
+
+
+def in_two(session: onnxruntime.InferenceSession, rows: np.ndarray, first: int) -> np.ndarray:
+    """Logits [T, vocabulary] of rows [1, T, E], of which `first` go before the others."""
+    outputs = [value.name for value in session.get_outputs()]
+    shapes = {value.name: value.shape for value in session.get_inputs() if value.name.startswith("past")}
+    past = {name: np.zeros((1, shape[1], 0, shape[3]), np.float32) for name, shape in shapes.items()}
+    logits = []
+    for begin, end in ((0, first), (first, rows.shape[1])):
+        feeds = {"inputs_embeds": rows[:, begin:end], "attention_mask": np.ones((1, end), np.int64)}
+        feeds |= {"position_ids": np.arange(begin, end)[None]} | past
+        said = dict(zip(outputs, session.run(None, feeds), strict=True))
+        logits.append(said.pop("logits")[0])
+        past = {name.replace("present", "past_key_values"): value for name, value in said.items()}
+    return np.concatenate(logits)
+
+
 def check_refusals(folder: Path) -> None:
     config, spelled = folder / "llava" / "config.json", folder / "spelled.jsonl"
     fields = json.loads(config.read_text())
@@ -193,6 +234,7 @@ def check_siglip(folder: Path) -> None:
     said = complaint(folder, **{"train-projector": True})
     assert "Expected a projector with biases and gelu or relu" in said, said
     check_beginning(folder, tiny)
+    check_export(folder, tiny)
     losses, printed = run(folder, steps=FEW_STEPS, select="1,4", **{"held-out": folder / "samples.jsonl"})
     assert np.isfinite(losses).all() and printed.count("held-out") == 3, printed
     assert json.loads((folder / "adapter" / "config.json").read_text())["layers"] == [1]
@@ -213,6 +255,7 @@ def main() -> None:
         check_beginning(folder, tiny)
         check_modes(folder)
         check_refusals(folder)
+        check_export(folder, tiny)
         teach(folder)
         check_training(folder)
     with tempfile.TemporaryDirectory() as name:

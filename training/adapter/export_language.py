@@ -1,18 +1,30 @@
-"""`python -m adapter.export_language --language DIR --out DIR`: a T5 or mT5 as ONNX files that qavit reads."""
+"""`python -m adapter.export_language --language DIR --out DIR`: a T5 or mT5 as ONNX files that qavit reads.
+
+With --model DIR instead of --language: the language half of a LLaVA. `--out DIR/onnx` makes its folder whole; any other
+folder is a language model by itself.
+"""
 
 import argparse
 import shutil
 import sys
+from logging import INFO, disable
 from pathlib import Path
 
-from transformers import AutoTokenizer, logging
+from transformers import AutoTokenizer, LlavaForConditionalGeneration, logging
 
 from demo.onnx_export import export_language
 
-from .models import load_language
+from .decoder_onnx import export_decoder_only
+from .llava import describe
+from .models import load_language, load_whole
 
 # A protobuf message cannot be larger, and the encoder and the decoder are one each.
 LIMIT = 2**31
+
+# What a language folder holds besides graphs.
+RULES = ("config.json", "generation_config.json")
+WORDS = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+TEMPLATES = ("chat_template.jinja", "chat_template.json", "processor_config.json")
 
 
 def export(source: Path, target: Path) -> None:
@@ -22,20 +34,48 @@ def export(source: Path, target: Path) -> None:
         raise ValueError(f"Expected halves below 2 GiB in float32 in {source} but received {size / 2**30:.1f} GiB")
     target.mkdir(parents=True, exist_ok=True)
     export_language(language, target)
-    for name in ("config.json", "generation_config.json"):
+    copy(source, target, RULES)
+    AutoTokenizer.from_pretrained(source).save_pretrained(target)
+
+
+def export_llava(source: Path, target: Path, bits: int | None) -> None:
+    describe(source)
+    llava, _ = load_whole(LlavaForConditionalGeneration, source)
+    target.mkdir(parents=True, exist_ok=True)
+    export_decoder_only(llava, target, bits)
+    if target.resolve() != (source / "onnx").resolve():
+        copy(source, target, (*RULES, *WORDS, *TEMPLATES))
+
+
+def copy(source: Path, target: Path, names: tuple[str, ...]) -> None:
+    for name in names:
         if (source / name).is_file():
             shutil.copy(source / name, target / name)
-    AutoTokenizer.from_pretrained(source).save_pretrained(target)
 
 
 def main() -> None:
     logging.set_verbosity_error()  # what matters of its reports is checked in models.py
-    parser = argparse.ArgumentParser(prog="python -m adapter.export_language", description=__doc__)
-    parser.add_argument("--language", type=Path, required=True, help="Hugging Face folder of a T5 or mT5")
+    disable(INFO)  # the quantizer tells of every node
+    parser = argparse.ArgumentParser(
+        prog="python -m adapter.export_language",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--language", type=Path, help="Hugging Face folder of a T5 or mT5")
+    which.add_argument("--model", type=Path, help="Hugging Face folder of a LLaVA")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument(
+        "--bits", type=int, choices=(4,), help="also the decoder with so many bits a weight (a LLaVA's)"
+    )
     options = parser.parse_args()
     try:
-        export(options.language, options.out)
+        if options.model is None:
+            if options.bits is not None:
+                raise ValueError("Expected --bits beside --model alone")
+            export(options.language, options.out)
+        else:
+            export_llava(options.model, options.out, options.bits)
     except (ValueError, OSError) as error:
         sys.exit(f"adapter.export_language: {error}")
 

@@ -1,0 +1,101 @@
+"""Decoder-only language models (Llama, Qwen2 and their like) as ONNX graphs that qavit reads: rows in, logits out."""
+
+from pathlib import Path
+
+import onnx
+import torch
+from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+from torch import nn
+from torch.export import Dim
+from transformers import PreTrainedModel
+from transformers.cache_utils import DynamicCache
+
+OPSET = 18
+# A protobuf message cannot be larger than 2 GiB.
+INSIDE = 2**30
+# Weights that share a scale in 4 bits.
+BLOCK = 32
+
+
+class DecoderStep(nn.Module):
+    """One call of a decoder-only model: new rows behind cached ones."""
+
+    def __init__(self, language: PreTrainedModel):
+        super().__init__()
+        self.language = language
+
+    def forward(self, inputs_embeds, attention_mask, position_ids, past):
+        """[B, T, E], [B, P + T], [B, T], keys and values [B, H, P, D] in turn -> logits [B, T, vocabulary], caches."""
+        cache = DynamicCache()
+        for layer in range(len(past) // 2):
+            cache.update(past[2 * layer], past[2 * layer + 1], layer)
+        said = self.language(
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        return said.logits, *(part for layer in said.past_key_values.layers for part in (layer.keys, layer.values))
+
+
+def export_decoder_only(language: PreTrainedModel, folder: Path, bits: int | None = None) -> None:
+    """embed_tokens.onnx and decoder_model_merged.onnx; with `bits` 4 also decoder_model_merged_q4.onnx.
+
+    Weights of more than INSIDE bytes lie in a file of their own, NAME.onnx_data.
+    """
+    config = language.config.get_text_config()
+    ids = torch.zeros(2, 3, dtype=torch.long)
+    table = language.get_input_embeddings()
+    any_ids = ({0: Dim.AUTO, 1: Dim.AUTO},)
+    _save(_export(table, (ids,), any_ids, ["input_ids"], ["inputs_embeds"]), folder / "embed_tokens.onnx")
+    head_width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    # 5 cached rows and 3 new ones stand for any number of each; 0 and 1 would be taken for constants.
+    past = tuple(torch.zeros(2, config.num_key_value_heads, 5, head_width) for _ in range(2 * config.num_hidden_layers))
+    inputs = (torch.zeros(2, 3, config.hidden_size), torch.ones(2, 8, dtype=torch.long), ids, past)
+    axes = {0: Dim.AUTO, 1: Dim.AUTO}
+    names = [f"{i}.{slot}" for i in range(config.num_hidden_layers) for slot in ("key", "value")]
+    decoder = _export(
+        DecoderStep(language),
+        inputs,
+        (axes, axes, axes, tuple({0: Dim.AUTO, 2: Dim.AUTO} for _ in past)),
+        ["inputs_embeds", "attention_mask", "position_ids", *(f"past_key_values.{name}" for name in names)],
+        ["logits", *(f"present.{name}" for name in names)],
+    )
+    _save(decoder, folder / "decoder_model_merged.onnx")
+    if bits is not None:
+        whole = onnx.load(folder / "decoder_model_merged.onnx")  # saving has left only references
+        quantizer = MatMulNBitsQuantizer(whole, bits=bits, block_size=BLOCK, is_symmetric=True, accuracy_level=4)
+        quantizer.process()
+        _save(quantizer.model.model, folder / f"decoder_model_merged_q{bits}.onnx")
+
+
+def _save(model: onnx.ModelProto, file: Path) -> None:
+    for part in (file, file.with_name(f"{file.name}_data")):
+        part.unlink(missing_ok=True)  # weights would be appended
+    if sum(len(weight.raw_data) for weight in model.graph.initializer) < INSIDE:
+        return onnx.save(model, file)
+    # Weights alone: shapes and other small constants are looked at while a graph is opened.
+    settings = {"save_as_external_data": True, "location": f"{file.name}_data", "size_threshold": 1024}
+    onnx.save(model, file, **settings)
+
+
+def _export(module: nn.Module, inputs: tuple, axes: tuple, names: list[str], outputs: list[str]) -> onnx.ModelProto:
+    """Exports, without the exporter's notes: they hold stack traces of the machine it ran on."""
+    program = torch.onnx.export(
+        module.eval(),
+        inputs,
+        input_names=names,
+        output_names=outputs,
+        dynamic_shapes=axes,
+        opset_version=OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    model = program.model_proto
+    graph = model.graph
+    for noted in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        noted.ClearField("metadata_props")
+        noted.ClearField("doc_string")
+    graph.ClearField("value_info")
+    return model
