@@ -71,13 +71,15 @@ def export_decoder_only(language: PreTrainedModel, folder: Path, bits: int | Non
 
 
 def _save(model: onnx.ModelProto, file: Path) -> None:
-    for part in (file, file.with_name(f"{file.name}_data")):
+    data = file.with_name(f"{file.name}_data")
+    for part in (file, data):
         part.unlink(missing_ok=True)  # weights would be appended
     if sum(len(weight.raw_data) for weight in model.graph.initializer) < INSIDE:
         return onnx.save(model, file)
     # Weights alone: shapes and other small constants are looked at while a graph is opened.
-    settings = {"save_as_external_data": True, "location": f"{file.name}_data", "size_threshold": 1024}
+    settings = {"save_as_external_data": True, "location": data.name, "size_threshold": 1024}
     onnx.save(model, file, **settings)
+    data.chmod(file.stat().st_mode)  # onnx makes it for its owner alone
 
 
 def _export(module: nn.Module, inputs: tuple, axes: tuple, names: list[str], outputs: list[str]) -> onnx.ModelProto:
