@@ -30,7 +30,7 @@ from .export_language import export_llava
 from .llava_prompts import LlavaBatch
 
 TEACHING_STEPS = 200
-STEPS = 300
+STEPS = 500
 FEW_STEPS = 10
 
 
