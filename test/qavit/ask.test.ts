@@ -63,7 +63,8 @@ describe('ask', () => {
     const pieces = model.ask(frame, question, { maxNewTokens: 12 });
     const first = pieces.next();
     frame.data.fill(0);
-    let text = (await first).value ?? '';
+    const { value } = await first;
+    let text = typeof value === 'string' ? value : '';
     for await (const piece of pieces) text += piece;
     expect(text).to.equal(wanted);
     frame.data.set(noise(32).data.map((value) => 255 - value));
