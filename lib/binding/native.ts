@@ -111,6 +111,7 @@ export interface OpDescription {
     | 'linear'
     | 'concat_attention'
     | 'attention'
+    | 'rotary_embed'
     | 'question_attention'
     | 'gated_projection'
     | 'gated_activation'

@@ -12,6 +12,7 @@ export { linear } from './operations/linear';
 export { patchEmbed } from './operations/patch-embed';
 export { questionAttention } from './operations/question-attention';
 export { type RmsNorm, rmsNorm } from './operations/rms-norm';
+export { rotaryEmbed } from './operations/rotary-embed';
 export { PlanCache } from './plan-cache';
 export { type Affine, type Norm, paddedShape, type Parameter } from './parameter';
 export { type Dim, dim, formatShape, type Shape } from './shape';

@@ -104,6 +104,17 @@ struct AttentionParams {
   View out;  // [B, M, H*D]
 };
 
+// Rotary position embedding (Su et al. 2021, arXiv 2104.09864): in every head of row first + p, i < D/2,
+//   y_i = x_i cos(p, i) - x_{i+D/2} sin(p, i),   y_{i+D/2} = x_{i+D/2} cos(p, i) + x_i sin(p, i).
+// Rows before `first` = rows - P have no place in the picture (class token, registers) and are copied. D is the table's
+// width, so that a row is any number of heads: queries and keys side by side are turned together.
+struct RotaryEmbedParams {
+  static constexpr const char* kName = "rotary_embed";
+  View x;                         // [B, rows, n*D]
+  const Weight* table = nullptr;  // table f32 [P, D]: cos(p, 0 ... D/2-1), then sin(p, 0 ... D/2-1)
+  View y;                         // [B, rows, n*D]
+};
+
 // How much each visual token's attention goes to each question token: the question columns of concat_attention's
 // softmax, averaged over heads. For showing, not for the forward pass.
 struct QuestionAttentionParams {
@@ -168,8 +179,8 @@ struct CopyParams {
 };
 
 using OpParams = std::variant<PatchEmbedParams, LayerNormParams, RmsNormParams, LinearParams, ConcatAttentionParams,
-                              AttentionParams, QuestionAttentionParams, GatedProjectionParams, GatedActivationParams,
-                              GatherRowsParams, AppendRowsParams, CopyParams>;
+                              AttentionParams, RotaryEmbedParams, QuestionAttentionParams, GatedProjectionParams,
+                              GatedActivationParams, GatherRowsParams, AppendRowsParams, CopyParams>;
 
 // The name used in every layer and message.
 inline const char* op_name(const OpParams& params) {

@@ -140,6 +140,22 @@ void check(const AttentionParams& p, Rules& rules) {
   rules.float_dtype(p.out, "out");
 }
 
+void check(const RotaryEmbedParams& p, Rules& rules) {
+  const int64_t places = p.table->shape[1], width = p.table->shape[2];
+  rules.float_dtype(p.x, "x");
+  if (width % 2 != 0) rules.fail(ErrorCode::kShape, "table [P, D] of an even D", to_string(p.table->shape));
+  if (p.x.cols % width != 0) {
+    rules.fail(ErrorCode::kShape, "x of heads that are " + std::to_string(width) + " wide", to_string(shape_of(p.x)));
+  }
+  if (places > p.x.rows) {
+    rules.fail(ErrorCode::kShape, "table of at most " + std::to_string(p.x.rows) + " rows, as many as x has,",
+               to_string(p.table->shape));
+  }
+  rules.dtype(p.table, "table", DType::kF32);
+  rules.shape(p.y, "y", shape_of(p.x));
+  rules.float_dtype(p.y, "y");
+}
+
 void check(const QuestionAttentionParams& p, Rules& rules) {
   check_scores(p.q, p.k, p.heads, p.scale, rules);
   rules.shape(p.question_k, "question_k", {p.q.batch, p.question_k.rows, p.q.cols});

@@ -53,6 +53,11 @@ void for_each_view(AttentionParams& p, F&& f) {
   f(p.out, "out", Access::kWrite, true);
 }
 template <typename F>
+void for_each_view(RotaryEmbedParams& p, F&& f) {
+  f(p.x, "x", Access::kRead, true);
+  f(p.y, "y", Access::kWrite, true);
+}
+template <typename F>
 void for_each_view(QuestionAttentionParams& p, F&& f) {
   f(p.q, "q", Access::kRead, true);
   f(p.k, "k", Access::kRead, true);
@@ -125,6 +130,10 @@ void for_each_weight(AttentionParams& p, F&& f) {
   f(p.bias, "bias", WeightRole::kTable, false);
 }
 template <typename F>
+void for_each_weight(RotaryEmbedParams& p, F&& f) {
+  f(p.table, "table", WeightRole::kTable, true);
+}
+template <typename F>
 void for_each_weight(ConcatAttentionParams&, F&&) {}
 template <typename F>
 void for_each_weight(QuestionAttentionParams&, F&&) {}
@@ -178,6 +187,8 @@ template <typename F>
 void for_each_attribute(GatedActivationParams& p, F&& f) {
   f(p.activation, "activation");
 }
+template <typename F>
+void for_each_attribute(RotaryEmbedParams&, F&&) {}
 template <typename F>
 void for_each_attribute(GatherRowsParams&, F&&) {}
 template <typename F>

@@ -197,6 +197,18 @@ struct GatedRows {
   int64_t end = 0;
 };
 
+// Heads turned by their row's place: rows [begin, end) of RotaryEmbedParams.
+struct RotaryRows {
+  RowSpan x;
+  RowSpan y;
+  const float* table = nullptr;  // [places, head_width]: cosines, then sines
+  int64_t places = 0;            // the last so many rows of a batch entry have one
+  int64_t head_width = 0;
+  int64_t width = 0;  // of a row
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
 // Softmax attention of one query row of one head over keys and values as they lie in memory.
 struct AttentionRow {
   const void* query = nullptr;
@@ -237,6 +249,7 @@ struct KernelTable {
   void (*layer_norm)(const NormRows&) = nullptr;
   void (*rms_norm)(const NormRows&) = nullptr;
   void (*gated_activation)(const GatedRows&) = nullptr;
+  void (*rotary_embed)(const RotaryRows&) = nullptr;
   // Multiplies and adds in registers only, as often as `rounds` micro-kernel steps of the tallest tile would; what a
   // processor could do if memory were free. Returns a number that depends on all of it.
   float (*multiply_registers)(DType product, int64_t rounds) = nullptr;

@@ -14,6 +14,7 @@ Status run(Context& context, const RmsNormParams& params);
 Status run(Context& context, const LinearParams& params);
 Status run(Context& context, const ConcatAttentionParams& params);
 Status run(Context& context, const AttentionParams& params);
+Status run(Context& context, const RotaryEmbedParams& params);
 Status run(Context& context, const QuestionAttentionParams& params);
 Status run(Context& context, const GatedProjectionParams& params);
 Status run(Context& context, const GatedActivationParams& params);

@@ -10,4 +10,5 @@
 #include "cuda/patch_embed/patch_embed.h"
 #include "cuda/question_attention/question_attention.h"
 #include "cuda/rms_norm/rms_norm.h"
+#include "cuda/rotary_embed/rotary_embed.h"
 #include "cuda/rows/rows.h"

@@ -13,6 +13,7 @@ void rms_norm(const RmsNormParams& p);
 void linear(const LinearParams& p);
 void concat_attention(const ConcatAttentionParams& p);
 void attention(const AttentionParams& p);
+void rotary_embed(const RotaryEmbedParams& p);
 void question_attention(const QuestionAttentionParams& p);
 void gated_projection(const GatedProjectionParams& p);
 void gated_activation(const GatedActivationParams& p);

@@ -33,6 +33,7 @@ struct Run {
   void operator()(const LinearParams& p) const { linear(p); }
   void operator()(const ConcatAttentionParams& p) const { concat_attention(p); }
   void operator()(const AttentionParams& p) const { attention(p); }
+  void operator()(const RotaryEmbedParams& p) const { rotary_embed(p); }
   void operator()(const QuestionAttentionParams& p) const { question_attention(p); }
   void operator()(const GatedProjectionParams& p) const { gated_projection(p); }
   void operator()(const GatedActivationParams& p) const { gated_activation(p); }

@@ -113,6 +113,15 @@ export interface AttentionCase extends Case {
   scale?: number;
 }
 
+export interface RotaryEmbedCase extends Case {
+  B: number;
+  rows: number;
+  /** Of the rows of a batch entry, how many have a place. */
+  P: number;
+  H: number;
+  D: number;
+}
+
 export interface GatedActivationCase extends Case {
   B: number;
   rows: number;
@@ -150,6 +159,7 @@ export interface CaseTable {
   linear: LinearCase;
   concat_attention: ConcatAttentionCase;
   attention: AttentionCase;
+  rotary_embed: RotaryEmbedCase;
   gated_projection: GatedProjectionCase;
   gated_activation: GatedActivationCase;
   gather_rows: GatherRowsCase;
@@ -164,6 +174,7 @@ export const CASE_OPS: readonly CaseOp[] = [
   'linear',
   'concat_attention',
   'attention',
+  'rotary_embed',
   'gated_projection',
   'gated_activation',
   'gather_rows',

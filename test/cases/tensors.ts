@@ -9,6 +9,7 @@ import type {
   LinearCase,
   PatchEmbedCase,
   RmsNormCase,
+  RotaryEmbedCase,
 } from './index';
 import { bytes, floats, indices, weights } from './random';
 
@@ -112,6 +113,15 @@ export function attentionTensors(c: AttentionCase) {
     lengths: c.lengths && Int32Array.from(c.lengths),
     scale: c.scale ?? 1,
     causal: c.causal ?? false,
+  };
+}
+
+export function rotaryEmbedTensors(c: RotaryEmbedCase) {
+  return {
+    /** [B, rows, H * D] */
+    x: floats(c.seed, 'x', c.B * c.rows * c.H * c.D),
+    /** [P, D]: cosines, then sines; any numbers do */
+    table: floats(c.seed, 'table', c.P * c.D),
   };
 }
 

@@ -18,6 +18,7 @@ import {
   patchEmbed,
   questionAttention,
   rmsNorm,
+  rotaryEmbed,
   type Tensor,
 } from '../../lib/graph';
 import { expectThrow } from '../support/expect-error';
@@ -227,6 +228,15 @@ describe('graph operations', () => {
     expectThrow(asked({}, { ...given, v: q }), 'ERR_SHAPE', /v \[B=2, K=30, C=1024\]/);
     expectThrow(asked({}, { ...given, k: narrow }), 'ERR_DTYPE', /k in f32/);
     expect(attention(g, given, { ...options, bias: table(16, 5) }).shape).to.deep.equal(q.shape);
+  });
+
+  it('checks every argument of rotary_embed', () => {
+    expect(rotaryEmbed(g, x, table(576, 64)).shape).to.deep.equal(x.shape);
+    expectThrow(() => rotaryEmbed(g, x, table(576, 33)), 'ERR_ARGUMENT', /table \[P, D\] of an even D .*\[576, 33\]/);
+    expectThrow(() => rotaryEmbed(g, x, vector(576)), 'ERR_ARGUMENT', /table \[P, D\] of an even D .*\[576\]/);
+    expectThrow(() => rotaryEmbed(g, x, table(576, 48)), 'ERR_ARGUMENT', /x of heads that are 48 wide .*C=1024\]/);
+    expectThrow(() => rotaryEmbed(g, x, table(578, 64)), 'ERR_ARGUMENT', /at most 577 rows .*\[578, 64\]/);
+    expectThrow(() => rotaryEmbed(g, g.input('bf16', [B, M, C]), table(576, 64)), 'ERR_DTYPE', /x in f32/);
   });
 
   it('checks what is appended, embedded and put one behind another', () => {

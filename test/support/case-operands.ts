@@ -144,6 +144,16 @@ const builders: { [Op in CaseOp]: (c: CaseTable[Op]) => Omit<CaseOperation, 'op'
       result: { name: 'out', shape: result },
     };
   },
+  rotary_embed: (c) => {
+    const { x, table } = tensors.rotaryEmbedTensors(c);
+    const shape: Shape = [c.B, c.rows, c.H * c.D];
+    return {
+      views: { x: { shape, data: x } },
+      weights: { table: { shape: [1, c.P, c.D], role: 'table', data: table, alwaysF32: true } },
+      attributes: {},
+      result: { name: 'y', shape },
+    };
+  },
   gated_activation: (c) => {
     const { x, activation } = tensors.gatedActivationTensors(c);
     return {

@@ -72,6 +72,16 @@ export function extremeOperations(): { name: string; operation: CaseOperation }[
 
   const D = 16;
   const special = [Infinity, -Infinity, NaN, 1e4, -1e4];
+  // Rows without a place are copied, not multiplied by 1 and 0.
+  const table = Float32Array.from({ length: D }, (_, i) => (i < D / 2 ? 1 : 0));
+  const heads = Float32Array.from({ length: 6 * D }, (_, i) => special[i % 7] ?? i);
+  add('rotary_embed', {
+    op: 'rotary_embed',
+    views: { x: { shape: [1, 3, 2 * D], data: heads } },
+    weights: { table: { shape: [1, 1, D], role: 'table', data: table, alwaysF32: true } },
+    attributes: {},
+    result: { name: 'y', shape: [1, 3, 2 * D] },
+  });
   for (const operand of ['q', 'k', 'v', 'question_k', 'question_v']) {
     const tensor = (name: string, count: number) =>
       Float32Array.from({ length: count * D }, (_, i) =>

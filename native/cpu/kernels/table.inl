@@ -16,6 +16,7 @@
 #include "cpu/kernels/layer_norm.inl"
 #include "cpu/kernels/gated_activation.inl"
 #include "cpu/kernels/convert.inl"
+#include "cpu/kernels/rotary_embed.inl"
 // clang-format on
 
 constexpr KernelTable kTable = {
@@ -39,6 +40,7 @@ constexpr KernelTable kTable = {
     .layer_norm = layer_norm,
     .rms_norm = rms_norm,
     .gated_activation = gated_activation,
+    .rotary_embed = rotary_embed,
     .multiply_registers = multiply_registers,
     .convert = convert,
 };

@@ -61,6 +61,44 @@ export const rows: RuledOperation[] = [
   },
   {
     good: {
+      op: 'rotary_embed',
+      views: { x: { shape: [B, M, C] }, y: { shape: [B, M, C] } },
+      weights: { table: { shape: [1, M - 1, 4], role: 'table' } },
+      attributes: {},
+    },
+    rules: [
+      ['x of bytes', { views: { x: { shape: [B, M, C], dtype: 'u8' } } }, 'ERR_DTYPE', 'Expected x in f32'],
+      ['y of another shape', { views: { y: { shape: [B, M, 8] } } }, 'ERR_SHAPE', 'Expected y [2, 5, 12]'],
+      ['y of integers', { views: { y: { shape: [B, M, C], dtype: 'i32' } } }, 'ERR_DTYPE', 'Expected y in f32'],
+      [
+        'heads that have no halves',
+        { weights: { table: { shape: [1, M - 1, 3], role: 'table' } } },
+        'ERR_SHAPE',
+        'Expected table [P, D] of an even D',
+      ],
+      [
+        'a row that is no number of heads',
+        { weights: { table: { shape: [1, M - 1, 8], role: 'table' } } },
+        'ERR_SHAPE',
+        'Expected x of heads that are 8 wide',
+      ],
+      [
+        'more places than rows',
+        { weights: { table: { shape: [1, M + 1, 4], role: 'table' } } },
+        'ERR_SHAPE',
+        'Expected table of at most 5 rows',
+      ],
+      [
+        'table in bf16',
+        { weights: { table: { shape: [1, M - 1, 4], role: 'table', dtype: 'bf16' } } },
+        'ERR_DTYPE',
+        'Expected table in f32',
+      ],
+      ['a matrix as table', { weights: { table: { shape: [1, 4, 4] } } }, 'ERR_ARGUMENT', 'Expected a table as table'],
+    ],
+  },
+  {
+    good: {
       op: 'gated_activation',
       views: { x: { shape: [B, M, 2 * C] }, y: { shape: [B, M, C] } },
       attributes: { activation: 'silu' },

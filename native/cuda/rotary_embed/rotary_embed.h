@@ -1,0 +1,13 @@
+// RotaryEmbedParams on a CUDA device. The three functions that launch.h describes.
+#pragma once
+
+#include "core/ops.h"
+#include "cuda/launch.h"
+
+namespace qavit::cuda {
+
+Status supports(const DeviceProperties& device, const RotaryEmbedParams& params);
+size_t workspace_bytes(const DeviceProperties& device, const RotaryEmbedParams& params);
+Status run(const Launch& context, const RotaryEmbedParams& params);
+
+}  // namespace qavit::cuda
