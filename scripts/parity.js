@@ -22,6 +22,8 @@ const MODELS = [
   'dinov2-l-14',
   'dinov2-l-14-registers',
   'dinov2-g-14',
+  'dinov3-l-16',
+  'dinov3-h-16-plus',
   'internvit-300m-448',
   'eva-g-14-blip2',
   'flan-t5-base',

@@ -9,8 +9,10 @@ import {
   layerNorm,
   linear,
   type Norm,
+  type Parameter,
   questionAttention,
   type QuestionKeys,
+  rotaryEmbed,
   type Tensor,
 } from '../graph';
 
@@ -26,6 +28,8 @@ export interface EncoderLayer {
     readonly heads: number;
     /** Factor of the scores: D^-0.5, or 1 where the queries' weights contain it. */
     readonly scale: number;
+    /** Where places are told by turning queries and keys (rotary_embed): their angles, f32 [P, D]. A question's keys have no place. */
+    readonly rotary?: Parameter;
   };
   readonly norm2: Norm;
   readonly mlp: {
@@ -56,7 +60,7 @@ export interface LayerQuestion extends QuestionKeys {
  */
 export function encoderLayer(g: Graph, x: Tensor, layer: EncoderLayer, question?: LayerQuestion): Tensor {
   const { attention, mlp, fusing } = layer;
-  const attended = selfAttention(g.scope('self_attn'), jointOf(g, x, layer), attention, question);
+  const attended = selfAttention(g.scope('self_attn'), picture(g, x, layer), attention, question);
   const output = g.scope('self_attn.out_proj');
   const mixed =
     question && fusing
@@ -72,29 +76,35 @@ function hiddenOf(g: Graph, x: Tensor, { fc1, activation, gated }: EncoderLayer[
   return gatedActivation(g.scope('mlp.gate'), linear(g.scope('mlp.fc1'), x, fc1, { as: '2F' }), activation);
 }
 
-/**
- * Queries, keys and values; in the first fused layer those of one picture are the same for all of its questions.
- *
- * @returns [B, M, 3C]
- */
-function jointOf(g: Graph, x: Tensor, { norm1, attention }: EncoderLayer): Tensor {
+/** Queries, keys and values of the picture, [B, M, C] each. */
+interface Picture {
+  readonly q: Tensor;
+  readonly k: Tensor;
+  readonly v: Tensor;
+}
+
+/** In the first fused layer those of one picture are the same for all of its questions, and computed once. */
+function picture(g: Graph, x: Tensor, { norm1, attention }: EncoderLayer): Picture {
+  const scope = g.scope('self_attn');
   const normed = layerNorm(g.scope('layer_norm1'), x.distinct(), norm1);
-  const joint = linear(g.scope('self_attn').scope('qkv'), normed, attention.qkv, { as: '3C' });
-  return joint.batch.size === x.batch.size ? joint : joint.broadcast(x.batch);
+  const joint = linear(scope.scope('qkv'), normed, attention.qkv, { as: '3C' });
+  const width = joint.columns.size / 3;
+  const turned = attention.rotary
+    ? rotaryEmbed(scope.scope('rotary'), joint.sliceColumns(0, 2 * width, '2C'), attention.rotary)
+    : joint;
+  const part = (all: Tensor, i: number): Tensor => {
+    const columns = all.sliceColumns(i * width, (i + 1) * width, 'C');
+    return columns.batch.size === x.batch.size ? columns : columns.broadcast(x.batch);
+  };
+  return { q: part(turned, 0), k: part(turned, 1), v: part(joint, 2) };
 }
 
 function selfAttention(
   g: Graph,
-  joint: Tensor,
+  { q, k, v }: Picture,
   { heads, scale }: EncoderLayer['attention'],
   question: LayerQuestion | undefined,
 ): Tensor {
-  const width = joint.columns.size / 3;
-  const [q, k, v] = [0, 1, 2].map((i) => joint.sliceColumns(i * width, (i + 1) * width, 'C')) as [
-    Tensor,
-    Tensor,
-    Tensor,
-  ];
   if (question?.watch) question.watch(questionAttention(g, { q, k, question }, { heads, scale }));
   return concatAttention(g, { q, k, v, question }, { heads, scale });
 }

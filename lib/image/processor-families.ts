@@ -17,6 +17,8 @@ const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073] as const;
 const CLIP_STD = [0.26862954, 0.26130258, 0.27577711] as const;
 /** Maps 0..1 to -1..1. */
 const HALF = [0.5, 0.5, 0.5] as const;
+const IMAGENET_MEAN = [0.485, 0.456, 0.406] as const;
+const IMAGENET_STD = [0.229, 0.224, 0.225] as const;
 
 const CLIP: ProcessorDefaults = {
   // 224 pixels and one crop: the geometry of the first CLIP towers.
@@ -49,6 +51,8 @@ const FAMILIES: ReadonlyMap<string, ProcessorDefaults> = new Map([
   ['BitImageProcessor', CLIP],
   ['ViTImageProcessor', { ...SQUARE, filter: 'bilinear' }],
   ['DeiTImageProcessor', { ...SQUARE, size: { height: 256, width: 256 }, centerCrop: true, cropSize: CLIP.cropSize }],
+  // transformers resizes numbers where others resize bytes: half a level apart at most.
+  ['DINOv3ViTImageProcessor', { ...SQUARE, filter: 'bilinear', mean: IMAGENET_MEAN, std: IMAGENET_STD }],
   ['SiglipImageProcessor', { ...SQUARE, defaultToSquare: false }],
   ['BlipImageProcessor', { ...SQUARE, size: { height: 384, width: 384 }, mean: CLIP_MEAN, std: CLIP_STD }],
   // InternVL's, for a picture as one tile.

@@ -28,21 +28,20 @@ export function pixelEmbedding(
   pixels: PixelNormalization,
   image: number,
 ): PixelEmbedding {
-  const { width, patch, registers, interpolation, names } = architecture;
+  const { width, patch, registers, names } = architecture;
   const hasClass = names.classToken !== undefined;
   const first = hasClass ? 1 : 0;
-  const [from, to] = [Math.floor(architecture.image / patch), Math.floor(image / patch)];
+  const side = Math.floor(image / patch);
   const kernels = tensors.take(names.kernels, [width, 3, patch, patch]);
   const bias = names.kernelBias === undefined ? undefined : tensors.take(names.kernelBias, [width]);
   const classToken = names.classToken === undefined ? undefined : takeTable(tensors, names.classToken, [width]);
-  const stored = takeTable(tensors, names.positions, [first + from ** 2, width]);
+  const readPositions = takePositions(architecture, tensors, first, side);
   const fold = ({ dtype }: FoldContext) => {
-    const positions = resizePositions(stored.read(), { width, first, from, to }, interpolation);
     const embedding = {
       kernels: kernels.read(),
       bias: bias?.read(),
       classToken: classToken?.read(),
-      positions,
+      positions: readPositions(),
       width,
       patch,
     };
@@ -50,12 +49,12 @@ export function pixelEmbedding(
   };
   const embedding = {
     weight: computed(kernels.name, 'matrix', [width, patch * patch * 3], (context) => fold(context).weight),
-    table: computed(stored.name, 'table', [first + to ** 2, width], (context) => fold(context).table),
+    table: computed(`${kernels.name} (table)`, 'table', [first + side ** 2, width], (context) => fold(context).table),
   };
   const rows = names.registers === undefined ? [] : registerRows(tensors, names.registers, registers, width);
   const zeros = computed('zeros', 'vector', [width], () => new Float32Array(width));
   return {
-    tokens: first + registers + to ** 2,
+    tokens: first + registers + side ** 2,
     embed(g, bytes) {
       const scope = g.scope('embeddings');
       const x = patchEmbed(scope, bytes, embedding, { patch, hasClass });
@@ -74,17 +73,25 @@ function takeTable(tensors: NamedTensors, name: string, shape: readonly number[]
   return tensors.take(name, [...Array<number>(ones).fill(1), ...shape]);
 }
 
-/** The class token's own position stays as it is. */
-function resizePositions(
-  table: Float32Array,
-  { width, first, from, to }: { width: number; first: number; from: number; to: number },
-  filter: TowerArchitecture['interpolation'],
-): Float32Array {
-  if (from === to) return table;
-  const positions = new Float32Array((first + to ** 2) * width);
-  positions.set(table.subarray(0, first * width));
-  positions.set(resizeGrid(table.subarray(first * width), from, to, filter), first * width);
-  return positions;
+/** Of the class token, whose position never changes, and side x side patches: what is added to them, [first + side^2, C]. */
+function takePositions(
+  { width, patch, image, interpolation, names }: TowerArchitecture,
+  tensors: NamedTensors,
+  first: number,
+  side: number,
+): () => Float32Array {
+  const size = (first + side ** 2) * width;
+  if (names.positions === undefined || interpolation === undefined) return () => new Float32Array(size);
+  const from = Math.floor(image / patch);
+  const stored = takeTable(tensors, names.positions, [first + from ** 2, width]);
+  return () => {
+    const table = stored.read();
+    if (from === side) return table;
+    const positions = new Float32Array(size);
+    positions.set(table.subarray(0, first * width));
+    positions.set(resizeGrid(table.subarray(first * width), from, side, interpolation), first * width);
+    return positions;
+  };
 }
 
 function registerRows(tensors: NamedTensors, name: string, count: number, width: number): Parameter[] {

@@ -1,5 +1,14 @@
 import type { Affine, Norm } from '../graph';
-import { computed, type NamedTensors, quantizable, scaleRows, stored, type StoredTensor } from '../weights';
+import {
+  computed,
+  type NamedTensors,
+  quantizable,
+  scaleRows,
+  stack,
+  stacked,
+  stored,
+  type StoredTensor,
+} from '../weights';
 
 /** A linear map as a file has it. */
 export interface StoredAffine {
@@ -42,4 +51,22 @@ export function affineParameters({ weight, bias }: StoredAffine, scale?: StoredT
       ? computed(tensor.name, role, tensor.shape, () => scaleRows(tensor.read(), scale.read()))
       : stored(tensor, role);
   return { weight: quantizable(parameter(weight, 'matrix')), bias: bias && parameter(bias, 'vector') };
+}
+
+/** Maps of one size as one, each times its factor (default 1). Where only some have a bias, the others' is 0. */
+export function sideBySide(name: string, parts: readonly StoredAffine[], factors: readonly number[] = []): Affine {
+  const [out = 0, inputs = 0] = parts[0]?.weight.shape ?? [];
+  const rows = parts.length * out;
+  const weights = parts.map(({ weight }) => weight);
+  const biases = parts.map(({ bias }) => bias).filter((bias): bias is StoredTensor => bias !== undefined);
+  const weight = quantizable(stacked(`${name}.weight`, 'matrix', [rows, inputs], weights, factors));
+  if (biases.length === 0) return { weight };
+  const all = `${name}.bias`;
+  if (biases.length === parts.length) return { weight, bias: stacked(all, 'vector', [rows], biases, factors) };
+  return { weight, bias: computed(all, 'vector', [rows], () => stack(parts.map(readBias), factors)) };
+}
+
+/** [out], of zeros where there is none. */
+export function readBias({ weight, bias }: StoredAffine): Float32Array {
+  return bias?.read() ?? new Float32Array(weight.shape[0] ?? 0);
 }

@@ -1,15 +1,23 @@
-import { type Graph, layerNorm, type Tensor } from '../graph';
+import { type Affine, type Graph, layerNorm, type Tensor } from '../graph';
 import {
+  computed,
   exactScale,
   type NamedTensors,
   type PixelNormalization,
-  quantizable,
   stack,
-  stacked,
-  type StoredTensor,
+  type WeightParameter,
 } from '../weights';
 import { pixelEmbedding } from './pixel-embedding';
-import { affineParameters, affineRows, type StoredAffine, takeAffine, takeNorm } from './stored-affine';
+import { rotaryPositions } from './rotary-positions';
+import {
+  affineParameters,
+  affineRows,
+  readBias,
+  sideBySide,
+  type StoredAffine,
+  takeAffine,
+  takeNorm,
+} from './stored-affine';
 import type { Tower, TowerLayer } from './tower';
 import type { TowerArchitecture } from './towers';
 
@@ -34,16 +42,17 @@ export function transformerTower(
   const { family, width, heads, patch, registers, eps, names } = architecture;
   const embedding = pixelEmbedding(architecture, tensors, pixels, image);
   const preNorm = names.preNorm === undefined ? undefined : takeNorm(tensors, names.preNorm, width, eps);
+  const rotary = rotaryParameter(architecture, image);
   const layers: TowerLayer[] = [];
   // The first that the file does not have ends this: a configuration may lie by any number.
-  for (let i = 0; i < architecture.layers; i++) layers.push(encoderLayer(architecture, tensors, i, folds));
+  for (let i = 0; i < architecture.layers; i++) layers.push(encoderLayer(architecture, tensors, i, { folds, rotary }));
   tensors.expectNoOthers(names.notNeeded);
   return {
     family,
     width,
     heads,
     image,
-    trainedImage: architecture.image,
+    trainedImage: rotary ? image : architecture.image,
     patch,
     tokens: embedding.tokens,
     hasClass: names.classToken !== undefined,
@@ -56,8 +65,23 @@ export function transformerTower(
   };
 }
 
-function encoderLayer(architecture: TowerArchitecture, tensors: NamedTensors, i: number, folds: boolean): TowerLayer {
-  const { width, mlpWidth, heads, eps, activation, gatedMlp = false, names } = architecture;
+/** One for all layers. */
+function rotaryParameter(
+  { width, heads, patch, rotaryBase }: TowerArchitecture,
+  image: number,
+): WeightParameter | undefined {
+  if (rotaryBase === undefined) return undefined;
+  const [side, headWidth] = [Math.floor(image / patch), width / heads];
+  return computed('rotary', 'table', [side ** 2, headWidth], () => rotaryPositions(side, headWidth, rotaryBase));
+}
+
+function encoderLayer(
+  architecture: TowerArchitecture,
+  tensors: NamedTensors,
+  i: number,
+  { folds, rotary }: { folds: boolean; rotary?: WeightParameter },
+): TowerLayer {
+  const { width, heads, eps, activation, gatedMlp = false, names } = architecture;
   const { layer } = names;
   const at = (name: string): string => `${names.layers}.${i}.${name}`;
   const scale = (name: string | undefined) => (name === undefined ? undefined : tensors.take(at(name), [width]));
@@ -68,19 +92,20 @@ function encoderLayer(architecture: TowerArchitecture, tensors: NamedTensors, i:
   const output = takeAffine(tensors, at(layer.output), { out: width, inputs: width });
   const outputScale = scale(layer.outputScale);
   const norm2 = takeNorm(tensors, at(layer.norm2), width, eps);
-  const fc1 = takeAffine(tensors, at(layer.fc1), { out: gatedMlp ? 2 * mlpWidth : mlpWidth, inputs: width });
-  const fc2 = takeAffine(tensors, at(layer.fc2), { out: width, inputs: mlpWidth });
+  const fc1 = takeFirstMap(architecture, tensors, at);
+  const fc2 = takeAffine(tensors, at(layer.fc2), { out: width, inputs: architecture.mlpWidth });
   return {
     norm1,
     attention: {
-      qkv: joint(at('qkv'), width, [q, k, v], [folded ?? 1]),
+      qkv: sideBySide(at('qkv'), [q, k, v], [folded ?? 1]),
       output: affineParameters(output, outputScale),
       heads,
       scale: folded === undefined ? headWidth ** -0.5 : 1,
+      rotary,
     },
     norm2,
     mlp: {
-      fc1: affineParameters(fc1),
+      fc1,
       fc2: affineParameters(fc2, scale(layer.fc2Scale)),
       activation,
       gated: gatedMlp,
@@ -88,11 +113,11 @@ function encoderLayer(architecture: TowerArchitecture, tensors: NamedTensors, i:
     frozen: {
       readKeyValue: () => ({
         weight: { data: stack([k.weight.read(), v.weight.read()]), rows: 2 * width, columns: width },
-        bias: stack([readBias(k, width), readBias(v, width)]),
+        bias: stack([readBias(k), readBias(v)]),
       }),
       readOutput: () => ({
         weight: { data: output.weight.read(), rows: width, columns: width },
-        bias: readBias(output, width),
+        bias: readBias(output),
       }),
       readOutputScale: outputScale && (() => outputScale.read()),
     },
@@ -105,25 +130,27 @@ function takeQkv(
   at: (name: string) => string,
 ): [StoredAffine, StoredAffine, StoredAffine] {
   const { qkv } = names.layer;
+  const biases = typeof qkvBias === 'boolean' ? ([qkvBias, qkvBias, qkvBias] as const) : qkvBias;
   if (typeof qkv !== 'string') {
-    const [q, k, v] = qkv.map((name) => takeAffine(tensors, at(name), { out: width, inputs: width, bias: qkvBias }));
-    return [q!, k!, v!];
+    const take = (i: 0 | 1 | 2) => takeAffine(tensors, at(qkv[i]), { out: width, inputs: width, bias: biases[i] });
+    return [take(0), take(1), take(2)];
   }
-  const all = takeAffine(tensors, at(qkv), { out: 3 * width, inputs: width, bias: qkvBias });
+  const all = takeAffine(tensors, at(qkv), { out: 3 * width, inputs: width, bias: biases[0] });
   const part = (i: number): StoredAffine => affineRows(all, i * width, (i + 1) * width);
   return [part(0), part(1), part(2)];
 }
 
-/** q, k, v as one map, each times its factor. */
-function joint(name: string, width: number, parts: readonly StoredAffine[], factors: readonly number[]) {
-  const weights = parts.map(({ weight }) => weight);
-  const biases = parts.map(({ bias }) => bias).filter((bias): bias is StoredTensor => bias !== undefined);
-  return {
-    weight: quantizable(stacked(`${name}.weight`, 'matrix', [3 * width, width], weights, factors)),
-    bias: biases.length > 0 ? stacked(`${name}.bias`, 'vector', [3 * width], biases, factors) : undefined,
-  };
-}
-
-function readBias({ bias }: StoredAffine, width: number): Float32Array {
-  return bias?.read() ?? new Float32Array(width);
+/** The MLP's; gated, the gate's and the value's as one. */
+function takeFirstMap(
+  { width, mlpWidth, gatedMlp, names }: TowerArchitecture,
+  tensors: NamedTensors,
+  at: (name: string) => string,
+): Affine {
+  const { fc1 } = names.layer;
+  if (typeof fc1 === 'string') {
+    const out = gatedMlp ? 2 * mlpWidth : mlpWidth;
+    return affineParameters(takeAffine(tensors, at(fc1), { out, inputs: width }));
+  }
+  const parts = fc1.map((name) => takeAffine(tensors, at(name), { out: mlpWidth, inputs: width }));
+  return sideBySide(at('mlp.fc1'), parts);
 }

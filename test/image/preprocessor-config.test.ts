@@ -58,6 +58,13 @@ describe('preprocessor_config.json', () => {
   const siblings: [string, unknown, string, unknown, number[]][] = [
     ['ViTImageProcessor', { kind: 'exact', width: 224, height: 224 }, 'bilinear', null, [0.5, 0.5, 0.5]],
     ['SiglipImageProcessor', { kind: 'exact', width: 224, height: 224 }, 'bicubic', null, [0.5, 0.5, 0.5]],
+    [
+      'DINOv3ViTImageProcessorFast',
+      { kind: 'exact', width: 224, height: 224 },
+      'bilinear',
+      null,
+      [0.485, 0.456, 0.406],
+    ],
     ['BlipImageProcessor', { kind: 'exact', width: 384, height: 384 }, 'bicubic', null, CLIP_MEAN],
     ['BitImageProcessor', { kind: 'shortest-edge', shortest: 224 }, 'bicubic', { width: 224, height: 224 }, CLIP_MEAN],
     [

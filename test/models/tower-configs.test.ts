@@ -13,6 +13,7 @@ describe('config.json of towers', () => {
       vit: { ...base, patch: 16, activation: 'gelu_erf', eps: 1e-12, qkvBias: true },
       dinov2: { ...base, patch: 14, activation: 'gelu_erf', eps: 1e-6, registers: 0, anySize: true },
       dinov2_with_registers: { ...base, patch: 14, registers: 4, interpolation: 'bicubic-antialiased' },
+      dinov3_vit: { width: 384, mlpWidth: 1536, layers: 12, heads: 6, image: 224, patch: 16, eps: 1e-5, registers: 0 },
       blip_2_vision_model: { width: 1408, mlpWidth: 6144, layers: 39, heads: 16, patch: 14, activation: 'gelu_erf' },
       internvl_vision: { width: 1024, mlpWidth: 4096, layers: 24, heads: 16, image: 448, patch: 14, qkvBias: false },
     };
@@ -47,6 +48,26 @@ describe('config.json of towers', () => {
     expect(describeJson({ ...giant, hidden_size: 24, mlp_ratio: 2.5 })).to.include({ mlpWidth: 40 });
   });
 
+  it('reads the parts that DINOv3 may have', () => {
+    const model_type = 'dinov3_vit';
+    const small = describeJson({ model_type, num_register_tokens: 4 });
+    expect(small).to.deep.include({ registers: 4, gatedMlp: false, qkvBias: [true, false, true], rotaryBase: 100 });
+    expect(small.names).to.include({ registers: 'embeddings.register_tokens' });
+    expect(small.names).to.not.have.property('positions');
+    expect(describeJson({ model_type }).names).to.not.have.property('registers');
+    const largest = { model_type, use_gated_mlp: true, hidden_act: 'silu', query_bias: false, value_bias: false };
+    expect(describeJson(largest)).to.deep.include({
+      gatedMlp: true,
+      activation: 'silu',
+      qkvBias: [false, false, false],
+    });
+    expectThrow(() => describeJson({ model_type, num_attention_heads: 64 }), 'ERR_FORMAT', /heads of a multiple of 4/);
+    expectThrow(() => describeJson({ model_type, rope_theta: 0 }), 'ERR_FORMAT', /a positive number for rope_theta/);
+    for (const num_register_tokens of [-1, 0.5, 1e9]) {
+      expectThrow(() => describeJson({ model_type, num_register_tokens }), 'ERR_FORMAT', /from 0 to 1024 for num_regi/);
+    }
+  });
+
   it('reads squares in both spellings', () => {
     expect(describeJson({ model_type: 'vit', image_size: [384, 384] })).to.include({ image: 384 });
     expectThrow(() => describeJson({ model_type: 'vit', image_size: [384, 224] }), 'ERR_UNSUPPORTED', /a square/);
@@ -64,6 +85,8 @@ describe('config.json of towers', () => {
     refuse({ model_type, norm_type: 'rms_norm' }, /layer_norm for norm_type of config\.json .* "rms_norm"/);
     refuse({ model_type, use_qk_norm: true }, /false for use_qk_norm/);
     refuse({ model_type, use_absolute_position_embeddings: false }, /true for use_absolute_position_embeddings/);
+    refuse({ model_type: 'dinov3_vit', proj_bias: false }, /true for proj_bias of config\.json but received false/);
+    refuse({ model_type: 'dinov3_vit', mlp_bias: false }, /true for mlp_bias/);
     expect(isTowerConfig({ model_type: 'siglip2' })).to.equal(false);
     expect(TOWER_MODEL_TYPES.every((model_type) => isTowerConfig({ model_type }))).to.equal(true);
   });

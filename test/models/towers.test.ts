@@ -21,6 +21,8 @@ const FAMILIES = {
   dinov2: { beside: /^layernorm\.|mask_token$/, matrix: 'encoder.layer.1.attention.output.dense.weight' },
   'dinov2-registers': { beside: /^layernorm\.|mask_token$/, matrix: 'encoder.layer.0.mlp.fc2.weight' },
   'dinov2-swiglu': { beside: /^layernorm\.|mask_token$/, matrix: 'encoder.layer.2.mlp.weights_in.weight' },
+  dinov3: { beside: /^norm\.|mask_token$/, matrix: 'layer.1.attention.k_proj.weight' },
+  'dinov3-swiglu': { beside: /^norm\.|(mask|register)_tokens?$/, matrix: 'layer.0.mlp.gate_proj.weight' },
   'internvit-without-qkv-bias': { beside: null, matrix: 'encoder.layer.1.attention.projection_layer.weight' },
   'blip2-vision': { beside: /^post_layernorm\./, matrix: 'encoder.layers.0.self_attn.qkv.weight' },
 } as const;
@@ -38,6 +40,8 @@ describe('towers', () => {
       dinov2: { family: 'DINOv2', image: 16, trainedImage: 28, M: 17, N: 16 },
       'dinov2-registers': { family: 'DINOv2 with registers', image: 16, trainedImage: 24, registers: 3, M: 20, N: 16 },
       'dinov2-registers-swiglu': { family: 'DINOv2 with registers', image: 12, registers: 2, M: 12, N: 9, C: 12 },
+      dinov3: { family: 'DINOv3', image: 20, trainedImage: 20, registers: 4, M: 30, N: 25, hasClass: true },
+      'dinov3-swiglu': { family: 'DINOv3', image: 12, registers: 0, M: 10, N: 9, C: 24, H: 2 },
       internvit: { family: 'InternViT', image: 12, M: 10, N: 9, C: 16, hasClass: true },
       blip2: { family: 'EVA ViT-g (BLIP-2)', image: 12, M: 10, N: 9, H: 1 },
     } as const;
@@ -168,7 +172,7 @@ describe('towers', () => {
 
       it('whose config.json describes another', async () => {
         for (const num_hidden_layers of [4, 4096])
-          await expectRejection(load({ config: { num_hidden_layers } }), 'ERR_FORMAT', /tensor encoder\.layers?\./);
+          await expectRejection(load({ config: { num_hidden_layers } }), 'ERR_FORMAT', /tensor (encoder\.)?layers?\./);
         const lying = /an integer from 1 to 4096 for num_hidden_layers of /;
         for (const num_hidden_layers of [4097, 4e9, 1e15])
           await expectRejection(load({ config: { num_hidden_layers } }), 'ERR_FORMAT', lying);

@@ -34,6 +34,7 @@ OTHERS = {
     "vit": {"activation": "gelu"},
     "dinov2": {"activation": "gelu"},
     "dinov2_with_registers": {"activation": "gelu", "registers": 2},
+    "dinov3_vit": {"activation": "gelu", "registers": 2},
     "blip_2_vision_model": {"activation": "gelu"},
     "internvl_vision": {"activation": "gelu"},
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from transformers import BaseImageProcessor
+from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
@@ -14,10 +15,19 @@ from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2Im
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
+
+class DINOv3ViTImageProcessorPil(ViTImageProcessorPil):
+    """transformers has it on torchvision alone, where numbers are resized instead of bytes: half a level apart."""
+
+    image_mean = IMAGENET_DEFAULT_MEAN
+    image_std = IMAGENET_DEFAULT_STD
+
+
 PROCESSORS = {
     "BitImageProcessor": BitImageProcessorPil,
     "BlipImageProcessor": BlipImageProcessorPil,
     "CLIPImageProcessor": CLIPImageProcessorPil,
+    "DINOv3ViTImageProcessor": DINOv3ViTImageProcessorPil,
     "GotOcr2ImageProcessor": GotOcr2ImageProcessorPil,
     "SiglipImageProcessor": SiglipImageProcessorPil,
     "ViTImageProcessor": ViTImageProcessorPil,

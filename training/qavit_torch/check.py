@@ -35,8 +35,8 @@ def check_plain(model: QuestionAwareVisionTower, tower: PreTrainedModel, pixels:
 
 def check_other_size(model: QuestionAwareVisionTower, tower: PreTrainedModel) -> None:
     pixels = torch.randn(2, 3, 43, 43).double()
-    # DINOv2 interpolates without being asked.
-    asked = {} if tower.config.model_type.startswith(("dinov2", "internvl")) else {"interpolate_pos_encoding": True}
+    # Some interpolate without being asked.
+    asked = {} if tower.config.model_type.startswith(("dinov", "internvl")) else {"interpolate_pos_encoding": True}
     states = tower(pixels, output_hidden_states=True, **asked).hidden_states
     assert_equal(model(pixels)[0], states[-1], "a picture of another size left the tower")
 
@@ -61,14 +61,19 @@ def check_padding(model: QuestionAwareVisionTower, pixels: torch.Tensor, questio
 def check_fused_layer(model: QuestionAwareVisionTower, hidden: torch.Tensor, question: torch.Tensor) -> None:
     """One layer as the paper writes it: self-attention over [question ; visual] with every query, then the slice."""
     index = model.fused_layers[0]
-    layer, fusing = see(model.tower).layers[index], model.fusing[str(index)]
+    seen, fusing = see(model.tower), model.fusing[str(index)]
+    layer = seen.layers[index]
     count = question.shape[1]
     rows = torch.cat([fusing.instruct_dim_reduce(question), layer.norm1(hidden)], 1)
 
     def heads(project: Map) -> torch.Tensor:
         return project(rows).reshape(*rows.shape[:2], 4, 16).permute(0, 2, 1, 3)
 
-    scores = heads(layer.q) @ heads(layer.k).mT / 16**0.5
+    asking, answering = heads(layer.q), heads(layer.k)
+    if seen.rotate is not None:
+        patches = hidden.shape[1] - seen.before_patches
+        asking, answering = seen.rotate(asking, patches), seen.rotate(answering, patches)
+    scores = asking @ answering.mT / 16**0.5
     mixed = (scores.softmax(-1) @ heads(layer.v)).permute(0, 2, 1, 3).reshape(rows.shape)[:, count:]
     projected = layer.out(mixed)
     projected = projected + fusing.instruction_proj_gate.tanh() * fusing.instruction_out_proj(mixed)
@@ -172,7 +177,7 @@ def check(config: PreTrainedConfig) -> None:
         nn.init.uniform_(fusing.instruction_proj_gate, 0.3, 0.9)
     check_empty(model, pixels, question)
     check_padding(model, pixels, question)
-    check_fused_layer(model, torch.randn(3, 17, 64).double(), question)
+    check_fused_layer(model, torch.randn(3, see(tower).before_patches + 16, 64).double(), question)
     # Stored in f32, so that the values must be f32 before.
     check_folder(model.float().double(), pixels, question)
     model.token_selector = build_selector(64)

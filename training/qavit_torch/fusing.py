@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from .layers import integration_layers
 from .selection import select_tokens
-from .towers import Layer, see
+from .towers import Layer, Tower, see
 
 
 class QuestionFusing(nn.Module):
@@ -109,10 +109,10 @@ class QuestionAwareVisionTower(nn.Module):
             keep = question_mask.bool()
             if padding == "attend":
                 keep = keep.any(1, keepdim=True).expand_as(keep)
-        layers = see(self.tower).layers
+        seen = see(self.tower)
         for index in range(start, stop):
             fusing = self.fusing[str(index)] if str(index) in self.fusing and question is not None else None
-            hidden = self._layer(hidden, layers[index], fusing, question, keep)
+            hidden = self._layer(hidden, seen, index, fusing, question, keep)
         return hidden
 
     def rate(self, tokens: torch.Tensor) -> torch.Tensor:
@@ -152,17 +152,20 @@ class QuestionAwareVisionTower(nn.Module):
     def _layer(
         self,
         hidden: torch.Tensor,
-        layer: Layer,
+        tower: Tower,
+        index: int,
         fusing: QuestionFusing | None,
         question: torch.Tensor | None,
         keep: torch.Tensor | None,
     ) -> torch.Tensor:
+        layer = tower.layers[index]
         # LayerScale multiplies the gated sum, as it does the frozen projection.
-        hidden = hidden + layer.scale1(self._attention(layer, layer.norm1(hidden), fusing, question, keep))
+        hidden = hidden + layer.scale1(self._attention(tower, layer, layer.norm1(hidden), fusing, question, keep))
         return hidden + layer.scale2(layer.mlp(layer.norm2(hidden)))
 
     def _attention(
         self,
+        tower: Tower,
         layer: Layer,
         x: torch.Tensor,
         fusing: QuestionFusing | None,
@@ -182,6 +185,10 @@ class QuestionAwareVisionTower(nn.Module):
             if keep is not None:
                 visible = torch.cat([keep, keep.new_ones(x.shape[:2])], 1)[:, None, None]
         q, k, v = split(layer.q(x)), split(layer.k(rows)), split(layer.v(rows))
+        if tower.rotate is not None:
+            # A question's keys have no place in the picture, as the class token's has none.
+            patches = x.shape[1] - tower.before_patches
+            q, k = tower.rotate(q, patches), tower.rotate(k, patches)
         # softmax(q k^T / sqrt(D)) v over K + M keys.
         attended = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=visible)
         attended = attended.transpose(1, 2).flatten(2)

@@ -5,6 +5,7 @@ from transformers import (
     CLIPVisionConfig,
     Dinov2Config,
     Dinov2WithRegistersConfig,
+    DINOv3ViTConfig,
     InternVLVisionConfig,
     PreTrainedConfig,
     SiglipVisionConfig,
@@ -22,6 +23,7 @@ def tiny_configs() -> dict[str, PreTrainedConfig]:
         ViTConfig(intermediate_size=160, qkv_bias=False, **SIZE),
         Dinov2Config(mlp_ratio=2, **SIZE),
         Dinov2WithRegistersConfig(mlp_ratio=2, num_register_tokens=3, **SIZE),
+        DINOv3ViTConfig(intermediate_size=160, num_register_tokens=3, **SIZE),
         Blip2VisionConfig(intermediate_size=160, **SIZE),
         InternVLVisionConfig(intermediate_size=160, attention_bias=True, **SIZE),
     ]

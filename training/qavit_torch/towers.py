@@ -3,6 +3,7 @@
 Shapes: B batch, M visual tokens, C tower width, S side of a picture in pixels.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,11 +14,13 @@ from transformers import (
     CLIPVisionModel,
     Dinov2Model,
     Dinov2WithRegistersModel,
+    DINOv3ViTModel,
     InternVLVisionModel,
     PreTrainedModel,
     SiglipVisionModel,
     ViTModel,
 )
+from transformers.models.dinov3_vit.modeling_dinov3_vit import rotate_half
 
 Map = Callable[[torch.Tensor], torch.Tensor]
 
@@ -42,6 +45,8 @@ class Tower:
     embed: Map  # [B, 3, S, S] normalised pixels -> the residual stream before layer 0, [B, M, C]
     layers: list[Layer]
     before_patches: int  # class token and registers
+    # Queries or keys [B, H, rows, D] -> the same with the last so many rows, the patches, turned by where they are.
+    rotate: Callable[[torch.Tensor, int], torch.Tensor] | None = None
 
 
 def third(linear: nn.Linear, which: int) -> Map:
@@ -94,6 +99,23 @@ def dinov2(tower: Dinov2Model | Dinov2WithRegistersModel) -> Tower:
     return Tower(tower.embeddings, [describe(layer) for layer in tower.encoder.layer], before)
 
 
+def dinov3(tower: DINOv3ViTModel) -> Tower:
+    def describe(layer: nn.Module) -> Layer:
+        attention, scales = layer.attention, (layer.layer_scale1, layer.layer_scale2)
+        qkv = attention.q_proj, attention.k_proj, attention.v_proj
+        return Layer(layer.norm1, *qkv, attention.o_proj, scales[0], layer.norm2, layer.mlp, scales[1])
+
+    def rotate(heads: torch.Tensor, patches: int) -> torch.Tensor:
+        # Of the pixels it looks at their size alone. Positions are not augmented: the tower is frozen.
+        side = math.isqrt(patches) * tower.config.patch_size
+        cosines, sines = tower.rope_embeddings(heads.new_empty(1, 3, side, side))
+        before, x = heads.split((heads.shape[2] - patches, patches), 2)
+        return torch.cat([before, x * cosines + rotate_half(x) * sines], 2)
+
+    layers = [describe(layer) for layer in tower.model.layer]
+    return Tower(tower.embeddings, layers, 1 + tower.config.num_register_tokens, rotate)
+
+
 def blip2(tower: Blip2VisionModel) -> Tower:
     def describe(layer: nn.Module) -> Layer:
         attention, same = layer.self_attn, nn.Identity()
@@ -136,6 +158,7 @@ TOWERS: dict[str, tuple[type[PreTrainedModel], Callable[[PreTrainedModel], Tower
     "vit": (ViTModel, vit),
     "dinov2": (Dinov2Model, dinov2),
     "dinov2_with_registers": (Dinov2WithRegistersModel, dinov2),
+    "dinov3_vit": (DINOv3ViTModel, dinov3),
     "blip_2_vision_model": (Blip2VisionModel, blip2),
     "internvl_vision": (InternVLVisionModel, internvit),
 }

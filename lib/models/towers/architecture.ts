@@ -27,12 +27,14 @@ export interface TowerArchitecture extends TowerShape {
   readonly family: string;
   /** Whether the MLP's first map makes a gate and a value side by side, of mlpWidth each: activation(gate) * value. */
   readonly gatedMlp?: boolean;
-  /** Whether queries, keys and values have a bias. */
-  readonly qkvBias: boolean;
+  /** Whether queries, keys and values have a bias: all alike, or each for itself. */
+  readonly qkvBias: boolean | readonly [q: boolean, k: boolean, v: boolean];
   /** Register tokens between the class token and the patches. */
   readonly registers: number;
-  /** What transformers' interpolate_pos_encoding resizes this family's position table with. */
-  readonly interpolation: GridFilter;
+  /** What transformers' interpolate_pos_encoding resizes this family's position table with; absent where it has none. */
+  readonly interpolation?: GridFilter;
+  /** Patches are told apart by turning queries and keys: the base of the angles' periods. */
+  readonly rotaryBase?: number;
   /**
    * Whether its pictures come in the size that preprocessor_config.json asks for, whatever the position table was made for. The
    * others refuse such a contradiction unless a size is asked for.
@@ -48,7 +50,7 @@ export interface TowerNames {
   readonly kernelBias?: string;
   readonly classToken?: string;
   readonly registers?: string;
-  readonly positions: string;
+  readonly positions?: string;
   /** The norm between embeddings and layer 0. */
   readonly preNorm?: string;
   /** Layer i is at `${layers}.${i}`. */
@@ -66,7 +68,8 @@ export interface LayerNames {
   /** LayerScale of the attention branch, [C]. */
   readonly outputScale?: string;
   readonly norm2: string;
-  readonly fc1: string;
+  /** One map; of a gated MLP also two, the gate's and the value's. */
+  readonly fc1: string | readonly [gate: string, value: string];
   readonly fc2: string;
   /** LayerScale of the MLP branch, [C]. */
   readonly fc2Scale?: string;

@@ -5,13 +5,14 @@ import type { TowerArchitecture, TowerFamily } from './architecture';
 import { BLIP2 } from './blip2';
 import { CLIP } from './clip';
 import { DINOV2, DINOV2_WITH_REGISTERS } from './dinov2';
+import { DINOV3 } from './dinov3';
 import { INTERNVIT } from './internvit';
 import { SIGLIP } from './siglip';
 import { VIT } from './vit';
 
 export type { TowerArchitecture } from './architecture';
 
-const FAMILIES: readonly TowerFamily[] = [CLIP, SIGLIP, VIT, DINOV2, DINOV2_WITH_REGISTERS, BLIP2, INTERNVIT];
+const FAMILIES: readonly TowerFamily[] = [CLIP, SIGLIP, VIT, DINOV2, DINOV2_WITH_REGISTERS, DINOV3, BLIP2, INTERNVIT];
 
 /** Every model_type whose tower can be built. */
 export const TOWER_MODEL_TYPES = FAMILIES.flatMap(({ modelType, wholes }) => [...wholes, modelType]);

@@ -9,6 +9,8 @@ import type { TowerShape } from './architecture';
  * their number fills the memory.
  */
 const MAX_LAYERS = 4096;
+/** As far from any tower's. */
+const MAX_REGISTERS = 1024;
 
 /** transformers' names. */
 const ACTIVATIONS: Readonly<Record<string, ActivationName>> = {
@@ -45,6 +47,12 @@ export class TowerFields {
 
   integer(name: string): number {
     return positiveInteger(this.value(name), this.where(name));
+  }
+
+  /** Register tokens, of which a tower may have none. */
+  registers(): number {
+    const name = 'num_register_tokens';
+    return integerBetween(0, MAX_REGISTERS, this.value(name), this.where(name));
   }
 
   number(name: string): number {
