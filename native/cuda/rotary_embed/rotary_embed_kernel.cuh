@@ -1,9 +1,8 @@
 // y_i = x_i cos(p, i) - x_{i+D/2} sin(p, i),   y_{i+D/2} = x_{i+D/2} cos(p, i) + x_i sin(p, i)
 //
-// in every head of the last P rows of an entry; the rows before them are copied. threadIdx.x walks along a row, kLength
-// elements of both halves of a head at a time, threadIdx.y over rows. kLength is kRun where halves are whole runs and
-// both operands are aligned for it, else 1. A row's cosines and sines are read once a head, from the L1 but for the
-// first time.
+// in every head of the last P rows of an entry; the rows before them are copied. A thread takes kLength elements of
+// both halves of a head at a time: kRun where halves are whole runs and both operands are aligned for it, else 1. A
+// row's cosines and sines are read once a head, from the L1 but for the first time.
 //
 // Memory bounds it: 3 multiply-adds for two elements read and two written. Prediction, never run on a GPU yet: queries
 // and keys of DINOv3 ViT-L/16, [32, 201, 2048] of bf16, are 53 MB, 12 us on an H200; what the product before left in
@@ -12,23 +11,17 @@
 
 #include "cuda/device/dependent_launch.cuh"
 #include "cuda/device/runs.cuh"
+#include "cuda/rows/row_operands.cuh"
 
 namespace qavit::cuda {
 
 struct RotaryRows {
-  const void* x;
-  void* y;
+  RowOperands both;
   const float* table;  // [P, 2 * half]: cosines, then sines
-  DType x_dtype, y_dtype;
-  int64_t x_batch_stride, x_row_stride, y_batch_stride, y_row_stride;
-  uint32_t rows;        // of all batch entries
-  uint32_t batch_rows;  // of one
-  uint32_t first;       // of the rows of an entry that have a place
-  uint32_t half;        // D / 2
-  uint32_t pairs;       // of a row: half of its columns
+  uint32_t first;      // of the rows of an entry that have a place
+  uint32_t half;       // D / 2
+  uint32_t pairs;      // of a row: half of its columns
 };
-
-constexpr int kRotaryThreads = 256;
 
 template <int kLength>
 __device__ inline void rotate_run(const float* cosines, uint32_t half, float (&a)[kLength], float (&b)[kLength]) {
@@ -44,24 +37,22 @@ __device__ inline void rotate_run(const float* cosines, uint32_t half, float (&a
 }
 
 template <int kLength>
-__global__ void __launch_bounds__(kRotaryThreads) rotary_embed_kernel(const RotaryRows p) {
+__global__ void __launch_bounds__(kRowThreads) rotary_embed_kernel(const RotaryRows p) {
   follow_earlier_kernels();
-  const uint32_t row = blockIdx.x * blockDim.y + threadIdx.y;
-  if (row >= p.rows) return;
-  const uint32_t entry = row / p.batch_rows, line = row - entry * p.batch_rows;
-  const int64_t x = entry * p.x_batch_stride + line * p.x_row_stride;
-  const int64_t y = entry * p.y_batch_stride + line * p.y_row_stride;
+  const uint32_t row = row_of_thread();
+  if (row >= p.both.rows) return;
+  const RowPlace at = place_of(p.both, row);
   for (uint32_t pair = threadIdx.x * kLength; pair < p.pairs; pair += blockDim.x * kLength) {
     const uint32_t head = pair / p.half, i = pair - head * p.half;
     const int64_t column = 2 * static_cast<int64_t>(head) * p.half + i;
     float a[kLength], b[kLength];
-    load_run(p.x, p.x_dtype, x + column, a);
-    load_run(p.x, p.x_dtype, x + column + p.half, b);
-    if (line >= p.first) {
-      rotate_run(p.table + 2 * static_cast<int64_t>(line - p.first) * p.half + i, p.half, a, b);
+    load_run(p.both.x, p.both.x_dtype, at.x + column, a);
+    load_run(p.both.x, p.both.x_dtype, at.x + column + p.half, b);
+    if (at.line >= p.first) {
+      rotate_run(p.table + 2 * static_cast<int64_t>(at.line - p.first) * p.half + i, p.half, a, b);
     }
-    store_run(p.y, p.y_dtype, y + column, a);
-    store_run(p.y, p.y_dtype, y + column + p.half, b);
+    store_run(p.both.y, p.both.y_dtype, at.y + column, a);
+    store_run(p.both.y, p.both.y_dtype, at.y + column + p.half, b);
   }
 }
 

@@ -1,8 +1,8 @@
 // to[b, position[b] + r, :] = from[row of (b, r), :], converting the dtype: copy, both forms of gather_rows, and, where
 // there is a position, append_rows.
 //
-// threadIdx.x walks along a row, kLength elements at a time, threadIdx.y over rows, so that narrow rows fill a block
-// too. kLength is kRun where both operands are aligned for it (a row's last elements may be fewer), else 1.
+// A thread takes kLength elements of a row at a time: kRun where both operands are aligned for it (a row's last
+// elements may be fewer), else 1.
 //
 // It moves memory and does nothing else: the bytes of both operands at the memory's rate bound it. Prediction, never
 // run on a GPU yet: [32, 577, 1024] of bf16 is 76 MB, 18 us on an H200.
@@ -10,6 +10,7 @@
 
 #include "cuda/device/dependent_launch.cuh"
 #include "cuda/device/runs.cuh"
+#include "cuda/rows/row_operands.cuh"
 
 namespace qavit::cuda {
 
@@ -32,8 +33,6 @@ struct MoveRows {
   int width;
 };
 
-constexpr int kMoveThreads = 256;
-
 __device__ inline int64_t source_offset(const MoveRows& p, uint32_t row, uint32_t entry, uint32_t line) {
   switch (p.source) {
     case RowSource::kEntry:
@@ -53,9 +52,9 @@ __device__ inline void move_run(const MoveRows& p, int64_t from, int64_t to) {
 }
 
 template <int kLength>
-__global__ void __launch_bounds__(kMoveThreads) move_rows_kernel(const MoveRows p) {
+__global__ void __launch_bounds__(kRowThreads) move_rows_kernel(const MoveRows p) {
   follow_earlier_kernels();
-  const uint32_t row = blockIdx.x * blockDim.y + threadIdx.y;
+  const uint32_t row = row_of_thread();
   if (row >= p.rows) return;
   const uint32_t entry = row / p.batch_rows, line = row - entry * p.batch_rows;
   const int64_t from = source_offset(p, row, entry, line);

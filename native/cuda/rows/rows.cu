@@ -1,11 +1,7 @@
-#include <algorithm>
-#include <bit>
-#include <limits>
-#include <string>
-
-#include "core/shape.h"
 #include "cuda/device/rounding.h"
+#include "cuda/device/runs.h"
 #include "cuda/rows/move_rows_kernel.cuh"
+#include "cuda/rows/row_operands.h"
 #include "cuda/rows/rows.h"
 #include "cuda/weight.h"
 
@@ -46,19 +42,9 @@ View view_of(const Weight* table) {
   return view;
 }
 
-Status supports_rows(const View& to, const char* where) {
-  constexpr int64_t kMost = std::numeric_limits<int32_t>::max() - kMoveThreads * kRun;
-  if (to.batch * to.rows <= kMost && to.cols <= kMost) return Status();
-  return expected(ErrorCode::kUnsupported, "at most " + std::to_string(kMost) + " rows and columns", where,
-                  to_string(shape_of(to)));
-}
-
 Status move_rows(const Launch& context, const char* where, const MoveRows& p, const View& from, const View& to) {
   const bool runs = moves_in_runs(from, kRun) && moves_in_runs(to, kRun);
-  const auto steps = static_cast<unsigned>(runs ? ceil_div(p.width, kRun) : p.width);
-  const unsigned along = std::min<unsigned>(std::bit_ceil(steps), kMoveThreads);
-  const dim3 block(along, kMoveThreads / along);
-  const dim3 grid(ceil_div(p.rows, block.y));
+  const auto [grid, block] = row_grid(p.rows, static_cast<uint32_t>(runs ? ceil_div(p.width, kRun) : p.width));
   return runs ? launch(context, where, move_rows_kernel<kRun>, grid, block, 0, p)
               : launch(context, where, move_rows_kernel<1>, grid, block, 0, p);
 }
