@@ -55,6 +55,8 @@ const FAMILIES: ReadonlyMap<string, ProcessorDefaults> = new Map([
   ['DINOv3ViTImageProcessor', { ...SQUARE, filter: 'bilinear', mean: IMAGENET_MEAN, std: IMAGENET_STD }],
   ['SiglipImageProcessor', { ...SQUARE, defaultToSquare: false }],
   ['BlipImageProcessor', { ...SQUARE, size: { height: 384, width: 384 }, mean: CLIP_MEAN, std: CLIP_STD }],
+  // Gemma 3's, for a picture that is not cut up.
+  ['Gemma3ImageProcessor', { ...SQUARE, filter: 'bilinear' }],
   // InternVL's, for a picture as one tile.
   ['GotOcr2ImageProcessor', { ...SQUARE, size: { height: 384, width: 384 }, mean: CLIP_MEAN, std: CLIP_STD }],
 ]);

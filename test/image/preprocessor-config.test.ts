@@ -57,6 +57,7 @@ describe('preprocessor_config.json', () => {
 
   const siblings: [string, unknown, string, unknown, number[]][] = [
     ['ViTImageProcessor', { kind: 'exact', width: 224, height: 224 }, 'bilinear', null, [0.5, 0.5, 0.5]],
+    ['Gemma3ImageProcessorFast', { kind: 'exact', width: 224, height: 224 }, 'bilinear', null, [0.5, 0.5, 0.5]],
     ['SiglipImageProcessor', { kind: 'exact', width: 224, height: 224 }, 'bicubic', null, [0.5, 0.5, 0.5]],
     [
       'DINOv3ViTImageProcessorFast',

@@ -2,6 +2,8 @@ import { expect } from 'chai';
 import { describeTower, isTowerConfig, TOWER_MODEL_TYPES } from '../../lib/models/towers';
 import { expectThrow } from '../support/expect-error';
 
+const WHOLES = ['clip', 'siglip', 'paligemma', 'gemma3', 'blip-2', 'instructblip', 'internvl'];
+
 const describeJson = (json: Record<string, unknown>) => describeTower(json, 'config.json');
 
 describe('config.json of towers', () => {
@@ -23,6 +25,8 @@ describe('config.json of towers', () => {
     for (const [model_type, half] of [
       ['clip', 'clip_vision_model'],
       ['siglip', 'siglip_vision_model'],
+      ['paligemma', 'siglip_vision_model'],
+      ['gemma3', 'siglip_vision_model'],
       ['blip-2', 'blip_2_vision_model'],
       ['instructblip', 'blip_2_vision_model'],
       ['internvl', 'internvl_vision'],
@@ -93,7 +97,7 @@ describe('config.json of towers', () => {
 
   for (const model_type of TOWER_MODEL_TYPES) {
     it(`refuses values that make no sense for ${model_type}`, () => {
-      const whole = ['clip', 'siglip', 'blip-2', 'instructblip', 'internvl'].includes(model_type);
+      const whole = WHOLES.includes(model_type);
       const parse = (fields: Record<string, unknown>) =>
         describeJson(whole ? { model_type, vision_config: fields } : { model_type, ...fields });
       for (const hidden_size of [0, -1, 1.5, '768', 2 ** 60]) {

@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { QAViT } from '../../lib';
 import { loadModel } from '../../lib/qavit/load';
 import { patchGrid } from '../../lib/view/patch-grid';
@@ -8,7 +10,7 @@ import { encodeBatch } from '../support/cuda-engine';
 import { itemsOf, questionsOf } from '../support/encode-case';
 import { expectRejection } from '../support/expect-error';
 import { fixture } from '../support/paths';
-import { f32 } from '../support/safetensors-writer';
+import { f32, type TensorToWrite } from '../support/safetensors-writer';
 import { temporaryFolder } from '../support/temporary';
 import { loadingOf, readTowerFixture } from '../support/towers';
 
@@ -51,6 +53,25 @@ describe('towers', () => {
         await using model = await QAViT.load(tower(name), { ...CPU, keepClass: false });
         expect(model.info).to.include(wanted);
       });
+    }
+  });
+
+  it('are found in the whole models that have them', async () => {
+    const config = JSON.parse(readFileSync(path.join(tower('siglip-vision'), 'config.json'), 'utf8')) as object;
+    const tensors = (all: Record<string, TensorToWrite>) => {
+      for (const [name, tensor] of Object.entries(all)) {
+        delete all[name];
+        all[`model.vision_tower.vision_model.${name}`] = tensor;
+      }
+      all['model.language_model.norm.weight'] = f32([2], Float32Array.of(1, 2));
+    };
+    const picture = { data: new Uint8Array(12 * 12 * 3).fill(90), width: 12, height: 12, channels: 3 } as const;
+    await using model = await QAViT.load(tower('siglip-vision'), CPU);
+    const { data } = await model.encode(picture, null);
+    for (const model_type of ['paligemma', 'gemma3']) {
+      const folder = changed('siglip-vision', { tensors, config: { model_type, vision_config: config } });
+      await using whole = await QAViT.load({ tower: folder }, CPU);
+      expect((await whole.encode(picture, null)).data, model_type).to.deep.equal(data);
     }
   });
 

@@ -38,8 +38,10 @@ OTHERS = {
     "blip_2_vision_model": {"activation": "gelu"},
     "internvl_vision": {"activation": "gelu"},
 }
-# Where whole models keep their tower; for InternVL that depends on the version of transformers that wrote the file.
+# Where whole models keep their tower; mostly that depends on the version of transformers that wrote the file.
 LAYOUTS = {
+    "paligemma": ["vision_tower.vision_model.", "model.vision_tower.vision_model.", "vision_tower."],
+    "gemma3": ["vision_tower.vision_model.", "model.vision_tower.vision_model.", "vision_tower."],
     "blip-2": ["vision_model."],
     "instructblip": ["vision_model."],
     "internvl": ["vision_tower.", "model.vision_tower."],

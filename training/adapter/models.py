@@ -13,6 +13,8 @@ VISION_HALVES = {
     "blip-2": r"^vision_model\.",
     "instructblip": r"^vision_model\.",
     "internvl": r"^(model\.)?vision_tower\.",
+    "paligemma": r"^(model\.)?vision_tower\.(vision_model\.)?",
+    "gemma3": r"^(model\.)?vision_tower\.(vision_model\.)?",
 }
 
 LANGUAGES = {"t5": T5ForConditionalGeneration, "mt5": MT5ForConditionalGeneration}

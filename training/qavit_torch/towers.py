@@ -167,6 +167,8 @@ TOWERS: dict[str, tuple[type[PreTrainedModel], Callable[[PreTrainedModel], Tower
 WHOLES = {
     "clip": "clip_vision_model",
     "siglip": "siglip_vision_model",
+    "paligemma": "siglip_vision_model",
+    "gemma3": "siglip_vision_model",
     "blip-2": "blip_2_vision_model",
     "instructblip": "blip_2_vision_model",
     "internvl": "internvl_vision",

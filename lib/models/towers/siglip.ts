@@ -20,7 +20,8 @@ const DEFAULTS = {
  */
 export const SIGLIP: TowerFamily = {
   modelType: 'siglip_vision_model',
-  wholes: ['siglip'],
+  // PaliGemma's and Gemma 3's vision halves are SigLIPs.
+  wholes: ['siglip', 'paligemma', 'gemma3'],
   describe: (config, path) => ({
     family: 'SigLIP',
     ...new TowerFields(config, path, DEFAULTS).shape(),
