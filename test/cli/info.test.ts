@@ -71,7 +71,7 @@ describe('qavit info of files', () => {
     mkdirSync(folder, { recursive: true });
     const text_config = { model_type: 'gemma', vocab_size: 50, hidden_size: 16 };
     for (const config of [
-      { model_type: 'dinov3_vit', hidden_size: 16, image_size: 32, patch_size: 8 },
+      { model_type: 'beit', hidden_size: 16, image_size: 32, patch_size: 8 },
       { model_type: 'paligemma', vision_config: { model_type: 'siglip_vision_model' }, text_config },
     ]) {
       writeJson(path.join(folder, 'config.json'), config);

@@ -161,11 +161,11 @@ describe('QAViT.load of models at a hub', () => {
     });
 
     it('fetches nothing of a model that is none of ours', async () => {
-      const config = { 'config.json': '{"model_type": "dinov3_vit", "hidden_size": 16}' };
+      const config = { 'config.json': '{"model_type": "beit", "hidden_size": 16}' };
       hub().add('acme/dino', { ...config, 'model.safetensors': Buffer.alloc(10) });
       const { code, stderr } = await cli('fetch', 'acme/dino');
       expect(code).to.equal(1);
-      expect(stderr).to.match(/a tower \(clip, .* for model_type of config\.json of acme\/dino .*"dinov3_vit"\n/);
+      expect(stderr).to.match(/a tower \(clip, .* for model_type of config\.json of acme\/dino .*"beit"\n/);
       expect(hub().resolved).to.deep.equal(['config.json']);
     });
 

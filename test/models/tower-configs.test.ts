@@ -2,8 +2,6 @@ import { expect } from 'chai';
 import { describeTower, isTowerConfig, TOWER_MODEL_TYPES } from '../../lib/models/towers';
 import { expectThrow } from '../support/expect-error';
 
-const WHOLES = ['clip', 'siglip', 'paligemma', 'gemma3', 'blip-2', 'instructblip', 'internvl'];
-
 const describeJson = (json: Record<string, unknown>) => describeTower(json, 'config.json');
 
 describe('config.json of towers', () => {
@@ -91,13 +89,15 @@ describe('config.json of towers', () => {
     refuse({ model_type, use_absolute_position_embeddings: false }, /true for use_absolute_position_embeddings/);
     refuse({ model_type: 'dinov3_vit', proj_bias: false }, /true for proj_bias of config\.json but received false/);
     refuse({ model_type: 'dinov3_vit', mlp_bias: false }, /true for mlp_bias/);
+    refuse({ model_type: 'gemma' }, /siglip_vision_model, .* internvl_vision, paligemma, gemma3 for model_type/);
+    for (const model_type of ['paligemma', 'gemma3']) expect(isTowerConfig({ model_type })).to.equal(false);
     expect(isTowerConfig({ model_type: 'siglip2' })).to.equal(false);
     expect(TOWER_MODEL_TYPES.every((model_type) => isTowerConfig({ model_type }))).to.equal(true);
   });
 
   for (const model_type of TOWER_MODEL_TYPES) {
     it(`refuses values that make no sense for ${model_type}`, () => {
-      const whole = WHOLES.includes(model_type);
+      const whole = ['clip', 'siglip', 'blip-2', 'instructblip', 'internvl'].includes(model_type);
       const parse = (fields: Record<string, unknown>) =>
         describeJson(whole ? { model_type, vision_config: fields } : { model_type, ...fields });
       for (const hidden_size of [0, -1, 1.5, '768', 2 ** 60]) {

@@ -14,7 +14,7 @@ export type { TowerArchitecture } from './architecture';
 
 const FAMILIES: readonly TowerFamily[] = [CLIP, SIGLIP, VIT, DINOV2, DINOV2_WITH_REGISTERS, DINOV3, BLIP2, INTERNVIT];
 
-/** Every model_type whose tower can be built. */
+/** Every model_type that means a tower. */
 export const TOWER_MODEL_TYPES = FAMILIES.flatMap(({ modelType, wholes }) => [...wholes, modelType]);
 
 /** Whether a config.json describes a tower, or a model with one. */
@@ -29,7 +29,9 @@ export function isTowerConfig({ model_type: type }: JsonObject): boolean {
  */
 export function describeTower(json: JsonObject, path: string): TowerArchitecture {
   const type = json.model_type;
-  const family = FAMILIES.find(({ modelType, wholes }) => modelType === type || wholes.some((whole) => whole === type));
+  const family = FAMILIES.find(({ modelType, wholes, halfOf = [] }) =>
+    [modelType, ...wholes, ...halfOf].some((known) => known === type),
+  );
   if (!family) throw unknown(type, path);
   if (type === family.modelType) return family.describe(json, path);
   // Files of before 2023 hold the whole of it twice, and where they differ the copy counts.
@@ -45,7 +47,8 @@ function unknown(type: unknown, path: string) {
     const what = 'siglip, as SigLIP 2 in a fixed resolution is called,';
     return expectedButFound('ERR_UNSUPPORTED', what, where, `"${type}" (NaFlex)`);
   }
-  return expected('ERR_UNSUPPORTED', `one of ${TOWER_MODEL_TYPES.join(', ')}`, where, type);
+  const known = [...TOWER_MODEL_TYPES, ...FAMILIES.flatMap(({ halfOf = [] }) => halfOf)];
+  return expected('ERR_UNSUPPORTED', `one of ${known.join(', ')}`, where, type);
 }
 
 function isPresent(value: unknown): boolean {

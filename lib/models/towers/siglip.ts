@@ -20,8 +20,8 @@ const DEFAULTS = {
  */
 export const SIGLIP: TowerFamily = {
   modelType: 'siglip_vision_model',
-  // PaliGemma's and Gemma 3's vision halves are SigLIPs.
-  wholes: ['siglip', 'paligemma', 'gemma3'],
+  wholes: ['siglip'],
+  halfOf: ['paligemma', 'gemma3'],
   describe: (config, path) => ({
     family: 'SigLIP',
     ...new TowerFields(config, path, DEFAULTS).shape(),
