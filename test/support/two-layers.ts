@@ -1,6 +1,7 @@
 /**
  * Program that scripts/sanitize-cuda.js runs under compute-sanitizer: a tower of two layers, one of them fused, in every dtype, with
- * plain launches, recording and replaying, ragged questions and several samples.
+ * plain launches, recording and replaying, ragged questions and several samples. `two-layers.js SECONDS` ends by itself after so long,
+ * whatever hangs: whoever watches it can then still say what was seen.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -30,6 +31,7 @@ async function main(folder: string): Promise<void> {
         for (let run = 0; run < 3; run += 1) await encodeBatch(opened.engine, pictures(batch), questions);
         await encodeBatch(opened.engine, pictures(batch), null);
       }
+      console.log(`graphs ${graphs ? 'on' : 'off'}, ${dtype}: done`);
     }
     const { launched, replayed } = device.statistics!;
     console.log(`graphs ${graphs ? 'on' : 'off'}: ${launched} plans launched, ${replayed} replayed`);
@@ -37,5 +39,10 @@ async function main(folder: string): Promise<void> {
   }
 }
 
+const seconds = Number(process.argv[2] ?? 0);
+if (seconds > 0) {
+  // Not process.exit(): that waits for the device's thread, which may be what hangs.
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), seconds * 1e3).unref();
+}
 const folder = mkdtempSync(path.join(tmpdir(), 'qavit-two-layers-'));
 void main(folder).finally(() => rmSync(folder, { recursive: true, force: true }));
