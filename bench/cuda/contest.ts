@@ -87,10 +87,16 @@ export async function contest(
     result.ceiling.push(...(await torch.ceiling(Math.ceil(CEILING_SAMPLES / rounds))));
     for (const place of ['device', 'copies'] as const) {
       for (const { name, run } of contestants) {
-        const { gpu, call } = await run(place === 'copies', turn);
-        const all = times.get(name)![place];
-        all.gpu.push(...gpu);
-        all.call.push(...call);
+        if (name in result.failed) continue;
+        try {
+          const { gpu, call } = await run(place === 'copies', turn);
+          const all = times.get(name)![place];
+          all.gpu.push(...gpu);
+          all.call.push(...call);
+        } catch (error) {
+          result.failed[name] = (error as Error).message;
+          times.delete(name);
+        }
       }
     }
   }

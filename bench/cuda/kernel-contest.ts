@@ -17,6 +17,8 @@ export interface KernelResult {
   peers: Record<string, Spread>;
   /** Time of the best peer over ours. */
   overBestPeer?: number;
+  /** Why peers are missing. */
+  failed?: string;
 }
 
 export async function kernelContest(
@@ -41,14 +43,20 @@ async function measure(
   const times: number[] = [];
   const peers: Record<string, number[]> = {};
   const count = Math.ceil(samples / rounds);
+  let failed: string | undefined;
   for (let round = 0; round < rounds; round += 1) {
     times.push(...(await own.run(count)));
-    for (const [name, more] of Object.entries(await peerTimes(torch, entry, { repeats, copies, count }))) {
-      (peers[name] ??= []).push(...more);
+    if (failed !== undefined) continue;
+    try {
+      for (const [name, more] of Object.entries(await peerTimes(torch, entry, { repeats, copies, count }))) {
+        (peers[name] ??= []).push(...more);
+      }
+    } catch (error) {
+      failed = (error as Error).message;
     }
   }
   own.dispose();
-  return resultOf(entry, times, peers);
+  return { ...resultOf(entry, times, peers), ...(failed !== undefined && { failed }) };
 }
 
 async function peerTimes(

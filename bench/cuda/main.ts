@@ -70,9 +70,17 @@ class Run {
     for (const part of this.options.parts) await parts[part]();
   }
 
+  /** A step that fails is said to, and those behind it are taken all the same: time on a GPU is dear. */
   private async unlessLate(what: string, step: () => Promise<void>): Promise<void> {
-    if (performance.now() > this.end) this.report.leave(what);
-    else await step();
+    if (performance.now() > this.end) {
+      this.report.leave(what);
+      return;
+    }
+    try {
+      await step();
+    } catch (error) {
+      this.report.fail(what, (error as Error).message);
+    }
   }
 
   private async errors(): Promise<void> {
@@ -139,7 +147,7 @@ async function bench(options: Options): Promise<void> {
     const standard = path.join(root, 'bench', 'results', `cuda-${options.config}-${options.dtype}.json`);
     const report = new Report(device.info.name, torch.info, options, options.json ?? (emulated ? undefined : standard));
     await new Run(device, own, serial, torch, report, options, directory).parts(cases);
-    report.end();
+    if (!report.end()) process.exitCode = 1;
   } finally {
     await torch?.stop();
     own?.close();

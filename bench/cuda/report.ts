@@ -36,6 +36,7 @@ export class Report {
   private readonly kernels: KernelResult[];
   private readonly tiles: TileResult[];
   private readonly left: string[] = [];
+  private readonly failed: Record<string, string> = {};
 
   /** @param file undefined: nothing is written. What it holds of the same GPU, build and model stays, but for what is measured anew. */
   constructor(
@@ -92,6 +93,7 @@ export class Report {
     replace(this.kernels, result);
     const peers = Object.entries(result.peers).map(([name, { median }]) => `${name} ${median.toFixed(4)}`);
     const speed = `${result.rate.toFixed(0).padStart(5)} ${result.unit}`;
+    if (result.failed !== undefined) peers.push(`FAILED: ${result.failed}`);
     console.log(`  ${result.case.padEnd(56)} ${result.qavit.median.toFixed(4)} ms ${speed}   ${peers.join(', ')}`);
     this.write();
   }
@@ -114,13 +116,22 @@ export class Report {
     this.write();
   }
 
-  /** Says which targets were met. */
-  end(): void {
+  /** A part or case that ended with an error. */
+  fail(what: string, why: string): void {
+    this.failed[what] = why;
+    console.log(`FAILED: ${what}: ${why}`);
+    this.write();
+  }
+
+  /** Says which targets were met, and what failed. @returns whether nothing did */
+  end(): boolean {
     if (this.targets().length > 0) console.log('\nTargets (set for an H200)');
     for (const { what, wanted, measured, met } of this.targets()) {
       console.log(`  ${met ? 'met    ' : 'NOT MET'} ${what.padEnd(72)} ${measured.padStart(10)} ${wanted}`);
     }
     if (this.file) console.log(`\nWritten to ${path.relative(process.cwd(), this.file)}`);
+    for (const [what, why] of Object.entries(this.failed)) console.log(`FAILED: ${what}: ${why}`);
+    return Object.keys(this.failed).length === 0;
   }
 
   private targets(): Target[] {
@@ -151,10 +162,11 @@ export class Report {
   private write(): void {
     if (!this.file) return;
     const { samples, rounds, compile } = this.options;
-    const { errors, cases, kernels, tiles, left } = this;
+    const { errors, cases, kernels, tiles, left, failed } = this;
     const settings = { ...this.model(), samples, rounds, compile };
     const ceiling = this.ceiling();
-    const result = { ...this.machine, settings, ceiling, errors, targets: this.targets(), cases, kernels, tiles, left };
+    const targets = this.targets();
+    const result = { ...this.machine, settings, ceiling, errors, targets, cases, kernels, tiles, left, failed };
     mkdirSync(path.dirname(this.file), { recursive: true });
     writeFileSync(this.file, `${JSON.stringify(result, null, 2)}\n`);
   }

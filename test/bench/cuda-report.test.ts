@@ -1,9 +1,11 @@
 import { expect } from 'chai';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { ContestResult } from '../../bench/cuda/contest';
+import { contest, type ContestResult } from '../../bench/cuda/contest';
 import type { KernelResult } from '../../bench/cuda/kernel-contest';
 import type { Options } from '../../bench/cuda/options';
+import type { OwnTower } from '../../bench/cuda/own-tower';
+import type { PeerProcess } from '../../bench/cuda/peer-process';
 import { Report } from '../../bench/cuda/report';
 import { spreadOf } from '../../bench/support/quantiles';
 import { temporaryFolder } from '../support/temporary';
@@ -47,11 +49,48 @@ describe('bench/cuda: the report', () => {
     expect(written().ceiling.median).to.equal(20);
   });
 
+  it('keeps what failed, and says at the end that something did', () => {
+    const report = reporting();
+    report.addKernel(kernelOf('qkv', 1));
+    expect(report.end()).to.equal(true);
+    report.fail('errors', 'no memory');
+    report.addKernel(kernelOf('out', 1));
+    expect(written()).to.deep.include({ failed: { errors: 'no memory' } });
+    expect(written().kernels).to.have.length(2);
+    expect(report.end()).to.equal(false);
+  });
+
   it('begins anew for another GPU or another model', () => {
     reporting().addKernel(kernelOf('qkv', 1));
     reporting({}, 'another GPU').addKernel(kernelOf('out', 2));
     expect(written().kernels.map((kernel) => kernel.case)).to.deep.equal(['out']);
     reporting({ tokens: 16 }, 'another GPU').addKernel(kernelOf('fc1', 2));
     expect(written().kernels.map((kernel) => kernel.case)).to.deep.equal(['fc1']);
+  });
+});
+
+describe('bench/cuda: a case', () => {
+  it('goes on without a contestant that fails half-way, and says why', async () => {
+    const times = { gpu: [1, 1], call: [2, 2] };
+    const statistics = { launched: 0, recorded: 0, replayed: 0, milliseconds: 0 };
+    const own = {
+      size: { tokens: 5, width: 8, mlp: 16, layers: 1, patch: 2, hasClass: true, fused: 0, firstFused: 1 },
+      statistics,
+      warm: () => Promise.resolve(),
+      run: () => Promise.resolve(times),
+      release: () => Promise.resolve(),
+    } as unknown as OwnTower;
+    let turns = 0;
+    const torch = {
+      prepare: () => Promise.resolve(),
+      ceiling: () => Promise.resolve([1]),
+      run: (peer: string) =>
+        peer === 'compiled' && (turns += 1) === 3 ? Promise.reject(new Error('out of memory')) : Promise.resolve(times),
+    } as unknown as PeerProcess;
+    const options = { peers: ['eager', 'compiled'], samples: 4, rounds: 2 } as Options;
+    const result = await contest(own, undefined, torch, { pairs: 1, perImage: 0 }, options);
+    expect(Object.keys(result.contestants)).to.deep.equal(['qavit', 'eager']);
+    expect(result.failed).to.deep.equal({ compiled: 'out of memory' });
+    expect(turns).to.equal(3);
   });
 });
