@@ -29,6 +29,7 @@ class Context : public std::enable_shared_from_this<Context> {
   const std::string& name() const { return name_; }
   cudaStream_t stream() const { return stream_; }
   std::mutex& capture_mutex() { return capture_mutex_; }
+  bool opened() const { return stream_ != nullptr; }
 
   // Makes this thread work on the GPU. ERR_DEVICE once the GPU is lost. Any thread.
   Status enter();

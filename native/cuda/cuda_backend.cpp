@@ -101,8 +101,11 @@ class CudaBackend final : public Backend {
         graphs_(options.graphs),
         timer_(options.timing) {}
 
-  // Members free what they hold on the GPU; the thread that closes a device never worked on it.
-  ~CudaBackend() override { (void)cudaSetDevice(context_->properties().ordinal); }
+  // Members free what they hold on the GPU; the thread that closes a device never worked on it. Where nothing was ever
+  // done they hold nothing, and cudaSetDevice() would make the context on the GPU that it names.
+  ~CudaBackend() override {
+    if (context_->opened()) (void)cudaSetDevice(context_->properties().ordinal);
+  }
 
   DeviceInfo info() const override {
     DeviceInfo info;

@@ -71,7 +71,7 @@ GraphCache::Recorded& GraphCache::find_plan(uint64_t plan_key) {
     for (Binding& binding : plans_.back().bindings) destroy(binding.exec);
     plans_.pop_back();
   }
-  plans_.push_front({plan_key, false, {}});
+  plans_.push_front({plan_key, 0, {}});
   return plans_.front();
 }
 

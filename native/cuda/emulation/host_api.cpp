@@ -10,6 +10,7 @@
 #include <mutex>
 #include <new>
 #include <set>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -29,6 +30,7 @@ constexpr size_t kDefaultDynamicShared = size_t{48} << 10;
 struct DeviceState {
   size_t capacity = kDefaultMemory;
   size_t used = 0;
+  bool context = false;
   cudaError_t lost = cudaSuccess;
 };
 
@@ -91,6 +93,7 @@ struct GraphExec {
 };
 
 struct Event {
+  int ordinal = current;
   std::chrono::steady_clock::time_point recorded;
   Stream* stream = nullptr;  // null: never recorded, so passed
   uint64_t point = 0;        // of the stream's work
@@ -103,6 +106,7 @@ struct Pool {
 struct Stream {
   int ordinal;
   size_t until_fault;                        // pieces of work; 0 = never
+  size_t until_hang = setting("hang", 0);    // likewise
   size_t refusals = setting("refusals", 0);  // of captures, still to come
   const bool late = setting("late", 0) != 0;
   Graph* recording = nullptr;
@@ -120,6 +124,9 @@ cudaError_t take_on(Stream* stream) {
     const std::lock_guard<std::mutex> lock(machine().mutex);
     machine().devices[static_cast<size_t>(stream->ordinal)].lost = cudaErrorIllegalAddress;
     return cudaErrorIllegalAddress;
+  }
+  if (stream->until_hang > 0 && --stream->until_hang == 0) {
+    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
   }
   return cudaSuccess;
 }
@@ -146,7 +153,13 @@ size_t dynamic_shared_limit(const void* kernel) {
   return found != machine().dynamic_shared.end() ? found->second : kDefaultDynamicShared;
 }
 
+bool has_context(int ordinal) {
+  const std::lock_guard<std::mutex> lock(machine().mutex);
+  return machine().devices[static_cast<size_t>(ordinal)].context;
+}
+
 cudaError_t enqueue(Stream* stream, std::function<cudaError_t()> work) {
+  if (stream->ordinal != current) return cudaErrorInvalidResourceHandle;
   if (stream->recording == nullptr) return perform(stream, work);
   stream->recording->work.push_back(std::move(work));
   return cudaSuccess;
@@ -174,6 +187,8 @@ const char* cudaGetErrorName(cudaError_t error) {
       return "cudaErrorNoKernelImageForDevice";
     case cudaErrorUnsupportedPtxVersion:
       return "cudaErrorUnsupportedPtxVersion";
+    case cudaErrorInvalidResourceHandle:
+      return "cudaErrorInvalidResourceHandle";
     case cudaErrorNotReady:
       return "cudaErrorNotReady";
     case cudaErrorIllegalAddress:
@@ -217,7 +232,10 @@ cudaError_t cudaGetDeviceCount(int* count) {
 cudaError_t cudaSetDevice(int ordinal) {
   if (ordinal < 0 || ordinal >= kMaxDevices) return cudaErrorInvalidDevice;
   current = ordinal;
-  return state_of(ordinal);
+  const std::lock_guard<std::mutex> lock(machine().mutex);
+  DeviceState& device = machine().devices[static_cast<size_t>(ordinal)];
+  device.context = true;
+  return device.lost;
 }
 
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
@@ -311,18 +329,21 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  *event = {std::chrono::steady_clock::now(), stream, stream->pending.added()};
+  if (event->ordinal != stream->ordinal) return cudaErrorInvalidResourceHandle;
+  event->recorded = std::chrono::steady_clock::now();
+  event->stream = stream;
+  event->point = stream->pending.added();
   return state_of(stream->ordinal);
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (capturing != nullptr) return cudaErrorStreamCaptureUnsupported;
   if (event->stream != nullptr) event->stream->pending.finish(event->point);
-  return state_of(current);
+  return state_of(event->ordinal);
 }
 
-cudaError_t cudaEventQuery(cudaEvent_t) {
-  return capturing != nullptr ? cudaErrorStreamCaptureUnsupported : state_of(current);
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  return capturing != nullptr ? cudaErrorStreamCaptureUnsupported : state_of(event->ordinal);
 }
 
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
@@ -430,6 +451,7 @@ cudaError_t cudaGraphExecUpdate(cudaGraphExec_t exec, cudaGraph_t graph, cudaGra
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+  if (stream->ordinal != current) return cudaErrorInvalidResourceHandle;
   for (const std::function<cudaError_t()>& work : exec->work) {
     if (const cudaError_t error = perform(stream, work); error != cudaSuccess) return error;
   }

@@ -3,14 +3,16 @@
 // while a stream is captured is recorded and not run, allocating or waiting meanwhile is an error, and after a fault
 // every later call answers the same error.
 //
-// Work runs in the calling thread before the call returns, but for copies (pending_work.h). A stream belongs to the
-// device that was current when it was made. Environment variable QAVIT_EMULATION holds "key=value" settings apart by
+// Work runs in the calling thread before the call returns, but for copies (pending_work.h). A stream and an event belong
+// to the device that was current when they were made: kernels and graphs go into streams of the current device only,
+// and events are recorded in streams of their own. Environment variable QAVIT_EMULATION holds "key=value" settings apart by
 // spaces, read when devices are counted and when a stream is made:
 //   devices=N     how many there are (1)
 //   memory=BYTES  of each (4 GiB)
 //   driver=N      version of the driver as CUDA counts it, 12040 for 12.4; 0 = none
 //   capability=N  compute capability (80)
 //   fault=N       the N-th piece of work on a stream made now reads memory it must not, and the device is lost
+//   hang=N        the N-th piece of work on a stream made now never ends, nor does the process by itself
 //   capture=0     nothing can be captured
 //   refusals=N    the first N captures of a stream are refused
 //   late=1        what streams made now do, they do when somebody waits for it, kernels too
@@ -30,6 +32,7 @@ enum cudaError_t {
   cudaErrorInvalidDevice = 101,
   cudaErrorNoKernelImageForDevice = 209,
   cudaErrorUnsupportedPtxVersion = 222,
+  cudaErrorInvalidResourceHandle = 400,
   cudaErrorNotReady = 600,
   cudaErrorIllegalAddress = 700,
   cudaErrorLaunchFailure = 719,
@@ -48,6 +51,9 @@ struct Event;
 struct Pool;
 struct Graph;
 struct GraphExec;
+
+// Whether anything has made the context of a device, which takes memory there and time: cudaSetDevice() is enough.
+bool has_context(int ordinal);
 
 // Dynamic shared memory that a launch of `kernel` may have, bytes.
 size_t dynamic_shared_limit(const void* kernel);

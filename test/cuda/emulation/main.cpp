@@ -7,5 +7,6 @@ int main() {
   qavit::test::test_waiting();
   qavit::test::test_memory();
   qavit::test::test_launch();
+  qavit::test::test_device();
   return qavit::test::failures == 0 ? 0 : 1;
 }

@@ -7,5 +7,6 @@ void test_warp();
 void test_waiting();
 void test_memory();
 void test_launch();
+void test_device();
 
 }  // namespace qavit::test
