@@ -79,6 +79,7 @@ function(qavit_hopper_test)
 endfunction()
 if(EXISTS ${CMAKE_SOURCE_DIR}/test/cuda)  # not part of the npm package
   qavit_kernel_test(emulation)
+  qavit_kernel_test(host)
   qavit_kernel_test(rows)
   qavit_kernel_test(linear)
   qavit_kernel_test(concat_attention)

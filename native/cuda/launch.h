@@ -37,8 +37,8 @@ Status launch(const Launch& context, const char* where, void (*kernel)(Parameter
   overlaps = overlaps && context.device.overlap;
 #ifdef QAVIT_CUDA_EMULATION
   return check(emulation::enqueue(context.stream,
-                                  [=] {
-                                    return emulation::launch(kernel, grid, block, shared_bytes, overlaps,
+                                  [=, ordinal = context.device.ordinal] {
+                                    return emulation::launch(ordinal, kernel, grid, block, shared_bytes, overlaps,
                                                              static_cast<Parameters>(arguments)...);
                                   }),
                where);

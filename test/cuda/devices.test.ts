@@ -2,8 +2,10 @@
 import { expect } from 'chai';
 import { QAViT } from '../../lib';
 import { loadAddon } from '../../lib/binding/load';
-import type { Device, Plan, Weight } from '../../lib/binding/native';
+import type { Device, DeviceTensor, Plan, Weight } from '../../lib/binding/native';
+import { toBf16 } from '../support/bf16';
 import { emulated, openCuda, withEmulation } from '../support/cuda';
+import { withVariable } from '../support/environment';
 import { expectRejection, expectThrow } from '../support/expect-error';
 import { PlanWriter } from '../support/plan-writer';
 import { slowElements, slowPlan } from '../support/slow-plan';
@@ -189,6 +191,41 @@ describe('CUDA: devices', () => {
         await other.close();
       }));
   }
+
+  it('each let kernels have the shared memory that they ask for', () =>
+    withEmulation('devices=8', () =>
+      // A tile of 96 KiB, where 48 are there for the asking.
+      withVariable('QAVIT_CUDA_TILE', '0:1', async () => {
+        for (const ordinal of [0, 6]) {
+          const device = openCuda({ ordinal });
+          const source = new Float32Array(64).fill(1);
+          const [weight] = await device.upload([
+            { source, dtype: 'f32', shape: [1, 1, 64], role: 'matrix', computeDtype: 'bf16' },
+          ]);
+          const plan = new PlanWriter('product');
+          plan.op('linear', { x: plan.input([1, 1, 64], 'bf16'), y: plan.output([1, 1, 1]) }, { weight: 0 });
+          const x = toBf16(new Float32Array(64).fill(2));
+          const found = await device.run(device.compile(plan.describe(), [weight!]), [x]);
+          expect(found, `GPU ${ordinal}`).to.deep.equal([Float32Array.of(128)]);
+          await device.close();
+        }
+      }),
+    ));
+
+  it('give back what was let go of and kept, where that is what is missing', async () => {
+    const write = (elements: number): Promise<DeviceTensor> =>
+      device.write(new Float32Array(elements), { dtype: 'f32', shape: [1, 1, elements] });
+    const device = await withEmulation('memory=8000000', async () => {
+      const opened = openCuda();
+      await expectWorking(opened);
+      return opened;
+    });
+    for (const tensor of await Promise.all([1, 2, 3].map(() => write(500_000)))) tensor.dispose();
+    (await write(1_500_000)).dispose();
+    await expectRejection(write(2_500_000), 'ERR_OUT_OF_MEMORY', /10000000 bytes of GPU memory/);
+    await expectWorking(device);
+    await device.close();
+  });
 
   it('that say they have memory pools, and then give nothing from them, work without', () =>
     withEmulation('pools=0', async () => {

@@ -1,8 +1,10 @@
 /** Plans replayed as CUDA graphs give what plain launches give, whatever addresses and numbers a run meets. */
 import { expect } from 'chai';
 import type { Device, DeviceTensor, HostArray, Plan } from '../../lib/binding/native';
+import { toBf16 } from '../support/bf16';
 import { emulated, openCuda, withEmulation } from '../support/cuda';
-import { expectThrow } from '../support/expect-error';
+import { withVariable } from '../support/environment';
+import { expectRejection, expectThrow } from '../support/expect-error';
 import { PlanWriter } from '../support/plan-writer';
 import { floats, random } from '../support/random';
 
@@ -19,6 +21,31 @@ async function smallPlan(device: Device): Promise<Plan> {
   plan.op('linear', { x, y }, { weight: 0 }, { activation: 'quick_gelu' });
   plan.op('layer_norm', { x: y, y: plan.output([1, rows, width]) }, {}, { eps: 1e-5 });
   return device.compile(plan.describe(), [weight!]);
+}
+
+/** A device whose products add four parts of each sum, which lie in its workspace until then. */
+const openSplitting = (): Promise<Device> => withVariable('QAVIT_CUDA_TILE', '3:4', openCuda);
+const [inner, out] = [1024, 64];
+
+/** Runs y = x W^T with sums of 1,024. */
+async function splitProduct(device: Device, rows: number): Promise<() => Promise<HostArray>> {
+  const next = random(rows);
+  const source = floats(next, inner * out);
+  const [weight] = await device.upload([
+    { source, dtype: 'f32', shape: [1, out, inner], role: 'matrix', computeDtype: 'bf16' },
+  ]);
+  const plan = new PlanWriter('split');
+  plan.op('linear', { x: plan.input([1, rows, inner], 'bf16'), y: plan.output([1, rows, out]) }, { weight: 0 });
+  const compiled = device.compile(plan.describe(), [weight!]);
+  const x = toBf16(floats(next, rows * inner));
+  return async () => (await device.run(compiled, [x]))[0] as HostArray;
+}
+
+/** Makes room for inputs and results of so many numbers, so that later plans move nothing but the workspace. */
+async function reserve(device: Device, elements: number): Promise<void> {
+  const plan = new PlanWriter('reserve');
+  plan.op('copy', { x: plan.input([1, 1, elements]), y: plan.output([1, 1, elements]) });
+  await device.run(device.compile(plan.describe(), []), [new Float32Array(elements)]);
 }
 
 const inputOf = (seed: number): Float32Array => floats(random(seed), rows * width);
@@ -129,6 +156,38 @@ describe('CUDA: graphs', () => {
     await device.close();
   });
 
+  it('give way to each other by when they were used last', async () => {
+    const device = openCuda();
+    const plan = await smallPlan(device);
+    const tensors = await Promise.all(
+      [0, 1, 2, 3, 4].map((seed) => device.write(inputOf(seed), { dtype: 'f32', shape: [1, rows, width] })),
+    );
+    const launchedBy = async (...order: number[]): Promise<number> => {
+      const before = device.statistics!.launched;
+      for (const i of order) await device.run(plan, [tensors[i]!]);
+      return device.statistics!.launched - before;
+    };
+    expect(await launchedBy(0, 1, 2, 3, 0, 1, 2, 3)).to.equal(4);
+    expect(await launchedBy(4, 1, 2, 3), 'the first one gives way').to.equal(1);
+    expect(await launchedBy(0, 1, 2, 3), 'and, come back, the fifth').to.equal(1);
+    await device.close();
+  });
+
+  it('do not touch a workspace that has moved since', async () => {
+    const device = await openSplitting();
+    await reserve(device, 2 ** 16);
+    const [small, larger] = [await splitProduct(device, 8), await splitProduct(device, 16)];
+    const wanted = await small();
+    for (let run = 0; run < 3; run += 1) expect(await small()).to.deep.equal(wanted);
+    await larger();
+    // As large as the first workspace, whose place it may well get.
+    const values = new Float32Array(4 * 8 * out).fill(7);
+    const other = await device.write(values, { dtype: 'f32', shape: [1, 1, values.length] });
+    for (let run = 0; run < 3; run += 1) expect(await small(), `run ${run}`).to.deep.equal(wanted);
+    expect(await device.read(other)).to.deep.equal(values);
+    await device.close();
+  });
+
   it('of more plans than are kept give way to each other', async () => {
     const device = openCuda();
     const plans = await Promise.all(Array.from({ length: 70 }, () => smallPlan(device)));
@@ -140,6 +199,22 @@ describe('CUDA: graphs', () => {
   });
 
   if (!emulated) return;
+
+  it('are done without where a larger workspace was not to be had, until there is one again', () =>
+    withEmulation('memory=28000000', async () => {
+      const device = await openSplitting();
+      await reserve(device, 2 ** 21);
+      const [small, larger] = [await splitProduct(device, 8), await splitProduct(device, 4000)];
+      const wanted = await small();
+      for (let run = 0; run < 3; run += 1) expect(await small()).to.deep.equal(wanted);
+      const filling = await device.write(new Float32Array(2 ** 21), { dtype: 'f32', shape: [1, 1, 2 ** 21] });
+      await expectRejection(larger(), 'ERR_OUT_OF_MEMORY', /the operations' workspace/);
+      for (let run = 0; run < 3; run += 1) expect(await small(), `run ${run}`).to.deep.equal(wanted);
+      filling.dispose();
+      await larger();
+      expect(await small()).to.deep.equal(wanted);
+      await device.close();
+    }));
 
   it('are done without where the driver refuses to record', () =>
     withEmulation('capture=0', async () => {

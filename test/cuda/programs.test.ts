@@ -1,4 +1,4 @@
-/** The kernels' own tests in C++ (test/cuda/<name>/), which look at tiles, layouts and faults that no plan reaches. Emulation only. */
+/** Tests in C++ (test/cuda/<name>/) of kernels and of the host side, which look at tiles, layouts and faults that no plan reaches. Emulation only. */
 import { expect } from 'chai';
 import { execFile } from 'node:child_process';
 import path from 'node:path';
@@ -9,7 +9,7 @@ import { root } from '../support/paths';
 const run = promisify(execFile);
 
 /** Those of native/cuda/cuda.cmake. */
-const programs = ['emulation', 'rows', 'linear', 'concat_attention', 'patch_embed', 'sm90', 'hopper'];
+const programs = ['emulation', 'host', 'rows', 'linear', 'concat_attention', 'patch_embed', 'sm90', 'hopper'];
 
 describe('CUDA: kernels by themselves', function () {
   if (!emulated) return;

@@ -153,6 +153,19 @@ describe('CUDA: runs that overlap', () => {
     await device.close();
   });
 
+  it('have results of their own until these are copied, however long that takes', async () => {
+    const opened = openCuda();
+    const compiled = plan(opened, 1, 40);
+    const inputs = Array.from({ length: 5 }, (_, i) => floats(random(i + 1), 40 * width));
+    const run = async (x: Float32Array): Promise<HostArray> => (await opened.run(compiled, [x]))[0] as HostArray;
+    // Streams, which are made by the first run, keep what they were made with.
+    await withEmulation('slow=40', () => run(inputs[0]!));
+    const apart: HostArray[] = [];
+    for (const x of inputs) apart.push(await run(x));
+    expect(await Promise.all(inputs.map(run))).to.deep.equal(apart);
+    await opened.close();
+  });
+
   it('all answer ERR_DEVICE where the GPU is lost under them', async () => {
     const device = await openLate('devices=6 late=1 fault=30', 5);
     const compiled = plan(device, 2, 300);

@@ -19,12 +19,13 @@ void set_seed(uint64_t seed);
 // cudaErrorLaunchFailure for a kernel that did something wrong (fault.h).
 cudaError_t run_grid(const Kernel& kernel, dim3 grid, dim3 block, size_t shared_bytes);
 
-// `overlaps`: whether a GPU might run it beside the kernels before it (device/dependent_launch.cuh). Here it never is.
+// `ordinal`: of the device. `overlaps`: whether a GPU might run it beside the kernels before it
+// (device/dependent_launch.cuh). Here it never is.
 template <typename... Parameters>
-cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes, bool overlaps,
-                   Parameters... parameters) {
+cudaError_t launch(int ordinal, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes,
+                   bool overlaps, Parameters... parameters) {
   // Also where a graph is launched that was recorded under another limit: what GPUs do then is not documented.
-  if (shared_bytes > dynamic_shared_limit(reinterpret_cast<const void*>(kernel))) return cudaErrorInvalidValue;
+  if (shared_bytes > dynamic_shared_limit(ordinal, reinterpret_cast<const void*>(kernel))) return cudaErrorInvalidValue;
   using Call = std::tuple<void (*)(Parameters...), Parameters...>;
   const Call call(kernel, parameters...);
   const auto run = [](const void* arguments) {

@@ -40,7 +40,8 @@ struct Machine {
   std::array<DeviceState, kMaxDevices> devices;
   std::map<void*, std::pair<int, size_t>> blocks;  // device and size of each
   std::set<Stream*> streams;
-  std::map<const void*, size_t> dynamic_shared;  // of kernels that were allowed another number
+  std::map<std::pair<int, const void*>, size_t>
+      dynamic_shared;  // by device and kernel, where another number is allowed
 };
 
 Machine& machine() {
@@ -109,6 +110,7 @@ struct Stream {
   size_t until_hang = setting("hang", 0);    // likewise
   size_t refusals = setting("refusals", 0);  // of captures, still to come
   const bool late = setting("late", 0) != 0;
+  const std::chrono::milliseconds slow{setting("slow", 0)};  // copies to the host
   Graph* recording = nullptr;
   PendingWork pending;
 
@@ -147,9 +149,9 @@ cudaError_t perform(Stream* stream, const std::function<cudaError_t()>& work) {
 
 }  // namespace
 
-size_t dynamic_shared_limit(const void* kernel) {
+size_t dynamic_shared_limit(int ordinal, const void* kernel) {
   const std::lock_guard<std::mutex> lock(machine().mutex);
-  const auto found = machine().dynamic_shared.find(kernel);
+  const auto found = machine().dynamic_shared.find({ordinal, kernel});
   return found != machine().dynamic_shared.end() ? found->second : kDefaultDynamicShared;
 }
 
@@ -269,14 +271,14 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int ordinal) {
 }
 
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel) {
-  *attributes = {0, static_cast<int>(dynamic_shared_limit(kernel)), 90};
+  *attributes = {0, static_cast<int>(dynamic_shared_limit(current, kernel)), 90};
   return state_of(current);
 }
 
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value) {
   if (value < 0) return cudaErrorInvalidValue;
   const std::lock_guard<std::mutex> lock(machine().mutex);
-  machine().dynamic_shared[kernel] = static_cast<size_t>(value);
+  machine().dynamic_shared[{current, kernel}] = static_cast<size_t>(value);
   return cudaSuccess;
 }
 
@@ -406,9 +408,12 @@ cudaError_t cudaFreeHost(void* memory) {
   return cudaSuccess;
 }
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   if (stream->recording != nullptr) return cudaErrorNotSupported;  // the backend never records one
   if (const cudaError_t lost = take_on(stream); lost != cudaSuccess) return lost;
+  if (kind == cudaMemcpyDeviceToHost && stream->slow.count() > 0) {
+    stream->pending.add([pause = stream->slow] { std::this_thread::sleep_for(pause); });
+  }
   stream->pending.add_copy(to, from, bytes);
   return cudaSuccess;
 }

@@ -3,10 +3,10 @@
 // while a stream is captured is recorded and not run, allocating or waiting meanwhile is an error, and after a fault
 // every later call answers the same error.
 //
-// Work runs in the calling thread before the call returns, but for copies (pending_work.h). A stream and an event belong
-// to the device that was current when they were made: kernels and graphs go into streams of the current device only,
-// and events are recorded in streams of their own. Environment variable QAVIT_EMULATION holds "key=value" settings apart by
-// spaces, read when devices are counted and when a stream is made:
+// Work runs in the calling thread before the call returns, but for copies (pending_work.h). A stream and an event
+// belong to the device that was current when they were made: kernels and graphs go into streams of the current device
+// only, and events are recorded in streams of their own. Environment variable QAVIT_EMULATION holds "key=value"
+// settings apart by spaces, read when devices are counted and when a stream is made:
 //   devices=N     how many there are (1)
 //   memory=BYTES  of each (4 GiB)
 //   driver=N      version of the driver as CUDA counts it, 12040 for 12.4; 0 = none
@@ -15,6 +15,7 @@
 //   hang=N        the N-th piece of work on a stream made now never ends, nor does the process by itself
 //   capture=0     nothing can be captured
 //   refusals=N    the first N captures of a stream are refused
+//   slow=MS       copies to the host take so many milliseconds before they read what they copy
 //   late=1        what streams made now do, they do when somebody waits for it, kernels too
 //   pools=0       memory pools can be made, and give nothing
 #pragma once
@@ -55,8 +56,8 @@ struct GraphExec;
 // Whether anything has made the context of a device, which takes memory there and time: cudaSetDevice() is enough.
 bool has_context(int ordinal);
 
-// Dynamic shared memory that a launch of `kernel` may have, bytes.
-size_t dynamic_shared_limit(const void* kernel);
+// Dynamic shared memory that a launch of `kernel` on a device may have, bytes.
+size_t dynamic_shared_limit(int ordinal, const void* kernel);
 
 // What a stream does: now, or when the graph that is being captured is launched.
 cudaError_t enqueue(Stream* stream, std::function<cudaError_t()> work);

@@ -33,7 +33,7 @@ namespace qavit::cuda::emulation {
 inline cudaError_t enqueue(cudaStream_t, const std::function<cudaError_t()>& work) { return work(); }
 
 template <typename... Parameters>
-cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes, bool,
+cudaError_t launch(int, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes, bool,
                    const Parameters&... arguments) {
   run_grid(grid, block, shared_bytes, [&] { kernel(arguments...); });
   return cudaSuccess;
