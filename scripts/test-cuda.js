@@ -1,6 +1,7 @@
 'use strict';
 // `npm run test:cuda`: a small tower, to see that nothing hangs, and the suites of test/cuda on this machine's GPU, with the addon of
-// `npm run build:cuda`, each in a process of its own, then compute-sanitizer (sanitize-cuda.js; not with --no-sanitizer). Where there is no GPU that works, it says so at length
+// `npm run build:cuda`, each in a process of its own, then compute-sanitizer (sanitize-cuda.js; not with --no-sanitizer). Where a kernel goes
+// wrong, test/diagnosis says which and how. Where there is no GPU that works, it says so at length
 // and passes. `--emulated` runs the suites on the emulation of the kernels instead, as `npm test` does. Further arguments go to mocha.
 const { spawnSync } = require('node:child_process');
 const { existsSync, readdirSync } = require('node:fs');
@@ -51,9 +52,18 @@ function getsThrough() {
   return false;
 }
 
+/** Once: which operations go wrong by themselves, and how. */
+let diagnosed = emulated;
+function diagnose() {
+  if (diagnosed) return;
+  diagnosed = true;
+  spawnSync(process.execPath, [join('dist', 'test', 'diagnosis', 'main.js')], { cwd: root, stdio: 'inherit', env });
+}
+
 let failed = false;
 if (!emulated && !getsThrough()) {
   failed = true;
+  diagnose();
   // First without overlapping kernels, then also without those made for Hopper.
   const works = ['serial', 'portable'].find((choice) => {
     env.QAVIT_CUDA_KERNELS = choice;
@@ -77,9 +87,17 @@ function passes(suite) {
   return status === 0;
 }
 
+/** What all others are made of: where these fail, the others can only say so again. */
+const KERNELS = ['operations.test.js', 'hopper.test.js'];
+
 const folder = join('dist', 'test', 'cuda');
-const suites = emulated ? ['*.test.js'] : readdirSync(join(root, folder)).filter((name) => name.endsWith('.test.js'));
-const failures = suites.filter((suite) => !passes(suite));
+const found = readdirSync(join(root, folder)).filter((name) => name.endsWith('.test.js') && !KERNELS.includes(name));
+const suites = emulated ? ['*.test.js'] : [...KERNELS, ...found];
+const failures = suites.filter((suite) => {
+  const passed = passes(suite);
+  if (!passed && KERNELS.includes(suite)) diagnose();
+  return !passed;
+});
 if (failures.length > 0) console.error(`FAILED: ${failures.join(', ')}`);
 process.exitCode = failed || failures.length > 0 ? 1 : 0;
 if (sanitized) {

@@ -5,12 +5,10 @@ import type { CaseOperation } from '../support/case-operands';
 import { relativeError } from '../support/compare';
 import { emulated, openCuda } from '../support/cuda';
 import { extremeOperations } from '../support/extreme-operations';
-import { type FloatDType, prepareOperation, runOperation, type RunOptions } from '../support/op-runner';
+import { prepareOperation, runOperation, type RunOptions } from '../support/op-runner';
 import { tableOperations } from '../support/table-operations';
+import { toleranceOf } from '../support/tolerances';
 import { workOf } from '../support/work';
-
-/** Against the reference's f32 result: sums in another order; results, and attention weights before they meet values, rounded. */
-const tolerances: Record<FloatDType, number> = { f32: 1e-5, bf16: 6e-3, f16: 1e-3 };
 
 /** Multiply-adds of a case that the emulation may take: about a second. What is above runs on GPUs only, and is listed. */
 const emulationCap = Number(process.env.QAVIT_EMULATION_CAP ?? 12_000_000);
@@ -39,11 +37,6 @@ function variants(operation: CaseOperation): RunOptions[] {
   ];
 }
 
-/** The coarser of the two dtypes rounds most. */
-function tolerance({ input = 'f32', output = input }: RunOptions): number {
-  return Math.max(tolerances[input], tolerances[output]);
-}
-
 describe('CUDA: operations', () => {
   const reference = new (loadAddon().Device)({ kind: 'reference' });
   const device = openCuda();
@@ -55,7 +48,7 @@ describe('CUDA: operations', () => {
     const wanted = await runOperation(reference, operation, exact);
     const run = await prepareOperation(device, operation, options);
     const actual = await run();
-    expect(relativeError(actual, wanted), JSON.stringify(options)).to.be.at.most(tolerance(options));
+    expect(relativeError(actual, wanted), JSON.stringify(options)).to.be.at.most(toleranceOf(options));
     if (workOf(operation) > smallWork) return;
     // The second run is recorded as a graph, the third replays it.
     for (const which of ['second', 'third']) expect(await run(), `${which} run`).to.deep.equal(actual);
