@@ -75,12 +75,14 @@ if (!emulated && !getsThrough()) {
 
 /**
  * Runs one suite, or on the emulation all of them, and says whether it passed. What hangs on a GPU ends with its process only, and a fault
- * there takes the GPU from its process: neither shall cost the suites behind it. Every test is named, so that the last name tells which one.
+ * there takes the GPU from its process: neither shall cost the suites behind it. Every test is named as it ends, with what went wrong, which
+ * mocha's other reporters keep for the end.
  */
 function passes(suite) {
   const mocha = join(root, 'node_modules', 'mocha', 'bin', 'mocha.js');
-  const reporter = emulated ? 'dot' : 'spec';
-  const args = [mocha, '--no-config', '--timeout', '120000', '--reporter', reporter, ...rest, join(folder, suite)];
+  const onGpu = ['--reporter', 'tap', '--require', join('dist', 'test', 'diagnosis', 'end-on-hang.js')];
+  const how = emulated ? ['--reporter', 'dot'] : onGpu;
+  const args = [mocha, '--no-config', '--timeout', '120000', ...how, ...rest, join(folder, suite)];
   const limit = emulated ? {} : { timeout: 300_000, killSignal: 'SIGKILL' };
   const { status, signal } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', env, ...limit });
   if (signal) console.error(`FAILED: ${suite} was ended by ${signal}: it hangs, or took five minutes`);
