@@ -101,6 +101,7 @@ const failures = suites.filter((suite) => {
   return !passed;
 });
 if (failures.length > 0) console.error(`FAILED: ${failures.join(', ')}`);
+else if (!emulated) console.error(`All ${suites.length} suites passed`);
 process.exitCode = failed || failures.length > 0 ? 1 : 0;
 if (sanitized) {
   const after = spawnSync(process.execPath, [join(__dirname, 'sanitize-cuda.js')], {
