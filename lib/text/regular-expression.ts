@@ -1,11 +1,14 @@
-/** Unbounded repetitions one behind another; those in use have two. */
-const MAX_IN_A_ROW = 3;
+/** As how many ways to match a repetition without end counts: an ordinary text has so many characters of a kind in a row. */
+const MANY = 64;
+/** Three repetitions without end one behind another, and a choice or two; those in use have two. */
+const MAX_WAYS = 2 ** 20;
 
 /** What is known of an expression of Oniguruma's, on the safe side. */
 export interface Expression {
   /**
    * A search may take so many steps for an ordinary text that the library gives up: what may match in several ways is repeated, as in
-   * `(a*)*b` and `(a|a)*b`, or much is repeated one behind another, as in `a*a*a*a*b`. Whether the ways exclude each other is not known.
+   * `(a*)*b` and `(a|a)*b`, or there is much of it one behind another, as in `a*a*a*a*b` and twenty `a?`. Whether the ways exclude each
+   * other is not known.
    */
   readonly mayExplode: boolean;
   /** It may match between two characters. */
@@ -13,91 +16,116 @@ export interface Expression {
 }
 
 interface Part {
-  /** It may match texts of one place in several ways. */
-  varies: boolean;
-  mayBeEmpty: boolean;
-  /** Unbounded repetitions one behind another. */
-  row: number;
+  /** In how many ways it may match texts of one place. */
+  readonly ways: number;
+  readonly mayBeEmpty: boolean;
 }
 
-/** The alternative that is read, and of those before it the worst. */
-interface Group extends Part {
+interface Group {
+  /** The alternatives before the one that is read. */
   before: Part;
+  /** That one up to its last part, which a repetition may follow. */
+  read: Part;
+  last: Part;
   /** A look around: of no length. */
   readonly isLook: boolean;
 }
 
+const NOTHING: Part = { ways: 1, mayBeEmpty: true };
+const CHARACTER: Part = { ways: 1, mayBeEmpty: false };
+const ANYTHING: Expression = { mayExplode: true, mayBeEmpty: true };
+
+/** Options for all that follows change nothing here; further inside they would also regroup it. */
+const OPTIONS = /^\(\?[im-]*\)/;
+/** Groups whose contents are an expression as outside: no comments, conditions, calls, nor blanks that count for nothing. */
+const OPENING = /^\((?:(?![?*])|\?(?:[:>=!]|<[=!]|<\w+>|'\w+'|[im-]+:))/;
+/** The edge of something, or a new beginning. */
+const PLACE = /^(\^|\$|\\[bBAzZGyYK])/;
+const REFERENCE = /^\\(k(<[^>]*>|'[^']*')|[1-9]\d*)/;
+
 export function readExpression(source: string): Expression {
-  const groups: Group[] = [openGroup(false)];
-  let part: Part = nothing();
-  let mayExplode = false;
-  for (let i = 0; i < source.length;) {
+  const groups = [openGroup(false)];
+  for (let i = OPTIONS.exec(source)?.[0].length ?? 0; i < source.length;) {
     const group = groups.at(-1)!;
-    const char = source[i]!;
-    const times = repetition(source, i);
+    const ahead = source.slice(i, i + 80);
+    const times = repetition(ahead);
     if (times) {
-      // Where nothing is left that could fail, the first way is the last.
-      const last = groups.length === 1 && /^(\||$)/.test(source.slice(i + times.length, i + times.length + 1));
-      mayExplode ||= part.varies && times.most > 1 && !last;
-      if (times.most === Infinity) group.row += 1;
-      part.varies ||= times.least !== times.most;
-      group.varies ||= part.varies;
-      if (times.least === 0) group.mayBeEmpty = part.mayBeEmpty;
       i += times.length;
-    } else if (char === '(') {
-      groups.push(openGroup(/^\(\?<?[=!]/.test(source.slice(i, i + 4))));
-      i += source[i + 1] === '?' ? 2 : 1;
-    } else if (char === ')') {
+      // Where nothing is left that could fail, the first way is the last.
+      const isEnd = groups.length === 1 && /^(\||$)/.test(source.slice(i, i + 1));
+      if (group.last.ways > 1 && times.most > 1 && !isEnd) return ANYTHING;
+      group.last = repeated(group.last, times);
+    } else if (ahead.startsWith('(')) {
+      const opening = OPENING.exec(ahead)?.[0];
+      if (opening === undefined) return ANYTHING;
+      groups.push(openGroup(/[=!]$/.test(opening)));
+      i += opening.length;
+    } else if (ahead.startsWith(')')) {
       const outer = groups.at(-2);
       // One too many is the library's to refuse.
       if (!outer) break;
       groups.pop();
-      const whole = join(group);
-      // What the group would be without it, for a repetition that allows that.
-      part = { varies: whole.varies, mayBeEmpty: outer.mayBeEmpty, row: whole.row };
-      outer.row += whole.row;
-      outer.varies ||= whole.varies;
-      outer.mayBeEmpty &&= whole.mayBeEmpty || group.isLook;
+      const { ways, mayBeEmpty } = whole(group);
+      append(outer, { ways, mayBeEmpty: mayBeEmpty || group.isLook });
       i += 1;
-    } else if (char === '|') {
-      group.before = { ...join(group), varies: true };
-      [group.row, group.varies, group.mayBeEmpty] = [0, true, true];
+    } else if (ahead.startsWith('|')) {
+      group.before = whole(group);
+      group.read = group.last = NOTHING;
       i += 1;
     } else {
-      // What refers to a group may be anything.
-      part = { varies: /^\\[kg1-9]/.test(source.slice(i, i + 2)), mayBeEmpty: group.mayBeEmpty, row: 0 };
-      group.mayBeEmpty &&= part.varies || /^(\^|\$|\\[bBAzZG])/.test(source.slice(i, i + 2));
-      i = endOfAtom(source, i);
+      if (ahead.startsWith('\\g')) return ANYTHING;
+      const reference = REFERENCE.exec(ahead)?.[0];
+      append(group, reference ? { ways: 2, mayBeEmpty: true } : PLACE.test(ahead) ? NOTHING : CHARACTER);
+      i = reference ? i + reference.length : endOfAtom(source, i);
     }
-    mayExplode ||= groups.some(({ row }) => row > MAX_IN_A_ROW);
-    if (mayExplode) break;
+    if (whole(groups.at(-1)!).ways > MAX_WAYS) return ANYTHING;
   }
-  return { mayExplode, mayBeEmpty: groups.some((group) => join(group).mayBeEmpty) };
+  return { mayExplode: false, mayBeEmpty: groups.some((group) => whole(group).mayBeEmpty) };
 }
 
-const nothing = (): Part => ({ varies: false, mayBeEmpty: false, row: 0 });
-
-const openGroup = (isLook: boolean): Group => ({ ...nothing(), mayBeEmpty: true, before: nothing(), isLook });
-
-function join({ before, varies, mayBeEmpty, row }: Group): Part {
-  return {
-    varies: varies || before.varies,
-    mayBeEmpty: mayBeEmpty || before.mayBeEmpty,
-    row: Math.max(row, before.row),
-  };
+function openGroup(isLook: boolean): Group {
+  return { before: { ways: 0, mayBeEmpty: false }, read: NOTHING, last: NOTHING, isLook };
 }
 
-function repetition(source: string, at: number): { least: number; most: number; length: number } | undefined {
+function append(group: Group, part: Part): void {
+  group.read = inARow(group.read, group.last);
+  group.last = part;
+}
+
+function inARow(a: Part, b: Part): Part {
+  return { ways: a.ways * b.ways, mayBeEmpty: a.mayBeEmpty && b.mayBeEmpty };
+}
+
+function whole({ before, read, last }: Group): Part {
+  const one = inARow(read, last);
+  return { ways: before.ways + one.ways, mayBeEmpty: before.mayBeEmpty || one.mayBeEmpty };
+}
+
+function repeated({ ways, mayBeEmpty }: Part, { least, most }: Repetition): Part {
+  return { ways: ways * (most === Infinity ? MANY : most - least + 1), mayBeEmpty: mayBeEmpty || least === 0 };
+}
+
+interface Repetition {
+  readonly least: number;
+  readonly most: number;
+  /** Of how it is written. */
+  readonly length: number;
+}
+
+function repetition(ahead: string): Repetition | undefined {
   // Behind a sign, ? makes it lazy and + possessive.
-  const sign = /^[*+?][?+]?/.exec(source.slice(at, at + 2))?.[0];
+  const sign = /^[*+?][?+]?/.exec(ahead)?.[0];
   if (sign) {
     return { least: sign.startsWith('+') ? 1 : 0, most: sign.startsWith('?') ? 1 : Infinity, length: sign.length };
   }
-  const counts = /^\{(\d*)(,?)(\d*)\}\??/.exec(source.slice(at, at + 40));
-  if (!counts || (counts[1] === '' && counts[3] === '')) return undefined;
-  const [all, least = '', comma, most = ''] = counts;
-  const open = most === '' ? Infinity : Number(most);
-  return { least: Number(least), most: comma ? open : Number(least), length: all.length };
+  // Behind one number, ? is a repetition of its own.
+  const counts = /^\{(\d*)(?:,(\d*)\}\??|\})/.exec(ahead);
+  if (!counts) return undefined;
+  const [{ length }, from = '', to = from] = counts;
+  if (from === '' && to === '') return undefined;
+  const [a, b] = [Number(from), to === '' ? Infinity : Number(to)];
+  // The larger number may come first.
+  return { least: Math.min(a, b), most: Math.max(a, b), length };
 }
 
 /** Behind a character, an escape or a class of characters. */

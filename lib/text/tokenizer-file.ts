@@ -62,7 +62,7 @@ function checkPattern(component: JsonObject, where: string, reject: Reject): voi
   if (component.prepend === '') reject(`prepend of ${where}`, 'no text');
   if (!isJsonObject(pattern)) return;
   const read = typeof pattern.Regex === 'string' ? readExpression(pattern.Regex) : undefined;
-  if (read?.mayExplode) reject(`Regex of ${where}`, `repetitions that may take for ever in ${shown(pattern.Regex)}`);
+  if (read?.mayExplode) reject(`Regex of ${where}`, `one that may take for ever: ${shown(pattern.Regex)}`);
   if (!isGiven(content)) return;
   if (read?.mayBeEmpty || pattern.String === '') reject(`pattern of ${where}`, 'one that matches no text');
 }

@@ -2,7 +2,7 @@
 import { QAViTError } from '../../lib/errors';
 import { TextTokenizer } from '../../lib/text/tokenizer';
 
-const TEXTS = ['a b', 'hello wörld é ', 'a'.repeat(60)];
+const TEXTS = ['a b', 'hello wörld é ', 'a'.repeat(60), 'what is written on the blue sign beside the door'];
 
 async function use(file: string): Promise<string> {
   const tokenizer = await TextTokenizer.load(file);
