@@ -204,6 +204,26 @@ describe('language model lifetime', () => {
       await expectRejection(model.encodeQuestion('a', HOW), 'ERR_ARGUMENT', /an open language model/);
     });
 
+    it('is not waited for, while it is started again, by a call that is aborted or a model that is closed', async () => {
+      newest().kill('SIGKILL');
+      await expectRejection(model.encodeQuestion('a', HOW), 'ERR_DEVICE');
+      const forked = workers.length;
+      await expectRejection(model.encodeQuestion('a', HOW, { signal: AbortSignal.abort() }), 'ERR_ABORTED');
+      expect(workers).to.have.length(forked);
+      const controller = new AbortController();
+      const patient = model.encodeQuestion('a', HOW);
+      const waiting = [
+        generate(controller.signal).next(),
+        model.encodeQuestion('a', HOW, { signal: controller.signal }),
+      ];
+      newest().kill('SIGSTOP');
+      expect(workers).to.have.length(forked + 1);
+      controller.abort();
+      for (const promise of waiting) await expectRejection(promise, 'ERR_ABORTED');
+      await Promise.all([model.close(), expectRejection(patient, 'ERR_ABORTED', /received close\(\)$/)]);
+      expect(newest().signalCode).to.equal('SIGKILL');
+    });
+
     it('is not ended by the signals that a terminal or a service manager sends to all', async () => {
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) newest().kill(signal);
       await stillAnswers();

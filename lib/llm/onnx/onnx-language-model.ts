@@ -1,5 +1,6 @@
 import path from 'node:path';
 
+import { throwIfAborted, untilAborted } from '../../calls/abort';
 import { checkEncodeOptions, checkEncoding, checkGenerate, checkTokens } from '../checks';
 import type {
   AnswerEnd,
@@ -20,7 +21,7 @@ import { WorkerProcess } from './worker-process';
  */
 export class OnnxLanguageModel implements LanguageModel {
   private starting: Promise<WorkerProcess> | undefined;
-  private closed = false;
+  private readonly closing = new AbortController();
 
   private constructor(
     readonly info: LanguageModelInfo,
@@ -42,7 +43,7 @@ export class OnnxLanguageModel implements LanguageModel {
     const text = checkEncoding(question, how);
     const task: Task = { kind: 'encode', question: text, features: how.features };
     // Nothing is awaited where nothing has to be: a call that was made before close() is one that close() aborts.
-    const worker = this.worker.hasDied ? await this.another() : this.worker;
+    const worker = this.worker.hasDied ? await this.another(options.signal) : this.worker;
     return (await resultOf(worker, task, options.signal)) as QuestionFeatures;
   }
 
@@ -54,12 +55,12 @@ export class OnnxLanguageModel implements LanguageModel {
     const settings = checkGenerate(question, options);
     checkTokens(tokens, this.info.width);
     const task: Task = { kind: 'generate', tokens: tokens.data, settings };
-    const worker = this.worker.hasDied ? await this.another() : this.worker;
+    const worker = this.worker.hasDied ? await this.another(options.signal) : this.worker;
     return (yield* worker.run(task, options.signal)) as AnswerEnd;
   }
 
   async close(): Promise<void> {
-    this.closed = true;
+    this.closing.abort(new Error('close()'));
     const starting = this.starting?.then(
       (worker) => worker.close(),
       () => undefined,
@@ -67,13 +68,15 @@ export class OnnxLanguageModel implements LanguageModel {
     await Promise.all([this.worker.close(), starting]);
   }
 
-  /** Another worker in the place of one that has died, one for all who wait. */
-  private another(): Promise<WorkerProcess> {
-    if (this.closed) return Promise.resolve(this.worker);
-    this.starting ??= start(this.info.path, this.options)
+  /** Another worker in the place of one that has died, one for all who wait. Loading may take minutes: who gives up does not wait for it. */
+  private async another(signal?: AbortSignal): Promise<WorkerProcess> {
+    const { path: dir } = this.info;
+    if (this.closing.signal.aborted) return this.worker;
+    throwIfAborted(signal, dir);
+    this.starting ??= start(dir, this.options, this.closing.signal)
       .then(({ worker }) => (this.worker = worker))
       .finally(() => (this.starting = undefined));
-    return this.starting;
+    return signal ? untilAborted(this.starting, signal, dir) : this.starting;
   }
 }
 
