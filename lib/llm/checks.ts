@@ -35,12 +35,12 @@ const features = oneOf('encoder', 'embedding');
 
 /**
  * @param width E where it is known
- * @throws QAViTError unless `tokens` are N x E finite numbers, N > 0
+ * @throws QAViTError unless `tokens` are N x E finite numbers, N > 0, and their key a name if they have one
  */
 export function checkTokens(tokens: VisualTokens, width?: number): void {
   const received: unknown = tokens;
   if (!isPlainObject(received)) throw expected('ERR_ARGUMENT', '{ data, shape }', 'visual tokens', received);
-  const { data, shape } = tokens;
+  const { data, shape, key } = tokens;
   if (!types.isFloat32Array(data)) throw expected('ERR_DTYPE', 'a Float32Array', 'the data of visual tokens', data);
   if (!Array.isArray(shape) || shape.length !== 2 || !shape.every((size) => Number.isSafeInteger(size) && size > 0)) {
     throw expected('ERR_SHAPE', '[N, E]', 'the shape of visual tokens', shape);
@@ -55,6 +55,9 @@ export function checkTokens(tokens: VisualTokens, width?: number): void {
   }
   const bad = firstNonFinite(data, 'f32');
   if (bad >= 0) throw expected('ERR_ARGUMENT', 'finite numbers', `the data of visual tokens at ${bad}`, data[bad]);
+  // Caches would take all tokens of an empty name for the same.
+  if (key === undefined || (typeof key === 'string' && key !== '')) return;
+  throw expected('ERR_ARGUMENT', 'a string that is not empty', 'the key of visual tokens', key);
 }
 
 /** @throws QAViTError ERR_ARGUMENT */

@@ -32,6 +32,8 @@ describe('language model arguments', () => {
     ['too few numbers', { data: numbers(63), shape: [2, 32] }, 'ERR_SHAPE', /64 numbers.*received 63$/],
     ['NaN', { data: numbers(64, (d) => (d[33] = NaN)), shape: [2, 32] }, 'ERR_ARGUMENT', /at 33 but received NaN$/],
     ['infinity', { data: numbers(64, (d) => (d[0] = -Infinity)), shape: [2, 32] }, 'ERR_ARGUMENT', /-Infinity$/],
+    ['no name', { data: numbers(64), shape: [2, 32], key: '' }, 'ERR_ARGUMENT', /not empty for the key of .*""$/],
+    ['a number for a name', { data: numbers(64), shape: [2, 32], key: 5 }, 'ERR_ARGUMENT', /the key of .* received 5$/],
   ];
   for (const [what, value, code, message] of tokens) {
     it(`are not visual tokens: ${what}`, () =>
