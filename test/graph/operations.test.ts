@@ -12,6 +12,7 @@ import {
   gatedProjection,
   gatherRows,
   Graph,
+  joinSamples,
   layerNorm,
   linear,
   type Parameter,
@@ -160,6 +161,12 @@ describe('graph operations', () => {
     expect(concatRows(g, [rows], 'M')).to.equal(rows);
     const taller = concatRows(g, [x.sliceRows(0, 1), rows, x], 'M');
     expect(taller.shape.map(({ name, size }) => `${name}=${size}`)).to.deep.equal(['B=2', 'M=608', 'C=1024']);
+    const sample = (rows: number, dtype: 'f32' | 'bf16' = 'f32') => g.input(dtype, [one, dim('M', rows), C]);
+    expectThrow(() => joinSamples(g, []), 'ERR_ARGUMENT', /nothing/);
+    expectThrow(() => joinSamples(g, [sample(9), sample(8)]), 'ERR_SHAPE', /x \[1=1, M=9, C=1024\].*M=8/);
+    expectThrow(() => joinSamples(g, [x, x]), 'ERR_SHAPE', /x \[1=1, M=577, C=1024\].*\[B=2/);
+    expectThrow(() => joinSamples(g, [sample(9), sample(9, 'bf16')]), 'ERR_DTYPE', /x in f32 .*bf16/);
+    expect(joinSamples(g, [sample(9, 'bf16'), sample(9, 'bf16')]).dtype).to.equal('bf16');
   });
 
   it('checks slices and broadcasts', () => {

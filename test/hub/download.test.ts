@@ -97,10 +97,16 @@ describe('downloads from a hub', () => {
   });
 
   it('do not trust what an earlier process left', async () => {
-    for (const left of [Buffer.alloc(1000), Buffer.alloc(WEIGHTS.length), Buffer.alloc(WEIGHTS.length + 1)]) {
-      leave(left);
+    for (const [bytes, asked] of [
+      [1000, ['bytes=1000-', 'all']],
+      [WEIGHTS.length, ['all']],
+      // Of what is too long there is no rest to ask for.
+      [WEIGHTS.length + 1, ['all']],
+    ] as const) {
+      leave(Buffer.alloc(bytes));
+      const before = hub().transfers.length;
       expectWhole(await ensure());
-      expect(hub().transfers.at(-1)).to.equal('all');
+      expect(hub().transfers.slice(before), `${bytes} bytes`).to.deep.equal(asked);
     }
   });
 
@@ -168,6 +174,24 @@ describe('downloads from a hub', () => {
     };
     expectWhole(await ensure('acme/tower', 'model', { settings: settings({ timeoutMs: 150 }) }));
     expect(hub().transfers.slice(-2)).to.deep.equal(['all', 'bytes=10-']);
+  });
+
+  it('bear a server that is slow, as long as it says something', async () => {
+    hub().fault = ({ server }, response) => {
+      if (server !== 'storage') return false;
+      response.writeHead(200, { 'content-length': WEIGHTS.length });
+      void (async () => {
+        // In all twice as long as it may be silent for.
+        for (let at = 0; at < WEIGHTS.length; at += 30_000) {
+          response.write(WEIGHTS.subarray(at, at + 30_000));
+          await sleep(120);
+        }
+        response.end();
+      })();
+      return true;
+    };
+    expectWhole(await ensure('acme/tower', 'model', { settings: settings({ timeoutMs: 600 }) }));
+    expect(hub().transfers).to.deep.equal(['all']);
   });
 
   it('wait until the date that a busy server names, and give up where that is far', async () => {

@@ -5,6 +5,7 @@ import type { AnswerModel, Rows } from '../../lib/llm/onnx/answer-model';
 import { DecoderOnly } from '../../lib/llm/onnx/decoder-only';
 import { Embedding } from '../../lib/llm/onnx/embedding';
 import { EncoderDecoder } from '../../lib/llm/onnx/encoder-decoder';
+import { KeyValueCache } from '../../lib/llm/onnx/key-value-cache';
 import { OnnxFolder } from '../../lib/llm/onnx/onnx-folder';
 import { OnnxRuntime } from '../../lib/llm/onnx/onnx-runtime';
 import { joinRows } from '../../lib/llm/onnx/join-rows';
@@ -49,6 +50,30 @@ async function greedy({ model, ends }: Opened, prompt: Rows): Promise<number[]> 
 }
 
 describe('language model graphs', () => {
+  it('keep what the first step says of the encoder, whatever a merged decoder gives in its place later', async () => {
+    const runtime = await OnnxRuntime.start(1);
+    const rows = (count: number, number: number) =>
+      runtime.floats(new Float32Array(count * 2).fill(number), [1, 1, count, 2]);
+    const [own, of] = ['0.decoder.key', '0.encoder.key'];
+    const cache = new KeyValueCache({
+      [`past_key_values.${own}`]: rows(0, 0),
+      [`past_key_values.${of}`]: rows(0, 0),
+    });
+    const held = () => Object.values(cache.feeds).map(({ dims, data }) => [dims[2], data[0]]);
+    cache.update({ [`present.${own}`]: rows(1, 5), [`present.${of}`]: rows(4, 6), logits: rows(1, 0) });
+    expect(held()).to.deep.equal([
+      [1, 5],
+      [4, 6],
+    ]);
+    for (const later of [{ [`present.${of}`]: rows(0, 0) }, {}]) {
+      cache.update({ [`present.${own}`]: rows(2, 7), ...later });
+      expect(held()).to.deep.equal([
+        [2, 7],
+        [4, 6],
+      ]);
+    }
+  });
+
   for (const form of FORMS) {
     describe(form, () => {
       const cases = readExpected(form).cases.filter(({ prompt }) => prompt === '{question}');

@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { mock } from 'node:test';
+import * as numbers from '../../lib/llm/random';
 import { seededRandom, xoshiro128 } from '../../lib/llm/random';
 import { makeSampler } from '../../lib/llm/sampler';
 import { expectThrow } from '../support/expect-error';
@@ -67,6 +69,18 @@ describe('sampling', () => {
     it('never draws what is ruled out', () => {
       expectShares(shares(logits(-Infinity, 0, -Infinity, 0), 1, 1), [0, 0.5, 0, 0.5]);
       expectShares(shares(logits(-Infinity, 0, -Infinity, 0), 1, 0.99), [0, 0.5, 0, 0.5]);
+    });
+
+    it('draws nothing that is ruled out where rounding leaves something over', () => {
+      // Ten tenths, taken away one by one, are less than the largest number that is drawn.
+      const seeded = mock.method(numbers, 'seededRandom', () => () => 1 - 2 ** -53);
+      try {
+        const tenth = new Float32Array(11).fill(0);
+        tenth[10] = -Infinity;
+        expect(makeSampler({ temperature: 1, topP: 1, seed: 0 })(tenth)).to.equal(9);
+      } finally {
+        seeded.mock.restore();
+      }
     });
 
     it('bears any temperature and any size of logits', () => {

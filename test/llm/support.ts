@@ -72,6 +72,15 @@ export function copyFolder(form: Form, to: string, changes: Record<string, objec
   return to;
 }
 
+/** Lets a folder's tokenizer say one token more. */
+export function addToken(dir: string, token: { id: number; content: string }): void {
+  const file = path.join(dir, 'tokenizer.json');
+  const tokenizer = JSON.parse(readFileSync(file, 'utf8')) as { added_tokens: object[] };
+  const how = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
+  const added_tokens = [...tokenizer.added_tokens, { ...token, ...how }];
+  writeFileSync(file, JSON.stringify({ ...tokenizer, added_tokens }));
+}
+
 /** A T5 that has no reason to stop: no end tokens, and positions without end. */
 export function copyEndless(to: string, form: Form = 't5-tiny'): string {
   return copyFolder(form, to, { 'generation_config.json': { eos_token_id: [] } });

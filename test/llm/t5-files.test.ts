@@ -2,6 +2,8 @@ import { expect } from 'chai';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { mock } from 'node:test';
+import type { Device } from '../../lib/binding/native';
+import * as opening from '../../lib/binding/open-device';
 import { QAViTError, type QAViTErrorCode } from '../../lib/errors';
 import { loadLanguageModel } from '../../lib/llm/load-language-model';
 import { isT5Folder } from '../../lib/llm/t5/t5-folder';
@@ -9,7 +11,7 @@ import { TensorFolder } from '../../lib/weights';
 import { expectRejection } from '../support/expect-error';
 import { f32, type TensorToWrite, writeSafetensors } from '../support/safetensors-writer';
 import { temporaryFolder } from '../support/temporary';
-import { collect, copyFolder, folderOf, someTokens, tensorsOf, type Form } from './support';
+import { addToken, collect, copyFolder, folderOf, someTokens, tensorsOf, type Form } from './support';
 
 describe('T5 files', () => {
   const at = temporaryFolder();
@@ -61,6 +63,29 @@ describe('T5 files', () => {
       expect(close.mock.callCount()).to.equal(1);
     } finally {
       close.mock.restore();
+    }
+  });
+
+  it('ends the device that it opened where a parameter is none, or loading is aborted', async () => {
+    const dir = copyFolder('t5-plain', at('spoilt'));
+    tensors((all) => (all['encoder.final_layer_norm.weight'] = f32([32], new Float32Array(32).fill(NaN))))(dir);
+    const devices: Device[] = [];
+    const { openDevice } = opening;
+    const open = mock.method(opening, 'openDevice', (...of: Parameters<typeof openDevice>) => {
+      const device = openDevice(...of);
+      devices.push(device);
+      return device;
+    });
+    try {
+      await expectRejection(load(dir), 'ERR_FORMAT');
+      await expectRejection(loadLanguageModel(folderOf('t5-plain'), { signal: AbortSignal.abort() }), 'ERR_ABORTED');
+    } finally {
+      open.mock.restore();
+    }
+    expect(devices).to.have.length(2);
+    for (const device of devices) {
+      const writing = device.write(new Float32Array(1), { dtype: 'f32', shape: [1, 1, 1] });
+      await expectRejection(writing, 'ERR_ARGUMENT', /closed/);
     }
   });
 
@@ -164,15 +189,20 @@ describe('T5 files', () => {
     /encoder_no_repeat_ngram_size/,
   );
 
-  it('says that a tokenizer has more tokens than the model', async () => {
-    const dir = copyFolder('t5-plain', at('tokens'));
-    writeFileSync(path.join(dir, 'tokenizer.json'), readFileSync(path.join(folderOf('llama-tiny'), 'tokenizer.json')));
-    const model = await load(dir);
-    const message =
-      /^Expected token ids below 56 \(vocab_size of config\.json\) for .*tokenizer\.json but received \d+$/;
-    await expectRejection(collect(model, someTokens(), 'what shape?'), 'ERR_FORMAT', message);
-    await model.close();
-  });
+  for (const form of ['t5-plain', 't5-tiny'] as const) {
+    it(`says that a tokenizer has a token more than the model: ${form}`, async () => {
+      const dir = copyFolder(form, at(`tokens-${form}`));
+      addToken(dir, { id: 56, content: 'zebra' });
+      const model = await load(dir);
+      const message =
+        /^Expected token ids below 56 \(vocab_size of config\.json\) for .*tokenizer\.json.* but received 56$/;
+      const how = { features: 'encoder', normalization: 'none', maxTokens: 9 } as const;
+      await expectRejection(collect(model, someTokens(), 'what zebra?'), 'ERR_FORMAT', message);
+      await expectRejection(model.encodeQuestion('what zebra?', how), 'ERR_FORMAT', message);
+      expect((await model.encodeQuestion('what?', how)).shape[0]).to.be.greaterThan(1);
+      await model.close();
+    });
+  }
 
   it('takes ONNX files first', async () => {
     const dir = copyFolder('t5-tiny', at('both'));

@@ -17,7 +17,7 @@ import { writeJson } from '../support/random-model';
 import { floats, random } from '../support/random';
 import { f32, type TensorToWrite, writeSafetensors } from '../support/safetensors-writer';
 import { temporaryFolder } from '../support/temporary';
-import { folderOf, someTokens } from './support';
+import { addToken, folderOf, someTokens } from './support';
 
 const HOW: QuestionEncoding = { features: 'embedding', normalization: 'none', maxTokens: 64 };
 const VOCABULARY = 300;
@@ -109,6 +109,15 @@ describe('rows of text', () => {
       expect(data).to.deep.equal(Float32Array.of(...first, ...visual.data, ...rest));
       expect(shape).to.deep.equal([data.length / 32, 32]);
     }
+    await text.close();
+  });
+
+  it('are not those behind the end of the table', async () => {
+    const dir = llama('beyond');
+    addToken(dir, { id: VOCABULARY, content: 'zebra' });
+    const text = await TextRows.open(dir);
+    const message = /^Expected token ids below 300 for .*tokenizer\.json but received 300$/;
+    await expectRejection(text.encodeQuestion('zebra', HOW), 'ERR_FORMAT', message);
     await text.close();
   });
 

@@ -5,7 +5,7 @@ import { loadLanguageModel } from '../../lib/llm/load-language-model';
 import { copyLlava, expectedLlava, framingOf, llavaTensors, NEW_TOKENS } from '../support/llava';
 import { fixture } from '../support/paths';
 import { temporaryFolder } from '../support/temporary';
-import { collect, copyFolder, type Form, readExpected, visualOf } from './support';
+import { collect, copyFolder, type Form, readExpected, someTokens, visualOf } from './support';
 
 /** What transformers answers under rules of generation_config.json, to the questions of the model's other fixtures in their order. */
 interface UnderRules {
@@ -52,6 +52,21 @@ describe('the rules of generation_config.json', () => {
         );
       });
     }
+  }
+
+  for (const form of ['t5-plain', 't5-tiny'] as const) {
+    it(`end an answer of ${form} by force at the last token that it may have`, async () => {
+      const rules = { forced_eos_token_id: 1, eos_token_id: 1, suppress_tokens: [1] };
+      const dir = copyFolder(form, at(`forced-${form}`), { [GENERATION]: rules });
+      const model = await loadLanguageModel(dir);
+      for (const maxNewTokens of [1, 4]) {
+        const answer = model.generate(someTokens(), 'what shape?', { maxNewTokens });
+        let step = await answer.next();
+        while (!step.done) step = await answer.next();
+        expect(step.value).to.include({ finish: 'stop', answerTokens: maxNewTokens - 1 });
+      }
+      await model.close();
+    });
   }
 
   for (const under of expected['clip-llama']!) {

@@ -20,6 +20,23 @@ async function answer(model: QAViT, question: string, options?: AskOptions): Pro
   return text;
 }
 
+/** The processes that `work` began. */
+async function forking(work: () => Promise<void>): Promise<childProcess.ChildProcess[]> {
+  const { fork } = childProcess;
+  const children: childProcess.ChildProcess[] = [];
+  childProcess.fork = ((...of: Parameters<typeof fork>) => {
+    const child = fork(...of);
+    children.push(child);
+    return child;
+  }) as typeof fork;
+  try {
+    await work();
+  } finally {
+    childProcess.fork = fork;
+  }
+  return children;
+}
+
 describe('ask', () => {
   const at = temporaryFolder();
 
@@ -167,19 +184,17 @@ describe('ask', () => {
     await expectRejection(QAViT.load({ ...folders('t5-tiny'), language: at('model', 'tower') }), 'ERR_FORMAT');
   });
 
+  it('leaves no process where the language model, or what reads the questions, does not fit', async () => {
+    const children = await forking(async () => {
+      await expectRejection(QAViT.load(folders('t5-tiny', { languageWidth: 40 })), 'ERR_SHAPE');
+      const questions = fixture('language', 'llama-tiny');
+      await expectRejection(QAViT.load({ ...folders('t5-tiny', { questionWidth: 24 }), questions }), 'ERR_SHAPE');
+    });
+    expect(children.map(({ signalCode }) => signalCode)).to.deep.equal(['SIGKILL', 'SIGKILL', 'SIGKILL']);
+  });
+
   it('of a model that was forgotten ends its process', async () => {
-    const { fork } = childProcess;
-    const children: childProcess.ChildProcess[] = [];
-    childProcess.fork = ((...of: Parameters<typeof fork>) => {
-      const child = fork(...of);
-      children.push(child);
-      return child;
-    }) as typeof fork;
-    try {
-      await QAViT.load(folders('t5-tiny'));
-    } finally {
-      childProcess.fork = fork;
-    }
+    const children = await forking(async () => void (await QAViT.load(folders('t5-tiny'))));
     expect(children).to.have.length(1);
     for (let i = 0; i < 200 && children[0]!.exitCode === null && children[0]!.signalCode === null; i += 1) {
       collectGarbage();

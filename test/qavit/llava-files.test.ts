@@ -1,11 +1,13 @@
 import { expect } from 'chai';
-import { copyFileSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { QAViT } from '../../lib';
 import type { QAViTErrorCode } from '../../lib/errors';
 import { relativeError } from '../support/compare';
 import { expectRejection } from '../support/expect-error';
 import { copyLlava, llavaFolder, type LlavaName, llavaTensors } from '../support/llava';
+import { fixture } from '../support/paths';
+import { writeJson } from '../support/random-model';
 import { readSafetensors } from '../support/safetensors';
 import { f32, type TensorToWrite, writeSafetensors } from '../support/safetensors-writer';
 import { temporaryFolder } from '../support/temporary';
@@ -46,6 +48,18 @@ describe('LLaVA files', () => {
       /"full" for vision_feature_select_strategy of .* "default" with a tower that has 0 tokens before its patches/,
       'siglip-qwen',
     );
+    it('refuse to leave out the class token alone of a tower with registers', async () => {
+      const tower = fixture('towers', 'dinov2-registers', 'tower');
+      const folder = at('registers');
+      cpSync(tower, folder, { recursive: true });
+      const vision_config = JSON.parse(readFileSync(path.join(tower, 'config.json'), 'utf8')) as object;
+      writeJson(path.join(folder, 'config.json'), { model_type: 'llava', vision_config });
+      const tensors = [...readSafetensors(path.join(tower, 'model.safetensors'))].map(
+        ([name, { shape, data }]) => [`vision_tower.${name}`, f32(shape, data as Float32Array)] as const,
+      );
+      writeSafetensors(path.join(folder, 'model.safetensors'), Object.fromEntries(tensors));
+      await refuse(folder, 'ERR_UNSUPPORTED', /"default" with a tower that has 4 tokens before its patches$/);
+    });
     refusesConfig({ projector_hidden_act: 'mish' }, 'ERR_UNSUPPORTED', /one of .* for projector_hidden_act of /);
     refusesConfig({ multimodal_projector_bias: 1 }, 'ERR_FORMAT', /true or false for multimodal_projector_bias of /);
     refusesConfig(

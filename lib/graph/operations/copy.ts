@@ -76,7 +76,7 @@ export function joinSamples(g: Graph, parts: readonly Tensor[]): Tensor {
   const all = g.allocate(first.dtype, [dim('B', parts.length), first.rows, first.columns]);
   parts.forEach((x, i) => {
     g.expectDType('copy', 'x', x, first.dtype);
-    g.expectShape('copy', 'x', x, first.shape);
+    g.expectShape('copy', 'x', x, [dim('1', 1), first.rows, first.columns]);
     g.record('copy', { x, y: all.sample(i) }, {}, {});
   });
   return all;
