@@ -194,6 +194,17 @@ describe('language model lifetime', () => {
       await model.close();
     });
 
+    it('gets the tokens as they were when it has to be started first', async () => {
+      const options = { maxNewTokens: 6 };
+      const wanted = await collect(model, someTokens(), 'what shape?', options);
+      newest().kill('SIGKILL');
+      await expectRejection(model.encodeQuestion('a', HOW), 'ERR_DEVICE');
+      const mine = someTokens();
+      const said = collect(model, mine, 'what shape?', options);
+      mine.data.fill(0);
+      expect(await said).to.deep.equal(wanted);
+    });
+
     it('is not started again by a model that is closed meanwhile', async () => {
       newest().kill('SIGKILL');
       const waiting = expectRejection(model.encodeQuestion('a', HOW), 'ERR_DEVICE');

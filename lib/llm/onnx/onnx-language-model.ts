@@ -54,8 +54,10 @@ export class OnnxLanguageModel implements LanguageModel {
   ): AsyncGenerator<string, AnswerEnd | void, void> {
     const settings = checkGenerate(question, options);
     checkTokens(tokens, this.info.width);
-    const task: Task = { kind: 'generate', tokens: tokens.data, settings };
-    const worker = this.worker.hasDied ? await this.another(options.signal) : this.worker;
+    const { hasDied } = this.worker;
+    // The caller's to change while another starts; else they are sent at once.
+    const task: Task = { kind: 'generate', tokens: hasDied ? tokens.data.slice() : tokens.data, settings };
+    const worker = hasDied ? await this.another(options.signal) : this.worker;
     return (yield* worker.run(task, options.signal)) as AnswerEnd;
   }
 
