@@ -114,6 +114,20 @@ describe('T5', () => {
     }
   });
 
+  it('starts with the padding token where no file names a start', async () => {
+    const unnamed = { decoder_start_token_id: undefined, bos_token_id: undefined };
+    const answer = async (name: string, config: object, generation: object) => {
+      const changes = { 'config.json': config, 'generation_config.json': generation };
+      const model = await load(copyFolder('t5-plain', at(name), changes));
+      const said = await collect(model, someTokens(), 'what?', { maxNewTokens: 12 });
+      await model.close();
+      return said.join('');
+    };
+    const padded = await answer('padding', { ...unnamed, pad_token_id: 9 }, unnamed);
+    expect(padded).to.equal(await answer('named', {}, { ...unnamed, decoder_start_token_id: 9 }));
+    expect(padded).to.not.equal(await answer('neither', { ...unnamed, pad_token_id: undefined }, unnamed));
+  });
+
   it('draws as its ONNX files do', async () => {
     const [own, onnx] = [await load(folderOf('t5-plain')), await loadLanguageModel(folderOf('t5-tiny'))];
     for (const seed of [1, 2, 3]) {
@@ -200,6 +214,11 @@ describe('T5', () => {
       expect(error).to.include({ code: 'ERR_ABORTED', cause: reason });
       expect(await pieces.next()).to.deep.equal({ done: true, value: undefined });
       expect(await collect(model, someTokens(), 'what shape?')).to.not.have.length(0);
+      const late = new AbortController();
+      const only = model.generate(someTokens(), 'what shape?', { maxNewTokens: 1, signal: late.signal });
+      await only.next();
+      late.abort();
+      await expectRejection(only.next(), 'ERR_ABORTED');
     });
 
     it('leaves no listener behind', async () => {
@@ -239,7 +258,11 @@ describe('T5', () => {
       await expectRejection(collect(model, someTokens(), 'a', { maxNewTokens: 0 }), 'ERR_ARGUMENT', /maxNewTokens/);
       await expectRejection(model.encodeQuestion('  ', HOW), 'ERR_ARGUMENT', /^Expected text/);
       const message = /^Expected at most 4096 tokens for the question of a T5 but received \d+$/;
+      const behind = { prompt_template: '{question} red', image_token_index: redOf('t5-plain') };
+      const before = await load(copyFolder('t5-plain', at('before'), { 'config.json': behind }));
       const long = 'what shape '.repeat(5000);
+      await expectRejection(collect(before, someTokens(), long), 'ERR_ARGUMENT', message);
+      await before.close();
       await expectRejection(collect(model, someTokens(), long), 'ERR_ARGUMENT', message);
       await expectRejection(model.encodeQuestion(long, { ...HOW, maxTokens: 4097 }), 'ERR_ARGUMENT', message);
       await expectRejection(

@@ -2,10 +2,12 @@
 import { expect } from 'chai';
 import { cpSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
+import { mock } from 'node:test';
 import sharp from 'sharp';
 import { type ModelFolders, QAViT } from '../../../lib';
-import { cacheKey } from '../../../lib/vllm';
+import { cacheKey, openVllm } from '../../../lib/vllm';
 import { TextRows } from '../../../lib/llm/text-rows';
+import { TensorFolder } from '../../../lib/weights';
 import { runCli } from '../../cli/run-cli';
 import { toBf16 } from '../../support/bf16';
 import { expectRejection } from '../../support/expect-error';
@@ -94,6 +96,31 @@ describe('a tower in front of vLLM', () => {
     expect(shape).to.deep.equal(wanted.shape);
     expect(bytes.equals(bytesOf(wanted.data))).to.equal(true);
     await rows.close();
+  });
+
+  it('takes the rows as they are when it is asked', async () => {
+    const settings = { url: server.url, model: 'tiny', input: 'completions', text } as const;
+    const language = await openVllm(settings);
+    const sent = async (change: (data: Float32Array) => void) => {
+      const data = floats(random(4), 3 * 32);
+      const first = language.generate({ data, shape: [3, 32] }, QUESTION).next();
+      change(data);
+      await first;
+      return server.last.body.prompt_embeds;
+    };
+    expect(await sent((data) => data.fill(0))).to.equal(await sent(() => undefined));
+    await language.close();
+  });
+
+  it('leaves no file open where its rows have another width', async () => {
+    const close = mock.method(TensorFolder.prototype, 'close');
+    try {
+      const settings = { url: server.url, model: 'tiny', text };
+      await expectRejection(openVllm(settings, { width: 40 }), 'ERR_SHAPE', /rows of 40 numbers .* received 32$/);
+      expect(close.mock.callCount()).to.equal(1);
+    } finally {
+      close.mock.restore();
+    }
   });
 
   it('needs no questions without an adapter', async () => {

@@ -115,6 +115,16 @@ describe('a hostile server', () => {
         /an error: "out of blocks"$/,
       ],
       [
+        'inside the stream, as older ones do',
+        (_, response) => {
+          startEvents(response);
+          sendEvent(response, { object: 'error', message: 'out of blocks', type: 'BadRequestError', code: 400 });
+          response.end();
+        },
+        'ERR_ARGUMENT',
+        /an error: "out of blocks"$/,
+      ],
+      [
         'by ending the work',
         (received, response) => {
           startEvents(response);

@@ -55,6 +55,12 @@ describe('the key of a vLLM server', () => {
       .and.to.not.include(KEY);
   });
 
+  it('is not shown however short it is', async () => {
+    setVariable('QAVIT_TEST_KEY', 'q7w');
+    server().respond = (_, response) => refuse(response, 401, 'Incorrect key: q7w');
+    expect((await failure()).message).to.match(/"Incorrect key: \[key\]"$/);
+  });
+
   it('is asked for where there is none', async () => {
     server().respond = (_, response) => refuse(response, 401, 'Unauthorized');
     const { message } = await failure('QAVIT_TEST_NO_KEY');

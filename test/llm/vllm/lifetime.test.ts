@@ -62,6 +62,15 @@ describe('vLLM', () => {
       expect(server().received).to.have.length(1);
     });
 
+    it('is given up where it is silent amid its refusal, in its own words', async () => {
+      server().respond = (_, response) => {
+        response.writeHead(503, { 'content-type': 'text/plain', 'retry-after': '0' });
+        response.write('busy');
+      };
+      await expectRejection(pieces(await open({ retries: 2, timeout: 300 })), 'ERR_BUSY', /received status 503 /);
+      expect(server().received).to.have.length(1);
+    });
+
     it('is left alone when the caller has had enough', async () => {
       server().respond = busy(503, { 'retry-after': '50' });
       const controller = new AbortController();

@@ -57,6 +57,12 @@ describe('a vLLM server', () => {
         );
       }
     }
+    const inside = { url: 'http://host/v1#secret', model: 'model' };
+    expectThrow(
+      () => readServer(inside),
+      'ERR_ARGUMENT',
+      /^(?!.*secret).* \? and # .* received http:\/\/host\/v1 with/,
+    );
     expectThrow(() => readServer('http://me:secret@host/v1'), 'ERR_ARGUMENT', /^(?!.*secret)/);
   });
 
