@@ -1,6 +1,8 @@
 import { expect } from 'chai';
+import childProcess from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { mock } from 'node:test';
 import { type ChatFiles, readChatFiles } from '../../lib/llm/chat/chat-files';
 import { ChatPrompt } from '../../lib/llm/chat/chat-prompt';
 import { TextTokenizer } from '../../lib/text/tokenizer';
@@ -84,7 +86,7 @@ describe('chat prompts', () => {
     rmSync(path.join(dir, 'processor_config.json'));
     const specials = { bos_token: { content: '<s>' }, eos_token: '</s>', model_max_length: 5, chat_template: list };
     writeJson(path.join(dir, 'tokenizer_config.json'), specials);
-    writeJson(path.join(dir, 'special_tokens_map.json'), { pad_token: '</s>' });
+    writeJson(path.join(dir, 'special_tokens_map.json'), { pad_token: '</s>', bos_token: 'of before' });
     expect(await readChatFiles(dir)).to.deep.equal({
       source: 'd',
       file: path.join(dir, 'tokenizer_config.json'),
@@ -199,6 +201,20 @@ describe('chat prompts', () => {
       await refuse('', /received 0 of them/);
       await refuse('{{ messages[0].content[1].text }}', /received 0 of them/);
       await refuse('<image>{{ messages[0].content[1].text }}<image>', /received 2 of them/);
+    });
+
+    it('in either form, and say what is wrong with the usual one', () =>
+      refuse("{{ raise_exception('a text' if messages[0].content is string else 'a list') }}", /received "a list"$/));
+
+    it('and leave no process behind', async () => {
+      const fork = mock.method(childProcess, 'fork');
+      try {
+        await refuse('<image><image>', /received 2 of them/);
+        const [child] = fork.mock.calls.map(({ result }) => result);
+        expect(child?.signalCode).to.equal('SIGKILL');
+      } finally {
+        fork.mock.restore();
+      }
     });
 
     it('that does not end', () =>

@@ -164,6 +164,14 @@ describe('language model answers', () => {
     await model.close();
   });
 
+  it('knows the positions of GPT-2 and its like by their own name', async () => {
+    const config = { max_position_embeddings: undefined, n_positions: 40 };
+    const model = await loadLanguageModel(copyFolder('llama-tiny', at('gpt2'), { 'config.json': config }));
+    const full = collect(model, someTokens(40), 'what digit is', {});
+    await expectRejection(full, 'ERR_ARGUMENT', /^Expected fewer than 40 /);
+    await model.close();
+  });
+
   it('leaves the event loop alone while it computes', async () => {
     const model = await loadLanguageModel(folderOf('t5-tiny'));
     // The encoder looks from each of 3,000 tokens at each.

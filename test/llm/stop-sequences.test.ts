@@ -10,7 +10,11 @@ import { collect, folderOf, readExpected, someTokens, visualOf } from './support
 class Counting {
   computed = 0;
 
-  constructor(private readonly text: string) {}
+  /** @param spelling of its tokens, where the tokenizer has one of its own */
+  constructor(
+    private readonly text: string,
+    private readonly spelling: string | null = null,
+  ) {}
 
   async say(stop: readonly string[], length = this.text.length) {
     const next = () => {
@@ -18,7 +22,7 @@ class Counting {
       return Promise.resolve(Float32Array.from(this.text, (_, i) => (i === this.computed - 1 ? 1 : 0)));
     };
     const decode = (ids: readonly number[]) => Promise.resolve(ids.map((id) => this.text[id]).join(''));
-    const tokenizer = { decode, tokenOf: () => null };
+    const tokenizer = { decode, tokenOf: () => this.spelling };
     const rules = { apply: () => undefined, isEnd: () => false };
     const sampling = { temperature: 0, topP: 1, seed: 1 };
     const pieces = sayAnswer(next, { rules, tokenizer, sampling, length, stop, heard: { tokens: [], read: 7 } }, 7);
@@ -44,6 +48,11 @@ describe('stop sequences', () => {
     const { said, finish, answerTokens } = await runtime.say(['four', '. f', '.\n']);
     expect([said, finish]).to.deep.equal(['one. two. three.', 'length']);
     expect([runtime.computed, answerTokens]).to.deep.equal([16, 16]);
+  });
+
+  it('end an answer that was held back to its end, as one of bytes is', async () => {
+    const { said, finish, answerTokens } = await new Counting('one. two.', '<0x61>').say(['. t']);
+    expect([said, finish, answerTokens]).to.deep.equal(['one', 'stop', 9]);
   });
 
   it('are found across pieces, the one that begins first before the others', () => {

@@ -190,6 +190,8 @@ describe('rows of text', () => {
     await refuse('none', 'ERR_FORMAT', /an embedding table/, {}, {});
     expect(close.mock.callCount()).to.equal(1);
     close.mock.restore();
+    const deep = { 'model.embed_tokens.weight': f32([VOCABULARY, 32, 1], table) };
+    await refuse('deep', 'ERR_SHAPE', /\[vocabulary, 32\] for .* received \[300, 32, 1\]/, {}, deep);
     await refuse(
       'narrow',
       'ERR_SHAPE',

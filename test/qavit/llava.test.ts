@@ -244,6 +244,14 @@ describe('LLaVA', () => {
       }
     });
 
+    it('are asked in the words of their config.json where it has some, chat template or not', async () => {
+      const words = { 'config.json': { prompt_template: 'USER: <image>\n{question} ASSISTANT:' } };
+      await using model = await QAViT.load(copyLlava('clip-llama', at('words'), words), F32);
+      expect(await answer(model, picture, asked!)).to.equal(asked!.text);
+      const refused = answer(model, picture, { question: 'what?', system: 'a' });
+      await expectRejection(refused, 'ERR_UNSUPPORTED', /a language model with a chat template for option system/);
+    });
+
     it('take the defaults of the classes that their config.json names', async () => {
       const terse = copyLlava('clip-llama', at('terse'), {
         'config.json': { vision_feature_layer: undefined, projector_hidden_act: null },
