@@ -100,7 +100,7 @@ describe('T5', () => {
   });
 
   it('says the same as its ONNX files, far beyond the first cache and behind a prompt', async () => {
-    const image = { prompt_template: 'the red {question} is', image_token_index: redOf('t5-plain') };
+    const image = { prompt_template: 'the▁red {question} is', image_token_index: redOf('t5-plain') };
     for (const config of [{}, image]) {
       const changes = { ...ENDLESS, 'config.json': config };
       const name = Object.keys(config).length > 0 ? 'prompt' : 'plain';
@@ -258,7 +258,7 @@ describe('T5', () => {
       await expectRejection(collect(model, someTokens(), 'a', { maxNewTokens: 0 }), 'ERR_ARGUMENT', /maxNewTokens/);
       await expectRejection(model.encodeQuestion('  ', HOW), 'ERR_ARGUMENT', /^Expected text/);
       const message = /^Expected at most 4096 tokens for the question of a T5 but received \d+$/;
-      const behind = { prompt_template: '{question} red', image_token_index: redOf('t5-plain') };
+      const behind = { prompt_template: '{question}▁red', image_token_index: redOf('t5-plain') };
       const before = await load(copyFolder('t5-plain', at('before'), { 'config.json': behind }));
       const long = 'what shape '.repeat(5000);
       await expectRejection(collect(before, someTokens(), long), 'ERR_ARGUMENT', message);
