@@ -13,6 +13,11 @@ describe('training', () => {
     await runTraining('adapter.check_options');
   });
 
+  it('names the line of data, and the picture, that it cannot take', async function () {
+    requirePython(this, 'torch', 'transformers', 'PIL');
+    await runTraining('adapter.check_data');
+  });
+
   it('takes T5 and mT5 alone as language models, and exports what transformers computes', async function () {
     requirePython(this, 'torch', 'transformers', 'tokenizers', 'onnx', 'onnxruntime', 'onnxscript');
     this.timeout(300_000);

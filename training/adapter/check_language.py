@@ -85,7 +85,7 @@ def run(file: Path, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
 def refused(what: str, call: Callable[[], object]) -> None:
     try:
         call()
-    except (ValueError, SystemExit) as error:
+    except (ValueError, OSError, SystemExit) as error:
         assert what in str(error), error
     else:
         raise AssertionError(f"Expected a refusal with {what!r}")

@@ -213,7 +213,7 @@ def check_refusals(folder: Path) -> None:
         ("Expected one layer for vision_feature_layer", {}, {"vision_feature_layer": [-2, -1]}),
         ("Expected 'default' or 'full'", {}, {"vision_feature_select_strategy": "cls"}),
         ("Expected one <image> in the prompts", {}, {"prompt_template": "Q: {question}\nA:"}),
-        ("Expected questions without <image>", {"data": spelled}, {}),
+        (f"Expected a question without <image> in {spelled}:97", {"data": spelled}, {}),
     ):
         config.write_text(json.dumps(fields | changed))
         said = complaint(folder, **({"out": folder / "never"} | options))

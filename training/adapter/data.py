@@ -1,7 +1,9 @@
 """Pictures, questions and answers from a JSONL file, as batches."""
 
+import codecs
 import json
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,9 @@ from transformers import BaseImageProcessor, PreTrainedTokenizerBase
 from qavit_torch.questions import normalize_question
 
 from .pictures import open_picture
+
+# Half of a pair, as a cut emoji leaves it: tokenizers take no such text.
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -35,29 +40,39 @@ class Batch:
         return Batch(*tensors, self.answers)
 
 
-def read_samples(file: Path) -> list[Sample]:
-    """One object a line: {"image": path from the file's folder, "question": text, "answer": text or list of texts}."""
+def read_samples(file: Path, expect_askable: Callable[[str, str], None] | None = None) -> list[Sample]:
+    """One object a line: {"image": path from the file's folder, "question": text, "answer": text or list of texts}.
+
+    `expect_askable` raises a ValueError for a question that is not, and says where it stands.
+    """
     samples = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    # Not by splitlines(): texts may hold U+2028 and others that it takes for the end of a line.
+    for number, line in enumerate(file.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n"), start=1):
         if line.strip():
-            samples.append(_sample(line, file, f"{file}:{number}"))
+            where = f"{file}:{number}"
+            samples.append(_sample(line, file, where))
+            if expect_askable is not None:
+                expect_askable(samples[-1].question, where)
     if not samples:
         raise ValueError(f"Expected at least one line in {file} but received none")
     return samples
 
 
-def _sample(line: str, file: Path, where: str) -> Sample:
+def _sample(line: bytes, file: Path, where: str) -> Sample:
+    told = line.decode(errors="replace").strip()
     try:
-        fields = json.loads(line)
+        fields = json.loads(line.decode())
         answers = fields["answer"]
         answers = (answers,) if isinstance(answers, str) else tuple(answers)
         sample = Sample(file.parent / fields["image"], fields["question"], answers)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"Expected an object with image, question and answer in {where} but received {line}"
+            f"Expected an object with image, question and answer in {where} but received {told}"
         ) from error
     if not answers or not all(isinstance(text, str) for text in (sample.question, *answers)):
-        raise ValueError(f"Expected a text as question and one or more as answer in {where} but received {line}")
+        raise ValueError(f"Expected a text as question and one or more as answer in {where} but received {told}")
+    if any(map(SURROGATE.search, (sample.question, *answers))):
+        raise ValueError(f"Expected whole characters in {where} but received half a surrogate pair in {told}")
     if not sample.image.is_file():
         raise ValueError(f"Expected a picture for {where} but received {sample.image}, which is no file")
     return sample

@@ -67,12 +67,11 @@ class Prompts:
         begun = self.plain is None and bool(self.begins) and text.startswith(self.begins)
         return self.tokenizer.encode(text, add_special_tokens=not begun).ids
 
-    def expect_askable(self, question: str) -> None:
+    def expect_askable(self, question: str, where: str) -> None:
         if self.image in question:
-            raise ValueError(f"Expected questions without {self.image} but received {question!r}")
+            raise ValueError(f"Expected a question without {self.image} in {where} but received {question!r}")
 
     def ids(self, question: str) -> list[int]:
-        self.expect_askable(question)
         ids = self.split(self.text(question))
         if ids.count(self.image_token) != 1:
             found = ids.count(self.image_token)

@@ -48,6 +48,10 @@ def open_picture(file: Path) -> Image.Image:
         raise ValueError(
             f"Expected JPEG, PNG, WebP, GIF, TIFF or AVIF for {file} but received another format"
         ) from error
+    except Exception as error:  # decoders raise whatever they trip over, and seldom say in which file
+        raise ValueError(
+            f"Expected a picture that can be read for {file} but received one that cannot: {error}"
+        ) from error
     if upright.mode.startswith("I;16"):
         upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
     return upright.convert("RGB")

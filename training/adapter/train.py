@@ -158,13 +158,10 @@ def run(options: argparse.Namespace) -> list[float]:
     check_layers(model)
 
     def batches(file: Path, shuffle: bool) -> torch.utils.data.DataLoader:
-        return loader(Samples(read_samples(file), setup.processor), setup.join, options.batch, options.workers, shuffle)
+        return loader(Samples(read_samples(file, setup.expect_askable), setup.processor), setup.join, options.batch, options.workers, shuffle)
 
     training = batches(options.data, shuffle=True)
     held_out = batches(options.held_out, shuffle=False) if options.held_out else None
-    for batches_of in (training, held_out) if held_out else (training,):
-        for sample in batches_of.dataset.samples:
-            setup.expect_askable(sample.question)
     check_budgets(model, training.dataset[0][0])
     groups = parameter_groups(model, options.rate, options.gate_rate, options.selector_rate)
     count = sum(p.numel() for group in groups for p in group["params"])

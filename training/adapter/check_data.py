@@ -1,0 +1,66 @@
+"""`python -m adapter.check_data`: which lines of data and which pictures are taken, and where others are said to be."""
+
+import codecs
+import json
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from .check_language import refused
+from .data import read_samples
+from .pictures import open_picture
+
+
+def line(**fields: object) -> bytes:
+    whole = {"image": "a.png", "question": "what is it?", "answer": "red"} | fields
+    return json.dumps(whole, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def check_lines(file: Path) -> None:
+    # Ends of lines for str.splitlines(), not for JSON.
+    texts = [f"what is{end}it?" for end in ("\u2028", "\u2029", "\x85", "\u00e9")]
+    lines = [line(question=text) for text in texts]
+    for joined in (b"\n".join(lines), b"\r\n".join(lines), codecs.BOM_UTF8 + b"\n\n".join(lines) + b"\n"):
+        file.write_bytes(joined)
+        assert [sample.question for sample in read_samples(file)] == texts
+    for bad, wanted in (
+        (b'{"image": "a.png"', "Expected an object with image, question and answer"),
+        (line(question=7), "Expected a text as question"),
+        (line(answer=[]), "one or more as answer"),
+        (line(answer=["red", None]), "one or more as answer"),
+        (line(question="what is\udcff it?"), "Expected an object with image, question and answer"),
+        (line(question="cut").replace(b"cut", b"\\ud83d"), "Expected whole characters"),
+        (line(answer="cut").replace(b"cut", b"\\ude00"), "Expected whole characters"),
+        (line(image="b.png"), "Expected a picture"),
+    ):
+        file.write_bytes(b"\n".join([*lines, b"", bad]))
+        refused(wanted, lambda: read_samples(file))
+        refused(f"{file}:6", lambda: read_samples(file))
+    file.write_bytes(b"\n\n")
+    refused(f"Expected at least one line in {file}", lambda: read_samples(file))
+
+
+def check_pictures(folder: Path) -> None:
+    for ending in ("png", "jpg", "webp", "gif", "tiff"):
+        whole, cut = folder / f"whole.{ending}", folder / f"cut.{ending}"
+        Image.effect_noise((64, 64), 50).save(whole)
+        assert open_picture(whole).mode == "RGB"
+        cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+        refused(f"for {cut} but received", lambda cut=cut: open_picture(cut))
+    most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, 100
+    refused(f"for {whole} but received", lambda: open_picture(whole))
+    Image.MAX_IMAGE_PIXELS = most
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        Image.new("RGB", (8, 8)).save(folder / "a.png")
+        check_lines(folder / "samples.jsonl")
+        check_pictures(folder)
+    print("data: all checks passed")
+
+
+if __name__ == "__main__":
+    main()
