@@ -228,11 +228,35 @@ def check_refusals(folder: Path) -> None:
     assert "warning: fused layers 3 do not train: --vision-feature-layer -2 lies below" in warned, warned
 
 
+def check_end(folder: Path) -> None:
+    """Where several tokens end an answer, it is taught with the one that the template writes behind it."""
+    rules = folder / "llava" / "generation_config.json"
+    own = rules.read_text()
+    rules.write_text(json.dumps(json.loads(own) | {"eos_token_id": [0, 1]}))
+    setup = llava.prepare(train.parse(arguments(folder)))
+    batch = setup.join([Samples(read_samples(folder / "samples.jsonl"), setup.processor)[0]])
+    assert setup.model.end_tokens == [0, 1] and batch.labels[0, -1] == 1, batch.labels
+    rules.write_text(own)
+
+
+def check_unasked(folder: Path) -> None:
+    """A question without a token, among others and alone, goes through the plain tower."""
+    setup = llava.prepare(train.parse(arguments(folder)))
+    rows = Samples(read_samples(folder / "samples.jsonl"), setup.processor)
+    silent = (rows[0][0], replace(rows[0][1], question=""), rows[0][2])
+    alone, both = setup.join([silent]), setup.join([silent, rows[1]])
+    assert alone.question.shape == (1, 0) and both.mask[0].sum() == 0
+    torch.testing.assert_close(setup.model.see(both)[1][:1], setup.model.see(alone)[1])
+    assert torch.isfinite(setup.model.loss(both))
+
+
 def check_siglip(folder: Path) -> None:
     """Another tower and language model, every layer computed, fewer visual tokens."""
     tiny = write_llava(SIGLIP_QWEN, folder)
     said = complaint(folder, **{"train-projector": True})
     assert "Expected a projector with biases and gelu or relu" in said, said
+    check_end(folder)
+    check_unasked(folder)
     check_beginning(folder, tiny)
     check_export(folder, tiny)
     losses, printed = run(folder, steps=FEW_STEPS, select="1,4", **{"held-out": folder / "samples.jsonl"})

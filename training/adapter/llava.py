@@ -175,7 +175,7 @@ def prepare(options: argparse.Namespace) -> Setup:
         token_selector=build_selector(tower.config.hidden_size) if options.select else None,
     )
     ends = end_tokens(folder, config)
-    prompts = Prompts(folder, config, llava.config.image_token_id, ends[0])
+    prompts = Prompts(folder, config, llava.config.image_token_id, ends)
     reading = Reading("embedding", "none", options.max_question_tokens)
     settings = {"question_table": table, "image_token": prompts.image_token, "end_tokens": ends}
     model = LlavaAnswerer(fused, llava, reading, layer, keep_cls, options.select, **settings).to(options.device)

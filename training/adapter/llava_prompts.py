@@ -14,6 +14,9 @@ from .data import Batch, Reading, Sample
 # lib/models/vision-language/llava.ts has the same for folders without a chat template.
 WITHOUT_TEMPLATE = "USER: {image}\n{{question}} ASSISTANT:"
 
+# To see what a template writes behind an answer.
+ANSWER = "A thing."
+
 
 @dataclass(frozen=True)
 class LlavaBatch(Batch):
@@ -29,16 +32,16 @@ class LlavaBatch(Batch):
 class Prompts:
     """Tokens are those of tokenizer.json, which is what qavit reads.
 
-    `image_token` and `end_token`: ids of what stands for the picture, and of what answers end with.
+    `image_token`: the id of what stands for the picture; `ends`: those of what ends an answer.
     """
 
-    def __init__(self, folder: Path, config: dict, image_token: int, end_token: int):
+    def __init__(self, folder: Path, config: dict, image_token: int, ends: list[int]):
         if not (folder / "tokenizer.json").is_file():
             raise ValueError(f"Expected a tokenizer.json in {folder} but received none")
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
-        self.folder, self.image_token, self.end_token = folder, image_token, end_token
+        self.folder, self.image_token = folder, image_token
         self.image = self.tokenizer.id_to_token(image_token)
         if self.image is None:
             raise ValueError(f"Expected a token {image_token} in the tokenizer of {folder} but received none")
@@ -52,15 +55,31 @@ class Prompts:
         if self.plain is None and self.text("What is this?").count(self.image) != 1:
             self.in_parts = False  # a template that wants each message as one text
         self.ids("What is this?")  # refused here, not at the first batch
+        self.end_token = self.own_end(ends)
 
     def text(self, question: str) -> str:
         if self.plain is not None:
             return self.plain.replace("{question}", question, 1)
-        parts = [{"type": "image"}, {"type": "text", "text": question}]
-        message = {"role": "user", "content": parts if self.in_parts else f"{self.image}\n{question}"}
+        return self.chat(question)
+
+    def chat(self, question: str, answer: str | None = None) -> str:
+        """What the template makes of a question, up to where the answer begins, or of both."""
+        told = [("user", f"{self.image}\n{question}", [{"type": "image"}, {"type": "text", "text": question}])]
+        if answer is not None:
+            told.append(("assistant", answer, [{"type": "text", "text": answer}]))
+        messages = [{"role": role, "content": parts if self.in_parts else whole} for role, whole, parts in told]
         return self.processor.apply_chat_template(
-            [message], chat_template=self.template, add_generation_prompt=True, tokenize=False
+            messages, chat_template=self.template, add_generation_prompt=answer is None, tokenize=False
         )
+
+    def own_end(self, ends: list[int]) -> int:
+        """Of `ends` the one that the template writes behind an answer, which is what the model says; else the first."""
+        if self.plain is None:
+            behind = self.chat("What is this?", ANSWER).rpartition(ANSWER)[2]
+            for token in self.tokenizer.encode(behind, add_special_tokens=False).ids:
+                if token in ends:
+                    return token
+        return ends[0]
 
     def split(self, text: str) -> list[int]:
         """A chat template that writes the beginning of the text itself must not get a second one."""
@@ -101,7 +120,8 @@ def llava_collate(prompts: Prompts, reading: Reading) -> Callable[[list], LlavaB
 
     def join(rows: list[tuple[torch.Tensor, Sample, str]]) -> LlavaBatch:
         pixels, samples, answers = zip(*rows, strict=True)
-        heard = [torch.tensor(prompts.question_ids(sample.question, reading.max_tokens)) for sample in samples]
+        heard = [prompts.question_ids(sample.question, reading.max_tokens) for sample in samples]
+        heard = [torch.tensor(ids, dtype=torch.long) for ids in heard]
         mask = pad([torch.ones_like(ids, dtype=torch.bool) for ids in heard], batch_first=True)
         said = [prompts.answer_ids(sample.question, answer) for sample, answer in zip(samples, answers, strict=True)]
         labels = pad([torch.tensor(ids) for ids in said], batch_first=True, padding_value=-100)
@@ -113,7 +133,7 @@ def llava_collate(prompts: Prompts, reading: Reading) -> Callable[[list], LlavaB
 
 
 def end_tokens(folder: Path, config: dict) -> list[int]:
-    """What ends an answer for qavit: generation_config.json's, else the model's. Trained answers end with the first."""
+    """What ends an answer for qavit: generation_config.json's, else the model's."""
     file = folder / "generation_config.json"
     rules = json.loads(file.read_text()) if file.is_file() else {}
     for fields in (rules, config, config.get("text_config") or {}):
