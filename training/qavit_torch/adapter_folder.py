@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -41,8 +41,16 @@ def save_adapter(
     config |= {"vision_feature_layer": hidden_layer, "keep_cls": keep_cls}
     if question is not None:
         config["question"] = question
-    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, directory / "model.safetensors")
-    (directory / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    # Not by save_file, whose files only their owner may read.
+    _replace(directory / "model.safetensors", save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}))
+    _replace(directory / "config.json", f"{json.dumps(config, indent=2)}\n".encode())
+
+
+def _replace(file: Path, content: bytes) -> None:
+    """Whole, or not at all: on a full disk what was there stays."""
+    unfinished = file.with_name(f"{file.name}.part")
+    unfinished.write_bytes(content)
+    unfinished.replace(file)
 
 
 def read_adapter_config(directory: str | Path) -> dict:

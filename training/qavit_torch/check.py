@@ -1,5 +1,6 @@
 """`python -m qavit_torch.check`: the reference against transformers' own towers and the paper's formulas, literally."""
 
+import resource
 import tempfile
 from pathlib import Path
 
@@ -87,6 +88,7 @@ def check_folder(model: QuestionAwareVisionTower, pixels: torch.Tensor, question
         save_adapter(directory, model)
         stored = load_file(Path(directory) / "model.safetensors")
         again = load_adapter(directory, model.tower).double()
+        check_replacement(Path(directory), model)
     selector = {name: tuple(tensor.shape) for name, tensor in stored.items() if "selector" in name}
     assert selector == ({} if model.token_selector is None else {"token_selector.weight": (1, 64)}), selector
     assert again.integration_point == model.integration_point and again.fused_layers == model.fused_layers
@@ -96,6 +98,22 @@ def check_folder(model: QuestionAwareVisionTower, pixels: torch.Tensor, question
     else:
         tokens = model(pixels, question)[0]
         assert_equal(again.rate(tokens), model.rate(tokens), "the token selector did not round-trip")
+
+
+def check_replacement(directory: Path, model: QuestionAwareVisionTower) -> None:
+    """Files are as readable as others that this process makes, and stay what they are where new ones find no room."""
+    files = [directory / "model.safetensors", directory / "config.json"]
+    assert files[0].stat().st_mode == files[1].stat().st_mode, "the weights have another mode"
+    before = [file.read_bytes() for file in files]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        save_adapter(directory, model, hidden_layer=-2)
+        raise AssertionError("a file was longer than it may be")
+    except OSError:
+        assert [file.read_bytes() for file in files] == before, "what was there is gone"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def check_few(model: QuestionAwareVisionTower, pixels: torch.Tensor, question: torch.Tensor) -> None:
