@@ -13,6 +13,12 @@ describe('training', () => {
     await runTraining('adapter.check_options');
   });
 
+  it('computes the same gradients with less memory, and goes on where a run has ended', async function () {
+    requirePython(this, 'torch', 'transformers', 'tokenizers', 'PIL');
+    this.timeout(300_000);
+    await runTraining('adapter.check_steps');
+  });
+
   it('names the line of data, and the picture, that it cannot take', async function () {
     requirePython(this, 'torch', 'transformers', 'PIL');
     await runTraining('adapter.check_data');

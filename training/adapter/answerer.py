@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import torch
 from tokenizers import Tokenizer
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from transformers import BaseImageProcessor, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from qavit_torch import QuestionAwareVisionTower, selection_loss
 
@@ -41,6 +43,13 @@ class Answerer(nn.Module):
         self.tower.tower.eval()
         return self
 
+    def checkpoint_gradients(self) -> None:
+        """Of every layer its input alone is kept; what is needed of the rest is computed again on the way back."""
+        self.tower.gradient_checkpointing = True
+        for module in self.language.modules():
+            if isinstance(module, GradientCheckpointingLayer):
+                compute_again(module)
+
     def question_features(self, batch: Batch) -> torch.Tensor:
         """[B, K, Dq]. Gradients flow into whatever part of the language model trains."""
         if self.reading.features == "embedding":
@@ -70,6 +79,18 @@ class Answerer(nn.Module):
     ) -> list[str]:
         """Greedy."""
         raise NotImplementedError
+
+
+def compute_again(layer: nn.Module) -> None:
+    """transformers' own switch for this does nothing in a frozen model, which is in eval mode."""
+    forward = layer.forward
+
+    def keep_input(*inputs: object, **more: object) -> object:
+        if not torch.is_grad_enabled():
+            return forward(*inputs, **more)
+        return checkpoint(forward, *inputs, use_reentrant=False, **more)
+
+    layer.forward = keep_input
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from fixtures.llava_models import CLIP_LLAMA, SIGLIP_QWEN, LlavaSpec, TinyLlava
 
 from . import decoder_onnx, llava, train
 from .check import write_samples
+from .check_steps import check_checkpointing
 from .data import Samples, read_samples
 from .export_language import export_llava
 from .llava_prompts import LlavaBatch
@@ -228,6 +229,15 @@ def check_refusals(folder: Path) -> None:
     assert "warning: fused layers 3 do not train: --vision-feature-layer -2 lies below" in warned, warned
 
 
+def check_memory(folder: Path) -> None:
+    for more in ({}, {"select": "1,4", "train-projector": True}, {"bf16": True}):
+        options = arguments(folder, **more)
+        setup = llava.prepare(train.parse(options))
+        rows = Samples(read_samples(folder / "samples.jsonl"), setup.processor)
+        batch = setup.join([rows[0], rows[1]])
+        check_checkpointing(lambda options=options: llava.prepare(train.parse(options)), batch)
+
+
 def check_end(folder: Path) -> None:
     """Where several tokens end an answer, it is taught with the one that the template writes behind it."""
     rules = folder / "llava" / "generation_config.json"
@@ -278,6 +288,7 @@ def main() -> None:
         tiny = write_llava(CLIP_LLAMA, folder)
         check_beginning(folder, tiny)
         check_modes(folder)
+        check_memory(folder)
         check_refusals(folder)
         check_export(folder, tiny)
         teach(folder)

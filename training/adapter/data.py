@@ -4,12 +4,12 @@ import codecs
 import json
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import BaseImageProcessor, PreTrainedTokenizerBase
 
 from qavit_torch.questions import normalize_question
@@ -38,6 +38,11 @@ class Batch:
     def to(self, device: torch.device) -> "Batch":
         tensors = (tensor.to(device) for tensor in (self.pixels, self.question, self.mask, self.labels))
         return Batch(*tensors, self.answers)
+
+    def pieces(self, most: int) -> list["Batch"]:
+        """Of at most so many samples each."""
+        starts = range(0, len(self.answers), most)
+        return [type(self)(*(field[start : start + most] for field in vars(self).values())) for start in starts]
 
 
 def read_samples(file: Path, expect_askable: Callable[[str, str], None] | None = None) -> list[Sample]:
@@ -79,7 +84,7 @@ def _sample(line: bytes, file: Path, where: str) -> Sample:
 
 
 class Samples(Dataset):
-    """Draws one of a sample's answers each time it is asked."""
+    """By index, with the first answer; by (index, draw), with the one that a draw of Order picks."""
 
     def __init__(self, samples: list[Sample], processor: BaseImageProcessor):
         self.samples, self.processor = samples, processor
@@ -87,10 +92,43 @@ class Samples(Dataset):
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, Sample, str]:
+    def __getitem__(self, which: int | tuple[int, int]) -> tuple[torch.Tensor, Sample, str]:
+        index, draw = which if isinstance(which, tuple) else (which, 0)
         sample = self.samples[index]
         pixels = self.processor(open_picture(sample.image), return_tensors="pt")["pixel_values"][0]
-        return pixels, sample, random.choice(sample.answers)
+        return pixels, sample, sample.answers[draw % len(sample.answers)]
+
+
+def seed_of(*parts: int | str) -> int:
+    """A seed for what `parts` name, unlike that of any other."""
+    return random.Random(repr(parts)).getrandbits(63)
+
+
+class Order(Sampler):
+    """What the steps after the first `done` see: lists of (index, draw), every sample once an epoch.
+
+    The seed and the step alone decide, so that a run may go on where it was, with another number of workers too.
+    """
+
+    def __init__(self, samples: int, batch: int, seed: int, steps: int, done: int = 0):
+        self.samples, self.batch, self.seed, self.steps, self.done = samples, batch, seed, steps, done
+
+    def __len__(self) -> int:
+        return self.steps - self.done
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        an_epoch = -(-self.samples // self.batch)
+        for step in range(self.done, self.steps):
+            epoch, place = divmod(step, an_epoch)
+            if place == 0 or step == self.done:
+                drawn = self.epoch(epoch)
+            yield drawn[place * self.batch : (place + 1) * self.batch]
+
+    def epoch(self, number: int) -> list[tuple[int, int]]:
+        generator = torch.Generator().manual_seed(seed_of(self.seed, "epoch", number))
+        order = torch.randperm(self.samples, generator=generator)
+        draws = torch.randint(2**62, (self.samples,), generator=generator)
+        return list(zip(order.tolist(), draws.tolist(), strict=True))
 
 
 @dataclass(frozen=True)
@@ -121,5 +159,6 @@ def collate(tokenizer: PreTrainedTokenizerBase, reading: Reading) -> Callable[[l
     return join
 
 
-def loader(dataset: Samples, join: Callable[[list], Batch], batch: int, workers: int, shuffle: bool) -> DataLoader:
-    return DataLoader(dataset, batch, shuffle, num_workers=workers, collate_fn=join, drop_last=False)
+def loader(dataset: Samples, join: Callable[[list], Batch], batches: Iterable[list], workers: int) -> DataLoader:
+    """`batches`: lists of what `dataset` is asked for."""
+    return DataLoader(dataset, batch_sampler=batches, num_workers=workers, collate_fn=join)

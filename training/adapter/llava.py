@@ -79,7 +79,7 @@ class LlavaAnswerer(Answerer):
             rows.append(torch.cat([prompt, table(said)]))
             labels.append(torch.cat([said.new_full(prompt.shape[:1], -100), said]))
         labels = nn.utils.rnn.pad_sequence(labels, batch_first=True, padding_value=-100)[:, 1:]
-        hidden = self.language.model(**padded(rows, "right")).last_hidden_state[:, :-1]
+        hidden = self.language.model(**padded(rows, "right"), use_cache=False).last_hidden_state[:, :-1]
         told = labels >= 0  # logits of the other rows would take more memory than all else
         return nn.functional.cross_entropy(self.language.lm_head(hidden[told]).float(), labels[told])
 

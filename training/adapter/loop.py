@@ -2,15 +2,16 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase
 
 from .answerer import Answerer
-from .data import Batch
+from .data import Batch, seed_of
 
 WARM_UP = 0.05  # of all steps
 REPORT_SECONDS = 10
@@ -34,49 +35,71 @@ def parameter_groups(model: Answerer, rate: float, gate_rate: float, selector_ra
     ]
 
 
-def endless(batches: DataLoader) -> Iterator[Batch]:
-    while True:
-        yield from batches
+@dataclass(frozen=True)
+class Course:
+    """How a run goes. A step draws from a seed of its own, so that one that goes on draws what it would have drawn."""
+
+    steps: int
+    seed: int = 0
+    bf16: bool = False
+    micro_batch: int | None = None  # samples that are computed at once; None: a whole batch
+
+    def share(self, step: int) -> float:
+        """Of the highest rate, in step 1..steps."""
+        warm_up = max(1, round(WARM_UP * self.steps))
+        return min(step / warm_up, 0.5 * (1 + math.cos(math.pi * (step - 1) / self.steps)))
+
+
+def build_optimizer(groups: list[dict]) -> torch.optim.AdamW:
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98))
 
 
 def train(
     model: Answerer,
-    batches: DataLoader,
-    groups: list[dict],
-    steps: int,
+    batches: Iterable[Batch],
+    optimizer: torch.optim.Optimizer,
+    course: Course,
     device: torch.device,
-    autocast: bool,
+    done: int = 0,
     after_step: Callable[[int], None] = lambda step: None,
 ) -> list[float]:
-    """Returns the loss of every step."""
-    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98))
-    warm_up = max(1, round(WARM_UP * steps))
-
-    def share(step: int) -> float:
-        fall = 0.5 * (1 + math.cos(math.pi * step / steps))
-        return min((step + 1) / warm_up, fall)
-
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
-    trained = [parameter for group in groups for parameter in group["params"]]
-    losses, reported = [], time.monotonic()
+    """The steps after the first `done`, one for each of `batches`; returns the loss of each."""
+    rates = [group["lr"] for group in optimizer.param_groups]
+    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    losses, began, reported = [], time.monotonic(), time.monotonic()
     model.train()
-    for step, batch in zip(range(1, steps + 1), endless(batches), strict=False):
-        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-            loss = model.loss(batch.to(device))
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"Expected a finite loss in step {step} but received {loss.item()}; lower --rate")
+    for step, batch in enumerate(batches, start=done + 1):
+        torch.manual_seed(seed_of(course.seed, "step", step))
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * course.share(step)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(trained, 1.0)
+        losses.append(add_gradients(model, batch, course, device))
+        norm = nn.utils.clip_grad_norm_(trained, 1.0)
+        if not math.isfinite(losses[-1]) or not torch.isfinite(norm):
+            found = f"a loss of {losses[-1]} and a gradient of {norm.item()}"
+            raise FloatingPointError(f"Expected finite numbers in step {step} but received {found}; lower --rate")
         optimizer.step()
-        schedule.step()
-        losses.append(loss.item())
-        if step == steps or time.monotonic() - reported > REPORT_SECONDS:
-            reported = time.monotonic()
-            recent = losses[-50:]
-            print(f"step {step}/{steps} loss {sum(recent) / len(recent):.4f} gates {gates(model)}", flush=True)
+        now = time.monotonic()
+        if step == course.steps or now - reported > REPORT_SECONDS:
+            reported, recent = now, losses[-50:]
+            left = timedelta(seconds=round((now - began) / len(losses) * (course.steps - step)))
+            line = f"step {step}/{course.steps} loss {sum(recent) / len(recent):.4f} gates {gates(model)}"
+            print(f"{line} ({left} left)", flush=True)
         after_step(step)
     return losses
+
+
+def add_gradients(model: Answerer, batch: Batch, course: Course, device: torch.device) -> float:
+    """Of the mean loss over all tokens of the batch's answers, however many samples are computed at once; the loss."""
+    pieces = batch.pieces(course.micro_batch or len(batch.answers))
+    counts = [(piece.labels >= 0).sum().item() for piece in pieces]
+    total = 0.0
+    for piece, count in zip(pieces, counts, strict=True):
+        with torch.autocast(device.type, torch.bfloat16, enabled=course.bf16):
+            loss = model.loss(piece.to(device)) * (count / sum(counts))
+        loss.backward()
+        total += loss.item()
+    return total
 
 
 def gates(model: Answerer) -> str:

@@ -24,7 +24,7 @@ class T5Answerer(Answerer):
         }
 
     def answer_loss(self, visual: torch.Tensor, batch: Batch) -> torch.Tensor:
-        return self.language(**self.inputs(visual, batch), labels=batch.labels).loss
+        return self.language(**self.inputs(visual, batch), labels=batch.labels, use_cache=False).loss
 
     @torch.no_grad()
     def answer(

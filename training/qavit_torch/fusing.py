@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from .layers import integration_layers
@@ -75,6 +76,8 @@ class QuestionAwareVisionTower(nn.Module):
         self.fusing = nn.ModuleDict({str(i): QuestionFusing(question_width, layers[i].out) for i in self.fused_layers})
         self.translation_mlp = projector
         self.token_selector = token_selector
+        # Of every layer its input alone is kept; what gradients need of the rest is computed again.
+        self.gradient_checkpointing = False
 
     def adapter_parameters(self) -> list[nn.Parameter]:
         """Everything that trains: the frozen tower excluded."""
@@ -112,7 +115,11 @@ class QuestionAwareVisionTower(nn.Module):
         seen = see(self.tower)
         for index in range(start, stop):
             fusing = self.fusing[str(index)] if str(index) in self.fusing and question is not None else None
-            hidden = self._layer(hidden, seen, index, fusing, question, keep)
+            inputs = (hidden, seen, index, fusing, question, keep)
+            if self.gradient_checkpointing and torch.is_grad_enabled():
+                hidden = checkpoint(self._layer, *inputs, use_reentrant=False, preserve_rng_state=False)
+            else:
+                hidden = self._layer(*inputs)
         return hidden
 
     def rate(self, tokens: torch.Tensor) -> torch.Tensor:
