@@ -75,13 +75,14 @@ where it is high read the ratio, not the milliseconds. **CPU time**: what the co
 
 export function markdown(results: readonly AnyResult[], machine: Machine): string {
   const cases = results.filter((result): result is CaseResult => !isKernels(result));
-  const versions = Object.assign(
-    {},
-    ...cases.flatMap(({ contestants }) => Object.values(contestants).map((c) => c.versions)),
-  ) as Record<string, string>;
+  // Cases that were measured at different times may have met different ones.
+  const packages = new Set(
+    cases
+      .flatMap(({ contestants }) => Object.values(contestants))
+      .flatMap(({ versions }) => Object.entries(versions).map(([name, version]) => `${name} ${version}`)),
+  );
   const commits = [...new Set(results.map(({ commit }) => commit))].join(', ');
   const facts = [`${machine.cpu}, ${machine.cores} cores, ${machine.memoryGB} GB, ${machine.os}`, `commit ${commits}`];
-  const packages = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   const sections = [
     '# Results on the CPU',
     EXPLANATION,

@@ -68,7 +68,7 @@ export async function enter(specs: readonly Spec[], starting = start): Promise<E
   return entrants;
 }
 
-/** Takes those out that compute something else; returns how well each agrees. */
+/** Takes those out that compute something else, or cannot say what; returns how well each agrees. */
 export async function verify(
   entrants: Entrants,
   scratch: string,
@@ -78,14 +78,20 @@ export async function verify(
   const agreement: Record<string, number> = {};
   for (const contestant of [...entrants.contestants]) {
     const { name } = contestant;
-    await contestant.result(scratch);
-    const found = agreementOf(scratch, name);
-    rmSync(scratch, { force: true });
-    agreement[name] = found;
-    if (found >= least) continue;
-    const why = `it computes something else: agreement ${found.toPrecision(4)}, at least ${least} is the same work`;
-    if (name === 'qavit') throw new Error(why);
-    entrants.missing[name] = why;
+    try {
+      await contestant.result(scratch);
+      const found = agreementOf(scratch, name);
+      agreement[name] = found;
+      if (found >= least) continue;
+      throw new Error(
+        `it computes something else: agreement ${found.toPrecision(4)}, at least ${least} is the same work`,
+      );
+    } catch (error) {
+      if (name === 'qavit') throw error;
+      entrants.missing[name] = (error as Error).message;
+    } finally {
+      rmSync(scratch, { force: true });
+    }
     entrants.contestants.splice(entrants.contestants.indexOf(contestant), 1);
     await contestant.stop();
   }

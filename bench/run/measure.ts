@@ -17,7 +17,7 @@ import type { Rounds } from './turns';
 type Competed = Exclude<Case, { kind: 'kernels' }>;
 
 export async function measure(entry: Case, models: Models, options: Options): Promise<AnyResult> {
-  if (entry.kind === 'kernels') return measureKernels(entry, options.threads);
+  if (entry.kind === 'kernels') return measureKernels(entry, options);
   const { threads, rounds } = options;
   const peers = peersOf(entry).filter((peer) => options.peers.includes(peer));
   const { specs, missing } = specsOf(entry, peers, models, options);

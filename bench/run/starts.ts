@@ -19,8 +19,8 @@ export async function starts(
       try {
         const contestant = await starting(spec);
         const ms = performance.now() - began;
-        const turn: Turn = await contestant.run(0);
-        await contestant.stop();
+        // One that fails now must not run on beside the others.
+        const turn: Turn = await contestant.run(0).finally(() => contestant.stop());
         if (round < 0) entrants.contestants.push(contestant);
         else add(times, peer, ms, turn);
       } catch (error) {

@@ -56,14 +56,16 @@ describe('bench/contest', () => {
         fake('other', log, [3, 4, 8, -6]),
         fake('nan', log, [3, 4, NaN, 8]),
         fake('short', log, [3, 4]),
+        { ...fake('gone', log), result: () => Promise.reject(new Error('gone ended early')) },
       ],
       missing: {} as Record<string, string>,
     };
     const cosine = (file: string): number => lowestCosine(readFloats(file), Float32Array.from(expected), 2);
     const agreement = await verify(entrants, scratch(), cosine, 0.9);
     expect(entrants.contestants.map(({ name }) => name)).to.deep.equal(['qavit', 'same']);
-    expect(Object.keys(entrants.missing)).to.deep.equal(['other', 'nan', 'short']);
-    expect(log).to.deep.equal(['other stopped', 'nan stopped', 'short stopped']);
+    expect(Object.keys(entrants.missing)).to.deep.equal(['other', 'nan', 'short', 'gone']);
+    expect(log).to.deep.equal(['other', 'nan', 'short', 'gone'].map((name) => `${name} stopped`));
+    expect(entrants.missing.gone).to.equal('gone ended early');
     expect([agreement.same, agreement.other]).to.deep.equal([1, 0]);
   });
 
@@ -95,6 +97,17 @@ describe('bench/contest', () => {
     expect(times.get('torch')!.ms).to.have.length(2);
     expect(times.get('torch')!.peakBytes).to.equal(7);
     expect(entrants.contestants.map(({ name }) => name)).to.deep.equal(['qavit', 'torch']);
+  });
+
+  it('leaves nobody running who fails once started', async () => {
+    const log: string[] = [];
+    const starting = (spec: Spec): Promise<Contestant> => {
+      const run = (): Promise<never> => Promise.reject(new Error('killed'));
+      return Promise.resolve(spec.peer === 'torch' ? { ...fake('torch', log), run } : fake(spec.peer, log));
+    };
+    const { entrants } = await starts(['qavit', 'torch'].map(specOf), 1, starting);
+    expect(entrants.missing).to.deep.equal({ torch: 'killed' });
+    expect(log).to.deep.equal(['qavit stopped', 'torch stopped', 'qavit stopped']);
   });
 
   it('does not try again to start what could not', async () => {

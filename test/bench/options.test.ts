@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { CASES, listCases, selectCases } from '../../bench/cases';
 import { HELP, readOptions } from '../../bench/options';
 import { commandOf, needsOnnx, PEER_NAMES, peersOf } from '../../bench/peers';
+import { argumentsOf } from '../../bench/run/kernels';
 import { BenchError } from '../../bench/support/bench-error';
 
 const names = (patterns: string): string[] => selectCases(patterns).map(({ name }) => name);
@@ -46,6 +47,14 @@ describe('bench/cases', () => {
       expect(list).to.match(new RegExp(`^  ${kind}/${what}(/ .*)?$`, 'm'));
       if (rest.length > 0) expect(list).to.include(` ${rest.join('/')}`);
     }
+  });
+});
+
+describe('bench/kernels', () => {
+  it('are measured by the threads and the clock that the others are', () => {
+    const [entry] = CASES.filter((found) => found.kind === 'kernels');
+    const told = argumentsOf(entry!, { threads: 1, clock: 'cpu' }, 'k.json').join(' ');
+    expect(told).to.equal('--dtype f32 --threads 1 --clock cpu --json k.json');
   });
 });
 

@@ -136,6 +136,14 @@ describe('bench/report', () => {
     expect(text).to.include('- qavit 1.2.3').and.to.include('linear \\| qkv');
   });
 
+  it('names every version that a result was measured with', () => {
+    const older = { ...result, contestants: { qavit: { ...result.contestants.qavit!, versions: { qavit: '1.2.2' } } } };
+    expect(markdown([older, result, result], MACHINE).match(/^- qavit .*$/gm)).to.deep.equal([
+      '- qavit 1.2.2',
+      '- qavit 1.2.3',
+    ]);
+  });
+
   it('draws a bar as long as the ratio for each peer', () => {
     const svg = chart([result, KERNELS])!;
     const widths = barWidths(svg);
