@@ -4,6 +4,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import onnxruntime
 import torch
@@ -24,7 +25,7 @@ from transformers import (
     UMT5ForConditionalGeneration,
 )
 
-from . import train
+from . import export_language, train
 from .export_language import export
 from .models import load_language
 
@@ -100,6 +101,9 @@ def check_refusals(folder: Path) -> None:
         argv = [part for key, value in given.items() for part in (f"--{key}", str(value))]
         refused(wanted, lambda argv=argv: train.main(argv))
     source = folder / "t5"
+    argv = ["export_language", "--language", str(source), "--out", str(folder / "never" / ".." / "t5")]
+    with mock.patch("sys.argv", argv):
+        refused(f"Expected a folder of its own for --out but received {source}", export_language.main)
     weights = load_file(source / "model.safetensors")
     for change, wanted in (
         ({LEFT_OVER: torch.zeros(32, 2)}, None),

@@ -70,6 +70,9 @@ def main() -> None:
     )
     options = parser.parse_args()
     try:
+        source = options.language or options.model
+        if options.out.resolve() == source.resolve():
+            raise ValueError(f"Expected a folder of its own for --out but received {source}, which is read")
         if options.model is None:
             if options.bits is not None:
                 raise ValueError("Expected --bits beside --model alone")
