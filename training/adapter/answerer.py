@@ -14,6 +14,9 @@ from qavit_torch import QuestionAwareVisionTower, selection_loss
 
 from .data import Batch, Reading
 
+# Of an answer, unless told otherwise.
+NEW_TOKENS = 30
+
 
 class Answerer(nn.Module):
     """[visual ; question] in, answer out. Tower and language model read the same question.
@@ -75,7 +78,11 @@ class Answerer(nn.Module):
         raise NotImplementedError
 
     def answer(
-        self, batch: Batch, tokenizer: PreTrainedTokenizerBase, count: int | None = None, max_new_tokens: int = 30
+        self,
+        batch: Batch,
+        tokenizer: PreTrainedTokenizerBase,
+        count: int | None = None,
+        max_new_tokens: int = NEW_TOKENS,
     ) -> list[str]:
         """Greedy."""
         raise NotImplementedError

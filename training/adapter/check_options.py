@@ -37,6 +37,7 @@ def check_refusals(folder: Path) -> None:
         ("for --language-out but received", {"language-out": folder / "language"}),
         ("which is --out", {"language-out": folder / "adapter"}),
         ("argument --max-question-tokens: Expected 1 or more", {"max-question-tokens": 0}),
+        ("Expected --held-out beside --evaluate-every", {"evaluate-every": 1}),
         ("argument --steps: Expected 1 or more", {"steps": 0}),
         ("Expected at most 17 visual tokens for --select but received 18", {"select": "1,18"}),
         ("Expected -5..4 for --vision-feature-layer", {"vision-feature-layer": 5}),

@@ -8,6 +8,7 @@ import resource
 import stat
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -20,7 +21,7 @@ from .answerer import Answerer, Setup
 from .check import SIDE, train_adapter, write_language, write_samples, write_tower
 from .check_language import refused
 from .data import Batch, Order, Samples, read_samples
-from .loop import Course, add_gradients, build_optimizer, parameter_groups, train
+from .loop import Course, add_gradients, build_optimizer, exact_match, parameter_groups, train
 from .options import parse
 from .state import RunState
 
@@ -82,6 +83,15 @@ def check_order() -> None:
     assert list(Order(10, 4, seed=2, steps=8)) != whole
 
 
+def check_room(setup: Setup, batch: Batch) -> None:
+    """A wanted answer that is longer than answers usually may be can still be given."""
+    long = replace(batch, labels=torch.zeros(len(batch.answers), 50, dtype=torch.long))
+    for asked, wanted in ((batch, 30), (long, 50)):
+        with mock.patch.object(setup.model, "answer", return_value=[""] * len(batch.answers)) as answer:
+            assert exact_match(setup.model.train(), [asked], setup.tokenizer, CPU) == 0
+        assert answer.call_args.args[-1] == wanted and setup.model.training
+
+
 def check_bad_gradients(setup: Setup, batch: Batch) -> None:
     """A finite loss whose gradient is not must not reach the weights."""
     model = setup.model
@@ -137,7 +147,10 @@ def check_going_on(folder: Path) -> None:
     (folder / "samples.jsonl").write_bytes(data + b"\n")
     refused("Expected --data of SHA-256", lambda: run(folder, state=state))
     (folder / "samples.jsonl").write_bytes(data)
-    losses, printed = run(folder, state=state, workers=2, **{"save-every": 100})
+    # Neither other processes that read pictures nor questions in between change what is learned.
+    asking = {"held-out": folder / "samples.jsonl", "evaluate-every": 2}
+    losses, printed = run(folder, state=state, workers=2, **{"save-every": 100}, **asking)
+    assert [line[:4] for line in printed.splitlines()] == ["10 s", *["held"] * 6, "step", *["held"] * 3], printed
     assert "going on after step 3" in printed and losses == whole[3:], (whole, losses, printed)
     assert written(folder) == wanted, "a run that went on wrote something else"
     losses, printed = run(folder, state=state, **{"held-out": folder / "samples.jsonl"})
@@ -191,6 +204,7 @@ def main() -> None:
         batch = setup.join([rows[index, index] for index in range(7)])
         check_order()
         check_micro_batches(setup.model, batch)
+        check_room(setup, batch)
         check_bad_gradients(setup, batch)
         config = folder / "language" / "config.json"
         config.write_text(json.dumps(json.loads(config.read_text()) | {"dropout_rate": 0.1}))

@@ -18,7 +18,7 @@ from qavit_torch import QuestionAwareVisionTower, build_projector, build_selecto
 from qavit_torch.layers import integration_layers
 from qavit_torch.towers import see
 
-from .answerer import Answerer, Setup
+from .answerer import NEW_TOKENS, Answerer, Setup
 from .data import Batch, Reading
 from .llava_prompts import LlavaBatch, Prompts, end_tokens, llava_collate
 from .models import load_whole, read_model_type
@@ -85,7 +85,7 @@ class LlavaAnswerer(Answerer):
 
     @torch.no_grad()
     def answer(
-        self, batch: LlavaBatch, tokenizer: Tokenizer, count: int | None = None, max_new_tokens: int = 30
+        self, batch: LlavaBatch, tokenizer: Tokenizer, count: int | None = None, max_new_tokens: int = NEW_TOKENS
     ) -> list[str]:
         _, visual = self.see(batch, count)
         settings = {"max_new_tokens": max_new_tokens, "do_sample": False, "num_beams": 1}

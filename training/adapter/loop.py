@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
-from .answerer import Answerer
+from .answerer import NEW_TOKENS, Answerer
 from .data import Batch, seed_of
 
 WARM_UP = 0.05  # of all steps
@@ -117,10 +117,14 @@ def exact_match(
     count: int | None = None,
 ) -> float:
     """Share of answers that are one of the given ones, case aside; from all visual tokens, or the best `count`."""
+    was_training = model.training
     model.eval()
     right = total = 0
     for batch in batches:
-        for said, wanted in zip(model.answer(batch.to(device), tokenizer, count), batch.answers, strict=True):
+        # Room for the first of the wanted answers, which are the labels, where it is a long one.
+        room = max(NEW_TOKENS, batch.labels.shape[1])
+        for said, wanted in zip(model.answer(batch.to(device), tokenizer, count, room), batch.answers, strict=True):
             right += said.lower() in {answer.strip().lower() for answer in wanted}
             total += 1
+    model.train(was_training)
     return right / total

@@ -23,7 +23,7 @@ READ = ("tower", "language", "model")
 # What a run may change where it goes on. All else decides what its steps see and learn.
 FREE = (
     *("data", "held_out", "out", "language_out", "state", "save_every", "workers", "device"),
-    *("rate", "gate_rate", "selector_rate", "micro_batch", "gradient_checkpointing"),
+    *("rate", "gate_rate", "selector_rate", "micro_batch", "gradient_checkpointing", "evaluate_every"),
 )
 
 
@@ -38,7 +38,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     folders.add_argument(
         "--data", type=Path, required=True, help='JSONL: {"image": path, "question": .., "answer": ..}'
     )
-    folders.add_argument("--held-out", type=Path, help="JSONL to report exact match on after training")
+    folders.add_argument("--held-out", type=Path, help="JSONL to report exact match on, after training and at times")
     folders.add_argument("--out", type=Path, required=True, help="adapter folder to write")
     folders.add_argument("--language-out", type=Path, help="train the language model too and write it here")
     shape = parser.add_argument_group("the adapter")
@@ -67,6 +67,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     run.add_argument("--gate-rate", type=float, default=5e-3, help="learning rate of the gates (default 5e-3)")
     run.add_argument("--selector-rate", type=float, default=1e-3, help="that of the token selector (default 1e-3)")
     run.add_argument("--save-every", type=positive, default=1000, help="steps (default 1000)")
+    run.add_argument(
+        "--evaluate-every", type=positive, help="steps after which --held-out is asked (default: the last)"
+    )
     state = "keep here, at every save, what the same command needs to go on where it was; it does if it is there"
     run.add_argument("--state", type=Path, metavar="FILE", help=state)
     run.add_argument("--workers", type=int, default=2, help="processes that read pictures (default 2)")
@@ -105,8 +108,10 @@ def check_folders(options: argparse.Namespace) -> None:
         taken[folder.resolve()] = name
 
 
-def check_model(options: argparse.Namespace) -> None:
-    """Either a tower and a language model, or a LLaVA."""
+def check_options(options: argparse.Namespace) -> None:
+    """What goes together: either a tower and a language model, or a LLaVA."""
+    if options.evaluate_every is not None and options.held_out is None:
+        raise ValueError("Expected --held-out beside --evaluate-every but received none")
     if options.model is not None:
         return
     for name, folder in (("tower", options.tower), ("language", options.language)):

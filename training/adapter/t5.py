@@ -7,7 +7,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from qavit_torch import QuestionAwareVisionTower, build_projector, build_selector
 
-from .answerer import Answerer, Setup
+from .answerer import NEW_TOKENS, Answerer, Setup
 from .data import Batch, Reading, collate
 from .models import load_language, load_tower
 from .pictures import load_processor
@@ -28,7 +28,11 @@ class T5Answerer(Answerer):
 
     @torch.no_grad()
     def answer(
-        self, batch: Batch, tokenizer: PreTrainedTokenizerBase, count: int | None = None, max_new_tokens: int = 30
+        self,
+        batch: Batch,
+        tokenizer: PreTrainedTokenizerBase,
+        count: int | None = None,
+        max_new_tokens: int = NEW_TOKENS,
     ) -> list[str]:
         _, visual = self.see(batch, count)
         settings = {"max_new_tokens": max_new_tokens, "do_sample": False, "num_beams": 1}

@@ -14,7 +14,7 @@ from . import llava, t5
 from .answerer import Answerer
 from .data import Order, Samples, loader, read_samples
 from .loop import Course, build_optimizer, exact_match, parameter_groups, train
-from .options import check_folders, check_model, make_folders, parse, settings_of
+from .options import check_folders, check_options, make_folders, parse, settings_of
 from .state import RunState
 
 
@@ -61,7 +61,7 @@ def save(model: Answerer, options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace) -> list[float]:
-    check_model(options)
+    check_options(options)
     check_folders(options)
     torch.manual_seed(options.seed)
     setup = (t5 if options.model is None else llava).prepare(options)
@@ -82,22 +82,27 @@ def run(options: argparse.Namespace) -> list[float]:
     going_on = f", going on after step {done}" if done else ""
     print(f"{len(training)} samples, {count / 1e6:.1f} M parameters to train{going_on}")
 
-    def save_now_and_then(step: int) -> None:
-        if step % options.save_every == 0 or step == options.steps:
-            save(model, options)
-            if state:
-                state.save(step)
-
-    order = Order(len(training), options.batch, options.seed, options.steps, done)
-    batches = loader(training, setup.join, order, options.workers)
-    course = Course(options.steps, options.seed, options.bf16, options.micro_batch)
-    losses = train(model, batches, optimizer, course, device, done, save_now_and_then)
-    if held_out is not None:
+    def evaluate() -> None:
         at_once = BatchSampler(range(len(held_out)), options.micro_batch or options.batch, drop_last=False)
         batches = loader(held_out, setup.join, at_once, options.workers)
         for count in (None, *options.select):
             share = exact_match(model, batches, setup.tokenizer, device, count)
             print(f"held-out exact match {100 * share:.1f}%{'' if count is None else f' (visual tokens: {count})'}")
+
+    def after_step(step: int) -> None:
+        if step % options.save_every == 0 or step == options.steps:
+            save(model, options)
+            if state:
+                state.save(step)
+        if options.evaluate_every is not None and step % options.evaluate_every == 0 and step < options.steps:
+            evaluate()
+
+    order = Order(len(training), options.batch, options.seed, options.steps, done)
+    batches = loader(training, setup.join, order, options.workers)
+    course = Course(options.steps, options.seed, options.bf16, options.micro_batch)
+    losses = train(model, batches, optimizer, course, device, done, after_step)
+    if held_out is not None:
+        evaluate()
     return losses
 
 
