@@ -108,4 +108,4 @@ class Setup:
     tokenizer: PreTrainedTokenizerBase | Tokenizer  # what `model` decodes its answers with
     processor: BaseImageProcessor
     join: Callable[[list], Batch]
-    expect_askable: Callable[[str, str], None] | None = None  # as read_samples wants it
+    expect_askable: Callable[[str, str], None]  # as read_samples wants it

@@ -198,10 +198,12 @@ def in_two(session: onnxruntime.InferenceSession, rows: np.ndarray, first: int) 
 
 
 def check_refusals(folder: Path) -> None:
-    config, spelled = folder / "llava" / "config.json", folder / "spelled.jsonl"
+    config, spelled, blank = folder / "llava" / "config.json", folder / "spelled.jsonl", folder / "blank.jsonl"
     fields = json.loads(config.read_text())
-    last = '{"image": "0.png", "question": "what is an <image>?", "answer": "red"}\n'
-    spelled.write_text((folder / "samples.jsonl").read_text() + last)
+    whole = (folder / "samples.jsonl").read_text()
+    for file, question in ((spelled, "what is an <image>?"), (blank, " ")):
+        last = json.dumps({"image": "0.png", "question": question, "answer": "red"})
+        file.write_text(f"{whole}{last}\n")
     for wanted, options, changed in (
         ("received no --language", {"model": None, "tower": folder / "llava"}, {}),
         ("Expected no --tower beside --model", {"tower": folder / "llava"}, {}),
@@ -215,6 +217,7 @@ def check_refusals(folder: Path) -> None:
         ("Expected 'default' or 'full'", {}, {"vision_feature_select_strategy": "cls"}),
         ("Expected one <image> in the prompts", {}, {"prompt_template": "Q: {question}\nA:"}),
         (f"Expected a question without <image> in {spelled}:97", {"data": spelled}, {}),
+        (f"Expected a question that asks something in {blank}:97", {"data": blank}, {}),
     ):
         config.write_text(json.dumps(fields | changed))
         said = complaint(folder, **({"out": folder / "never"} | options))
@@ -250,7 +253,7 @@ def check_end(folder: Path) -> None:
 
 
 def check_unasked(folder: Path) -> None:
-    """A question without a token, among others and alone, goes through the plain tower."""
+    """A question without a token, of signs that the tokenizer does not know, goes through the plain tower."""
     setup = llava.prepare(train.parse(arguments(folder)))
     rows = Samples(read_samples(folder / "samples.jsonl"), setup.processor)
     silent = (rows[0][0], replace(rows[0][1], question=""), rows[0][2])

@@ -48,6 +48,17 @@ def check_refusals(folder: Path) -> None:
         assert not (folder / "adapter").exists(), f"{options} trained"
 
 
+def check_questions(folder: Path) -> None:
+    file = folder / "samples.jsonl"
+    whole = file.read_text()
+    for question, options in (("  ", {}), ('"!"', {}), ("\t", {"normalization": "none"})):
+        line = json.dumps({"image": "0.png", "question": question, "answer": "red"})
+        file.write_text(f"{whole}{line}\n")
+        said = complaint(folder, **options)
+        assert f"Expected a question that asks something in {file}:17" in said, said
+    file.write_text(whole)
+
+
 def check_warning(folder: Path) -> None:
     said = complaint(folder, **{"vision-feature-layer": -2})
     assert "warning: fused layers 3 do not train: --vision-feature-layer -2 lies below" in said, said
@@ -89,6 +100,7 @@ def main() -> None:
         write_samples(folder, 8)
         check_modes(folder)
         check_refusals(folder)
+        check_questions(folder)
         check_warning(folder)
         check_seed(folder)
     print("options: all checks passed")

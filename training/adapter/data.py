@@ -142,6 +142,11 @@ class Reading:
     def text(self, question: str) -> str:
         return normalize_question(question) if self.normalization == "qa-vit" else question
 
+    def expect_askable(self, question: str, where: str) -> None:
+        """qavit takes no others."""
+        if not self.text(question).strip():
+            raise ValueError(f"Expected a question that asks something in {where} but received {question!r}")
+
     def config(self) -> dict:
         return {"features": self.features, "normalization": self.normalization, "max_tokens": self.max_tokens}
 

@@ -179,5 +179,9 @@ def prepare(options: argparse.Namespace) -> Setup:
     reading = Reading("embedding", "none", options.max_question_tokens)
     settings = {"question_table": table, "image_token": prompts.image_token, "end_tokens": ends}
     model = LlavaAnswerer(fused, llava, reading, layer, keep_cls, options.select, **settings).to(options.device)
-    join = llava_collate(prompts, reading)
-    return Setup(model, prompts.tokenizer, load_processor(folder), join, prompts.expect_askable)
+
+    def expect_askable(question: str, where: str) -> None:
+        reading.expect_askable(question, where)
+        prompts.expect_askable(question, where)
+
+    return Setup(model, prompts.tokenizer, load_processor(folder), llava_collate(prompts, reading), expect_askable)

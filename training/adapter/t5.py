@@ -59,4 +59,4 @@ def prepare(options: argparse.Namespace) -> Setup:
     layer = -1 if options.vision_feature_layer is None else options.vision_feature_layer
     model = T5Answerer(fused, language, reading, layer, not options.drop_cls, options.select).to(options.device)
     tokenizer = AutoTokenizer.from_pretrained(options.language)
-    return Setup(model, tokenizer, load_processor(options.tower), collate(tokenizer, reading))
+    return Setup(model, tokenizer, load_processor(options.tower), collate(tokenizer, reading), reading.expect_askable)
