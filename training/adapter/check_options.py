@@ -59,6 +59,17 @@ def check_questions(folder: Path) -> None:
     file.write_text(whole)
 
 
+def check_picture(folder: Path) -> None:
+    """Told in a line, whichever process meets it."""
+    picture = folder / "0.png"
+    whole = picture.read_bytes()
+    picture.write_bytes(whole[:60])
+    for workers in (0, 2):
+        said = complaint(folder, workers=workers).rpartition("adapter.train: ")[2]
+        assert said.startswith(f"Expected a picture that can be read for {picture}") and "\n" not in said, said
+    picture.write_bytes(whole)
+
+
 def check_warning(folder: Path) -> None:
     said = complaint(folder, **{"vision-feature-layer": -2})
     assert "warning: fused layers 3 do not train: --vision-feature-layer -2 lies below" in said, said
@@ -101,6 +112,7 @@ def main() -> None:
         check_modes(folder)
         check_refusals(folder)
         check_questions(folder)
+        check_picture(folder)
         check_warning(folder)
         check_seed(folder)
     print("options: all checks passed")

@@ -112,7 +112,8 @@ def main(argv: list[str] | None = None) -> list[float]:
     try:
         return run(parse(argv))
     except (ValueError, OSError, FloatingPointError) as error:
-        sys.exit(f"adapter.train: {error}")
+        # Processes that read pictures hand their whole traceback over as the message.
+        sys.exit(f"adapter.train: {str(error).strip().rpartition('ValueError: ')[2]}")
     except torch.OutOfMemoryError as error:
         sys.exit(f"adapter.train: {error}\nLess memory: a smaller --micro-batch, --gradient-checkpointing, --bf16")
 
