@@ -9,7 +9,7 @@ from unittest import mock
 import onnxruntime
 import torch
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer, models
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
     BartConfig,
     BartForConditionalGeneration,
@@ -27,7 +27,7 @@ from transformers import (
 
 from . import export_language, train
 from .export_language import export
-from .models import load_language
+from .models import load_language, load_tokenizer
 
 SIZES = {"vocab_size": 24, "d_model": 32, "d_kv": 8, "d_ff": 48, "num_heads": 2, "num_layers": 1}
 GATED = {"feed_forward_proj": "gated-gelu"}
@@ -119,6 +119,27 @@ def check_refusals(folder: Path) -> None:
     assert not (folder / "never").exists()
 
 
+def check_tokenizer(folder: Path) -> None:
+    """Texts are read as tokenizer.json says, with or without a tokenizer_config.json that names transformers' T5."""
+    words = ["<pad>", "</s>", "<unk>", "▁", *"whatis", "▁what", "▁is", "▁what▁is"]
+    own = Tokenizer(models.Unigram([(word, -0.1 * i) for i, word in enumerate(words)], unk_id=2))
+    own.normalizer, own.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Metaspace(split=False)
+    own.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    own.add_special_tokens(words[:3])
+    source, target = folder / "t5", folder / "t5-words"
+    own.save(str(source / "tokenizer.json"))
+    wanted = own.encode("WHAT is").ids
+    config = source / "tokenizer_config.json"
+    for fields in ({"tokenizer_class": "T5Tokenizer", "pad_token": "<pad>", "eos_token": "</s>"}, None):
+        config.unlink() if fields is None else config.write_text(json.dumps(fields))
+        tokenizer = load_tokenizer(source)
+        found = tokenizer(["WHAT is", "what is what is"], padding=True).input_ids
+        assert found[0] == wanted + [0] * (len(found[1]) - len(wanted)), (found, wanted)
+        assert tokenizer.decode(wanted, skip_special_tokens=True).replace("▁", " ").strip() == "what is"
+        export(source, target)
+        assert Tokenizer.from_file(str(target / "tokenizer.json")).encode("WHAT is").ids == wanted
+
+
 def check_configs(folder: Path) -> None:
     """What lib/llm/t5/config.ts takes for granted of the files that transformers writes."""
     written = {name: json.loads((folder / name / "config.json").read_text()) for name in T5S}
@@ -131,6 +152,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         check_logits(Path(name))
         check_configs(Path(name))
+        check_tokenizer(Path(name))
         check_refusals(Path(name))
     print("language models: all checks passed")
 

@@ -10,13 +10,13 @@ import sys
 from logging import INFO, disable
 from pathlib import Path
 
-from transformers import AutoTokenizer, LlavaForConditionalGeneration, logging
+from transformers import LlavaForConditionalGeneration, logging
 
 from demo.onnx_export import export_language
 
 from .decoder_onnx import export_decoder_only
 from .llava import describe
-from .models import load_language, load_whole
+from .models import load_language, load_tokenizer, load_whole
 
 # A protobuf message cannot be larger, and the encoder and the decoder are one each.
 LIMIT = 2**31
@@ -35,7 +35,7 @@ def export(source: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     export_language(language, target)
     copy(source, target, RULES)
-    AutoTokenizer.from_pretrained(source).save_pretrained(target)
+    load_tokenizer(source).save_pretrained(target)
 
 
 def export_llava(source: Path, target: Path, bits: int | None) -> None:

@@ -4,7 +4,13 @@ import json
 from pathlib import Path
 
 import torch
-from transformers import MT5ForConditionalGeneration, PreTrainedModel, T5ForConditionalGeneration
+from transformers import (
+    AutoTokenizer,
+    MT5ForConditionalGeneration,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    T5ForConditionalGeneration,
+)
 
 from qavit_torch import tower_class
 
@@ -36,6 +42,20 @@ def load_language(folder: Path) -> T5ForConditionalGeneration | MT5ForConditiona
     if unexpected:
         raise ValueError(f"Expected the weights of a {model_type} in {folder} but received {unexpected[0]} too")
     return model
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """By tokenizer.json as it is, which is how qavit reads texts.
+
+    transformers' own class of T5 would take its vocabulary, and normalise and split texts in its own way.
+    """
+    if not (folder / "tokenizer.json").is_file():
+        return AutoTokenizer.from_pretrained(folder)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    if tokenizer.pad_token is None:
+        config = json.loads((folder / "config.json").read_text())
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(config.get("pad_token_id") or 0)
+    return tokenizer
 
 
 def read_model_type(folder: Path) -> str | None:

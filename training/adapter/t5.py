@@ -3,13 +3,13 @@
 import argparse
 
 import torch
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from qavit_torch import QuestionAwareVisionTower, build_projector, build_selector
 
 from .answerer import NEW_TOKENS, Answerer, Setup
 from .data import Batch, Reading, collate
-from .models import load_language, load_tower
+from .models import load_language, load_tokenizer, load_tower
 from .pictures import load_processor
 
 
@@ -58,5 +58,5 @@ def prepare(options: argparse.Namespace) -> Setup:
     reading = Reading(options.features or "encoder", options.normalization or "qa-vit", options.max_question_tokens)
     layer = -1 if options.vision_feature_layer is None else options.vision_feature_layer
     model = T5Answerer(fused, language, reading, layer, not options.drop_cls, options.select).to(options.device)
-    tokenizer = AutoTokenizer.from_pretrained(options.language)
+    tokenizer = load_tokenizer(options.language)
     return Setup(model, tokenizer, load_processor(options.tower), collate(tokenizer, reading), reading.expect_askable)

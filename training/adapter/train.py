@@ -5,7 +5,7 @@ import sys
 
 import torch
 from torch.utils.data import BatchSampler
-from transformers import AutoTokenizer, logging
+from transformers import logging
 
 from qavit_torch import save_adapter
 from qavit_torch.towers import see
@@ -14,6 +14,7 @@ from . import llava, t5
 from .answerer import Answerer
 from .data import Order, Samples, loader, read_samples
 from .loop import Course, build_optimizer, exact_match, parameter_groups, train
+from .models import load_tokenizer
 from .options import check_folders, check_options, make_folders, parse, settings_of
 from .state import RunState
 
@@ -54,7 +55,7 @@ def save(model: Answerer, options: argparse.Namespace) -> None:
     )
     if options.language_out is not None:
         model.language.save_pretrained(options.language_out)
-        AutoTokenizer.from_pretrained(options.language).save_pretrained(options.language_out)
+        load_tokenizer(options.language).save_pretrained(options.language_out)
         mode = (options.language_out / "config.json").stat().st_mode
         for weights in options.language_out.glob("*.safetensors"):
             weights.chmod(mode)  # safetensors makes them for their owner alone
