@@ -79,7 +79,8 @@ def train_adapter(folder: Path, tower: Path, data: Path, steps: int, **more: obj
     """Into folder/adapter; the loss of every step."""
     arguments = {"tower": tower, "language": folder / "language", "data": data, "out": folder / "adapter"}
     arguments |= {"language-out": folder / "trained", "steps": steps, "batch": 32, "rate": 3e-3, "workers": 0} | more
-    return train.main([part for key, value in arguments.items() for part in (f"--{key}", str(value))])
+    given = ([f"--{key}"] if value is True else [f"--{key}", str(value)] for key, value in arguments.items())
+    return train.main([part for parts in given for part in parts])
 
 
 def write_tower(spec: TowerSpec, directory: Path) -> None:

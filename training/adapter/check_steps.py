@@ -160,6 +160,20 @@ def check_going_on(folder: Path) -> None:
         refused("Expected the state of a run in", lambda: run(folder, state=folder / "broken.pt"))
 
 
+def check_memory_options(folder: Path) -> None:
+    """The samples of a batch of four, and then of two, as they are computed; every layer's input alone kept."""
+    loss, sizes = Answerer.loss, []
+
+    def counted(model: Answerer, batch: Batch) -> torch.Tensor:
+        sizes.append(len(batch.answers))
+        assert model.tower.gradient_checkpointing
+        return loss(model, batch)
+
+    with mock.patch.object(Answerer, "loss", counted):
+        run(folder, **{"micro-batch": 3, "gradient-checkpointing": True})
+    assert sizes[:5] == [3, 1, 3, 1, 2], sizes
+
+
 def check_full_disk(folder: Path) -> None:
     """What was kept before stays whole."""
     state = folder / "kept" / "run.pt"
@@ -212,6 +226,7 @@ def main() -> None:
         check_checkpointing(lambda: prepare("--select", "2,5"), batch)
         check_going_on(folder)
         check_full_disk(folder)
+        check_memory_options(folder)
         check_folders(folder)
     print("steps: all checks passed")
 
