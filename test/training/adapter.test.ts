@@ -1,6 +1,12 @@
 import { requirePython, runTraining } from '../support/python';
 
 describe('training', () => {
+  it('has a reference that computes what transformers does, and the formulas of the paper', async function () {
+    requirePython(this, 'torch', 'transformers', 'safetensors');
+    this.timeout(300_000);
+    await runTraining('qavit_torch.check');
+  });
+
   it('trains an adapter on every kind of tower, from the layouts that published models have', async function () {
     requirePython(this, 'torch', 'transformers', 'tokenizers', 'PIL');
     this.timeout(900_000);
