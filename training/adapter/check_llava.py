@@ -25,7 +25,7 @@ from fixtures.llava_models import CLIP_LLAMA, SIGLIP_QWEN, LlavaSpec, TinyLlava
 
 from . import decoder_onnx, llava, train
 from .check import write_samples
-from .check_steps import check_checkpointing
+from .check_steps import check_checkpointing, check_processes
 from .data import Samples, read_samples
 from .export_language import export_llava
 from .llava_prompts import LlavaBatch
@@ -237,6 +237,7 @@ def check_memory(folder: Path) -> None:
         options = arguments(folder, **more)
         setup = llava.prepare(train.parse(options))
         rows = Samples(read_samples(folder / "samples.jsonl"), setup.processor)
+        check_processes(setup, rows)
         batch = setup.join([rows[0], rows[1]])
         check_checkpointing(lambda options=options: llava.prepare(train.parse(options)), batch)
 

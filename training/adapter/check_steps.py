@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import pickle
 import resource
 import stat
 import tempfile
@@ -81,6 +82,16 @@ def check_order() -> None:
     assert all(sorted(index for index, _ in epoch) == list(range(10)) for epoch in epochs) and epochs[0] != epochs[1]
     assert all(list(Order(10, 4, seed=1, steps=8, done=done)) == whole[done:] for done in range(9))
     assert list(Order(10, 4, seed=2, steps=8)) != whole
+
+
+def check_processes(setup: Setup, samples: Samples) -> None:
+    """Where reading processes are not forked they get the data set and what joins its rows pickled."""
+    read, join = pickle.loads(pickle.dumps((samples, setup.join)))
+    again = join([read[0], read[1]])
+    for name, wanted in vars(setup.join([samples[0], samples[1]])).items():
+        found = getattr(again, name)
+        same = torch.equal(found, wanted) if isinstance(wanted, torch.Tensor) else str(found) == str(wanted)
+        assert same, f"{name} is another"
 
 
 def check_room(setup: Setup, batch: Batch) -> None:
@@ -216,6 +227,7 @@ def main() -> None:
         setup = prepare()
         rows = Samples(read_samples(folder / "samples.jsonl"), setup.processor)
         batch = setup.join([rows[index, index] for index in range(7)])
+        check_processes(setup, rows)
         check_order()
         check_micro_batches(setup.model, batch)
         check_room(setup, batch)

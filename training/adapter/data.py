@@ -151,17 +151,22 @@ class Reading:
         return {"features": self.features, "normalization": self.normalization, "max_tokens": self.max_tokens}
 
 
-def collate(tokenizer: PreTrainedTokenizerBase, reading: Reading) -> Callable[[list], Batch]:
-    def join(rows: list[tuple[torch.Tensor, Sample, str]]) -> Batch:
+@dataclass(frozen=True)
+class Collate:
+    """Not a closure: processes that are not forked, which is Python's way from 3.14 on, get it pickled."""
+
+    tokenizer: PreTrainedTokenizerBase
+    reading: Reading
+
+    def __call__(self, rows: list[tuple[torch.Tensor, Sample, str]]) -> Batch:
         pixels, samples, answers = zip(*rows, strict=True)
-        texts = [reading.text(sample.question) for sample in samples]
-        question = tokenizer(texts, padding=True, truncation=True, max_length=reading.max_tokens, return_tensors="pt")
-        said = tokenizer(list(answers), padding=True, return_tensors="pt")
+        texts = [self.reading.text(sample.question) for sample in samples]
+        cut = {"truncation": True, "max_length": self.reading.max_tokens}
+        question = self.tokenizer(texts, padding=True, return_tensors="pt", **cut)
+        said = self.tokenizer(list(answers), padding=True, return_tensors="pt")
         labels = said.input_ids.masked_fill(said.attention_mask == 0, -100)
         mask = question.attention_mask.bool()
         return Batch(torch.stack(pixels), question.input_ids, mask, labels, [sample.answers for sample in samples])
-
-    return join
 
 
 def loader(dataset: Samples, join: Callable[[list], Batch], batches: Iterable[list], workers: int) -> DataLoader:

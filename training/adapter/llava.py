@@ -20,7 +20,7 @@ from qavit_torch.towers import see
 
 from .answerer import NEW_TOKENS, Answerer, Setup
 from .data import Batch, Reading
-from .llava_prompts import LlavaBatch, Prompts, end_tokens, llava_collate
+from .llava_prompts import LlavaBatch, LlavaCollate, Prompts, end_tokens
 from .models import load_whole, read_model_type
 from .pictures import load_processor, read_config
 
@@ -184,4 +184,4 @@ def prepare(options: argparse.Namespace) -> Setup:
         reading.expect_askable(question, where)
         prompts.expect_askable(question, where)
 
-    return Setup(model, prompts.tokenizer, load_processor(folder), llava_collate(prompts, reading), expect_askable)
+    return Setup(model, prompts.tokenizer, load_processor(folder), LlavaCollate(prompts, reading), expect_askable)

@@ -1,7 +1,6 @@
 """Questions and answers as a LLaVA is asked and answers, token for token as qavit asks it."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,10 +114,13 @@ class Prompts:
         return ids
 
 
-def llava_collate(prompts: Prompts, reading: Reading) -> Callable[[list], LlavaBatch]:
-    pad = torch.nn.utils.rnn.pad_sequence
+@dataclass(frozen=True)
+class LlavaCollate:
+    prompts: Prompts
+    reading: Reading
 
-    def join(rows: list[tuple[torch.Tensor, Sample, str]]) -> LlavaBatch:
+    def __call__(self, rows: list[tuple[torch.Tensor, Sample, str]]) -> LlavaBatch:
+        pad, prompts, reading = torch.nn.utils.rnn.pad_sequence, self.prompts, self.reading
         pixels, samples, answers = zip(*rows, strict=True)
         heard = [prompts.question_ids(sample.question, reading.max_tokens) for sample in samples]
         heard = [torch.tensor(ids, dtype=torch.long) for ids in heard]
@@ -128,8 +130,6 @@ def llava_collate(prompts: Prompts, reading: Reading) -> Callable[[list], LlavaB
         asked = [torch.tensor(prompts.ids(sample.question)) for sample in samples]
         told = [sample.answers for sample in samples]
         return LlavaBatch(torch.stack(pixels), pad(heard, batch_first=True), mask, labels, told, asked)
-
-    return join
 
 
 def end_tokens(folder: Path, config: dict) -> list[int]:

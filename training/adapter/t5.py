@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerBase
 from qavit_torch import QuestionAwareVisionTower, build_projector, build_selector
 
 from .answerer import NEW_TOKENS, Answerer, Setup
-from .data import Batch, Reading, collate
+from .data import Batch, Collate, Reading
 from .models import load_language, load_tokenizer, load_tower
 from .pictures import load_processor
 
@@ -59,4 +59,4 @@ def prepare(options: argparse.Namespace) -> Setup:
     layer = -1 if options.vision_feature_layer is None else options.vision_feature_layer
     model = T5Answerer(fused, language, reading, layer, not options.drop_cls, options.select).to(options.device)
     tokenizer = load_tokenizer(options.language)
-    return Setup(model, tokenizer, load_processor(options.tower), collate(tokenizer, reading), reading.expect_askable)
+    return Setup(model, tokenizer, load_processor(options.tower), Collate(tokenizer, reading), reading.expect_askable)
