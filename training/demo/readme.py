@@ -2,14 +2,28 @@
 
 from pathlib import Path
 
+import torch
+from safetensors.torch import load_file
+
 from .questions import words
 from .report import arms_probe_table, few_table, probe_table, seed_table, shipped_table, table
-from .settings import MODEL, Settings
+from .settings import MODEL, SHIPPED, Settings
 
 CARD = Path(__file__).parent / "model_card.md"  # with {placeholders}
 
 
+def expect_shipped(settings: Settings) -> None:
+    """A card is of one run, and so must the weights beside it be."""
+    arm, seed = SHIPPED
+    trained = torch.load(settings.out / f"few-{arm}-{seed}.pt", map_location="cpu")["selector"]["weight"]
+    if not torch.equal(trained, load_file(MODEL / "adapter" / "model.safetensors")["token_selector.weight"]):
+        raise ValueError(
+            f"Expected the weights of the run in {settings.out} in {MODEL} but received others: export first"
+        )
+
+
 def write_readme(settings: Settings) -> None:
+    expect_shipped(settings)
     values = dict(vars(settings))
     values |= {
         "fused": ", ".join(str(n) for n in range(settings.layers // 2, settings.layers)),
