@@ -59,6 +59,15 @@ def check_questions(folder: Path) -> None:
     file.write_text(whole)
 
 
+def check_ends(folder: Path) -> None:
+    file = folder / "language" / "tokenizer.json"
+    whole = file.read_text()
+    file.write_text(json.dumps(json.loads(whole) | {"post_processor": None}))
+    said = complaint(folder)
+    assert "Expected texts to end with token 1 by the tokenizer" in said, said
+    file.write_text(whole)
+
+
 def check_picture(folder: Path) -> None:
     """Told in a line, whichever process meets it."""
     picture = folder / "0.png"
@@ -112,6 +121,7 @@ def main() -> None:
         check_modes(folder)
         check_refusals(folder)
         check_questions(folder)
+        check_ends(folder)
         check_picture(folder)
         check_warning(folder)
         check_seed(folder)

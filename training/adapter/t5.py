@@ -1,6 +1,7 @@
 """A tower before a T5, as in the paper's ViT+T5."""
 
 import argparse
+from pathlib import Path
 
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -40,6 +41,13 @@ class T5Answerer(Answerer):
         return [text.strip() for text in tokenizer.batch_decode(said, skip_special_tokens=True)]
 
 
+def expect_ends(tokenizer: PreTrainedTokenizerBase, end: int, folder: Path) -> None:
+    """Who learns answers without an end never ends one."""
+    found = tokenizer("a").input_ids
+    if found[-1:] != [end]:
+        raise ValueError(f"Expected texts to end with token {end} by the tokenizer of {folder} but received {found}")
+
+
 def prepare(options: argparse.Namespace) -> Setup:
     language = load_language(options.language)
     tower = load_tower(options.tower)
@@ -59,4 +67,5 @@ def prepare(options: argparse.Namespace) -> Setup:
     layer = -1 if options.vision_feature_layer is None else options.vision_feature_layer
     model = T5Answerer(fused, language, reading, layer, not options.drop_cls, options.select).to(options.device)
     tokenizer = load_tokenizer(options.language)
+    expect_ends(tokenizer, language.config.eos_token_id, options.language)
     return Setup(model, tokenizer, load_processor(options.tower), Collate(tokenizer, reading), reading.expect_askable)
