@@ -193,6 +193,9 @@ def check_full_disk(folder: Path) -> None:
     try:
         run_state = RunState(state, {}, torch.nn.Linear(100, 100), torch.optim.SGD([torch.zeros(1)]))
         refused("Expected room for the state of the run", lambda: run_state.save(1))
+        room = (folder / "adapter" / "model.safetensors").stat().st_size + 1000  # not for the language model
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+        refused("File too large", lambda: run(folder))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert state.read_bytes() == before, "the state was spoilt"

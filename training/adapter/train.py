@@ -4,6 +4,7 @@ import argparse
 import sys
 
 import torch
+from safetensors import SafetensorError
 from torch.utils.data import BatchSampler
 from transformers import logging
 
@@ -112,7 +113,7 @@ def main(argv: list[str] | None = None) -> list[float]:
     logging.set_verbosity_error()  # what matters of its reports is checked in models.py
     try:
         return run(parse(argv))
-    except (ValueError, OSError, FloatingPointError) as error:
+    except (ValueError, OSError, FloatingPointError, SafetensorError) as error:
         # Processes that read pictures hand their whole traceback over as the message.
         sys.exit(f"adapter.train: {str(error).strip().rpartition('ValueError: ')[2]}")
     except torch.OutOfMemoryError as error:
