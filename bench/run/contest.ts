@@ -98,10 +98,13 @@ export async function verify(
   return agreement;
 }
 
-export async function compete(contestants: readonly Contestant[], rounds: number): Promise<Map<string, Rounds>> {
+/** Who fails meanwhile is missing from then on. */
+export async function compete({ contestants, missing }: Entrants, rounds: number): Promise<Map<string, Rounds>> {
   const [own] = contestants;
   const { ms } = await own!.run(1);
-  return takeTurns(contestants, { rounds, ...repeatsFor(quantile(ms, 0)) });
+  const found = await takeTurns(contestants, { rounds, ...repeatsFor(quantile(ms, 0)) });
+  Object.assign(missing, found.missing);
+  return found.times;
 }
 
 /** @param at the picture's file, or the model's folder */

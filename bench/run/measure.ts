@@ -37,7 +37,7 @@ export async function measure(entry: Case, models: Models, options: Options): Pr
   try {
     const agreement = await agreementOf(entry, entrants, models);
     const [began, busy] = [performance.now(), busyMilliseconds()];
-    const times = await compete(entrants.contestants, rounds);
+    const times = await compete(entrants, rounds);
     const wall = performance.now() - began;
     // An answer is written by the language model's own process, whose time the model's does not count.
     const counted = entry.kind !== 'ask';

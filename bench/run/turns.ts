@@ -22,6 +22,7 @@ const PAUSE_MILLISECONDS = 300;
 
 /**
  * A B C A B C ...: whatever slows the machine for a while slows all alike, and what is compared is what ran within the same round.
+ * Without the first there is nothing to compare; another that fails has no times, and a reason in `missing`.
  *
  * @param count repeats of a turn
  * @param warm repeats before them that do not count, because whoever ran before left other things in the caches
@@ -29,22 +30,33 @@ const PAUSE_MILLISECONDS = 300;
 export async function takeTurns(
   players: readonly Player[],
   { rounds, count, warm }: { rounds: number; count: number; warm: number },
-): Promise<Map<string, Rounds>> {
-  const found = new Map(
+): Promise<{ times: Map<string, Rounds>; missing: Record<string, string> }> {
+  const missing: Record<string, string> = {};
+  const times = new Map(
     players.map(({ name }): [string, Rounds] => [name, { ms: [], cpuMs: [], peakBytes: 0, spentMs: 0 }]),
   );
   for (let round = 0; round < rounds; round += 1) {
     for (const player of players) {
+      const all = times.get(player.name);
+      if (!all) continue;
       await delay(PAUSE_MILLISECONDS);
-      const { ms, cpuMs, peakBytes } = await player.run(warm + count);
-      const all = found.get(player.name)!;
-      all.ms.push(ms.slice(warm));
-      all.cpuMs.push(cpuMs.slice(warm));
-      all.spentMs += cpuMs.reduce((sum, value) => sum + value, 0);
-      all.peakBytes = Math.max(all.peakBytes, peakBytes);
+      try {
+        add(all, await player.run(warm + count), warm);
+      } catch (error) {
+        if (player === players[0]) throw error;
+        missing[player.name] = (error as Error).message;
+        times.delete(player.name);
+      }
     }
   }
-  return found;
+  return { times, missing };
+}
+
+function add(all: Rounds, { ms, cpuMs, peakBytes }: Turn, warm: number): void {
+  all.ms.push(ms.slice(warm));
+  all.cpuMs.push(cpuMs.slice(warm));
+  all.spentMs += cpuMs.reduce((sum, value) => sum + value, 0);
+  all.peakBytes = Math.max(all.peakBytes, peakBytes);
 }
 
 /** A turn of about this long sees the machine as it is, and few changes of what it is. */

@@ -17,6 +17,8 @@ function fake(name: string, log: string[]): Player {
   };
 }
 
+const fail = (): Promise<never> => Promise.reject(new Error('ended early'));
+
 describe('bench/turns', () => {
   it('lets all have a turn before any has its next', async () => {
     const log: string[] = [];
@@ -25,8 +27,8 @@ describe('bench/turns', () => {
   });
 
   it('does not count the repeats that warm up, but what they computed and held', async () => {
-    const found = await takeTurns([fake('a', [])], { rounds: 2, count: 2, warm: 1 });
-    expect(found.get('a')).to.deep.equal({
+    const { times } = await takeTurns([fake('a', [])], { rounds: 2, count: 2, warm: 1 });
+    expect(times.get('a')).to.deep.equal({
       ms: [
         [2, 3],
         [5, 6],
@@ -40,13 +42,22 @@ describe('bench/turns', () => {
     });
   });
 
-  it('fails where a contestant does', async () => {
-    const broken: Player = { name: 'b', run: () => Promise.reject(new Error('b ended early')) };
-    const failure = await takeTurns([fake('a', []), broken], { rounds: 2, count: 1, warm: 0 }).then(
+  it('goes on without one that fails, and says why', async () => {
+    const log: string[] = [];
+    const last: Player = { name: 'b', run: () => (log.length < 3 ? fake('b', log).run(1) : fail()) };
+    const players = [fake('a', log), last, fake('c', log)];
+    const { times, missing } = await takeTurns(players, { rounds: 3, count: 1, warm: 0 });
+    expect(log.join(' ')).to.equal('a1 b1 c1 a1 c1 a1 c1');
+    expect([...times.keys()]).to.deep.equal(['a', 'c']);
+    expect(missing).to.deep.equal({ b: 'ended early' });
+  });
+
+  it('fails where the first does, with whom all are compared', async () => {
+    const failure = await takeTurns([{ name: 'a', run: fail }, fake('b', [])], { rounds: 2, count: 1, warm: 0 }).then(
       () => undefined,
       (error: Error) => error.message,
     );
-    expect(failure).to.equal('b ended early');
+    expect(failure).to.equal('ended early');
   });
 
   it('compares within rounds, so that a slow hour does not count', () => {
