@@ -63,9 +63,9 @@ export class Replica {
     this.answers = new FairSlots(options.maxAnswers ?? model.info.language?.answersTogether ?? ANSWERS_APART);
   }
 
-  /** Works that wait or are under way. */
+  /** Works and answers that wait or are under way. */
   get load(): number {
-    return this.waiting.size + this.begun;
+    return this.waiting.size + this.begun + this.answers.queued + this.answers.taken;
   }
 
   /** Works that have not begun. */

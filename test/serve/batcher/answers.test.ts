@@ -71,6 +71,31 @@ describe('answers of a Batcher', () => {
     }
   });
 
+  it('count in what a replica has to do', async () => {
+    const models = [new WritingModel(), new WritingModel()];
+    const batcher = new Batcher(models, { maxAnswers: 1, maxBatch: 1, clock: new FakeClock() });
+    const ask = async (number: number): Promise<void> => {
+      for await (const _piece of batcher.ask(picture(number), `question ${number}`)) void _piece;
+    };
+    const all: Promise<void>[] = [];
+    // Each is encoded when the next comes, so that nothing but the answers is left to do.
+    for (const number of [1, 2, 3, 4]) {
+      all.push(ask(number));
+      await settle();
+    }
+    // Where the picture is known, until that is too much.
+    for (let i = 0; i < 3; i += 1) {
+      all.push(ask(1));
+      await settle();
+    }
+    expect(models.map(({ looked }) => looked.flat())).to.deep.equal([
+      [1, 3],
+      [2, 4, 1],
+    ]);
+    for (let i = 0; i < 4; i += 1) for (const model of models) await model.finishOne();
+    await Promise.all(all);
+  });
+
   it('that are aborted while they wait are never begun, and free their places at once', async () => {
     const { model, batcher, ask } = open();
     const written = ask('a1');
