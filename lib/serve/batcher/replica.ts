@@ -1,4 +1,4 @@
-import type { QAViTError } from '../../errors';
+import { QAViTError } from '../../errors';
 import type { ImageLimits } from '../../image';
 import { BatchRun } from './batch-run';
 import { Buckets } from './buckets';
@@ -139,9 +139,18 @@ export class Replica {
       this.ready.add(work.prepared.bucket, work);
     } catch (error) {
       this.begun -= 1;
-      work.fail(error);
+      if (error instanceof QAViTError && error.code === 'ERR_DEVICE') this.deviceFailed([work], error);
+      else work.fail(error);
     }
     this.advanceSoon();
+  }
+
+  private deviceFailed(works: readonly Work[], error: QAViTError): void {
+    this.restsUntil = this.options.clock.now() + REST_MS;
+    for (const work of works) {
+      if (work.wanted) this.failed(work, error);
+      else work.fail(error);
+    }
   }
 
   /** What becomes ready in the same turn of the event loop, as questions about a picture that was decoded once do, starts together. */
@@ -166,12 +175,9 @@ export class Replica {
     for (const work of works) this.runs.delete(work);
     this.running -= 1;
     this.begun -= works.length;
-    if (error) this.restsUntil = clock.now() + REST_MS;
-    for (const work of works) {
-      if (work.state === 'over') continue;
-      if (error && work.wanted) this.failed(work, error);
-      else work.fail(work.controller.signal.reason);
-    }
+    const left = works.filter(({ state }) => state !== 'over');
+    if (error) this.deviceFailed(left, error);
+    else for (const work of left) work.fail(work.controller.signal.reason);
     this.advance();
   }
 

@@ -74,6 +74,29 @@ describe('Batcher and failures', () => {
     expect(models[0]!.batches.length).to.be.greaterThan(before);
   });
 
+  it('moves work from a device that fails to hear the question, which else would look idle and draw all of it', async () => {
+    const models = [new FakeModel(false), new FakeModel(false)];
+    const { clock, batcher } = open({ delayMs: 0 }, models);
+    let failures = 0;
+    const { listen } = models[0]!.stages;
+    models[0]!.stages.listen = () => {
+      failures += 1;
+      return Promise.reject(new QAViTError('ERR_DEVICE', 'gone'));
+    };
+    for (const number of [1, 2, 3]) {
+      const { tokens } = await batcher.encode(picture(number), `question ${number}`);
+      expect(tokens.data[0]).to.equal(number);
+    }
+    expect(failures).to.equal(1);
+    await clock.advance(1000);
+    models[0]!.stages.listen = listen;
+    await batcher.encode(picture(4), 'question 4');
+    expect(models.map(({ heard }) => heard.length)).to.deep.equal([1, 3]);
+    for (const model of models) model.stages.listen = () => Promise.reject(new QAViTError('ERR_DEVICE', 'gone'));
+    await expectRejection(batcher.encode(picture(5), 'question 5'), 'ERR_DEVICE', 'gone');
+    expect(batcher.state).to.include({ pending: 0, queued: 0 });
+  });
+
   it('fails with the only device, at once', async () => {
     const { model, clock, batcher } = open();
     model.failWith = () => new QAViTError('ERR_DEVICE', 'gone');
