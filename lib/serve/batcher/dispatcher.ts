@@ -49,44 +49,52 @@ export class Dispatcher {
     const key = [kind, output, visualTokens, source.key, questionKey(asked.question)].join(' ');
     const known = this.open.get(key);
     const joined = clock.now();
-    const work = known ?? this.begin({ ...asked, key, source }, client);
-    work.join();
+    const work = known ?? this.begin({ ...asked, key, source });
+    const waiter = work.join(client);
+    if (known) this.homes.get(work)!.joined(work, client);
+    else this.place(work);
     try {
-      const outcome = await untilAborted(work.outcome, signal, 'Batcher');
+      const outcome = await untilAborted(Promise.race([work.outcome, waiter.refused]), signal, 'Batcher');
       const queued = joined > outcome.begun ? 0 : outcome.begun - joined + outcome.waitedForBatch;
       observer.stage?.('queue', queued);
       return { outcome, replica: this.homes.get(work)!, queued, shared: known !== undefined };
     } finally {
-      work.leave(signal.reason);
+      work.leave(waiter, signal.reason);
     }
   }
 
   /**
-   * Refuses a waiting work, or an answer that waits for the language model, of the client that has most of them, if those are more than
-   * this client would have.
+   * Refuses a request that waits, for a work or for the language model, of the client that has most of them, if those are more than this
+   * client would have.
    */
   makeRoom(client: string, busy: QAViTError): boolean {
     this.options.observer.refused?.();
-    const own = this.sum((replica) => replica.waitingOf(client));
-    return this.replicas.some((replica) => replica.refuseLongest(own + 1, busy));
+    const waiting = new Map<string, number>();
+    for (const [other, count] of this.replicas.flatMap((replica) => replica.waitingByClient))
+      waiting.set(other, count + (waiting.get(other) ?? 0));
+    let [longest, most] = [client, (waiting.get(client) ?? 0) + 1];
+    for (const [other, count] of waiting) if (count > most) [longest, most] = [other, count];
+    if (longest === client) return false;
+    const fullest = this.replicas.reduce((a, b) => (b.waitingOf(longest) > a.waitingOf(longest) ? b : a));
+    fullest.refuseNewest(longest, busy);
+    return true;
   }
 
   sum(of: (replica: Replica) => number): number {
     return this.replicas.reduce((all, replica) => all + of(replica), 0);
   }
 
-  private begin(task: Task, client: string): Work {
+  private begin(task: Task): Work {
     const forget = (): void => {
       if (this.open.get(task.key) === work) this.open.delete(task.key);
     };
-    const work: Work = new Work(task, client, () => {
-      // Who comes now begins anew: this one is being stopped.
-      forget();
-      this.homes.get(work)?.abandon(work);
+    const work = new Work(task, (client) => {
+      // Who comes when nobody waits begins anew: this one is being stopped.
+      if (!work.wanted) forget();
+      this.homes.get(work)?.left(work, client);
     });
     work.outcome.then(forget, forget);
     this.open.set(task.key, work);
-    this.place(work);
     return work;
   }
 

@@ -1,23 +1,40 @@
-/** A queue in which clients take turns: one that sends a hundred requests waits behind its own, not others behind it. */
+/**
+ * A queue in which clients take turns: one that sends a hundred requests waits behind its own, not others behind it. What several clients
+ * wait for comes when it is the turn of the first of them.
+ */
 export class FairQueue<T> {
   /** In the order of turns; no list is empty. */
   private readonly lists = new Map<string, T[]>();
-  private count = 0;
+  /** Whose lists an item is in. */
+  private readonly clients = new Map<T, Set<string>>();
 
   get size(): number {
-    return this.count;
+    return this.clients.size;
   }
 
-  /** How many items of a client wait. */
+  /** How many items wait for each client. */
+  get counts(): [client: string, count: number][] {
+    return [...this.lists].map(([client, { length }]) => [client, length]);
+  }
+
+  /** How many items wait for a client. */
   waiting(client: string): number {
     return this.lists.get(client)?.length ?? 0;
   }
 
+  /** The item of a client that came last. */
+  newest(client: string): T | undefined {
+    return this.lists.get(client)?.at(-1);
+  }
+
+  /** Pushing it again for the same client does nothing. */
   push(client: string, item: T): void {
+    const clients = this.clients.get(item) ?? new Set();
+    if (clients.has(client)) return;
+    this.clients.set(item, clients.add(client));
     const list = this.lists.get(client);
     if (list) list.push(item);
     else this.lists.set(client, [item]);
-    this.count += 1;
   }
 
   /** The oldest item of the client whose turn it is. */
@@ -25,36 +42,21 @@ export class FairQueue<T> {
     const [turn] = this.lists;
     if (!turn) return undefined;
     const [client, list] = turn;
-    const item = list.shift();
-    this.lists.delete(client);
+    const item = list[0] as T;
+    for (const one of this.clients.get(item) ?? []) this.remove(one, item);
     // A Map keeps the order of insertion: its next turn comes after everybody else's.
-    if (list.length > 0) this.lists.set(client, list);
-    this.count -= 1;
+    if (this.lists.delete(client)) this.lists.set(client, list);
     return item;
   }
 
-  /** @returns whether it waited here */
+  /** @returns whether it waited here for this client */
   remove(client: string, item: T): boolean {
     const list = this.lists.get(client);
-    const at = list?.indexOf(item) ?? -1;
-    if (!list || at < 0) return false;
-    this.take(client, list, at);
-    return true;
-  }
-
-  /** Takes out the newest item of the client that has most waiting, if those are more than `than`. */
-  popLongest(than: number): T | undefined {
-    let longest: [client: string, list: T[]] | undefined;
-    for (const entry of this.lists) {
-      if (entry[1].length > (longest?.[1].length ?? than)) longest = entry;
-    }
-    return longest && this.take(longest[0], longest[1], longest[1].length - 1);
-  }
-
-  private take(client: string, list: T[], at: number): T | undefined {
-    const [item] = list.splice(at, 1);
+    const clients = this.clients.get(item);
+    if (!list || !clients?.delete(client)) return false;
+    list.splice(list.indexOf(item), 1);
     if (list.length === 0) this.lists.delete(client);
-    this.count -= 1;
-    return item;
+    if (clients.size === 0) this.clients.delete(item);
+    return true;
   }
 }

@@ -29,15 +29,17 @@ export class FairSlots {
     return this.waiting.waiting(client);
   }
 
-  /**
-   * Refuses the newest that waits for the client with most waiting, if those are more than `than`.
-   *
-   * @returns whether there was one
-   */
-  refuseLongest(than: number, busy: QAViTError): boolean {
-    const longest = this.waiting.popLongest(than);
-    longest?.refuse(busy);
-    return longest !== undefined;
+  /** How many wait for each. */
+  get waitingByClient(): [client: string, count: number][] {
+    return this.waiting.counts;
+  }
+
+  /** Refuses the newest that waits for a client, if there is one. */
+  refuseNewest(client: string, busy: QAViTError): void {
+    const newest = this.waiting.newest(client);
+    if (!newest) return;
+    this.waiting.remove(client, newest);
+    newest.refuse(busy);
   }
 
   /**

@@ -42,8 +42,9 @@ export class Preparation {
   }
 
   /** @throws QAViTError of the picture or the question; then nothing is held */
-  async prepare({ task, client, controller: { signal } }: Work): Promise<Prepared> {
+  async prepare({ task, clients, controller: { signal } }: Work): Promise<Prepared> {
     const { clock, observer } = this.options;
+    const [client = ''] = clients;
     const { source, question } = task;
     const begun = clock.now();
     const elapsed = (): number => clock.now() - begun;

@@ -77,31 +77,38 @@ export class Replica {
     return this.options.clock.now() < this.restsUntil;
   }
 
+  /** How much waits for each client: works, and then answers. */
+  get waitingByClient(): [client: string, count: number][] {
+    return [...this.waiting.counts, ...this.answers.waitingByClient];
+  }
+
   waitingOf(client: string): number {
     return this.waiting.waiting(client) + this.answers.waitingOf(client);
   }
 
   submit(work: Work): void {
     work.state = 'waiting';
-    this.waiting.push(work.client, work);
+    for (const client of work.clients) this.waiting.push(client, work);
     this.advance();
   }
 
-  /**
-   * Refuses the newest of what the client with most waiting has in one of the queues, if that is more than `than`.
-   *
-   * @returns whether there was one
-   */
-  refuseLongest(than: number, busy: QAViTError): boolean {
-    const work = this.waiting.popLongest(than);
-    work?.fail(busy);
-    return work !== undefined || this.answers.refuseLongest(than, busy);
+  /** One more waits for a work: unless it has begun, it begins at the turn of whichever client comes first. */
+  joined(work: Work, client: string): void {
+    if (work.state === 'waiting') this.waiting.push(client, work);
   }
 
-  /** Nobody waits for a work any more: unless it has begun, it never does. */
-  abandon(work: Work): void {
-    const isWaiting = work.state === 'waiting' && this.waiting.remove(work.client, work);
-    if (!isWaiting && work.state === 'ready' && this.ready.remove(work.prepared?.bucket ?? '', work)) this.begun -= 1;
+  /** Refuses the newest request of a client that waits: for a work, of which nothing is lost, or else for the language model. */
+  refuseNewest(client: string, busy: QAViTError): void {
+    const work = this.waiting.newest(client);
+    if (work) work.refuseNewest(client, busy);
+    else this.answers.refuseNewest(client, busy);
+  }
+
+  /** A request waits for a work no more. When nobody does, it never begins unless it has. */
+  left(work: Work, client: string): void {
+    if (!work.wantedBy(client)) this.waiting.remove(client, work);
+    if (work.wanted) return;
+    if (work.state === 'ready' && this.ready.remove(work.prepared?.bucket ?? '', work)) this.begun -= 1;
     this.runs.get(work)?.abandon();
     if (work.state === 'waiting' || work.state === 'ready') work.fail(work.controller.signal.reason);
     this.advance();

@@ -1,3 +1,4 @@
+import type { QAViTError } from '../../errors';
 import type { AttentionMaps, Picture, QuestionFeatures, QuestionInput, VisualTokens } from '../../qavit/types';
 import type { Lease } from './picture-cache';
 import type { Source } from './sources';
@@ -40,6 +41,14 @@ export interface Prepared {
   readonly since: number;
 }
 
+/** A request that waits for a work. */
+export interface Waiter {
+  readonly client: string;
+  /** Rejects when it is refused while the work goes on for others. */
+  readonly refused: Promise<never>;
+  refuse(error: QAViTError): void;
+}
+
 /** One piece of work and who waits for it. It goes on as long as somebody does. */
 export class Work {
   readonly controller = new AbortController();
@@ -50,13 +59,13 @@ export class Work {
   /** Whether it was moved from a replica that failed. */
   moved = false;
   private settle!: { resolve(outcome: Outcome): void; reject(error: unknown): void };
-  private waiters = 0;
+  /** By client, the first that asked first; no set is empty. */
+  private readonly waiters = new Map<string, Set<Waiter>>();
 
+  /** @param left told whose request leaves before the work is over */
   constructor(
     readonly task: Task,
-    /** Whose turn it takes: the first that asked. */
-    readonly client: string,
-    private readonly abandoned: (work: Work) => void,
+    private readonly left: (client: string) => void,
   ) {
     this.outcome = new Promise((resolve, reject) => (this.settle = { resolve, reject }));
     // Reported to those who wait; when nobody does, nobody needs to know.
@@ -64,18 +73,45 @@ export class Work {
   }
 
   get wanted(): boolean {
-    return this.waiters > 0;
+    return this.waiters.size > 0;
   }
 
-  join(): void {
-    this.waiters += 1;
+  /** Who waits for it, the first that asked first. */
+  get clients(): string[] {
+    return [...this.waiters.keys()];
   }
 
-  leave(reason: unknown): void {
-    this.waiters -= 1;
-    if (this.waiters > 0 || this.state === 'over') return;
-    this.controller.abort(reason);
-    this.abandoned(this);
+  wantedBy(client: string): boolean {
+    return this.waiters.has(client);
+  }
+
+  join(client: string): Waiter {
+    let refuse!: Waiter['refuse'];
+    const refused = new Promise<never>((_resolve, reject) => (refuse = reject));
+    // Told to who waits; whoever has left does not need to know.
+    refused.catch(() => undefined);
+    const waiter = { client, refused, refuse };
+    this.waiters.set(client, (this.waiters.get(client) ?? new Set()).add(waiter));
+    return waiter;
+  }
+
+  /** Calling it again does nothing. */
+  leave(waiter: Waiter, reason: unknown): void {
+    const { client } = waiter;
+    const own = this.waiters.get(client);
+    if (!own?.delete(waiter)) return;
+    if (own.size === 0) this.waiters.delete(client);
+    if (this.state === 'over') return;
+    if (!this.wanted) this.controller.abort(reason);
+    this.left(client);
+  }
+
+  /** Sends the request of a client away that joined last. */
+  refuseNewest(client: string, busy: QAViTError): void {
+    const newest = [...(this.waiters.get(client) ?? [])].at(-1);
+    if (!newest) return;
+    newest.refuse(busy);
+    this.leave(newest, busy);
   }
 
   finish(outcome: Outcome): void {

@@ -129,6 +129,25 @@ describe('answers of a Batcher', () => {
     expect(model.answered).to.deep.equal(['a1', 'a2', 'b1', 'a3']);
   });
 
+  it('make room before works of a client that has fewer of those', async () => {
+    const { model, batcher, ask } = open({ maxPending: 9, maxBatch: 1 });
+    const answers = ['a1', 'a2', 'a3', 'a4', 'a5'].map((question) => ask(question));
+    const newest = expectRejection(answers.at(-1)!, 'ERR_BUSY');
+    await settle();
+    model.held = true;
+    // Two begin, two wait.
+    const works = [1, 2, 3, 4].map((number) => batcher.encode(picture(number), null, { client: 'b' }));
+    await settle();
+    expect(batcher.state).to.include({ pending: 9, queued: 6, answersWaiting: 4 });
+    works.push(batcher.encode(picture(5), null, { client: 'c' }));
+    await newest;
+    model.held = false;
+    for (let i = 0; i < 2; i += 1) model.release();
+    await Promise.all(works);
+    for (let i = 0; i < 4; i += 1) await model.finishOne();
+    await Promise.all(answers.slice(0, -1));
+  });
+
   it('take the stop sequences to the language model, where they end the computing', async () => {
     const model = new FakeModel(false);
     const batcher = new Batcher(model);

@@ -222,6 +222,66 @@ describe('Batcher', () => {
     await Promise.all(greedy.slice(0, 5));
   });
 
+  it('lets nobody wait behind a greedy client for work that they share', async () => {
+    const { model, batcher } = open({ maxBatch: 1 });
+    const ask = (client: string, number: number) => batcher.encode(picture(number), null, { client });
+    const all = [1, 2, 3, 4, 5, 6].map((number) => ask('greedy', number));
+    await settle();
+    all.push(ask('modest', 6), ask('modest', 7));
+    await settle();
+    expect(batcher.state).to.include({ pending: 8, queued: 5 });
+    for (let i = 0; i < 8; i += 1) {
+      await settle();
+      model.release();
+    }
+    await Promise.all(all);
+    expect(model.batches.flat()).to.deep.equal(['1:0', '2:0', '3:0', '6:0', '4:0', '7:0', '5:0']);
+  });
+
+  it('refuses the greedy client alone what others wait for too', async () => {
+    const { model, batcher } = open({ maxBatch: 1, maxPending: 7 });
+    const ask = (client: string, number: number) => batcher.encode(picture(number), null, { client });
+    const greedy = [1, 2, 3, 4, 5, 6].map((number) => ask('greedy', number));
+    const refused = expectRejection(greedy.at(-1)!, 'ERR_BUSY');
+    await settle();
+    const others = [ask('modest', 6)];
+    await settle();
+    others.push(ask('third', 7));
+    await refused;
+    await settle();
+    expect(batcher.state).to.include({ pending: 7, queued: 5 });
+    model.held = false;
+    for (let i = 0; i < 2; i += 1) model.release();
+    expect((await Promise.all(others)).map(({ tokens }) => tokens.data[0])).to.deep.equal([6, 7]);
+    await Promise.all(greedy.slice(0, -1));
+    expect(batcher.state).to.include({ pending: 0, queued: 0 });
+  });
+
+  it('makes room at the expense of who has most waiting, wherever that is', async () => {
+    const models = [new FakeModel(), new FakeModel()];
+    const batcher = new Batcher(models, { maxBatch: 1, maxPending: 15, clock: new FakeClock() });
+    const ask = (client: string, number: number) => batcher.encode(picture(number), null, { client });
+    // Two begin at each replica; then every other one waits at the second.
+    const begun = [1, 2, 3, 4].map((number) => ask('first', number));
+    await settle();
+    const [some, most]: Promise<unknown>[][] = [[], []];
+    for (let i = 0; i < 5; i += 1) {
+      if (i < 3) some!.push(ask('some', 10 + i));
+      else begun.push(ask('first', 10 + i));
+      most!.push(ask('most', 20 + i));
+    }
+    await settle();
+    begun.push(ask('first', 30));
+    const refused = expectRejection(most!.at(-1)!, 'ERR_BUSY');
+    const newcomer = ask('new', 40);
+    await refused;
+    for (const model of models) {
+      model.held = false;
+      for (let i = 0; i < 2; i += 1) model.release();
+    }
+    await Promise.all([...begun, ...some!, ...most!.slice(0, -1), newcomer]);
+  });
+
   it('refuses wrong options and arguments', async () => {
     expectThrow(() => new Batcher([]), 'ERR_ARGUMENT', /at least one model/);
     expectThrow(() => new Batcher(new FakeModel(), { maxBatch: 0 }), 'ERR_ARGUMENT', /maxBatch/);

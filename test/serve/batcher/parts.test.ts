@@ -86,8 +86,13 @@ describe('a FairQueue', () => {
     for (const item of ['a1', 'a2', 'a3', 'b1', 'c1']) queue.push(item[0]!, item);
     expect(queue.remove('a', 'a2')).to.equal(true);
     expect(queue.remove('a', 'a2')).to.equal(false);
-    expect(queue.popLongest(2)).to.equal(undefined);
-    expect(queue.popLongest(1)).to.equal('a3');
+    expect(queue.counts).to.deep.equal([
+      ['a', 2],
+      ['b', 1],
+      ['c', 1],
+    ]);
+    expect([queue.newest('a'), queue.newest('d')]).to.deep.equal(['a3', undefined]);
+    expect(queue.remove('a', 'a3')).to.equal(true);
     queue.push('a', 'a4');
     expect([queue.shift(), queue.shift(), queue.shift(), queue.shift(), queue.shift()]).to.deep.equal([
       'a1',
@@ -97,6 +102,25 @@ describe('a FairQueue', () => {
       undefined,
     ]);
     expect(queue.size).to.equal(0);
+  });
+});
+
+describe('what several clients wait for in a FairQueue', () => {
+  it('comes once, at the turn of the first of them', () => {
+    const queue = new FairQueue<string>();
+    for (const item of ['a1', 'a2', 'shared']) queue.push('a', item);
+    for (const item of ['shared', 'shared', 'b1']) queue.push('b', item);
+    expect([queue.size, queue.waiting('a'), queue.waiting('b')]).to.deep.equal([4, 3, 2]);
+    expect([queue.shift(), queue.shift()]).to.deep.equal(['a1', 'shared']);
+    expect([queue.size, queue.waiting('a'), queue.waiting('b')]).to.deep.equal([2, 1, 1]);
+    expect([queue.shift(), queue.shift(), queue.shift()]).to.deep.equal(['a2', 'b1', undefined]);
+  });
+
+  it('stays for those that are left', () => {
+    const queue = new FairQueue<string>();
+    for (const client of ['a', 'b']) queue.push(client, 'shared');
+    expect([queue.remove('a', 'shared'), queue.remove('a', 'shared')]).to.deep.equal([true, false]);
+    expect([queue.size, queue.waiting('a'), queue.shift(), queue.size]).to.deep.equal([1, 0, 'shared', 0]);
   });
 });
 
