@@ -128,11 +128,11 @@ describe('qavit serve', () => {
 
   it('asks for a key where there are some, in a file or in the environment', async () => {
     writeFileSync(at('keys.txt'), '# of the team\nsesame\n\n');
-    const { url } = await start([...CPU, '--api-key-file', at('keys.txt')], { QAVIT_API_KEYS: 'open, other' });
+    const { url } = await start([...CPU, '--api-key-file', at('keys.txt')], { QAVIT_API_KEYS: 'open, #other' });
     const status = async (key?: string) =>
       (await fetch(`${url}/v1/models`, { headers: key ? { authorization: `Bearer ${key}` } : {} })).status;
     expect([await status(), await status('wrong'), await status('# of the team')]).to.deep.equal([401, 401, 401]);
-    expect([await status('sesame'), await status('open'), await status('other')]).to.deep.equal([200, 200, 200]);
+    expect([await status('sesame'), await status('open'), await status('#other')]).to.deep.equal([200, 200, 200]);
     expect((await fetch(`${url}/healthz`)).status).to.equal(200);
   });
 
@@ -141,12 +141,13 @@ describe('qavit serve', () => {
     writeFileSync(at('slip.json'), JSON.stringify({ maxQuestoin: 3 }));
     writeFileSync(at('value.json'), JSON.stringify({ port: 'eighty' }));
     writeFileSync(at('model.json'), JSON.stringify({ models: { a: { folder: 'x' } } }));
-    const refused = async (args: string[], message: RegExp) => {
-      const { code, stderr } = await runCli(['serve', ...CPU, ...args]);
+    const refused = async (args: string[], message: RegExp, env: Record<string, string> = {}) => {
+      const { code, stderr } = await runCli(['serve', ...CPU, ...args], { env });
       expect(code, stderr).to.equal(2);
       expect(stderr).to.match(message);
     };
     await refused(['--api-key-file', at('empty.txt')], /Expected keys in .* but received none/);
+    await refused([], /Expected keys in QAVIT_API_KEYS but received none/, { QAVIT_API_KEYS: ' , ' });
     await refused(['--config', at('slip.json')], /"maxQuestoin"\nhint: did you mean maxQuestion\?/);
     await refused(['--config', at('value.json')], /a valid port .* received "eighty"/);
     await refused(['--config', at('model.json')], /"folder"/);

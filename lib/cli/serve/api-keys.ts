@@ -3,23 +3,29 @@ import { CliError, EXIT } from '../errors';
 import { existingFile } from '../files';
 
 /**
- * Keys from a file (one a line; empty lines and those that begin with # do not count) and from QAVIT_API_KEYS, separated by commas. No flag
- * takes them: what stands on a command line can be read by everybody on the machine.
+ * Keys from a file (one a line; empty lines and those that begin with # do not count) and from QAVIT_API_KEYS (separated by commas; none
+ * where it is empty). No flag takes them: what stands on a command line can be read by everybody on the machine.
  */
 export async function readApiKeys(file: string | undefined): Promise<string[]> {
-  const fromEnvironment = (process.env.QAVIT_API_KEYS ?? '').split(',');
+  const { QAVIT_API_KEYS: variable = '' } = process.env;
+  const fromEnvironment = keysOf(variable.split(','));
   const fromFile = file === undefined ? [] : await readLines(file);
-  const keys = [...fromFile, ...fromEnvironment]
-    .map((key) => key.trim())
-    .filter((key) => key !== '' && !key.startsWith('#'));
-  // A file without keys would let everybody in where somebody meant to keep them out.
+  const keys = [...fromFile, ...fromEnvironment];
+  // Without keys everybody would be let in where somebody meant to keep them out.
   if (file !== undefined && keys.length === 0) {
     throw new CliError(`Expected keys in ${JSON.stringify(file)} but received none`, 'write one a line.', EXIT.usage);
+  }
+  if (variable !== '' && fromEnvironment.length === 0) {
+    throw new CliError('Expected keys in QAVIT_API_KEYS but received none', 'separate them by commas.', EXIT.usage);
   }
   return keys;
 }
 
 async function readLines(file: string): Promise<string[]> {
   const text = await readFile(await existingFile('a file of API keys', file), 'utf8');
-  return text.split(/\r?\n/);
+  return keysOf(text.split(/\r?\n/)).filter((line) => !line.startsWith('#'));
+}
+
+function keysOf(parts: readonly string[]): string[] {
+  return parts.map((part) => part.trim()).filter((part) => part !== '');
 }
