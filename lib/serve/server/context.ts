@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { InputFields } from './errors';
 import { whenOver } from './hang-ups';
@@ -42,5 +43,9 @@ export function elapsed({ receivedAt }: FastifyRequest): number {
 export function beginFor(request: FastifyRequest, reply: FastifyReply, { lifecycle }: ServerContext): Running {
   const running = lifecycle.begin();
   whenOver(request, reply, () => running.end(HUNG_UP));
+  // That nothing moves while the work goes on is our own doing; that an answer is not read is the client's.
+  reply.raw.on('timeout', (socket: Socket) => {
+    if (reply.raw.writableLength > 0) socket.destroy();
+  });
   return running;
 }

@@ -31,7 +31,7 @@ export interface Timeouts {
   headersMs?: number;
   /** A whole request, head and body. Default 60,000. */
   requestMs?: number;
-  /** A connection on which nothing moves, in either direction. Default 120,000. */
+  /** A connection on which nothing moves, in either direction, and that waits for no work of ours. Default 120,000. */
   idleMs?: number;
   /**
    * Between two requests of one connection. Default 75,000: load balancers keep theirs for 60 s, and a request that meets a

@@ -1,8 +1,11 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { ServerOptions } from '../../../lib/serve';
 import { checkQuestion } from '../../../lib/serve/server/images';
 import { FakeModel } from '../batcher/fake-model';
-import { asked, serversForTests, until } from './open-servers';
+import { asked, listen, serversForTests, until } from './open-servers';
 import { post } from './requests';
 
 describe('what a server lets in', () => {
@@ -57,6 +60,29 @@ describe('what a server lets in', () => {
     };
     expect(await callers({})).to.deep.equal([200, 429, 429]);
     expect(await callers({ trustProxy: true })).to.deep.equal([200, 429, 200]);
+  });
+
+  it('hangs up on who does not read, and not on who waits for work that takes its time', async () => {
+    const model = new FakeModel();
+    const app = await open(model, { timeouts: { idleMs: 50 } });
+    const { url, port } = await listen(app);
+    const body = JSON.stringify({ ...asked, format: 'npy' });
+    const type = { 'content-type': 'application/json' };
+    const waiting = fetch(`${url}/v1/visual-tokens`, { method: 'POST', headers: type, body });
+    await until(() => model.waiting > 0);
+    await sleep(300);
+    model.release();
+    const answer = await waiting;
+    expect([answer.status, (await answer.arrayBuffer()).byteLength > 0]).to.deep.equal([200, true]);
+    // More than two sockets hold.
+    model.encodeBatch = () => Promise.resolve([{ data: new Float32Array(1e7), shape: [1, 1e7], key: '' }] as never);
+    const socket = connect(port, '127.0.0.1').pause();
+    const head = `POST /v1/visual-tokens HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n`;
+    const other = JSON.stringify({ ...asked, question: null, format: 'npy' });
+    socket.on('error', () => undefined).write(`${head}Content-Length: ${other.length}\r\n\r\n${other}`);
+    const [accepted] = (await once(app.server, 'connection')) as [Socket];
+    await once(accepted, 'close');
+    socket.destroy();
   });
 
   it('takes questions of as many characters as it says, and counts them', () => {
