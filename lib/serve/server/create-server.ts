@@ -21,7 +21,7 @@ import { answerOtherMethods } from './other-methods';
 import { attendRoute } from './routes/attend';
 import { chatRoute } from './routes/chat';
 import { healthRoutes } from './routes/health';
-import { countAnswers, metricsRoute } from './routes/metrics';
+import { countRequests, metricsRoute } from './routes/metrics';
 import { modelRoutes } from './routes/models';
 import { visualTokensRoute } from './routes/visual-tokens';
 import { rateLimitOf } from './rate-limit';
@@ -81,7 +81,7 @@ export async function createServer(models: ServedModels, options?: ServerOptions
   numberRequests(app);
   takeJsonAlone(app);
   answerErrors(app, context);
-  countAnswers(app, metrics);
+  countRequests(app, metrics);
   await describeRoutes(app, resolved.apiKeys.length > 0);
   app.addHook('onClose', async () => {
     for (const { batcher } of served.values()) await batcher.close();

@@ -70,9 +70,10 @@ export class Metrics {
     return Registry.merge([ofProcess(), this.registry]).metrics();
   }
 
-  answered(route: string, status: number, seconds: number): void {
+  /** @param seconds until the end of its answer; absent where there is none */
+  ended(route: string, status: number, seconds?: number): void {
     this.requests.inc({ route, status });
-    this.requestSeconds.observe({ route }, seconds);
+    if (seconds !== undefined) this.requestSeconds.observe({ route }, seconds);
   }
 
   /** Notes what a model's Batcher does. */

@@ -6,7 +6,7 @@ import { createServer } from '../../../lib/serve';
 import { Metrics } from '../../../lib/serve/server/metrics';
 import { expectRejection } from '../../support/expect-error';
 import { FakeModel } from '../batcher/fake-model';
-import { asked, chat, QUESTION, serversForTests } from './open-servers';
+import { asked, chat, listen, QUESTION, serversForTests, until } from './open-servers';
 import { post } from './requests';
 
 describe('operating the server', () => {
@@ -145,6 +145,30 @@ describe('operating the server', () => {
       expect(body).to.include(line);
     }
     expect(body).to.match(/process_resident_memory_bytes \d+/);
+  });
+
+  it('counts and logs those who hang up before they have their answer', async () => {
+    const model = new FakeModel();
+    const lines: string[] = [];
+    const app = await open(model, { logger: { stream: { write: (line) => void lines.push(line) } } });
+    const { url } = await listen(app);
+    const controller = new AbortController();
+    const leaving = fetch(`${url}/v1/visual-tokens`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(asked),
+      signal: controller.signal,
+    }).catch(() => undefined);
+    await until(() => model.waiting > 0);
+    controller.abort();
+    await leaving;
+    const line = 'qavit_http_requests_total{route="/v1/visual-tokens",status="499"} 1';
+    await until(async () => (await app.inject('/metrics')).body.includes(line));
+    const logged = lines.map((text) => JSON.parse(text) as { msg: string; res?: object });
+    expect(logged.filter(({ msg }) => msg === 'client hung up').map(({ res }) => res)).to.deep.equal([
+      { statusCode: 499 },
+    ]);
+    expect(logged.filter(({ msg }) => msg === 'request failed')).to.deep.equal([]);
   });
 
   it('logs from level info on when told no more than to log', async () => {
