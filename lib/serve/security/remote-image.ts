@@ -1,4 +1,4 @@
-import { lookup } from 'node:dns/promises';
+import { resolve4, resolve6 } from 'node:dns/promises';
 import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { isIP } from 'node:net';
@@ -20,14 +20,18 @@ export interface FetchOptions {
 
 /** The network; tests bring their own. */
 export interface Network {
-  /** All addresses of a host. */
+  /** All addresses of a host; none where the name is unknown. */
   resolve(host: string): Promise<string[]>;
   /** Sends the request to `address`, whatever the URL's host now resolves to. */
   request(url: URL, address: string, signal: AbortSignal): Promise<IncomingMessage>;
 }
 
 export const internet: Network = {
-  resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
+  // Not lookup(), which waits on a thread that decoding and files need: a few names that nobody answers for would hold up everything.
+  resolve: async (host) => {
+    const found = await Promise.allSettled([resolve4(host), resolve6(host)]);
+    return found.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
+  },
   request: (url, address, signal) =>
     new Promise((resolve, reject) => {
       const family = isIP(address);

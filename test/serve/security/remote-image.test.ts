@@ -1,3 +1,5 @@
+import { createSocket } from 'node:dgram';
+import dns from 'node:dns/promises';
 import { once } from 'node:events';
 import http, { type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -53,6 +55,28 @@ describe('pictures from elsewhere', () => {
     const { seen, fetch } = await network({ 'example.org': [PUBLIC, '2606:2800:220:1::1'] }, picture);
     expect((await fetch('https://example.org/a.png')).toString()).to.equal('picture');
     expect(seen).to.deep.equal({ resolved: ['example.org'], connected: [`example.org at ${PUBLIC}`] });
+  });
+
+  it('have names that servers of names are asked for, which takes no thread of those that decode', async () => {
+    const names = createSocket('udp4').bind(0, '127.0.0.1');
+    await once(names, 'listening');
+    // 1.2.3.4 for whoever asks for an address of IPv4, nothing for others.
+    names.on('message', (query, { port }) => {
+      const typeAt = query.indexOf(0, 12) + 1;
+      const answers = query.readUInt16BE(typeAt) === 1 ? 1 : 0;
+      const head = [query[0]!, query[1]!, 0x81, 0x80, 0, 1, 0, answers, 0, 0, 0, 0];
+      const record = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 1, 2, 3, 4];
+      const question = query.subarray(12, typeAt + 4);
+      names.send(Buffer.from([...head, ...question, ...(answers ? record : [])]), port, '127.0.0.1');
+    });
+    const before = dns.getServers();
+    dns.setServers([`127.0.0.1:${names.address().port}`]);
+    try {
+      expect(await internet.resolve('known.example')).to.deep.equal(['1.2.3.4']);
+    } finally {
+      dns.setServers(before);
+      names.close();
+    }
   });
 
   it('do not come from addresses that are not public, however those are written', async () => {
