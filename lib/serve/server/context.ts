@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FairSlots } from '../batcher/fair-slots';
 import type { InputFields } from './errors';
 import { whenOver } from './hang-ups';
 import type { Lifecycle, Running } from './lifecycle';
@@ -29,6 +30,8 @@ export interface ServerContext {
   readonly options: ResolvedServerOptions;
   readonly lifecycle: Lifecycle;
   readonly metrics: Metrics;
+  /** Places for pictures that are fetched from elsewhere. */
+  readonly fetches: FairSlots;
 }
 
 export function elapsed({ receivedAt }: FastifyRequest): number {

@@ -3,10 +3,12 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { ServerOptions } from '../../../lib/serve';
-import { checkQuestion } from '../../../lib/serve/server/images';
+import { FairSlots } from '../../../lib/serve/batcher/fair-slots';
+import { checkQuestion, readImage } from '../../../lib/serve/server/images';
+import { checkServerOptions } from '../../../lib/serve/server/options';
 import { FakeModel } from '../batcher/fake-model';
 import { asked, listen, serversForTests, until } from './open-servers';
-import { post } from './requests';
+import { dataUrl, post, sample } from './requests';
 
 describe('what a server lets in', () => {
   const open = serversForTests();
@@ -83,6 +85,24 @@ describe('what a server lets in', () => {
     const [accepted] = (await once(app.server, 'connection')) as [Socket];
     await once(accepted, 'close');
     socket.destroy();
+  });
+
+  it('fetches so many pictures at a time, and gives each place back', async () => {
+    const fetches = new FairSlots(1);
+    const { signal } = new AbortController();
+    const release = await fetches.acquire('another', signal);
+    const options = checkServerOptions({ remoteImages: true });
+    const refused = { status: 400, code: 'remote_image_refused' };
+    const read = (url: string) =>
+      readImage(url, 'image', { options, fetches }, { caller: 'a', signal }).catch((error: unknown) => error);
+    const fetched = [1, 2].map(() => read('https://127.0.0.1/'));
+    await new Promise(setImmediate);
+    expect([fetches.queued, fetches.taken]).to.deep.equal([2, 1]);
+    // What the request brings itself needs none.
+    expect(await read(dataUrl('digits'))).to.deep.equal(sample('digits'));
+    release();
+    for (const error of await Promise.all(fetched)) expect(error).to.include(refused);
+    expect([fetches.queued, fetches.taken]).to.deep.equal([0, 0]);
   });
 
   it('takes questions of as many characters as it says, and counts them', () => {

@@ -21,7 +21,7 @@ export function attendRoute(app: FastifyInstance, context: ServerContext): void 
     requireQuestions(model);
     const question = checkQuestion(body.question, options.limits.questionCharacters, 'question');
     const { signal } = beginFor(request, reply, context);
-    const image = await readImage(body.image, 'image', options, signal);
+    const image = await readImage(body.image, 'image', context, { caller, signal });
     const { maps, ...told } = await model.batcher.attend(image, question, { client: caller, signal });
     const { grid, layers, ratings } = maps;
     return {

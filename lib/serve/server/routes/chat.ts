@@ -48,7 +48,7 @@ async function ask(request: ChatRequest, reply: FastifyReply, context: ServerCon
   const decoding = decodingOf(body);
   requireSelection(model, decoding.visualTokens, 'qavit.visual_tokens');
   const { signal } = beginFor(request, reply, context);
-  const image = await readImage(url, urlParam, options, signal);
+  const image = await readImage(url, urlParam, context, { caller, signal });
   return model.batcher.ask(image, question, { ...decoding, ...framing, client: caller, signal });
 }
 

@@ -35,7 +35,7 @@ export function visualTokensRoute(app: FastifyInstance, context: ServerContext):
         question = checkQuestion(body.question, options.limits.questionCharacters, 'question');
       }
       const { signal } = beginFor(request, reply, context);
-      const image = await readImage(body.image, 'image', options, signal);
+      const image = await readImage(body.image, 'image', context, { caller, signal });
       const asked = { output, visualTokens, client: caller, signal };
       const encoded = await model.batcher.encode(image, question, asked);
       if (format !== 'json') return sendFile(reply, encoded, format);
