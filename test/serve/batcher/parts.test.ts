@@ -1,18 +1,70 @@
 import { expect } from 'chai';
 import { resolveLimits } from '../../../lib/image/limits';
+import { chooseReplica } from '../../../lib/serve/batcher/choose-replica';
 import { Buckets } from '../../../lib/serve/batcher/buckets';
 import { FairQueue } from '../../../lib/serve/batcher/fair-queue';
+import { Looking } from '../../../lib/serve/batcher/looking';
 import { PictureCache } from '../../../lib/serve/batcher/picture-cache';
 import { QuestionCache } from '../../../lib/serve/batcher/question-cache';
 import { FairSlots } from '../../../lib/serve/batcher/fair-slots';
+import type { Replica } from '../../../lib/serve/batcher/replica';
 import { readAhead } from '../../../lib/serve/batcher/read-ahead';
 import { SharedWork } from '../../../lib/serve/batcher/shared-work';
 import { openSource, questionKey } from '../../../lib/serve/batcher/sources';
 import { expectRejection } from '../../support/expect-error';
 import { FakeClock } from './fake-clock';
-import { FakeLooked } from './fake-model';
+import { FakeLooked, FakeModel } from './fake-model';
 
 const looked = (bytes = 100) => new FakeLooked({ data: Uint8Array.of(1), width: 1, height: 1 }, bytes);
+
+describe('the choice of a replica', () => {
+  const replica = (load: number, { knows = false, resting = false } = {}) =>
+    ({ load, resting, pictures: { has: (key: string) => knows && key === 'picture' } }) as unknown as Replica;
+  const chosen = (...replicas: Replica[]) => replicas.indexOf(chooseReplica(replicas, 'picture', 4));
+
+  it('is the one with least to do, the first of equals', () => {
+    expect(chosen(replica(3), replica(1), replica(2), replica(1))).to.equal(1);
+    expect(chosen(replica(0), replica(0))).to.equal(0);
+  });
+
+  it('is the idlest that knows the picture, unless that has more than a batch more to do', () => {
+    const knows = true;
+    expect(chosen(replica(0), replica(4, { knows }))).to.equal(1);
+    expect(chosen(replica(0), replica(5, { knows }))).to.equal(0);
+    expect(chosen(replica(4, { knows }), replica(1), replica(3, { knows }))).to.equal(2);
+  });
+
+  it('passes over those that rest, while there are others', () => {
+    const [knows, resting] = [true, true];
+    expect(chosen(replica(0, { knows, resting }), replica(9))).to.equal(1);
+    expect(chosen(replica(1, { resting }), replica(0, { resting }))).to.equal(1);
+  });
+});
+
+describe('looking at pictures', () => {
+  it('holds none when one cannot be looked at', async () => {
+    const cache = new PictureCache(1000);
+    const model = new FakeModel();
+    const { look } = model.stages;
+    model.stages.look = (pictures) =>
+      pictures.some(({ data }) => data[0] === 3) ? Promise.reject(new Error('three')) : look(pictures);
+    const looking = new Looking(model, cache);
+    const wanted = (...numbers: number[]) =>
+      new Map(numbers.map((number) => [`${number}`, { data: Uint8Array.of(number), width: 1, height: 1 }]));
+    for (const lease of (await looking.lookAt(wanted(1))).values()) lease.release();
+    // One is known, one is being looked at for another, one fails.
+    const other = looking.lookAt(wanted(2));
+    const failure = await looking.lookAt(wanted(1, 2, 3)).catch((error: Error) => error.message);
+    expect(failure).to.equal('three');
+    cache.clear();
+    expect(model.pictures.map(({ disposed }) => disposed)).to.deep.equal([true, false]);
+    for (const lease of (await other).values()) lease.release();
+    expect(model.pictures.map(({ disposed }) => disposed)).to.deep.equal([true, true]);
+    // What failed is tried anew.
+    model.stages.look = look;
+    expect([...(await looking.lookAt(wanted(3))).keys()]).to.deep.equal(['3']);
+  });
+});
 
 describe('the caches of a Batcher', () => {
   it('dispose of the picture used least recently when they are full', () => {
@@ -195,6 +247,28 @@ describe('work that several share', () => {
     for (const caller of leaving.callers) caller.abort();
     for (const one of leaving.joined) await expectRejection(one, 'ERR_ABORTED');
     expect(leaving.stops.map(({ aborted }) => aborted)).to.deep.equal([true]);
+  });
+
+  it('is begun anew by who comes when all have gone, and then is the one to join', async () => {
+    const shared = new SharedWork<number>();
+    const ends: (() => void)[] = [];
+    const join = (signal: AbortSignal) =>
+      shared.join('key', signal, () => {
+        const number = ends.length;
+        return new Promise((resolve) => ends.push(() => resolve(number)));
+      });
+    const leaving = new AbortController();
+    const left = join(leaving.signal);
+    leaving.abort();
+    await expectRejection(left, 'ERR_ABORTED');
+    const { signal } = new AbortController();
+    const second = join(signal);
+    // The end of what was left is not the end of what was begun after it.
+    ends[0]!();
+    await new Promise(setImmediate);
+    const third = join(signal);
+    ends[1]!();
+    expect([await second, await third, ends.length]).to.deep.equal([1, 1, 2]);
   });
 
   it('is that of equal pictures, in bytes and sides, whatever their owner does to them later', async () => {
