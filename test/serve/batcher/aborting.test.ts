@@ -108,6 +108,28 @@ describe('Batcher and AbortSignal', () => {
     expect(model.batches.flat().filter((pair) => pair === '1:0')).to.have.length(1);
   });
 
+  it('keeps what it begins anew apart from what was left and still runs', async () => {
+    const { model, batcher } = open();
+    const encodeBatch = model.encodeBatch.bind(model);
+    // Runs to its end whatever becomes of those who asked.
+    model.encodeBatch = (items) => encodeBatch(items);
+    const controller = new AbortController();
+    const left = expectRejection(batcher.encode(picture(1), null, { signal: controller.signal }), 'ERR_ABORTED');
+    await settle();
+    controller.abort();
+    await left;
+    const all = [batcher.encode(picture(1), null)];
+    await settle();
+    expect(model.batches).to.have.length(2);
+    model.release();
+    await settle();
+    all.push(batcher.encode(picture(1), null));
+    await settle();
+    model.release();
+    expect((await Promise.all(all)).map(({ tokens }) => tokens.data[0])).to.deep.equal([1, 1]);
+    expect(model.batches).to.have.length(2);
+  });
+
   it('begins anew for who comes after everybody else has left', async () => {
     const { model, batcher } = open();
     const controller = new AbortController();

@@ -141,6 +141,14 @@ describe('Batcher and failures', () => {
     expect(model.batches).to.deep.equal([['1:4']]);
   });
 
+  it('tries anew what has failed for somebody else', async () => {
+    const { model, batcher } = open({ delayMs: 0 });
+    model.failWith = () => new QAViTError('ERR_DEVICE', 'once');
+    await expectRejection(batcher.encode(picture(1), null), 'ERR_DEVICE', 'once');
+    model.failWith = undefined;
+    expect((await batcher.encode(picture(1), null)).tokens.data[0]).to.equal(1);
+  });
+
   it('shares load between replicas and goes where a picture is known', async () => {
     const models = [new FakeModel(), new FakeModel()];
     const { batcher } = open({ maxBatch: 2, delayMs: 0 }, models);
