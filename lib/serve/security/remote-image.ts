@@ -22,8 +22,8 @@ export interface FetchOptions {
 export interface Network {
   /** All addresses of a host; none where the name is unknown. */
   resolve(host: string): Promise<string[]>;
-  /** Sends the request to `address`, whatever the URL's host now resolves to. */
-  request(url: URL, address: string, signal: AbortSignal): Promise<IncomingMessage>;
+  /** Sends the request to the first of `addresses` that can be connected to, whatever the URL's host now resolves to. */
+  request(url: URL, addresses: readonly string[], signal: AbortSignal): Promise<IncomingMessage>;
 }
 
 export const internet: Network = {
@@ -32,25 +32,27 @@ export const internet: Network = {
     const found = await Promise.allSettled([resolve4(host), resolve6(host)]);
     return found.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
   },
-  request: (url, address, signal) =>
+  request: (url, addresses, signal) =>
     new Promise((resolve, reject) => {
-      const family = isIP(address);
+      const found = addresses.map((address) => ({ address, family: isIP(address) }));
+      const [{ address, family } = { address: '', family: 0 }] = found;
       const options: https.RequestOptions = {
         signal,
         // No connection of an earlier request, whose host may have had another address.
         agent: false,
         headers: { accept: 'image/*', 'accept-encoding': 'identity', 'user-agent': 'qavit' },
-        // The name is only for the certificate: what was checked is what is connected to.
+        // The name is only for the certificate: what was checked is what is connected to, IPv4 or IPv6 as this machine can. Node.js asks for
+        // all, and tries one after the other, unless it was told not to.
         lookup: (_host, { all }, done) =>
-          all ? (done as (e: null, a: object[]) => void)(null, [{ address, family }]) : done(null, address, family),
+          all ? (done as (e: null, a: object[]) => void)(null, found) : done(null, address, family),
       };
       https.get(url, options, resolve).on('error', reject);
     }),
 };
 
 /**
- * Fetches a picture from the public Internet: https on its own port, hosts all of whose addresses are public, a connection to the very
- * address that was checked, bounded in hops, bytes and time.
+ * Fetches a picture from the public Internet: https on its own port, hosts all of whose addresses are public, a connection to one of
+ * those that were checked, bounded in hops, bytes and time.
  *
  * @throws RequestError 400 (a URL that is not fetched, or not a picture), 413, 502, 504
  */
@@ -80,8 +82,8 @@ export async function fetchImage(given: string, options: FetchOptions, network =
 async function follow(given: string, options: FetchOptions, network: Network): Promise<Buffer> {
   let url = checkUrl(given, options.param);
   for (let hop = 0; hop <= MAX_REDIRECTS; hop += 1) {
-    const address = await checkedAddress(url, options, network);
-    const response = await network.request(url, address, options.signal);
+    const addresses = await checkedAddresses(url, options, network);
+    const response = await network.request(url, addresses, options.signal);
     const { statusCode = 0, headers } = response;
     if (statusCode >= 300 && statusCode < 400 && headers.location !== undefined) {
       response.destroy();
@@ -104,12 +106,15 @@ function checkUrl(text: string, param: string, base?: URL): URL {
   throw failed(400, 'invalid_image_url', 'a data: URL, or an https: URL without port and credentials,', param);
 }
 
-/** One address of a host that has public ones only: one that is not would be reached at the next try. */
-async function checkedAddress({ hostname }: URL, { signal, param }: FetchOptions, network: Network): Promise<string> {
+/** The addresses of a host that has public ones only: one that is not would be reached at the next try. */
+async function checkedAddresses(
+  { hostname }: URL,
+  { signal, param }: FetchOptions,
+  network: Network,
+): Promise<string[]> {
   const host = hostname.replace(/^\[|\]$/g, '');
   const addresses = isIP(host) ? [host] : await resolved(host, signal, network);
-  const [first] = addresses;
-  if (first !== undefined && addresses.every(isPublicAddress)) return first;
+  if (addresses.length > 0 && addresses.every(isPublicAddress)) return addresses;
   throw failed(400, 'remote_image_refused', 'a host with public addresses only', param);
 }
 

@@ -26,8 +26,8 @@ describe('pictures from elsewhere', () => {
         seen.resolved.push(host);
         return hosts[host] ? Promise.resolve(hosts[host]) : Promise.reject(new Error('ENOTFOUND'));
       },
-      request: (url, address, signal) => {
-        seen.connected.push(`${url.hostname} at ${address}`);
+      request: (url, addresses, signal) => {
+        seen.connected.push(`${url.hostname} at ${addresses.join()}`);
         return new Promise<IncomingMessage>((resolve, reject) => {
           const options = { host: '127.0.0.1', port, path: url.pathname, headers: { host: url.host }, signal };
           http.get(options, resolve).on('error', reject);
@@ -52,9 +52,10 @@ describe('pictures from elsewhere', () => {
   }
 
   it('come from public addresses, over a connection to the address that was checked', async () => {
-    const { seen, fetch } = await network({ 'example.org': [PUBLIC, '2606:2800:220:1::1'] }, picture);
+    const addresses = [PUBLIC, '2606:2800:220:1::1'];
+    const { seen, fetch } = await network({ 'example.org': addresses }, picture);
     expect((await fetch('https://example.org/a.png')).toString()).to.equal('picture');
-    expect(seen).to.deep.equal({ resolved: ['example.org'], connected: [`example.org at ${PUBLIC}`] });
+    expect(seen).to.deep.equal({ resolved: ['example.org'], connected: [`example.org at ${addresses.join()}`] });
   });
 
   it('have names that servers of names are asked for, which takes no thread of those that decode', async () => {
@@ -221,13 +222,14 @@ describe('pictures from elsewhere', () => {
     expect(await fetching.catch((error: Error) => error.message)).to.equal('gone');
   });
 
-  it('are asked for at the checked address by the real network too', async () => {
-    // Nothing listens there; what matters is where the connection goes.
+  it('are asked for at the checked addresses by the real network too, one after the other', async () => {
+    // Nothing listens there; what matters is where the connections go.
     const url = new URL('https://no-such-host.invalid/');
-    const error = await internet
-      .request(url, '127.0.0.1', AbortSignal.timeout(5000))
-      .catch((failure: unknown) => failure);
-    expect(error).to.include({ code: 'ECONNREFUSED', address: '127.0.0.1', port: 443 });
+    const ask = (addresses: string[]) =>
+      internet.request(url, addresses, AbortSignal.timeout(5000)).catch((failure: unknown) => failure);
+    expect(await ask(['127.0.0.1'])).to.include({ code: 'ECONNREFUSED', address: '127.0.0.1', port: 443 });
+    const { errors } = (await ask(['127.0.0.1', '127.0.0.2'])) as AggregateError;
+    expect((errors as { address: string }[]).map(({ address }) => address)).to.deep.equal(['127.0.0.1', '127.0.0.2']);
   });
 
   it('know public addresses', () => {
