@@ -6,6 +6,7 @@ import { expected } from '../../errors';
 import { systemClock } from '../batcher/clock';
 import { FairSlots } from '../batcher/fair-slots';
 import { registerPage } from '../page';
+import { ownerOf } from '../security/addresses';
 import { ApiKeys } from '../security/api-keys';
 import { answerConnectionError } from './connection-errors';
 import type { ServerContext } from './context';
@@ -146,7 +147,7 @@ async function apiRoutes(scope: FastifyInstance, context: ServerContext): Promis
   scope.addHook('onRequest', (request, _reply, done) => {
     request.receivedAt = performance.now();
     const holder = keys.holder(request.headers.authorization);
-    request.caller = holder === undefined ? request.ip : `key ${holder}`;
+    request.caller = holder === undefined ? ownerOf(request.ip) : `key ${holder}`;
     request.mayAsk = !keys.required || holder !== undefined;
     done();
   });

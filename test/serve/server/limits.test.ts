@@ -64,6 +64,19 @@ describe('what a server lets in', () => {
     expect(await callers({ trustProxy: true })).to.deep.equal([200, 429, 200]);
   });
 
+  it('takes a network of IPv6 for one client, since each of its hosts has more addresses than can be counted', async () => {
+    const app = await open(new FakeModel(false), { trustProxy: true, rateLimit: { max: 1 } });
+    const status = async (forwarded: string) =>
+      (await app.inject({ url: '/v1/models', headers: { 'x-forwarded-for': forwarded } })).statusCode;
+    expect(await status('2001:db8:1:2::7')).to.equal(200);
+    expect(await status('2001:db8:1:2:3:4:5:6')).to.equal(429);
+    expect(await status('2001:db8:1:3::7')).to.equal(200);
+    expect(await status('::ffff:1.1.1.1')).to.equal(200);
+    expect(await status('1.1.1.1')).to.equal(429);
+    expect(await status('::ffff:1.1.1.2')).to.equal(200);
+    expect(await status('fe80::1%eth0')).to.equal(200);
+  });
+
   it('hangs up on who does not read, and not on who waits for work that takes its time', async () => {
     const model = new FakeModel();
     const app = await open(model, { timeouts: { idleMs: 50 } });
