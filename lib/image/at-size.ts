@@ -8,14 +8,16 @@ export function preparedSize({ resize, crop }: PreprocessorConfig): Size | undef
 }
 
 /**
- * The same steps for squares of `side` pixels. Where pictures are resized and then cropped both grow alike, so that the tower sees the
- * same part of a picture, in more or fewer pixels.
+ * The same steps for squares of `side` pixels. Where pictures are resized and then cropped, or resized twice, both grow alike, so that
+ * the tower sees the same part of a picture, in more or fewer pixels.
  */
 export function atSize(config: PreprocessorConfig, side: number): PreprocessorConfig {
-  const { resize, crop } = config;
+  const { resize, crop, longestEdgeFirst: first } = config;
   const factor = crop ? side / Math.min(crop.width, crop.height) : undefined;
+  const before = preparedSize(config)?.width ?? side;
   return {
     ...config,
+    ...(first !== undefined && { longestEdgeFirst: Math.round((first * side) / before) }),
     resize: resize && { ...resize, rule: resizeRule(resize.rule, side, factor) },
     crop: crop && { width: side, height: side },
   };

@@ -52,6 +52,17 @@ export class ConfigFields extends JsonFields {
     return this.sizeObject(key, value);
   }
 
+  /** `{ longest_edge }`, up to 4096, where Idefics3 ends. */
+  longestEdge(key: string, absent: unknown): number {
+    const value = this.value(key) ?? absent;
+    if (!isJsonObject(value)) throw expected('ERR_FORMAT', 'an object', this.where(key), value);
+    const [name, ...others] = Object.keys(value).filter((each) => value[each] !== null);
+    if (name !== 'longest_edge' || others.length > 0) {
+      throw expected('ERR_UNSUPPORTED', 'the key longest_edge', this.where(key), Object.keys(value));
+    }
+    return this.side(value.longest_edge, `${key}.longest_edge`, 4096);
+  }
+
   private sizeObject(key: string, value: JsonObject): ResizeRule {
     const side = (name: string) => this.side(value[name], `${key}.${name}`);
     const names = Object.keys(value).filter((name) => value[name] !== null);
@@ -67,9 +78,9 @@ export class ConfigFields extends JsonFields {
     throw expected('ERR_UNSUPPORTED', what, this.where(key), names);
   }
 
-  private side(value: unknown, key: string): number {
-    if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_SIDE) return value as number;
-    throw expected('ERR_FORMAT', `an integer from 1 to ${MAX_SIDE}`, this.where(key), value);
+  private side(value: unknown, key: string, most = MAX_SIDE): number {
+    if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= most) return value as number;
+    throw expected('ERR_FORMAT', `an integer from 1 to ${most}`, this.where(key), value);
   }
 }
 

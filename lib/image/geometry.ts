@@ -26,6 +26,18 @@ interface Edges {
   long: number;
 }
 
+/**
+ * The size with a long edge of `longest` and about the same proportions: Idefics3 makes the short edge even. Computed from the quotient,
+ * as there; from integers some pictures get another edge.
+ */
+export function sizeByLongEdge({ width, height }: Size, longest: number): Size {
+  const even = (edge: number): number => Math.max(1, 2 * Math.ceil(Math.trunc(edge) / 2));
+  const ratio = width / height;
+  return width >= height
+    ? { width: longest, height: even(longest / ratio) }
+    : { width: even(longest * ratio), height: longest };
+}
+
 function byShortEdge(short: number, long: number, shortest: number): Edges {
   return { short: shortest, long: Math.trunc((shortest * long) / short) };
 }

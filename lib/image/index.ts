@@ -1,8 +1,9 @@
 import { loadAddon } from '../binding/load';
+import type { ResampleFilter } from '../binding/native';
 import { expectedButFound } from '../errors';
 import { abortable, throwIfAborted } from './abort';
 import { decodeImage } from './decode';
-import { centerCrop, resizedSize, type Size } from './geometry';
+import { centerCrop, resizedSize, sizeByLongEdge, type Size } from './geometry';
 import { checkPixels, resolveLimits, type ImageLimits } from './limits';
 import type { PreprocessorConfig } from './preprocessor-config';
 import { openImage, type ImageInput, type RawImage } from './source';
@@ -43,17 +44,30 @@ export async function prepareImage(
   const opened = await openImage(image, limits, signal);
   throwIfAborted(signal);
   const decoded = 'bytes' in opened ? await decodeImage(opened, limits, signal) : opened;
-  const resized = config.resize ? await resize(decoded, config.resize, limits, signal) : decoded;
+  const resized = await resizeAll(decoded, config, limits, signal);
   return centerCrop(resized, config.crop ?? resized);
+}
+
+async function resizeAll(
+  picture: RawImage,
+  { longestEdgeFirst, resize: step }: PreprocessorConfig,
+  limits: Required<ImageLimits>,
+  signal: AbortSignal | undefined,
+): Promise<RawImage> {
+  if (!step) return picture;
+  const { rule, filter } = step;
+  const resizeTo = (from: RawImage, size: Size) => resize(from, { size, filter }, limits, signal);
+  const first =
+    longestEdgeFirst === undefined ? picture : await resizeTo(picture, sizeByLongEdge(picture, longestEdgeFirst));
+  return resizeTo(first, resizedSize(first, rule));
 }
 
 async function resize(
   picture: RawImage,
-  { rule, filter }: NonNullable<PreprocessorConfig['resize']>,
+  { size, filter }: { size: Size; filter: ResampleFilter },
   limits: Required<ImageLimits>,
   signal: AbortSignal | undefined,
 ): Promise<RawImage> {
-  const size = resizedSize(picture, rule);
   checkResizedSize(picture, size, limits);
   if (size.width === picture.width && size.height === picture.height) return picture;
   const { data, width, height } = picture;

@@ -8,6 +8,8 @@ type Triple = readonly [number, number, number];
 
 /** What a checked preprocessor_config.json asks for; a step that it switches off is null. */
 export interface PreprocessorConfig {
+  /** Comes before `resize`: Idefics3 brings the long edge to a size that is cut into tiles, and makes its picture of the whole from that. */
+  readonly longestEdgeFirst?: number;
   readonly resize: { readonly rule: ResizeRule; readonly filter: ResampleFilter } | null;
   readonly crop: { readonly width: number; readonly height: number } | null;
   /** 1 with `do_rescale: false`. */
@@ -27,9 +29,9 @@ export interface Normalization {
 const FILTERS: readonly ResampleFilter[] = ['nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming'];
 
 /**
- * Reads the fields of CLIPImageProcessor and of its siblings with the same steps (ViT, DeiT, BiT, SigLIP, BLIP). Absent fields, and
- * null ones, take the defaults of the named class. `do_convert_rgb` makes no difference: a tower has three channels, so a picture is
- * always made RGB.
+ * Reads the fields of CLIPImageProcessor, of its siblings with the same steps (ViT, DeiT, BiT, SigLIP, BLIP) and of Idefics3's. Absent
+ * fields, and null ones, take the defaults of the named class. `do_convert_rgb` makes no difference: a tower has three channels, so a
+ * picture is always made RGB.
  *
  * @param json the parsed file; @param path its path, for messages
  * @throws QAViTError ERR_FORMAT for a value of the wrong type or range, ERR_UNSUPPORTED for a processor with other steps
@@ -38,13 +40,9 @@ export function parsePreprocessorConfig(json: unknown, path: string): Preprocess
   const fields = new ConfigFields(json, path);
   const defaults = defaultsOf(fields);
   fields.flag('do_convert_rgb', true);
-  refuse(fields, 'do_pad');
-  refuse(fields, 'use_square_size');
-  refuse(fields, 'crop_to_patches');
   const normalize = fields.flag('do_normalize', true);
   return {
-    resize: parseResize(fields, defaults),
-    crop: parseCrop(fields, defaults),
+    ...(defaults.tile === undefined ? parseSteps(fields, defaults) : parseTiled(fields, defaults)),
     // 1 / 255 maps bytes to 0..1, which every mean and std below is stated in.
     rescale: fields.flag('do_rescale', true) ? fields.nonZero('rescale_factor', 1 / 255) : 1,
     mean: normalize ? fields.triple('image_mean', defaults.mean) : [0, 0, 0],
@@ -70,13 +68,36 @@ function refuse(fields: ConfigFields, key: string): void {
   if (fields.flag(key, false)) throw expected('ERR_UNSUPPORTED', 'false', fields.where(key), true);
 }
 
+type Steps = Pick<PreprocessorConfig, 'longestEdgeFirst' | 'resize' | 'crop'>;
+
+function parseSteps(fields: ConfigFields, defaults: ProcessorDefaults): Steps {
+  refuse(fields, 'do_pad');
+  refuse(fields, 'use_square_size');
+  refuse(fields, 'crop_to_patches');
+  return { resize: parseResize(fields, defaults), crop: parseCrop(fields, defaults) };
+}
+
+/** As with `do_image_splitting: false`, whatever the file says: the whole picture as one tile, which nothing has to be padded to. */
+function parseTiled(fields: ConfigFields, defaults: ProcessorDefaults): Steps {
+  const side = fields.longestEdge('max_image_size', defaults.tile);
+  return {
+    ...(fields.flag('do_resize', true) && { longestEdgeFirst: fields.longestEdge('size', defaults.size) }),
+    resize: { rule: { kind: 'exact', width: side, height: side }, filter: parseFilter(fields, defaults) },
+    crop: null,
+  };
+}
+
 function parseResize(fields: ConfigFields, defaults: ProcessorDefaults): PreprocessorConfig['resize'] {
   if (!fields.flag('do_resize', true)) return null;
   const square = fields.flag('default_to_square', defaults.defaultToSquare);
+  return { rule: fields.size('size', defaults.size, square), filter: parseFilter(fields, defaults) };
+}
+
+function parseFilter(fields: ConfigFields, defaults: ProcessorDefaults): ResampleFilter {
   const code = fields.value('resample') ?? FILTERS.indexOf(defaults.filter);
   const filter = typeof code === 'number' ? FILTERS[code] : undefined;
-  if (!filter) throw expected('ERR_FORMAT', "one of Pillow's filters, 0 to 5,", fields.where('resample'), code);
-  return { rule: fields.size('size', defaults.size, square), filter };
+  if (filter) return filter;
+  throw expected('ERR_FORMAT', "one of Pillow's filters, 0 to 5,", fields.where('resample'), code);
 }
 
 function parseCrop(fields: ConfigFields, defaults: ProcessorDefaults): PreprocessorConfig['crop'] {

@@ -10,6 +10,8 @@ export interface ProcessorDefaults {
   readonly cropSize: unknown;
   readonly mean: readonly [number, number, number];
   readonly std: readonly [number, number, number];
+  /** Where a picture is brought to `size` and then to tiles of this one. */
+  readonly tile?: unknown;
 }
 
 /** Statistics of CLIP's own training pictures. */
@@ -42,6 +44,13 @@ const SQUARE: ProcessorDefaults = {
   std: HALF,
 };
 
+const IDEFICS3: ProcessorDefaults = {
+  ...SQUARE,
+  size: { longest_edge: 1456 },
+  filter: 'lanczos',
+  tile: { longest_edge: 364 },
+};
+
 /** The processors that differ from CLIP's in their defaults only, not in the steps. */
 const FAMILIES: ReadonlyMap<string, ProcessorDefaults> = new Map([
   ['CLIPImageProcessor', CLIP],
@@ -57,6 +66,8 @@ const FAMILIES: ReadonlyMap<string, ProcessorDefaults> = new Map([
   ['BlipImageProcessor', { ...SQUARE, size: { height: 384, width: 384 }, mean: CLIP_MEAN, std: CLIP_STD }],
   // Gemma 3's, for a picture that is not cut up.
   ['Gemma3ImageProcessor', { ...SQUARE, filter: 'bilinear' }],
+  ['Idefics3ImageProcessor', IDEFICS3],
+  ['SmolVLMImageProcessor', IDEFICS3],
   // InternVL's, for a picture as one tile.
   ['GotOcr2ImageProcessor', { ...SQUARE, size: { height: 384, width: 384 }, mean: CLIP_MEAN, std: CLIP_STD }],
 ]);

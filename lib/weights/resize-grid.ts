@@ -1,8 +1,9 @@
 /**
  * PyTorch's bicubic interpolation (align_corners off), which transformers' interpolate_pos_encoding resizes position tables with.
- * Computed in f64 and rounded once; PyTorch's own f32 differs in the last bits.
+ * Computed in f64 and rounded once; PyTorch's own f32 differs in the last bits. `nearest`: the row in whose part of the picture a patch
+ * begins.
  */
-export type GridFilter = 'bicubic' | 'bicubic-antialiased';
+export type GridFilter = 'bicubic' | 'bicubic-antialiased' | 'nearest';
 
 /**
  * @param grid [from, from, columns], row-major
@@ -10,7 +11,7 @@ export type GridFilter = 'bicubic' | 'bicubic-antialiased';
  */
 export function resizeGrid(grid: Float32Array, from: number, to: number, filter: GridFilter): Float32Array {
   const columns = grid.length / (from * from);
-  const taps = filter === 'bicubic' ? bicubicTaps(from, to) : antialiasedTaps(from, to);
+  const taps = TAPS[filter](from, to);
   const out = new Float32Array(to * to * columns);
   const row = new Float64Array(from * columns);
   for (let y = 0; y < to; y++) {
@@ -35,6 +36,16 @@ export function resizeGrid(grid: Float32Array, from: number, to: number, filter:
 interface Tap {
   readonly at: number;
   readonly weight: number;
+}
+
+const TAPS: Readonly<Record<GridFilter, (from: number, to: number) => Tap[][]>> = {
+  bicubic: bicubicTaps,
+  'bicubic-antialiased': antialiasedTaps,
+  nearest: nearestTaps,
+};
+
+function nearestTaps(from: number, to: number): Tap[][] {
+  return Array.from({ length: to }, (_, i) => [{ at: Math.floor((i * from) / to), weight: 1 }]);
 }
 
 /** Four neighbours, with those outside the grid replaced by its edge. Made smaller, a grid is sampled, not averaged. */

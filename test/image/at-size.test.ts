@@ -26,6 +26,20 @@ describe('the size of prepared pictures', () => {
     expect(atSize(bounded, 100).resize?.rule).to.deep.equal({ kind: 'shortest-edge', shortest: 150, longest: 300 });
   });
 
+  it('grows with a size that pictures have in between', () => {
+    const tile = { longest_edge: 512 };
+    const idefics3 = {
+      image_processor_type: 'Idefics3ImageProcessor',
+      size: { longest_edge: 2048 },
+      max_image_size: tile,
+    };
+    expect(preparedSize(parse(idefics3))).to.deep.equal({ width: 512, height: 512 });
+    const smaller = atSize(parse(idefics3), 256);
+    expect(smaller).to.deep.include({ longestEdgeFirst: 1024, crop: null });
+    expect(smaller.resize).to.deep.equal({ rule: { kind: 'exact', width: 256, height: 256 }, filter: 'lanczos' });
+    expect(atSize(parse({ ...idefics3, do_resize: false }), 256)).to.not.have.property('longestEdgeFirst');
+  });
+
   it('is what is asked for where nothing is cropped', () => {
     expect(atSize(siglip, 512).resize?.rule).to.deep.equal({ kind: 'exact', width: 512, height: 512 });
     const uncropped = parse({ size: { shortest_edge: 300 }, do_center_crop: false });

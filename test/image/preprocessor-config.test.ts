@@ -85,6 +85,23 @@ describe('preprocessor_config.json', () => {
     });
   }
 
+  it('takes a picture that would be cut into tiles as one', () => {
+    const published = { image_processor_type: 'Idefics3ImageProcessor', do_image_splitting: true, do_pad: true };
+    const whole = { longestEdgeFirst: 1456, crop: null, mean: [0.5, 0.5, 0.5] };
+    expect(parse(published)).to.deep.include(whole);
+    expect(parse(published).resize).to.deep.equal({
+      rule: { kind: 'exact', width: 364, height: 364 },
+      filter: 'lanczos',
+    });
+    const smolvlm = { ...published, image_processor_type: 'SmolVLMImageProcessorFast' };
+    const sizes = { size: { longest_edge: 2048 }, max_image_size: { longest_edge: 512 }, resample: 3 };
+    expect(parse({ ...smolvlm, ...sizes }).longestEdgeFirst).to.equal(2048);
+    expect(parse({ ...smolvlm, ...sizes }).resize).to.deep.equal({
+      rule: { kind: 'exact', width: 512, height: 512 },
+      filter: 'bicubic',
+    });
+  });
+
   it('knows every form of a size', () => {
     const rule = (size: unknown, more: object = {}) => parse({ size, ...more }).resize?.rule;
     expect(rule(30)).to.deep.equal({ kind: 'shortest-edge', shortest: 30 });
@@ -158,6 +175,21 @@ describe('preprocessor_config.json', () => {
     for (const [key, value] of wrong) {
       it(`${key}: ${JSON.stringify(value)}`, async () => {
         const { message } = await rejection('ERR_FORMAT', () => parse({ [key]: value }));
+        expect(message).to.include(key).and.include(PATH);
+      });
+    }
+
+    for (const [key, value, code] of [
+      ['size', 30, 'ERR_FORMAT'],
+      ['size', { longest_edge: 4097 }, 'ERR_FORMAT'],
+      ['size', { shortest_edge: 30 }, 'ERR_UNSUPPORTED'],
+      ['size', { longest_edge: 30, height: 20 }, 'ERR_UNSUPPORTED'],
+      ['max_image_size', { longest_edge: 0 }, 'ERR_FORMAT'],
+      ['max_image_size', {}, 'ERR_UNSUPPORTED'],
+    ] as const) {
+      it(`${key}: ${JSON.stringify(value)} of a processor that makes tiles`, async () => {
+        const json = { image_processor_type: 'Idefics3ImageProcessor', [key]: value };
+        const { message } = await rejection(code, () => parse(json));
         expect(message).to.include(key).and.include(PATH);
       });
     }

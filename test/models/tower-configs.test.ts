@@ -15,6 +15,8 @@ describe('config.json of towers', () => {
       dinov2_with_registers: { ...base, patch: 14, registers: 4, interpolation: 'bicubic-antialiased' },
       dinov3_vit: { width: 384, mlpWidth: 1536, layers: 12, heads: 6, image: 224, patch: 16, eps: 1e-5, registers: 0 },
       blip_2_vision_model: { width: 1408, mlpWidth: 6144, layers: 39, heads: 16, patch: 14, activation: 'gelu_erf' },
+      idefics3_vision: { width: 1152, mlpWidth: 3072, layers: 12, heads: 16, image: 224, patch: 32, eps: 1e-6 },
+      smolvlm_vision: { width: 1152, patch: 32, activation: 'gelu_tanh', interpolation: 'nearest', anySize: true },
       internvl_vision: { width: 1024, mlpWidth: 4096, layers: 24, heads: 16, image: 448, patch: 14, qkvBias: false },
     };
     for (const [model_type, fields] of Object.entries(wanted)) {
@@ -89,7 +91,7 @@ describe('config.json of towers', () => {
     refuse({ model_type, use_absolute_position_embeddings: false }, /true for use_absolute_position_embeddings/);
     refuse({ model_type: 'dinov3_vit', proj_bias: false }, /true for proj_bias of config\.json but received false/);
     refuse({ model_type: 'dinov3_vit', mlp_bias: false }, /true for mlp_bias/);
-    refuse({ model_type: 'gemma' }, /siglip_vision_model, .* internvl_vision, paligemma, gemma3 for model_type/);
+    refuse({ model_type: 'gemma' }, /siglip_vision_model, .* smolvlm_vision, paligemma, gemma3 for model_type/);
     for (const model_type of ['paligemma', 'gemma3']) expect(isTowerConfig({ model_type })).to.equal(false);
     expect(isTowerConfig({ model_type: 'siglip2' })).to.equal(false);
     expect(TOWER_MODEL_TYPES.every((model_type) => isTowerConfig({ model_type }))).to.equal(true);

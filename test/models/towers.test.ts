@@ -26,6 +26,7 @@ const FAMILIES = {
   dinov3: { beside: /^norm\.|mask_token$/, matrix: 'layer.1.attention.k_proj.weight' },
   'dinov3-swiglu': { beside: /^norm\.|(mask|register)_tokens?$/, matrix: 'layer.0.mlp.gate_proj.weight' },
   'internvit-without-qkv-bias': { beside: null, matrix: 'encoder.layer.1.attention.projection_layer.weight' },
+  idefics3: { beside: /^post_layernorm\./, matrix: 'encoder.layers.1.self_attn.v_proj.weight' },
   'blip2-vision': { beside: /^post_layernorm\./, matrix: 'encoder.layers.0.self_attn.qkv.weight' },
 } as const;
 
@@ -44,6 +45,7 @@ describe('towers', () => {
       'dinov2-registers-swiglu': { family: 'DINOv2 with registers', image: 12, registers: 2, M: 12, N: 9, C: 12 },
       dinov3: { family: 'DINOv3', image: 20, trainedImage: 20, registers: 4, M: 30, N: 25, hasClass: true },
       'dinov3-swiglu': { family: 'DINOv3', image: 12, registers: 0, M: 10, N: 9, C: 24, H: 2 },
+      idefics3: { family: 'SigLIP', image: 24, trainedImage: 16, M: 36, N: 36, hasClass: false },
       internvit: { family: 'InternViT', image: 12, M: 10, N: 9, C: 16, hasClass: true },
       blip2: { family: 'EVA ViT-g (BLIP-2)', image: 12, M: 10, N: 9, H: 1 },
     } as const;

@@ -15,9 +15,11 @@ from transformers import (
     Dinov2Model,
     Dinov2WithRegistersModel,
     DINOv3ViTModel,
+    Idefics3VisionTransformer,
     InternVLVisionModel,
     PreTrainedModel,
     SiglipVisionModel,
+    SmolVLMVisionTransformer,
     ViTModel,
 )
 from transformers.models.dinov3_vit.modeling_dinov3_vit import rotate_half
@@ -74,6 +76,17 @@ def clip(tower: CLIPVisionModel) -> Tower:
 
 def siglip(tower: SiglipVisionModel) -> Tower:
     return Tower(any_size(tower), [clip_layer(layer) for layer in tower.encoder.layers], 0)
+
+
+def idefics3(tower: Idefics3VisionTransformer | SmolVLMVisionTransformer) -> Tower:
+    def embed(pixels: torch.Tensor) -> torch.Tensor:
+        # Every patch is part of the picture. Positions are looked up by places in f32.
+        batch, _, height, width = pixels.shape
+        patch = tower.config.patch_size
+        mask = torch.ones(batch, height // patch, width // patch, dtype=torch.bool, device=pixels.device)
+        return tower.embeddings(pixels, mask)
+
+    return Tower(embed, [clip_layer(layer) for layer in tower.encoder.layers], 0)
 
 
 def vit(tower: ViTModel) -> Tower:
@@ -161,6 +174,8 @@ TOWERS: dict[str, tuple[type[PreTrainedModel], Callable[[PreTrainedModel], Tower
     "dinov3_vit": (DINOv3ViTModel, dinov3),
     "blip_2_vision_model": (Blip2VisionModel, blip2),
     "internvl_vision": (InternVLVisionModel, internvit),
+    "idefics3_vision": (Idefics3VisionTransformer, idefics3),
+    "smolvlm_vision": (SmolVLMVisionTransformer, idefics3),
 }
 
 # Models with such a tower -> its model_type.

@@ -6,13 +6,25 @@ import { BLIP2 } from './blip2';
 import { CLIP } from './clip';
 import { DINOV2, DINOV2_WITH_REGISTERS } from './dinov2';
 import { DINOV3 } from './dinov3';
+import { IDEFICS3_VISION, SMOLVLM_VISION } from './idefics3';
 import { INTERNVIT } from './internvit';
 import { SIGLIP } from './siglip';
 import { VIT } from './vit';
 
 export type { TowerArchitecture } from './architecture';
 
-const FAMILIES: readonly TowerFamily[] = [CLIP, SIGLIP, VIT, DINOV2, DINOV2_WITH_REGISTERS, DINOV3, BLIP2, INTERNVIT];
+const FAMILIES: readonly TowerFamily[] = [
+  CLIP,
+  SIGLIP,
+  VIT,
+  DINOV2,
+  DINOV2_WITH_REGISTERS,
+  DINOV3,
+  BLIP2,
+  INTERNVIT,
+  IDEFICS3_VISION,
+  SMOLVLM_VISION,
+];
 
 /** Every model_type that means a tower. */
 export const TOWER_MODEL_TYPES = FAMILIES.flatMap(({ modelType, wholes }) => [...wholes, modelType]);

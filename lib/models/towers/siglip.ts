@@ -1,4 +1,4 @@
-import type { TowerFamily } from './architecture';
+import type { TowerArchitecture, TowerFamily } from './architecture';
 import { CLIP_LAYER } from './clip';
 import { TowerFields } from './tower-fields';
 
@@ -22,9 +22,14 @@ export const SIGLIP: TowerFamily = {
   modelType: 'siglip_vision_model',
   wholes: ['siglip'],
   halfOf: ['paligemma', 'gemma3'],
-  describe: (config, path) => ({
+  describe: (config, path) => siglipTower(new TowerFields(config, path, DEFAULTS)),
+};
+
+/** Of its sizes. */
+export function siglipTower(fields: TowerFields): TowerArchitecture {
+  return {
     family: 'SigLIP',
-    ...new TowerFields(config, path, DEFAULTS).shape(),
+    ...fields.shape(),
     qkvBias: true,
     registers: 0,
     interpolation: 'bicubic',
@@ -37,5 +42,5 @@ export const SIGLIP: TowerFamily = {
       layer: CLIP_LAYER,
       notNeeded: /^(post_layernorm\.|head\.|embeddings\.position_ids$)/,
     },
-  }),
-};
+  };
+}
