@@ -68,7 +68,7 @@ export class QAViT implements AsyncDisposable {
   }
 
   /**
-   * Loads a model: a folder whose config.json names its parts, a vision-language model's (LLaVA) or a tower's folder, the name of an
+   * Loads a model: a folder whose config.json names its parts, a vision-language model's (LLaVA, SmolVLM) or a tower's folder, the name of an
    * embedded model (`demo`), of one at a hub (`org/name`, `org/name@revision`), or the parts themselves. What is not in the Hugging Face
    * cache yet is downloaded into it.
    *

@@ -3,7 +3,7 @@ export { type ComputeDType, Graph, type GraphOptions } from './graph';
 export { appendRows } from './operations/append-rows';
 export { attention, type RelativeAttentionOptions } from './operations/attention';
 export { concatAttention, type QuestionKeys } from './operations/concat-attention';
-export { concatColumns, concatRows, copy, joinSamples } from './operations/copy';
+export { concatColumns, concatRows, copy, joinSamples, pixelShuffle } from './operations/copy';
 export { type GatedAffine, gatedProjection } from './operations/gated-projection';
 export { gatedActivation } from './operations/gated-activation';
 export { embedRows, gatherRows } from './operations/gather-rows';

@@ -102,6 +102,32 @@ export class Tensor {
     });
   }
 
+  /** The same numbers in the order in which they were written, in another shape. */
+  reshape(shape: Shape): Tensor {
+    const [before, after] = [sizes(this.shape), sizes(shape)].map((all) =>
+      all.reduce((product, size) => product * size),
+    );
+    const dense = denseLayout(this.shape);
+    const { offset, batchStride, rowStride } = this.layout;
+    if (before !== after || batchStride !== dense.batchStride || rowStride !== dense.rowStride) {
+      const what = `${before} numbers that follow each other`;
+      throw expectedButFound('ERR_SHAPE', what, 'reshape', `${formatShape(this.shape)} as ${formatShape(shape)}`);
+    }
+    return this.view(shape, { ...denseLayout(shape), offset });
+  }
+
+  /** The samples first, first + step, first + 2 step, ... */
+  everySample(first: number, step: number): Tensor {
+    checkRange('samples', first, first + 1, this.batch, this.shape);
+    const { offset, batchStride, rowStride } = this.layout;
+    const count = Math.ceil((this.batch.size - first) / step);
+    return this.view([dim(this.batch.name, count), this.rows, this.columns], {
+      offset: offset + first * batchStride,
+      batchStride: step * batchStride,
+      rowStride,
+    });
+  }
+
   /** The one sample this holds, for every sample of a batch. */
   broadcast(batch: Dim): Tensor {
     if (this.batch.size !== 1) {

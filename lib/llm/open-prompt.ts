@@ -25,12 +25,13 @@ export async function openPrompt(dir: string, config: ModelConfig, tokenizer: Te
     const what = `a token ${imageToken} (image_token_index of config.json)`;
     throw expectedButFound('ERR_FORMAT', what, `the tokenizer of ${dir}`, 'none');
   }
+  const picture = family.language.around?.replace('{image}', () => image) ?? image;
   const files = await readChatFiles(dir);
   if (!files) {
-    const own = family.language.prompt.replace('{image}', () => image);
+    const own = family.language.prompt.replace('{image}', () => picture);
     return plainPrompt(dir, { ...config, prompt: own }, tokenizer);
   }
-  return ChatPrompt.open(tokenizer, files, imageToken, image);
+  return ChatPrompt.open(tokenizer, files, { token: imageToken, spelled: image, picture });
 }
 
 function plainPrompt(dir: string, config: ModelConfig, tokenizer: TextTokenizer): PromptWriter {

@@ -72,6 +72,10 @@ export function fuse(tower: Tower, adapter: Adapter, options: { folds: boolean }
       found,
     );
   }
+  if (adapter.selector && base.projector?.pixelShuffle !== undefined) {
+    const what = 'an adapter without token_selector, or with a projector of its own';
+    throw expectedButFound('ERR_UNSUPPORTED', what, 'a projector that makes one row of several tokens', 'one with');
+  }
   const slots = fused.map((layer) => slot(tower, adapter, layer));
   const gated = new Map(slots.map((each) => [each.layer, options.folds ? foldedGate(each) : dualGate(each)]));
   return {
@@ -85,9 +89,10 @@ export function fuse(tower: Tower, adapter: Adapter, options: { folds: boolean }
   };
 }
 
-/** Visual tokens that a tower has to hand over. */
-export function tokensToHandOver(model: Pick<VisionModel, 'tokens' | 'keepClass' | 'hasClass' | 'registers'>): number {
-  return model.keepClass ? model.tokens : model.tokens - tokensBeforePatches(model);
+/** Visual tokens that a tower has to hand over, N; a projector may make one of several. */
+export function tokensToHandOver(model: VisionModel, output: 'projected' | 'tower'): number {
+  const taken = model.keepClass ? model.tokens : model.tokens - tokensBeforePatches(model);
+  return output === 'tower' ? taken : taken / (model.projector?.pixelShuffle ?? 1) ** 2;
 }
 
 /** A layer of the tower and what the adapter brings to it. */

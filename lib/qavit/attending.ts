@@ -36,7 +36,7 @@ export async function attendTo(
       })),
       difference: relativeDifference(asked ?? new Float32Array(), plain ?? new Float32Array(), model.width),
       // Class token and registers come first, and so what is not handed over does.
-      ...(ratings && { ratings: ratings.slice(model.tokens - tokensToHandOver(model)) }),
+      ...(ratings && { ratings: ratings.slice(model.tokens - tokensToHandOver(model, 'tower')) }),
       grid: { rows: side, columns: side },
       hasClass: model.hasClass,
       picture: looked.picture,

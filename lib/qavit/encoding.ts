@@ -275,7 +275,7 @@ class Batch {
 
   private deliver(run: readonly Sample[], { tokens, nonFinite, ratings }: HandedOver): void {
     const { engine, fingerprint } = this.context;
-    const rows = tokensToHandOver(engine.model);
+    const rows = tokensToHandOver(engine.model, this.output);
     run.forEach(({ item, image, question, count }, i) => {
       const asked = question === undefined ? 'plain' : (this.questionDigests[question] ?? '');
       const few = count === 'all' ? [] : [`${count} tokens`];

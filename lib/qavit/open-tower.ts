@@ -12,6 +12,7 @@ import { type JsonObject, readJsonObject } from '../json-file';
 import { integerBetween } from '../models/config-values';
 import { type Tower, tokensBeforePatches } from '../models/tower';
 import type { TowerArchitecture } from '../models/towers';
+import { takeNorm } from '../models/stored-affine';
 import { transformerTower } from '../models/transformer-tower';
 import { describeFolder, type DescribedFolder } from '../models/vision-language/describe-folder';
 import { openLanguageProjector } from '../models/vision-language/open-projector';
@@ -76,14 +77,27 @@ export async function openTower(
   const folder = await open(directory, whole?.family.visionTensors);
   const tensors = NamedTensors.behindPrefix(folder, architecture.names.kernels);
   const tower = transformerTower(architecture, tensors, normalization(preprocessor), { image: side, folds });
-  return { tower, preprocessor, config, whole: whole && openWhole(whole, tower, folder, file) };
+  return {
+    tower,
+    preprocessor,
+    config,
+    whole: whole && openWhole(whole, { tower, eps: architecture.eps, tensors, folder, file }),
+  };
+}
+
+interface WholeFiles {
+  readonly tower: Tower;
+  /** Of the tower's norms. */
+  readonly eps: number;
+  /** The tower's. */
+  readonly tensors: NamedTensors;
+  readonly folder: TensorFolder;
+  readonly file: string;
 }
 
 function openWhole(
   { family, vision }: NonNullable<DescribedFolder['whole']>,
-  tower: Tower,
-  folder: TensorFolder,
-  file: string,
+  { tower, eps, tensors, folder, file }: WholeFiles,
 ): OpenWhole {
   const { hiddenLayer, keepClass } = vision;
   const { layers, width } = tower;
@@ -94,8 +108,18 @@ function openWhole(
     const found = `"default" with a tower that has ${before} tokens before its patches`;
     throw expectedButFound('ERR_UNSUPPORTED', '"full"', `vision_feature_select_strategy of ${file}`, found);
   }
+  expectWholeSquares(tower, vision.projector.pixelShuffle ?? 1, file);
   const { projector, languageWidth } = openLanguageProjector(vision.projector, folder, width);
-  return { name: family.name, taken: { hiddenLayer, keepClass, projector }, languageWidth };
+  const norm = vision.norm === undefined ? undefined : takeNorm(tensors, vision.norm, width, eps);
+  return { name: family.name, taken: { hiddenLayer, keepClass, projector: { norm, ...projector } }, languageWidth };
+}
+
+/** Patches that are projected together need as many in every row and column. */
+function expectWholeSquares({ image, patch }: Tower, factor: number, file: string): void {
+  const side = Math.floor(image / patch);
+  if (side % factor === 0) return;
+  const found = `${side} a side (${image} pixels in patches of ${patch})`;
+  throw expectedButFound('ERR_UNSUPPORTED', `patches in squares of ${factor} x ${factor}`, file, found);
 }
 
 /** Tiny patches in a large picture are more tokens than any array holds. */

@@ -13,7 +13,7 @@ export interface Selection {
 }
 
 export function selectionOf(model: VisionModel): Selection {
-  return { selectsTokens: model.selector !== undefined, allTokens: tokensToHandOver(model) };
+  return { selectsTokens: model.selector !== undefined, allTokens: tokensToHandOver(model, 'projected') };
 }
 
 /**

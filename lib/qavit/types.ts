@@ -19,7 +19,7 @@ export type { DownloadProgress };
 /** Where a model's parts lie: folders, or names of models at a hub (`org/name`, `org/name@revision`). */
 export interface ModelFolders {
   /**
-   * Vision tower: an unchanged Hugging Face folder; docs/models.md lists which. A vision-language model's (LLaVA) brings its projector
+   * Vision tower: an unchanged Hugging Face folder; docs/models.md lists which. A vision-language model's (LLaVA, SmolVLM) brings its projector
    * too; its language half is used where `language` names the folder again.
    */
   tower: string;

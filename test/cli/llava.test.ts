@@ -2,7 +2,14 @@ import { expect } from 'chai';
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import sharp from 'sharp';
-import { copyLlava, expectedLlava, llavaAdapter, llavaFolder, llavaTensors, NEW_TOKENS } from '../support/llava';
+import {
+  copyLlava,
+  expectedLlava,
+  llavaAdapter,
+  llavaFolder,
+  llavaTensors,
+  NEW_TOKENS,
+} from '../support/vision-language';
 import { temporaryFolder } from '../support/temporary';
 import { runCli } from './run-cli';
 

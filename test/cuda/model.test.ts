@@ -10,6 +10,7 @@ import { encodeCase, questionsOf } from '../support/encode-case';
 import { features, noise } from '../support/pictures';
 import { withSelector, writeRandomModel } from '../support/random-model';
 import { temporaryFolder } from '../support/temporary';
+import { smolvlmFolder, SMOLVLMS, smolvlmTensors } from '../support/vision-language';
 import { loadingOf, type TowerCase, type TowerFixture, towerFixtures } from '../support/towers';
 
 function load(fixture: TowerFixture, entry: TowerCase, device: 'cpu' | 'cuda', dtype: 'f32' | 'bf16' | 'f16') {
@@ -71,6 +72,20 @@ describe('CUDA: the whole forward pass', () => {
         await Promise.all([plain.close(), overlapping.close(), replayed.close()]);
       });
     }
+  }
+
+  for (const dtype of ['f32', 'bf16', 'f16'] as const) {
+    it(`projects squares of patches in ${dtype}, as transformers does`, async () => {
+      for (const name of SMOLVLMS) {
+        const { picture, projected } = smolvlmTensors(name);
+        await using model = await QAViT.load({ tower: smolvlmFolder(name) }, { device: 'cuda', dtype });
+        const [one, ...others] = await model.encodeBatch(
+          [1, 2, 3].map(() => ({ image: { ...picture }, question: null })),
+        );
+        expect(relativeError(one!.data, projected.data), name).to.be.below(dtype === 'f32' ? 1e-5 : 3e-2);
+        for (const { data } of others) expect(data).to.deep.equal(one!.data);
+      }
+    });
   }
 
   describe('with a token selector', () => {

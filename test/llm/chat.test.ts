@@ -7,7 +7,7 @@ import { type ChatFiles, readChatFiles } from '../../lib/llm/chat/chat-files';
 import { ChatPrompt } from '../../lib/llm/chat/chat-prompt';
 import { TextTokenizer } from '../../lib/text/tokenizer';
 import { expectRejection } from '../support/expect-error';
-import { copyLlava, expectedLlava, framingOf, llavaFolder, LLAVAS } from '../support/llava';
+import { copyLlava, expectedLlava, framingOf, llavaFolder, LLAVAS } from '../support/vision-language';
 import { writeJson } from '../support/random-model';
 import { temporaryFolder } from '../support/temporary';
 
@@ -22,7 +22,11 @@ async function withPrompt<T>(
   const tokenizer = await TextTokenizer.load(path.join(dir, 'tokenizer.json'));
   const files = await readChatFiles(dir);
   if (!files) throw new Error(`no chat template in ${dir}`);
-  const prompt = await ChatPrompt.open(tokenizer, change(files), IMAGE_TOKEN, IMAGE);
+  const prompt = await ChatPrompt.open(tokenizer, change(files), {
+    token: IMAGE_TOKEN,
+    spelled: IMAGE,
+    picture: IMAGE,
+  });
   try {
     return await use(prompt);
   } finally {

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { readFileSync } from 'node:fs';
 import { QAViT } from '../../lib';
 import { loadLanguageModel } from '../../lib/llm/load-language-model';
-import { copyLlava, expectedLlava, framingOf, llavaTensors, NEW_TOKENS } from '../support/llava';
+import { copyLlava, expectedLlava, framingOf, llavaTensors, NEW_TOKENS } from '../support/vision-language';
 import { fixture } from '../support/paths';
 import { temporaryFolder } from '../support/temporary';
 import { collect, copyFolder, type Form, readExpected, someTokens, visualOf } from './support';

@@ -4,8 +4,9 @@ import path from 'node:path';
 import { QAViT } from '../../lib';
 import type { QAViTErrorCode } from '../../lib/errors';
 import { relativeError } from '../support/compare';
+import { changeTensors } from '../support/changed-tower';
 import { expectRejection } from '../support/expect-error';
-import { copyLlava, llavaFolder, type LlavaName, llavaTensors } from '../support/llava';
+import { copyLlava, llavaFolder, type LlavaName, llavaTensors } from '../support/vision-language';
 import { fixture } from '../support/paths';
 import { writeJson } from '../support/random-model';
 import { readSafetensors } from '../support/safetensors';
@@ -86,12 +87,7 @@ describe('LLaVA files', () => {
     const first = 'multi_modal_projector.linear_1.weight';
     const withTensors = (change: (all: Tensors) => void): string => {
       const folder = copyLlava('clip-llama', at('tensors'));
-      const file = path.join(folder, 'model.safetensors');
-      const all = Object.fromEntries(
-        [...readSafetensors(file)].map(([name, { shape, data }]) => [name, f32(shape, data as Float32Array)]),
-      );
-      change(all);
-      writeSafetensors(file, all);
+      changeTensors(folder, change);
       return folder;
     };
 

@@ -14,8 +14,8 @@ import {
   LLAVAS,
   llavaTensors,
   NEW_TOKENS,
-} from '../support/llava';
-import { LlavaDecoder } from '../support/llava-decoder';
+} from '../support/vision-language';
+import { LanguageHalf } from '../support/language-half';
 import { writeJson, writeRandomModel } from '../support/random-model';
 import { temporaryFolder } from '../support/temporary';
 
@@ -72,7 +72,7 @@ describe('LLaVA', () => {
       });
 
       it("says transformers' answers token for token", async () => {
-        const decoder = await LlavaDecoder.open(llavaFolder(name));
+        const decoder = await LanguageHalf.open(llavaFolder(name));
         try {
           const tokens = await model.encode(picture, null);
           for (const asked of answers) expect(await decoder.greedy(tokens, asked)).to.deep.equal(asked.tokens);
@@ -118,7 +118,7 @@ describe('LLaVA', () => {
     });
 
     it("says PyTorch's answers token for token", async () => {
-      const decoder = await LlavaDecoder.open(CLIP);
+      const decoder = await LanguageHalf.open(CLIP);
       try {
         for (const asked of fused) {
           const tokens = await model.encode(picture, asked.question);
@@ -203,7 +203,7 @@ describe('LLaVA', () => {
     });
 
     it("with half precision at the decoder's border say transformers' tokens", async () => {
-      const decoder = await LlavaDecoder.open(CLIP, 'fp16');
+      const decoder = await LanguageHalf.open(CLIP, 'fp16');
       try {
         await using model = await QAViT.load({ tower: CLIP }, F32);
         const tokens = await model.encode(picture, null);

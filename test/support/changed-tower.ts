@@ -16,18 +16,26 @@ export interface TowerChange {
 export function changedTower(name: string, to: string, { tensors, config, preprocessor }: TowerChange): string {
   rmSync(to, { recursive: true, force: true });
   cpSync(fixture('towers', name, 'tower'), to, { recursive: true });
-  if (tensors) {
-    const all = tensorsOf(name);
-    tensors(all);
-    writeSafetensors(path.join(to, 'model.safetensors'), all);
-  }
+  if (tensors) changeTensors(to, tensors);
   change(path.join(to, 'config.json'), config);
   change(path.join(to, 'preprocessor_config.json'), preprocessor);
   return to;
 }
 
+/** Of a folder with f32 tensors in one file. */
+export function changeTensors(folder: string, change: (all: Record<string, TensorToWrite>) => unknown): void {
+  const file = path.join(folder, 'model.safetensors');
+  const all = tensorsIn(file);
+  change(all);
+  writeSafetensors(file, all);
+}
+
 export function tensorsOf(name: string): Record<string, TensorToWrite> {
-  const stored = readSafetensors(fixture('towers', name, 'tower', 'model.safetensors'));
+  return tensorsIn(fixture('towers', name, 'tower', 'model.safetensors'));
+}
+
+function tensorsIn(file: string): Record<string, TensorToWrite> {
+  const stored = readSafetensors(file);
   return Object.fromEntries(
     [...stored].map(([key, { shape, data }]) => [key, f32(shape, Float32Array.from(data as Float32Array))]),
   );

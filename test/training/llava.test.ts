@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import path from 'node:path';
 import { QAViT } from '../../lib';
 import { relativeError } from '../support/compare';
-import { expectedLlava, framingOf, llavaFolder, llavaTensors, NEW_TOKENS } from '../support/llava';
+import { expectedLlava, framingOf, llavaFolder, llavaTensors, NEW_TOKENS } from '../support/vision-language';
 import { root } from '../support/paths';
 import { requirePython, runPython, runTraining } from '../support/python';
 import { temporaryFolder } from '../support/temporary';

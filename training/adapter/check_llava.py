@@ -20,8 +20,8 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import LlavaForConditionalGeneration
 
-from fixtures.llava import collapsed, inputs_of
 from fixtures.llava_models import CLIP_LLAMA, SIGLIP_QWEN, LlavaSpec, TinyLlava
+from fixtures.vision_language import collapsed, inputs_of
 
 from . import decoder_onnx, llava, train
 from .check import write_samples

@@ -67,11 +67,15 @@ function deviceText({ kind, name, isa, threads, ordinal }: ModelInfo['device']):
 
 /** `CLIP`, or `the CLIP of a LLaVA`. */
 function towerText({ family, visionLanguage }: ModelInfo): string {
-  return visionLanguage === null ? family : `the ${family} of a ${visionLanguage}`;
+  return visionLanguage === null ? family : `the ${family} of ${withArticle(visionLanguage)}`;
+}
+
+function withArticle(name: string): string {
+  return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`;
 }
 
 function readyText({ fusedLayers, language }: ModelInfo): string {
-  const asked = language?.visionLanguage === undefined ? '' : `, as a ${language.visionLanguage} is asked`;
+  const asked = language?.visionLanguage === undefined ? '' : `, as ${withArticle(language.visionLanguage)} is asked`;
   return `ready${asked}${fusedLayers.length > 0 ? '' : '; without an adapter the question reaches the language model alone'}`;
 }
 

@@ -64,6 +64,33 @@ export function concatRows(
 }
 
 /**
+ * Neighbours of a square of rows side by side: pixel shuffle (Shi et al. 2016, arXiv 1609.05158) backwards, as Idefics3's connector does
+ * it. Row (i, j) of the result is the rows (i*factor + dy, j*factor + dx) of x, dx counting fastest.
+ *
+ * @param x [B, side^2, C]
+ * @param factor divides the side
+ * @returns [B, (side/factor)^2, factor^2*C] in the dtype of x
+ */
+export function pixelShuffle(g: Graph, x: Tensor, factor: number): Tensor {
+  const side = Math.sqrt(x.rows.size);
+  if (!Number.isInteger(side / factor)) {
+    throw g.wrongArgument('copy', `a square of rows, its side a multiple of ${factor},`, `${x.rows.size} rows`);
+  }
+  g.expectDType('copy', 'x', x, ...FLOATS);
+  const [cells, width] = [side / factor, factor * x.columns.size];
+  const samples = x.batch.size;
+  const all = g.allocate(x.dtype, [x.batch, dim('N', cells ** 2), dim(`${factor ** 2}*C`, factor * width)]);
+  // A line of the square is `cells` pieces of `factor` rows, and each piece has its place in one row of the result.
+  const lines = x.reshape([dim('lines', samples * side), dim('cells', cells), dim(`${factor}*C`, width)]);
+  const bands = all.reshape([dim('bands', samples * cells), dim('cells', cells), all.columns]);
+  for (let dy = 0; dy < factor; dy++) {
+    const y = bands.sliceColumns(dy * width, (dy + 1) * width);
+    g.record('copy', { x: lines.everySample(dy, factor), y }, {}, {});
+  }
+  return all;
+}
+
+/**
  * Samples of their own as one batch.
  *
  * @param parts [1, rows, C], all alike, at least one

@@ -12,14 +12,22 @@ interface Asked extends Framing {
   readonly question: string;
 }
 
+/** How a picture is written. */
+export interface ImageText {
+  /** In whose place the visual tokens go. */
+  readonly token: number;
+  /** How the tokenizer spells it. */
+  readonly spelled: string;
+  /** The same with what the model wants around it. */
+  readonly picture: string;
+}
+
 /** Questions in a model's chat template, rendered and tokenized as transformers' processors do. */
 export class ChatPrompt {
   private constructor(
     private readonly tokenizer: TextTokenizer,
     private readonly files: ChatFiles,
-    private readonly imageToken: number,
-    /** How the tokenizer spells it. */
-    private readonly image: string,
+    private readonly image: ImageText,
     private readonly renderer: TemplateRenderer,
     private readonly content: Content,
   ) {}
@@ -29,24 +37,24 @@ export class ChatPrompt {
    *
    * @throws QAViTError ERR_FORMAT where it fails, or has not one place for a picture
    */
-  static async open(
-    tokenizer: TextTokenizer,
-    files: ChatFiles,
-    imageToken: number,
-    image: string,
-  ): Promise<ChatPrompt> {
+  static async open(tokenizer: TextTokenizer, files: ChatFiles, image: ImageText): Promise<ChatPrompt> {
     const renderer = new TemplateRenderer(files.source, files.file);
     try {
       let found = '';
       for (const content of ['parts', 'text'] as const) {
-        const prompt = new ChatPrompt(tokenizer, files, imageToken, image, renderer, content);
+        const prompt = new ChatPrompt(tokenizer, files, image, renderer, content);
         const rendered = await prompt.render({ question: 'What is this?' });
-        const places = 'text' in rendered ? rendered.text.split(image).length - 1 : 0;
+        const places = 'text' in rendered ? rendered.text.split(image.spelled).length - 1 : 0;
         if (places === 1) return prompt;
         // What is wrong with the usual form is the better explanation.
         found ||= 'text' in rendered ? `${places} of them` : rendered.reason;
       }
-      throw expectedButFound('ERR_FORMAT', `one ${image} for a picture`, `the chat template ${files.file}`, found);
+      throw expectedButFound(
+        'ERR_FORMAT',
+        `one ${image.spelled} for a picture`,
+        `the chat template ${files.file}`,
+        found,
+      );
     } catch (error) {
       await renderer.close();
       throw error;
@@ -56,16 +64,18 @@ export class ChatPrompt {
   /**
    * @throws QAViTError ERR_ARGUMENT where a text spells the token that stands for the picture, or the template refuses the messages
    */
-  async write({ text, maxTokens }: QuestionText, framing: Framing): Promise<Prompt> {
-    const question = maxTokens === undefined ? text : await this.tokenizer.cutText(text, maxTokens);
-    expectNotSpelled(this.image, { question, ...framing });
+  async write({ text: asked, maxTokens }: QuestionText, framing: Framing): Promise<Prompt> {
+    const question = maxTokens === undefined ? asked : await this.tokenizer.cutText(asked, maxTokens);
+    expectNotSpelled(this.image.spelled, { question, ...framing });
     const rendered = await this.render({ ...framing, question });
     if ('reason' in rendered) throw this.refusal(rendered.reason);
     const { bos_token: start } = this.files.specials;
     // A template that writes the beginning itself must not get a second one.
     const begun = start !== undefined && start !== '' && rendered.text.startsWith(start);
-    const ids = begun ? await this.tokenizer.encodeBare(rendered.text) : await this.tokenizer.encode(rendered.text);
-    return splitAtImage(ids, this.imageToken, this.image, `the prompt of ${this.files.file}`);
+    const { token, spelled, picture } = this.image;
+    const text = rendered.text.replace(spelled, () => picture);
+    const ids = begun ? await this.tokenizer.encodeBare(text) : await this.tokenizer.encode(text);
+    return splitAtImage(ids, token, spelled, `the prompt of ${this.files.file}`);
   }
 
   close(): Promise<void> {
@@ -73,7 +83,7 @@ export class ChatPrompt {
   }
 
   private render(asked: Asked) {
-    const messages = this.content === 'parts' ? inParts(asked) : inText(asked, this.image);
+    const messages = this.content === 'parts' ? inParts(asked) : inText(asked, this.image.spelled);
     return this.renderer.render({
       ...this.files.specials,
       messages,

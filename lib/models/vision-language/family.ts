@@ -27,6 +27,8 @@ export interface VisionHalf {
   readonly hiddenLayer: number;
   /** False: the class token stays behind. */
   readonly keepClass: boolean;
+  /** The tower's last norm, behind the prefix of its tensors, where what is taken passes it. */
+  readonly norm?: string;
   readonly projector: ProjectorShape;
 }
 
@@ -34,10 +36,12 @@ export interface ProjectorShape {
   /** What its tensors' names begin with, behind whatever a file puts in front. */
   readonly name: string;
   /** Its linear maps, in order. */
-  readonly maps: readonly [string, string];
+  readonly maps: readonly [string] | readonly [string, string];
   readonly bias: boolean;
-  /** Between them. */
+  /** Between two of them. */
   readonly activation: ActivationName;
+  /** Side of the squares of patches that are projected as one; absent: each is projected by itself. */
+  readonly pixelShuffle?: number;
 }
 
 export interface LanguageHalf {
@@ -45,4 +49,6 @@ export interface LanguageHalf {
   readonly imageToken: number;
   /** How a question is put where the folder has no chat template, around `{image}` and `{question}`. */
   readonly prompt: string;
+  /** What stands around the picture wherever its token is written, for `{image}`. Nothing unless given. */
+  readonly around?: string;
 }

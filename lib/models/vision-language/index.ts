@@ -1,10 +1,11 @@
 /** The vision-language models there are. To add one, describe it in a file beside this one and list it here. */
 import type { VisionLanguageFamily } from './family';
+import { IDEFICS3, SMOLVLM } from './idefics3';
 import { LLAVA } from './llava';
 
 export type { LanguageHalf, ProjectorShape, VisionHalf, VisionLanguageFamily } from './family';
 
-const FAMILIES: readonly VisionLanguageFamily[] = [LLAVA];
+const FAMILIES: readonly VisionLanguageFamily[] = [LLAVA, IDEFICS3, SMOLVLM];
 
 /** Every model_type that is one. */
 export const VISION_LANGUAGE_MODEL_TYPES = FAMILIES.map(({ modelType }) => modelType);

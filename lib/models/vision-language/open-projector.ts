@@ -11,7 +11,7 @@ import type { ProjectorShape } from './family';
  * @throws QAViTError ERR_FORMAT or ERR_SHAPE, naming the tensor
  */
 export function openLanguageProjector(
-  { name, maps, bias, activation }: ProjectorShape,
+  { name, maps, bias, activation, pixelShuffle }: ProjectorShape,
   source: TensorSource,
   width: number,
 ): { projector: Projector; languageWidth: number } {
@@ -19,11 +19,11 @@ export function openLanguageProjector(
   const tensors = NamedTensors.behindPrefix(source, first);
   const [languageWidth = 0] = tensors.shapeOf(first);
   const layers = maps.map((map, i) => {
-    const size = { out: languageWidth, inputs: i === 0 ? width : languageWidth, bias };
+    const size = { out: languageWidth, inputs: i === 0 ? width * (pixelShuffle ?? 1) ** 2 : languageWidth, bias };
     const affine = takeAffine(tensors, `${name}.${map}`, size);
     return { weight: stored(affine.weight, 'matrix'), bias: affine.bias && stored(affine.bias, 'vector') };
   });
   // Whatever is not the projector's belongs to the rest of the model.
   tensors.expectNoOthers(new RegExp(`^(?!${name}\\.)`));
-  return { projector: { layers, activation }, languageWidth };
+  return { projector: { pixelShuffle, layers, activation }, languageWidth };
 }

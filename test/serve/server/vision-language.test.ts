@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import sharp from 'sharp';
 import { QAViT } from '../../../lib';
 import { createServer } from '../../../lib/serve';
-import { type AskedLlava, expectedLlava, llavaFolder, llavaTensors, NEW_TOKENS } from '../../support/llava';
+import { type AskedLlava, expectedLlava, llavaFolder, llavaTensors, NEW_TOKENS } from '../../support/vision-language';
 
 describe('a vision-language model behind the server', function () {
   this.timeout(120_000);

@@ -29,16 +29,37 @@ export interface ExpectedLlava {
 }
 
 export const NEW_TOKENS = 16;
+/** The smallest folders of Idefics3 and SmolVLM, with what transformers makes of a whole picture as one tile. */
+export const SMOLVLMS = ['smolvlm', 'idefics3'] as const;
+export type SmolvlmName = (typeof SMOLVLMS)[number];
+export const smolvlmFolder = (name: SmolvlmName): string => fixture('smolvlm', name);
+export const smolvlmAdapter = fixture('smolvlm', 'adapter');
 export const llavaFolder = (name: LlavaName): string => fixture('llava', name);
 export const llavaAdapter = fixture('llava', 'adapter');
 
 export function expectedLlava(name: LlavaName): ExpectedLlava {
-  const all = JSON.parse(readFileSync(fixture('llava', 'expected.json'), 'utf8')) as Record<LlavaName, ExpectedLlava>;
-  return all[name];
+  return expectedIn('llava', name);
+}
+
+export function expectedSmolvlm(name: SmolvlmName): Omit<ExpectedLlava, 'prompts'> {
+  return expectedIn('smolvlm', name);
+}
+
+function expectedIn(folder: string, name: string): ExpectedLlava {
+  const all = JSON.parse(readFileSync(fixture(folder, 'expected.json'), 'utf8')) as Record<string, ExpectedLlava>;
+  return all[name]!;
 }
 
 export function llavaTensors(name: LlavaName) {
-  const tensors = readSafetensors(fixture('llava', 'expected.safetensors'));
+  return tensorsIn('llava', name);
+}
+
+export function smolvlmTensors(name: SmolvlmName) {
+  return tensorsIn('smolvlm', name);
+}
+
+function tensorsIn(folder: string, name: string) {
+  const tensors = readSafetensors(fixture(folder, 'expected.safetensors'));
   const { data, shape } = tensors.get(`${name}/pixels`)!;
   const [height = 0, width = 0] = shape;
   const picture = { data: Uint8Array.from(data as Uint8Array), width, height, channels: 3 as const };
@@ -50,14 +71,20 @@ export function framingOf({ system, before }: AskedLlava): { system?: string; be
   return { ...(system !== undefined && { system }), ...(before !== undefined && { before }) };
 }
 
+type Changes = Record<string, Record<string, unknown> | null>;
+
 /** A copy with fields of its JSON files changed; undefined takes a field out, and null a whole file. */
-export function copyLlava(
-  name: LlavaName,
-  to: string,
-  changes: Record<string, Record<string, unknown> | null> = {},
-): string {
+export function copyLlava(name: LlavaName, to: string, changes: Changes = {}): string {
+  return copyChanged(llavaFolder(name), to, changes);
+}
+
+export function copySmolvlm(name: SmolvlmName, to: string, changes: Changes = {}): string {
+  return copyChanged(smolvlmFolder(name), to, changes);
+}
+
+function copyChanged(from: string, to: string, changes: Changes): string {
   rmSync(to, { recursive: true, force: true });
-  cpSync(llavaFolder(name), to, { recursive: true });
+  cpSync(from, to, { recursive: true });
   for (const [file, fields] of Object.entries(changes)) {
     const full = path.join(to, file);
     if (fields === null) rmSync(full, { recursive: true });

@@ -1,43 +1,45 @@
-/** A LLaVA's language half on the test's own thread, where its tokens can be seen: the fixtures are tiny. */
+/** A vision-language model's language half on the test's own thread, where its tokens can be seen: the fixtures are tiny. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { VisualTokens } from '../../lib';
-import { readChatFiles } from '../../lib/llm/chat/chat-files';
+import { JsonFields } from '../../lib/json-fields';
 import { ChatPrompt } from '../../lib/llm/chat/chat-prompt';
 import { DecoderOnly } from '../../lib/llm/onnx/decoder-only';
 import { Embedding } from '../../lib/llm/onnx/embedding';
 import { joinRows } from '../../lib/llm/onnx/join-rows';
 import { type OnnxDType, OnnxFolder } from '../../lib/llm/onnx/onnx-folder';
 import { OnnxRuntime } from '../../lib/llm/onnx/onnx-runtime';
+import { readModelConfig } from '../../lib/llm/model-config';
+import { openPrompt, type PromptWriter } from '../../lib/llm/open-prompt';
 import { makeSampler } from '../../lib/llm/sampler';
 import { TextTokenizer } from '../../lib/text/tokenizer';
-import { type AskedLlava, framingOf, NEW_TOKENS } from './llava';
+import { type AskedLlava, framingOf, NEW_TOKENS } from './vision-language';
 
-interface Config {
-  image_token_index: number;
-  text_config: { vocab_size: number; hidden_size: number };
-}
-
-export class LlavaDecoder {
+export class LanguageHalf {
   private constructor(
-    private readonly prompt: ChatPrompt,
+    private readonly prompt: PromptWriter,
+    private readonly imageToken: number,
     private readonly embedding: Embedding,
     private readonly decoder: DecoderOnly,
     private readonly ends: readonly number[],
   ) {}
 
-  static async open(dir: string, dtype?: OnnxDType): Promise<LlavaDecoder> {
+  static async open(dir: string, dtype?: OnnxDType): Promise<LanguageHalf> {
     const json = (name: string): unknown => JSON.parse(readFileSync(path.join(dir, name), 'utf8'));
-    const { image_token_index: imageToken, text_config: text } = json('config.json') as Config;
+    const config = readModelConfig(await JsonFields.read(path.join(dir, 'config.json')));
     const { eos_token_id: ends } = json('generation_config.json') as { eos_token_id: number[] };
-    const sizes = { vocabularySize: text.vocab_size, width: text.hidden_size, positions: undefined };
     const tokenizer = await TextTokenizer.load(path.join(dir, 'tokenizer.json'));
     const [runtime, files] = [await OnnxRuntime.start(1), await OnnxFolder.open(dir, dtype)];
-    const embedding = await Embedding.open(runtime, files, sizes);
-    const decoder = await DecoderOnly.open(runtime, files, embedding, sizes);
-    const chat = await readChatFiles(dir);
-    const prompt = await ChatPrompt.open(tokenizer, chat!, imageToken, '<image>');
-    return new LlavaDecoder(prompt, embedding, decoder, ends);
+    const embedding = await Embedding.open(runtime, files, config);
+    const decoder = await DecoderOnly.open(runtime, files, embedding, config);
+    const prompt = await openPrompt(dir, config, tokenizer);
+    return new LanguageHalf(prompt, config.imageToken!, embedding, decoder, ends);
+  }
+
+  /** The tokens of the prompt, one of them for the picture. */
+  async prompted(asked: AskedLlava): Promise<number[]> {
+    const { before, after } = await this.prompt.write({ text: asked.question, maxTokens: undefined }, framingOf(asked));
+    return [...before, this.imageToken, ...after];
   }
 
   /** The tokens of a greedy answer; the end token, where it was said, is the last. */
@@ -53,7 +55,7 @@ export class LlavaDecoder {
     return said;
   }
 
-  close(): Promise<void> {
-    return this.prompt.close();
+  async close(): Promise<void> {
+    if (this.prompt instanceof ChatPrompt) await this.prompt.close();
   }
 }

@@ -1,0 +1,229 @@
+import { expect } from 'chai';
+import { cpSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { type ModelFolders, QAViT, type RawImage, type VisualTokens } from '../../lib';
+import { relativeError } from '../support/compare';
+import { expectRejection } from '../support/expect-error';
+import { LanguageHalf } from '../support/language-half';
+import { noiseImage } from '../image/support';
+import { changeTensors } from '../support/changed-tower';
+import { writeJson } from '../support/random-model';
+import { f32 } from '../support/safetensors-writer';
+import { temporaryFolder } from '../support/temporary';
+import {
+  type AskedLlava,
+  copySmolvlm,
+  expectedSmolvlm,
+  framingOf,
+  NEW_TOKENS,
+  smolvlmAdapter,
+  smolvlmFolder,
+  type SmolvlmName,
+  SMOLVLMS,
+  smolvlmTensors,
+} from '../support/vision-language';
+
+const F32 = { device: 'cpu', dtype: 'f32' } as const;
+const SMOLVLM = smolvlmFolder('smolvlm');
+const FUSED: ModelFolders = { tower: SMOLVLM, adapter: smolvlmAdapter, language: SMOLVLM };
+/** One sample's relative error in these dtypes: a few roundings a layer. */
+const WITHIN = { f32: 1e-5, bf16: 3e-2, int8: 1e-1 } as const;
+
+async function answer(model: QAViT, image: RawImage, asked: AskedLlava): Promise<string> {
+  let text = '';
+  for await (const piece of model.ask(image, asked.question, { maxNewTokens: NEW_TOKENS, ...framingOf(asked) })) {
+    text += piece;
+  }
+  return text;
+}
+
+describe('Idefics3 and SmolVLM', () => {
+  const at = temporaryFolder();
+
+  const known = {
+    smolvlm: { visionLanguage: 'SmolVLM', image: 24, trainedImage: 24, M: 36, N: 9, C: 16, L: 4 },
+    idefics3: { visionLanguage: 'Idefics3', image: 24, trainedImage: 16, M: 36, N: 4, C: 24, L: 2 },
+  };
+  for (const name of SMOLVLMS) {
+    describe(name, () => {
+      const { picture, projected } = smolvlmTensors(name);
+      const { answers } = expectedSmolvlm(name);
+      let model: QAViT;
+      before(async () => {
+        model = await QAViT.load(smolvlmFolder(name), F32);
+      });
+      after(() => model.close());
+
+      it('knows itself', () => {
+        expect(model.info).to.include({ ...known[name], family: 'SigLIP', E: 32, hasClass: false });
+        expect(model.info.layersComputed).to.equal(model.info.L);
+        expect(model.info.preprocessing).to.deep.equal({
+          resize: { kind: 'exact', width: 24, height: 24 },
+          crop: null,
+        });
+        expect(model.info.language).to.include({ kind: 'decoder-only', width: 32 });
+      });
+
+      for (const [dtype, within] of Object.entries(WITHIN) as ['f32', number][]) {
+        it(`projects transformers' visual tokens in ${dtype}`, async () => {
+          await using same = await QAViT.load({ tower: smolvlmFolder(name) }, { device: 'cpu', dtype });
+          const { data, shape } = await same.encode(picture, null);
+          expect(shape).to.deep.equal(projected.shape);
+          expect(relativeError(data, projected.data)).to.be.below(within);
+        });
+      }
+
+      it('projects several pictures at once, each as alone', async () => {
+        const pictures = [picture, noiseImage(31, 57), noiseImage(24, 24), picture];
+        const alone = await Promise.all(pictures.map((each) => model.encode(each, null)));
+        const together = await model.encodeBatch(pictures.map((image) => ({ image, question: null })));
+        expect(together).to.deep.equal(alone);
+        expect(together[1]!.data).to.not.deep.equal(together[0]!.data);
+      });
+
+      it("hands over the tower's own tokens, before its last norm and each for itself", async () => {
+        const { shape } = await model.encode(picture, null, { output: 'tower' });
+        expect(shape).to.deep.equal([36, known[name].C]);
+      });
+
+      it("asks in transformers' tokens, and says its answers", async () => {
+        const half = await LanguageHalf.open(smolvlmFolder(name));
+        try {
+          const tokens = await model.encode(picture, null);
+          for (const asked of answers) {
+            expect(await half.prompted(asked)).to.deep.equal(asked.ids);
+            expect(await half.greedy(tokens, asked)).to.deep.equal(asked.tokens);
+            expect(await answer(model, picture, asked)).to.equal(asked.text);
+          }
+        } finally {
+          await half.close();
+        }
+      });
+    });
+  }
+
+  describe('with an adapter', () => {
+    const { picture } = smolvlmTensors('smolvlm');
+    const { fused, answers } = expectedSmolvlm('smolvlm');
+
+    it("says PyTorch's answers token for token", async () => {
+      await using model = await QAViT.load(FUSED, F32);
+      expect(model.info).to.deep.include({ fusedLayers: [2, 3], N: 9, E: 32, Dq: 32 });
+      const half = await LanguageHalf.open(SMOLVLM);
+      try {
+        expect(fused.length).to.equal(3);
+        for (const asked of fused) {
+          const tokens = await model.encode(picture, asked.question);
+          expect(await half.greedy(tokens, asked)).to.deep.equal(asked.tokens);
+          expect(await answer(model, picture, asked)).to.equal(asked.text);
+        }
+      } finally {
+        await half.close();
+      }
+      // What every patch attends to, and how far it moves, is about patches, not about rows of the projector.
+      const maps = await model.attend(picture, answers[0]!.question);
+      expect(maps.grid).to.deep.equal({ rows: 6, columns: 6 });
+      expect(maps.difference.length).to.equal(36);
+    });
+
+    it('looks at a picture once for all questions', async () => {
+      await using model = await QAViT.load(FUSED, F32);
+      using seen = await model.look(picture);
+      for (const { question } of fused) {
+        const [one, other] = await Promise.all([model.encode(seen, question), model.encode(picture, question)]);
+        expect(one.data).to.deep.equal(other.data);
+        expect(one.shape).to.deep.equal([9, 32]);
+      }
+    });
+
+    it('hands every patch to a projector that the adapter brings', async () => {
+      const own = at('own');
+      cpSync(smolvlmAdapter, own, { recursive: true });
+      const config = path.join(own, 'config.json');
+      const fields = JSON.parse(readFileSync(config, 'utf8')) as object;
+      writeJson(config, { ...fields, translation_mlp: { layers: 1, activation: 'relu' } });
+      changeTensors(own, (all) => {
+        all['translation_mlp.layers.0.weight'] = f32([20, 16], new Float32Array(320).fill(0.1));
+        all['translation_mlp.layers.0.bias'] = f32([20], new Float32Array(20));
+      });
+      await using model = await QAViT.load({ tower: SMOLVLM, adapter: own }, F32);
+      expect(model.info).to.include({ E: 20, N: 36 });
+      expect((await model.encode(picture, null)).shape).to.deep.equal([36, 20]);
+    });
+
+    it('does not select tokens that are projected together', async () => {
+      const selecting = at('selecting');
+      cpSync(smolvlmAdapter, selecting, { recursive: true });
+      changeTensors(selecting, (all) => (all['token_selector.weight'] = f32([1, 16], new Float32Array(16).fill(1))));
+      const message = /an adapter without token_selector, .* for a projector that makes one row of several tokens/;
+      await expectRejection(QAViT.load({ ...FUSED, adapter: selecting }, F32), 'ERR_UNSUPPORTED', message);
+    });
+  });
+
+  describe('folders', () => {
+    const { picture, projected } = smolvlmTensors('smolvlm');
+
+    async function tokensOf(folder: string, imageSize?: number): Promise<VisualTokens> {
+      await using model = await QAViT.load({ tower: folder }, { ...F32, imageSize });
+      return await model.encode(picture, null);
+    }
+
+    it('take pictures of another size that has whole squares', async () => {
+      expect((await tokensOf(SMOLVLM, 32)).shape).to.deep.equal([16, 32]);
+      const message =
+        /patches in squares of 2 x 2 for .*config\.json but received 7 a side \(28 pixels in patches of 4\)/;
+      await expectRejection(tokensOf(SMOLVLM, 28), 'ERR_UNSUPPORTED', message);
+    });
+
+    it('may have the names of a file of old', async () => {
+      const folder = copySmolvlm('smolvlm', at('old'));
+      changeTensors(folder, (all) => {
+        for (const [name, tensor] of Object.entries(all)) {
+          delete all[name];
+          all[name.replace(/^model\./, '')] = tensor;
+        }
+      });
+      expect(relativeError((await tokensOf(folder)).data, projected.data)).to.be.below(1e-5);
+    });
+
+    it('need no weights of the language half', async () => {
+      const folder = copySmolvlm('smolvlm', at('vision'));
+      changeTensors(folder, (all) => {
+        for (const name of Object.keys(all)) if (/text_model|lm_head/.test(name)) delete all[name];
+      });
+      expect(relativeError((await tokensOf(folder)).data, projected.data)).to.be.below(1e-5);
+    });
+
+    it('without a chat template are asked as SmolVLM is', async () => {
+      const folder = copySmolvlm('smolvlm', at('plain'), { 'chat_template.json': null });
+      const half = await LanguageHalf.open(folder);
+      const [asked] = expectedSmolvlm('smolvlm').answers;
+      expect(await half.prompted(asked!)).to.deep.equal(asked!.ids);
+    });
+
+    const refusals: [SmolvlmName, object, 'ERR_FORMAT' | 'ERR_SHAPE' | 'ERR_UNSUPPORTED', RegExp][] = [
+      ['smolvlm', { scale_factor: 0 }, 'ERR_FORMAT', /a positive integer for scale_factor of /],
+      ['smolvlm', { scale_factor: 4 }, 'ERR_UNSUPPORTED', /squares of 4 x 4 .* 6 a side/],
+      ['smolvlm', { scale_factor: 3 }, 'ERR_SHAPE', /\[32, 144\] for tensor model\.connector.* \[32, 64\]/],
+      ['smolvlm', { vision_config: 5 }, 'ERR_FORMAT', /an object for vision_config of /],
+      ['idefics3', { image_token_id: 300 }, 'ERR_FORMAT', /below vocab_size 296 for image_token_i/],
+    ];
+    for (const [name, fields, code, message] of refusals) {
+      it(`refuse ${JSON.stringify(fields)}`, async () => {
+        const folder = copySmolvlm(name, at('refused'), { 'config.json': fields as Record<string, unknown> });
+        await expectRejection(QAViT.load(folder, F32), code, message);
+      });
+    }
+
+    it('refuse a norm or a map that is missing', async () => {
+      for (const [name, message] of [
+        ['model.vision_model.post_layernorm.weight', /tensor post_layernorm\.weight \[16\]/],
+        ['model.connector.modality_projection.proj.weight', /tensor connector\.modality_projection\.proj\.weight/],
+      ] as const) {
+        const folder = copySmolvlm('smolvlm', at('without'));
+        changeTensors(folder, (all) => delete all[name]);
+        await expectRejection(QAViT.load({ tower: folder }, F32), 'ERR_FORMAT', message);
+      }
+    });
+  });
+});
