@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import path from 'node:path';
 import { QAViT } from '../../lib';
 import { relativeError } from '../support/compare';
-import { expectedLlava, framingOf, llavaFolder, llavaTensors, NEW_TOKENS } from '../support/vision-language';
+import { expectedLlava, framingOf, llavaFolder, llavaTensors, NEW_TOKENS, smolvlmFolder } from '../support/vision-language';
 import { root } from '../support/paths';
 import { requirePython, runPython, runTraining } from '../support/python';
 import { temporaryFolder } from '../support/temporary';
@@ -24,7 +24,7 @@ options = {"model": sys.argv[2], "steps": 8, "rate": 3e-2, "gate-rate": 0.3, **j
 check_llava.run(out, **options)
 setup = llava.prepare(train.parse(check_llava.arguments(out, **options)))
 model = setup.model
-model.tower = load_adapter(out / "adapter", model.language.model.vision_tower)
+model.tower = load_adapter(out / "adapter", model.tower.tower)
 model.eval()
 answers = []
 for row in Samples(read_samples(out / "samples.jsonl"), setup.processor):
@@ -80,19 +80,20 @@ describe('training for a LLaVA', () => {
     for (const text of await answers('q4')) expect(text).to.not.equal('');
   });
 
-  for (const [name, options] of [
-    ['that leaves its projector alone', {}],
-    ['with its projector', { 'train-projector': true }],
+  const clip = llavaFolder('clip-llama');
+  for (const [what, whole, options] of [
+    ['for a LLaVA that leaves its projector alone', clip, {}],
+    ['for a LLaVA with its projector', clip, { 'train-projector': true }],
+    ['for a SmolVLM', smolvlmFolder('smolvlm'), {}],
   ] as const) {
-    it(`makes an adapter ${name}, which means here what it meant there`, async function () {
+    it(`makes an adapter ${what}, which means here what it meant there`, async function () {
       requirePython(this, ...PACKAGES);
       this.timeout(300_000);
       const out = at('');
-      const clip = llavaFolder('clip-llama');
-      const script = [path.join(root, 'training'), clip, out, String(NEW_TOKENS), JSON.stringify(options)];
+      const script = [path.join(root, 'training'), whole, out, String(NEW_TOKENS), JSON.stringify(options)];
       const answers = (await runPython(TRAIN, ...script)) as Answer[];
       expect(new Set(answers.map(({ said }) => said)).size).to.be.above(1);
-      const folders = { tower: clip, adapter: path.join(out, 'adapter'), language: clip };
+      const folders = { tower: whole, adapter: path.join(out, 'adapter'), language: whole };
       await using model = await QAViT.load(folders, { device: 'cpu', dtype: 'f32' });
       for (const { image, question, visual, said } of answers) {
         const { data } = await model.encode(image, question);

@@ -37,6 +37,7 @@ OTHERS = {
     "dinov3_vit": {"activation": "gelu", "registers": 2},
     "blip_2_vision_model": {"activation": "gelu"},
     "internvl_vision": {"activation": "gelu"},
+    "idefics3_vision": {"activation": "gelu_pytorch_tanh"},
 }
 # Where whole models keep their tower; mostly that depends on the version of transformers that wrote the file.
 LAYOUTS = {
@@ -45,6 +46,8 @@ LAYOUTS = {
     "blip-2": ["vision_model."],
     "instructblip": ["vision_model."],
     "internvl": ["vision_tower.", "model.vision_tower."],
+    "idefics3": ["model.vision_model.", "vision_model."],
+    "smolvlm": ["model.vision_model.", "vision_model."],
 }
 
 

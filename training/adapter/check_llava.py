@@ -18,16 +18,17 @@ import onnxruntime
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from transformers import LlavaForConditionalGeneration
 
-from fixtures.llava_models import CLIP_LLAMA, SIGLIP_QWEN, LlavaSpec, TinyLlava
-from fixtures.vision_language import collapsed, inputs_of
+from fixtures.llava_models import CLIP_LLAMA, SIGLIP_QWEN
+from fixtures.smolvlm_models import IDEFICS3_LLAMA
+from fixtures.vision_language import Spec, TinyModel, collapsed, inputs_of
 
 from . import decoder_onnx, llava, train
 from .check import write_samples
 from .check_steps import check_checkpointing, check_processes
 from .data import Samples, read_samples
 from .export_language import export_llava
+from .families import FAMILIES
 from .llava_prompts import LlavaBatch
 
 TEACHING_STEPS = 200
@@ -59,10 +60,10 @@ def complaint(folder: Path, **more: object) -> str:
     return said.getvalue()
 
 
-def write_llava(spec: LlavaSpec, folder: Path) -> TinyLlava:
+def write_model(spec: Spec, folder: Path) -> TinyModel:
     with torch.no_grad():
         tiny = spec.build(1)
-        for parameter in tiny.model.model.language_model.parameters():
+        for parameter in FAMILIES[tiny.model.config.model_type].language(tiny.model).parameters():
             parameter.mul_(0.2 if parameter.dim() > 1 else 1)  # what is drawn for fixtures is too loud to learn
     tiny.model.save_pretrained(folder / "llava")
     tiny.processor.save_pretrained(folder / "llava")
@@ -109,11 +110,11 @@ def check_training(folder: Path) -> None:
         print(f"llava: the loss fell from {first:.2f} to {last:.3f}, {share}% are right")
 
 
-def check_beginning(folder: Path, tiny: TinyLlava) -> None:
-    """Without a question in the tower: LLaVA's own prompts and answers; alone as in a batch."""
+def check_beginning(folder: Path, tiny: TinyModel) -> None:
+    """Without a question in the tower: the model's own prompts and answers; alone as in a batch."""
     setup = llava.prepare(train.parse(arguments(folder)))
     model = setup.model.eval()
-    own = LlavaForConditionalGeneration.from_pretrained(folder / "llava").eval()
+    own = model.family.kind.from_pretrained(folder / "llava").eval()
     rows = [row for row in Samples(read_samples(folder / "samples.jsonl"), setup.processor)][:6]
     long = "What colour is on the left, and what is on the right, and which one is it?"
     rows[3] = (rows[3][0], replace(rows[3][1], question=long), rows[3][2])
@@ -125,7 +126,7 @@ def check_beginning(folder: Path, tiny: TinyLlava) -> None:
             tiny, np.asarray(Image.open(sample.image).resize((side, side))), {"question": sample.question}
         )
         assert prompt.tolist() == collapsed(tiny, asked["input_ids"][0].tolist())
-        asked["pixel_values"] = pixels[None]
+        asked["pixel_values"] = pixels.reshape(asked["pixel_values"].shape)
         ids = own.generate(**asked, max_new_tokens=30, do_sample=False)[0, asked["input_ids"].shape[1] :]
         own_said = setup.tokenizer.decode(ids.tolist(), skip_special_tokens=True).strip()
         assert own_said == said, f"Expected {own_said!r} but received {said!r}"
@@ -159,7 +160,7 @@ def check_modes(folder: Path) -> None:
     assert {parameter.dtype for parameter in half.tower.parameters()} == {torch.float32}
 
 
-def check_export(folder: Path, tiny: TinyLlava) -> None:
+def check_export(folder: Path, tiny: TinyModel) -> None:
     """Decoder graphs against PyTorch: a prompt in two calls; weights in the graph and beside it; 4 bits."""
     out, inside = folder / "onnx", decoder_onnx.INSIDE
     config = tiny.model.config.text_config
@@ -212,7 +213,7 @@ def check_refusals(folder: Path) -> None:
         ("Expected no --language-out beside --model", {"language-out": folder / "other"}, {}),
         ("for --out but received", {"out": folder / "llava"}, {}),
         ("Expected at most 9 visual tokens for --select but received 10", {"select": "10"}, {}),
-        ("Expected model_type 'llava'", {}, {"model_type": "llava_next"}),
+        ("Expected model_type llava, idefics3, smolvlm", {}, {"model_type": "llava_next"}),
         ("Expected one layer for vision_feature_layer", {}, {"vision_feature_layer": [-2, -1]}),
         ("Expected 'default' or 'full'", {}, {"vision_feature_select_strategy": "cls"}),
         ("Expected one <image> in the prompts", {}, {"prompt_template": "Q: {question}\nA:"}),
@@ -266,7 +267,7 @@ def check_unasked(folder: Path) -> None:
 
 def check_siglip(folder: Path) -> None:
     """Another tower and language model, every layer computed, fewer visual tokens."""
-    tiny = write_llava(SIGLIP_QWEN, folder)
+    tiny = write_model(SIGLIP_QWEN, folder)
     said = complaint(folder, **{"train-projector": True})
     assert "Expected a projector with biases and gelu or relu" in said, said
     check_end(folder)
@@ -282,6 +283,20 @@ def check_siglip(folder: Path) -> None:
     assert "Expected a tower with a class token and no registers" in said, said
 
 
+def check_idefics3(folder: Path) -> None:
+    """Squares of patches become one row. SmolVLM is the same with other names (test/training)."""
+    tiny = write_model(IDEFICS3_LLAMA, folder)
+    check_beginning(folder, tiny)
+    check_export(folder, tiny)
+    for option in ("train-projector", "select"):
+        said = complaint(folder, **{option: "1" if option == "select" else True})
+        assert f"--{option}" in said, said
+    losses, printed = run(folder, steps=FEW_STEPS, bf16=True, **{"held-out": folder / "samples.jsonl"})
+    assert np.isfinite(losses).all() and printed.count("held-out") == 1, printed
+    config = json.loads((folder / "adapter" / "config.json").read_text())
+    assert config["vision_feature_layer"] == -1 and config["keep_cls"] is True, config
+
+
 def main() -> None:
     random.seed(0)
     torch.manual_seed(0)
@@ -289,7 +304,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_samples(folder, 48)
-        tiny = write_llava(CLIP_LLAMA, folder)
+        tiny = write_model(CLIP_LLAMA, folder)
         check_beginning(folder, tiny)
         check_modes(folder)
         check_memory(folder)
@@ -301,6 +316,9 @@ def main() -> None:
         folder = Path(name)
         write_samples(folder, 8)
         check_siglip(folder)
+    with tempfile.TemporaryDirectory() as name:
+        write_samples(Path(name), 8)
+        check_idefics3(Path(name))
     print("llava: all checks passed")
 
 

@@ -1,7 +1,7 @@
 """`python -m adapter.export_language --language DIR --out DIR`: a T5 or mT5 as ONNX files that qavit reads.
 
-With --model DIR instead of --language: the language half of a LLaVA. `--out DIR/onnx` makes its folder whole; any other
-folder is a language model by itself.
+With --model DIR instead of --language: the language half of a LLaVA, SmolVLM or Idefics3. `--out DIR/onnx` makes its
+folder whole; any other folder is a language model by itself.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import sys
 from logging import INFO, disable
 from pathlib import Path
 
-from transformers import LlavaForConditionalGeneration, logging
+from transformers import logging
 
 from demo.onnx_export import export_language
 
@@ -39,8 +39,8 @@ def export(source: Path, target: Path) -> None:
 
 
 def export_llava(source: Path, target: Path, bits: int | None) -> None:
-    describe(source)
-    llava, _ = load_whole(LlavaForConditionalGeneration, source)
+    family, *_ = describe(source)
+    llava, _ = load_whole(family.kind, source)
     target.mkdir(parents=True, exist_ok=True)
     export_decoder_only(llava, target, bits)
     if target.resolve() != (source / "onnx").resolve():
@@ -63,7 +63,7 @@ def main() -> None:
     )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--language", type=Path, help="Hugging Face folder of a T5 or mT5")
-    which.add_argument("--model", type=Path, help="Hugging Face folder of a LLaVA")
+    which.add_argument("--model", type=Path, help="Hugging Face folder of a LLaVA or SmolVLM")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument(
         "--bits", type=int, choices=(4,), help="also the decoder with so many bits a weight (a LLaVA's)"

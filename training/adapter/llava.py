@@ -1,6 +1,7 @@
-"""A LLaVA with a question-aware tower: what `QAViT.load({ tower: llava, adapter, language: llava })` computes.
+"""A vision-language model (families.py) with a question-aware tower.
 
-The language model is frozen, and so is LLaVA's projector unless it is asked to train; an adapter holds what trained.
+What `QAViT.load({ tower: llava, adapter, language: llava })` computes, whatever its family.
+The language model is frozen, and so is the projector unless it is asked to train; an adapter holds what trained.
 Questions reach the tower as rows of the language model's embedding table.
 """
 
@@ -12,19 +13,19 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 from torch import nn
-from transformers import LlavaForConditionalGeneration
 
-from qavit_torch import QuestionAwareVisionTower, build_projector, build_selector
+from qavit_torch import QuestionAwareVisionTower, build_selector
 from qavit_torch.layers import integration_layers
 from qavit_torch.towers import see
 
 from .answerer import NEW_TOKENS, Answerer, Setup
 from .data import Batch, Reading
+from .families import Family, family_of
 from .llava_prompts import LlavaBatch, LlavaCollate, Prompts, end_tokens
-from .models import load_whole, read_model_type
-from .pictures import load_processor, read_config
+from .models import load_whole
+from .pictures import load_processor
 
-# What these would say stands in the LLaVA's own files.
+# What these would say stands in the model's own files.
 SAID_BY_THE_MODEL = (
     "tower",
     "language",
@@ -39,11 +40,12 @@ SAID_BY_THE_MODEL = (
 
 
 class LlavaAnswerer(Answerer):
-    """`language` is the whole LLaVA, the tower's frozen half included."""
+    """`language` is the whole model, the tower's frozen half included."""
 
     def __init__(
         self,
         *args: object,
+        family: Family,
         question_table: torch.Tensor,
         image_token: int,
         end_tokens: list[int],
@@ -52,14 +54,14 @@ class LlavaAnswerer(Answerer):
         super().__init__(*args, **settings)
         # As it is stored, whatever the language model computes in: it is what qavit reads questions by.
         self.register_buffer("question_table", question_table, persistent=False)
-        self.image_token, self.end_tokens = image_token, end_tokens
+        self.family, self.image_token, self.end_tokens = family, image_token, end_tokens
 
     def question_features(self, batch: Batch) -> torch.Tensor:
         return nn.functional.embedding(batch.question, self.question_table)
 
     def see(self, batch: Batch, count: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         tokens, visual = super().see(batch, count)
-        return tokens, self.language.model.multi_modal_projector(tokens) if visual is None else visual
+        return tokens, self.family.project(self.language, tokens) if visual is None else visual
 
     def sequences(self, visual: torch.Tensor, prompts: list[torch.Tensor]) -> list[torch.Tensor]:
         """Rows of the prompts [T, E], visual tokens [B, N, E] in the picture's place."""
@@ -112,51 +114,26 @@ def check_arguments(options: argparse.Namespace) -> None:
             raise ValueError(f"Expected no --{name.replace('_', '-')} beside --model, which says it itself")
 
 
-def describe(folder: Path) -> tuple[dict, int, bool]:
-    """config.json, the hidden layer that is handed over, and whether the class token is."""
-    if read_model_type(folder) != "llava":
-        raise ValueError(f"Expected model_type 'llava' in {folder} but received {read_model_type(folder)!r}")
+def describe(folder: Path) -> tuple[Family, dict, int, bool]:
+    """What it is, config.json, the hidden layer that is handed over, and whether the class token is."""
+    family = family_of(folder)
     config = json.loads((folder / "config.json").read_text())
-    layer = config.get("vision_feature_layer", -2)
-    if isinstance(layer, list) and len(layer) == 1:
-        layer = layer[0]
-    if not isinstance(layer, int):
-        raise ValueError(f"Expected one layer for vision_feature_layer of {folder} but received {layer}")
-    strategy = config.get("vision_feature_select_strategy", "default")
-    if strategy not in ("default", "full"):
-        wanted = "'default' or 'full' for vision_feature_select_strategy"
-        raise ValueError(f"Expected {wanted} of {folder} but received {strategy!r}")
-    if read_config(folder).get("do_pad"):
-        raise ValueError(f"Expected pictures that are not padded to squares in {folder} but received do_pad")
-    return config, layer, strategy == "full"
-
-
-def trainable_projector(llava: LlavaForConditionalGeneration, folder: Path) -> nn.Sequential:
-    """LLaVA's own, in the form that adapters store."""
-    config, own = llava.config, llava.model.multi_modal_projector
-    if not config.multimodal_projector_bias or config.projector_hidden_act not in ("gelu", "relu"):
-        found = f"{config.projector_hidden_act}, bias {config.multimodal_projector_bias}"
-        raise ValueError(
-            f"Expected a projector with biases and gelu or relu in {folder} for --train-projector but received {found}"
-        )
-    width, language_width = own.linear_1.in_features, own.linear_1.out_features
-    projector = build_projector(width, language_width, 2, config.projector_hidden_act)
-    projector[0].load_state_dict(own.linear_1.state_dict())
-    projector[2].load_state_dict(own.linear_2.state_dict())
-    return projector
+    return family, config, *family.taken(config, folder)
 
 
 def prepare(options: argparse.Namespace) -> Setup:
     folder = options.model
     check_arguments(options)
-    config, layer, keep_cls = describe(folder)
-    llava, _ = load_whole(LlavaForConditionalGeneration, folder)
+    family, config, layer, keep_cls = describe(folder)
+    if family.merges and options.select:
+        raise ValueError(f"Expected no --select: {folder} makes one row of several visual tokens")
+    llava, _ = load_whole(family.kind, folder)
     llava.requires_grad_(False)
     table = llava.get_input_embeddings().weight.detach()
     if options.bf16:
-        llava.model.language_model.bfloat16()
+        family.language(llava).bfloat16()
         llava.lm_head.bfloat16()
-    tower = getattr(llava.model.vision_tower, "vision_model", llava.model.vision_tower)
+    tower = family.tower(llava)
     before = see(tower).before_patches
     if not keep_cls and before != 1:
         wanted = "a tower with a class token and no registers"
@@ -171,13 +148,13 @@ def prepare(options: argparse.Namespace) -> Setup:
         llava.get_input_embeddings().embedding_dim,
         integration_point=options.integration_point,
         layers=layers,
-        projector=trainable_projector(llava, folder) if options.train_projector else None,
+        projector=family.trainable_projector(llava, folder) if options.train_projector else None,
         token_selector=build_selector(tower.config.hidden_size) if options.select else None,
     )
     ends = end_tokens(folder, config)
-    prompts = Prompts(folder, config, llava.config.image_token_id, ends)
+    prompts = Prompts(folder, config, family, llava.config.image_token_id, ends)
     reading = Reading("embedding", "none", options.max_question_tokens)
-    settings = {"question_table": table, "image_token": prompts.image_token, "end_tokens": ends}
+    settings = {"family": family, "question_table": table, "image_token": prompts.image_token, "end_tokens": ends}
     model = LlavaAnswerer(fused, llava, reading, layer, keep_cls, options.select, **settings).to(options.device)
 
     def expect_askable(question: str, where: str) -> None:

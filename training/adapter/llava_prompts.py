@@ -1,4 +1,4 @@
-"""Questions and answers as a LLaVA is asked and answers, token for token as qavit asks it."""
+"""Questions and answers as a LLaVA or SmolVLM is asked and answers, token for token as qavit asks it."""
 
 import json
 from dataclasses import dataclass
@@ -6,12 +6,10 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoProcessor, AutoTokenizer
+from transformers import AutoTokenizer, ProcessorMixin
 
 from .data import Batch, Reading, Sample
-
-# lib/models/vision-language/llava.ts has the same for folders without a chat template.
-WITHOUT_TEMPLATE = "USER: {image}\n{{question}} ASSISTANT:"
+from .families import Family
 
 # To see what a template writes behind an answer.
 ANSWER = "A thing."
@@ -34,7 +32,7 @@ class Prompts:
     `image_token`: the id of what stands for the picture; `ends`: those of what ends an answer.
     """
 
-    def __init__(self, folder: Path, config: dict, image_token: int, ends: list[int]):
+    def __init__(self, folder: Path, config: dict, family: Family, image_token: int, ends: list[int]):
         if not (folder / "tokenizer.json").is_file():
             raise ValueError(f"Expected a tokenizer.json in {folder} but received none")
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -44,12 +42,17 @@ class Prompts:
         self.image = self.tokenizer.id_to_token(image_token)
         if self.image is None:
             raise ValueError(f"Expected a token {image_token} in the tokenizer of {folder} but received none")
-        self.processor = AutoProcessor.from_pretrained(folder)
-        own = self.processor.tokenizer
-        self.begins, self.template = own.bos_token, self.processor.chat_template or own.chat_template
+        # The processor's template without the processor: pictures are prepared elsewhere, and SmolVLM's wants packages.
+        self.renderer = AutoTokenizer.from_pretrained(folder)
+        template = ProcessorMixin.get_processor_dict(folder)[0].get("chat_template") or self.renderer.chat_template
+        self.template = template.get("default") if isinstance(template, dict) else template
+        self.begins = self.renderer.bos_token
         self.plain = config.get("prompt_template")
+        # A prompt_template writes all that it wants.
+        around = "{image}" if self.plain is not None else family.around
+        self.picture = around.replace("{image}", self.image)
         if self.plain is None and self.template is None:
-            self.plain = WITHOUT_TEMPLATE.format(image=self.image)
+            self.plain = family.without_template.replace("{image}", self.image)
         self.in_parts = True
         if self.plain is None and self.text("What is this?").count(self.image) != 1:
             self.in_parts = False  # a template that wants each message as one text
@@ -67,7 +70,7 @@ class Prompts:
         if answer is not None:
             told.append(("assistant", answer, [{"type": "text", "text": answer}]))
         messages = [{"role": role, "content": parts if self.in_parts else whole} for role, whole, parts in told]
-        return self.processor.apply_chat_template(
+        return self.renderer.apply_chat_template(
             messages, chat_template=self.template, add_generation_prompt=answer is None, tokenize=False
         )
 
@@ -83,7 +86,8 @@ class Prompts:
     def split(self, text: str) -> list[int]:
         """A chat template that writes the beginning of the text itself must not get a second one."""
         begun = self.plain is None and bool(self.begins) and text.startswith(self.begins)
-        return self.tokenizer.encode(text, add_special_tokens=not begun).ids
+        whole = text.replace(self.image, self.picture, 1)
+        return self.tokenizer.encode(whole, add_special_tokens=not begun).ids
 
     def expect_askable(self, question: str, where: str) -> None:
         if self.image in question:

@@ -19,6 +19,8 @@ VISION_HALVES = {
     "blip-2": r"^vision_model\.",
     "instructblip": r"^vision_model\.",
     "internvl": r"^(model\.)?vision_tower\.",
+    "idefics3": r"^(model\.)?vision_model\.",
+    "smolvlm": r"^(model\.)?vision_model\.",
     "paligemma": r"^(model\.)?vision_tower\.(vision_model\.)?",
     "gemma3": r"^(model\.)?vision_tower\.(vision_model\.)?",
 }

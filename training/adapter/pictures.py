@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
-from transformers import BaseImageProcessor
+from transformers import BaseImageProcessor, BatchFeature
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
+from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
@@ -24,6 +25,14 @@ class DINOv3ViTImageProcessorPil(ViTImageProcessorPil):
     image_std = IMAGENET_DEFAULT_STD
 
 
+class WholeIdefics3ImageProcessorPil(Idefics3ImageProcessorPil):
+    """A picture as one tile, which is how qavit takes it. SmolVLM's does the same."""
+
+    def __call__(self, picture: Image.Image, **options: object) -> BatchFeature:
+        inputs = super().__call__([[picture]], do_image_splitting=False, **options)
+        return BatchFeature({"pixel_values": inputs["pixel_values"][0]})
+
+
 PROCESSORS = {
     "BitImageProcessor": BitImageProcessorPil,
     "BlipImageProcessor": BlipImageProcessorPil,
@@ -31,6 +40,8 @@ PROCESSORS = {
     "DINOv3ViTImageProcessor": DINOv3ViTImageProcessorPil,
     "Gemma3ImageProcessor": Gemma3ImageProcessorPil,
     "GotOcr2ImageProcessor": GotOcr2ImageProcessorPil,
+    "Idefics3ImageProcessor": WholeIdefics3ImageProcessorPil,
+    "SmolVLMImageProcessor": WholeIdefics3ImageProcessorPil,
     "SiglipImageProcessor": SiglipImageProcessorPil,
     "ViTImageProcessor": ViTImageProcessorPil,
 }

@@ -187,6 +187,8 @@ WHOLES = {
     "blip-2": "blip_2_vision_model",
     "instructblip": "blip_2_vision_model",
     "internvl": "internvl_vision",
+    "idefics3": "idefics3_vision",
+    "smolvlm": "smolvlm_vision",
 }
 
 

@@ -1,0 +1,123 @@
+"""The vision-language models that adapters are trained for: where their parts are, and what goes between them."""
+
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import nn
+from transformers import (
+    Idefics3ForConditionalGeneration,
+    LlavaForConditionalGeneration,
+    PreTrainedModel,
+    SmolVLMForConditionalGeneration,
+)
+
+from qavit_torch import build_projector
+
+from .models import read_model_type
+from .pictures import read_config
+
+
+class Family(Protocol):
+    kind: type[PreTrainedModel]
+    without_template: str  # how a question is put then, around {image} and {question}
+    around: str  # what stands around a picture, for {image}
+    merges: bool  # whether the projector makes one row of several tokens, which then cannot be selected
+
+    def taken(self, config: dict, folder: Path) -> tuple[int, bool]:
+        """The hidden layer that is handed over, and whether the class token is."""
+
+    def tower(self, model: PreTrainedModel) -> PreTrainedModel: ...
+
+    def language(self, model: PreTrainedModel) -> PreTrainedModel:
+        """Without its head."""
+
+    def project(self, model: PreTrainedModel, tokens: torch.Tensor) -> torch.Tensor:
+        """[B, tokens, C] -> [B, N, E]"""
+
+    def trainable_projector(self, model: PreTrainedModel, folder: Path) -> nn.Sequential:
+        """Its own, in the form that adapters store."""
+
+
+class Llava:
+    """lib/models/vision-language/llava.ts"""
+
+    kind = LlavaForConditionalGeneration
+    without_template = "USER: {image}\n{question} ASSISTANT:"
+    around = "{image}"
+    merges = False
+
+    def taken(self, config: dict, folder: Path) -> tuple[int, bool]:
+        layer = config.get("vision_feature_layer", -2)
+        if isinstance(layer, list) and len(layer) == 1:
+            layer = layer[0]
+        if not isinstance(layer, int):
+            raise ValueError(f"Expected one layer for vision_feature_layer of {folder} but received {layer}")
+        strategy = config.get("vision_feature_select_strategy", "default")
+        if strategy not in ("default", "full"):
+            wanted = "'default' or 'full' for vision_feature_select_strategy"
+            raise ValueError(f"Expected {wanted} of {folder} but received {strategy!r}")
+        if read_config(folder).get("do_pad"):
+            raise ValueError(f"Expected pictures that are not padded to squares in {folder} but received do_pad")
+        return layer, strategy == "full"
+
+    def tower(self, model: PreTrainedModel) -> PreTrainedModel:
+        return getattr(model.model.vision_tower, "vision_model", model.model.vision_tower)
+
+    def language(self, model: PreTrainedModel) -> PreTrainedModel:
+        return model.model.language_model
+
+    def project(self, model: PreTrainedModel, tokens: torch.Tensor) -> torch.Tensor:
+        return model.model.multi_modal_projector(tokens)
+
+    def trainable_projector(self, model: PreTrainedModel, folder: Path) -> nn.Sequential:
+        config, own = model.config, model.model.multi_modal_projector
+        if not config.multimodal_projector_bias or config.projector_hidden_act not in ("gelu", "relu"):
+            wanted = "a projector with biases and gelu or relu"
+            found = f"{config.projector_hidden_act}, bias {config.multimodal_projector_bias}"
+            raise ValueError(f"Expected {wanted} in {folder} for --train-projector but received {found}")
+        width, language_width = own.linear_1.in_features, own.linear_1.out_features
+        projector = build_projector(width, language_width, 2, config.projector_hidden_act)
+        projector[0].load_state_dict(own.linear_1.state_dict())
+        projector[2].load_state_dict(own.linear_2.state_dict())
+        return projector
+
+
+class Idefics3:
+    """lib/models/vision-language/idefics3.ts"""
+
+    without_template = "<|im_start|>User:{image}{question}<end_of_utterance>\nAssistant:"
+    around = "<fake_token_around_image><global-img>{image}<fake_token_around_image>"
+    merges = True
+
+    def __init__(self, kind: type[PreTrainedModel]):
+        self.kind = kind
+
+    def taken(self, config: dict, folder: Path) -> tuple[int, bool]:
+        return -1, True
+
+    def tower(self, model: PreTrainedModel) -> PreTrainedModel:
+        return model.model.vision_model
+
+    def language(self, model: PreTrainedModel) -> PreTrainedModel:
+        return model.model.text_model
+
+    def project(self, model: PreTrainedModel, tokens: torch.Tensor) -> torch.Tensor:
+        return model.model.connector(model.model.vision_model.post_layernorm(tokens))
+
+    def trainable_projector(self, model: PreTrainedModel, folder: Path) -> nn.Sequential:
+        raise ValueError(f"Expected a LLaVA for --train-projector but received {folder}")
+
+
+FAMILIES: dict[str, Family] = {
+    "llava": Llava(),
+    "idefics3": Idefics3(Idefics3ForConditionalGeneration),
+    "smolvlm": Idefics3(SmolVLMForConditionalGeneration),
+}
+
+
+def family_of(folder: Path) -> Family:
+    model_type = read_model_type(folder)
+    if model_type not in FAMILIES:
+        raise ValueError(f"Expected model_type {', '.join(FAMILIES)} in {folder} but received {model_type!r}")
+    return FAMILIES[model_type]
