@@ -3,10 +3,12 @@ import { type Affine, copy, type Graph, layerNorm, linear, type Norm, pixelShuff
 
 /** From the tower's width to the language model's: one linear map, or two with an activation between them. */
 export interface Projector {
-  /** Comes first, where the tower's last norm does. */
-  readonly norm?: Norm;
+  /** The tower's last norm, which comes first in some models. */
+  readonly towerNorm?: Norm;
   /** Neighbouring patches of a square of this side become one row, side by side. Unless given each is a row of its own. */
   readonly pixelShuffle?: number;
+  /** Of the rows that are projected. */
+  readonly norm?: Norm;
   readonly layers: readonly Affine[];
   readonly activation: ActivationName;
 }
@@ -28,8 +30,10 @@ export function project(g: Graph, x: Tensor, projector: Projector): Tensor {
 }
 
 /** Rows of the first map, in the compute dtype. */
-function inputOf(g: Graph, x: Tensor, { norm, pixelShuffle: factor }: Projector): Tensor {
-  const normed = norm ? layerNorm(g.scope('norm'), x, norm) : x;
-  const rows = normed.dtype === g.options.dtype ? normed : copy(g.scope('input'), normed);
-  return factor === undefined ? rows : pixelShuffle(g.scope('pixel_shuffle'), rows, factor);
+function inputOf(g: Graph, x: Tensor, { towerNorm, pixelShuffle: factor, norm }: Projector): Tensor {
+  const seen = towerNorm ? layerNorm(g.scope('tower_norm'), x, towerNorm) : x;
+  // A norm takes the stream as it is, and makes the compute dtype of it.
+  const input = norm || seen.dtype === g.options.dtype ? seen : copy(g.scope('input'), seen);
+  const rows = factor === undefined ? input : pixelShuffle(g.scope('pixel_shuffle'), input, factor);
+  return norm ? layerNorm(g.scope('norm'), rows, norm) : rows;
 }

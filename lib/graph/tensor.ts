@@ -102,18 +102,23 @@ export class Tensor {
     });
   }
 
+  /** Whether its numbers follow each other. */
+  get isDense(): boolean {
+    const dense = denseLayout(this.shape);
+    const { batchStride, rowStride } = this.layout;
+    return rowStride === dense.rowStride && (batchStride === dense.batchStride || this.batch.size === 1);
+  }
+
   /** The same numbers in the order in which they were written, in another shape. */
   reshape(shape: Shape): Tensor {
     const [before, after] = [sizes(this.shape), sizes(shape)].map((all) =>
       all.reduce((product, size) => product * size),
     );
-    const dense = denseLayout(this.shape);
-    const { offset, batchStride, rowStride } = this.layout;
-    if (before !== after || batchStride !== dense.batchStride || rowStride !== dense.rowStride) {
+    if (before !== after || !this.isDense) {
       const what = `${before} numbers that follow each other`;
       throw expectedButFound('ERR_SHAPE', what, 'reshape', `${formatShape(this.shape)} as ${formatShape(shape)}`);
     }
-    return this.view(shape, { ...denseLayout(shape), offset });
+    return this.view(shape, { ...denseLayout(shape), offset: this.layout.offset });
   }
 
   /** The samples first, first + step, first + 2 step, ... */

@@ -48,6 +48,14 @@ export interface Taken {
 export function plain(tower: Tower, { hiddenLayer, keepClass, projector }: Taken): VisionModel {
   const states = tower.layers.length + 1;
   const stop = hiddenLayer < 0 ? states + hiddenLayer : hiddenLayer;
+  if (keepClass && projector?.pixelShuffle !== undefined && tokensBeforePatches(tower) > 0) {
+    throw expectedButFound(
+      'ERR_UNSUPPORTED',
+      'patches alone',
+      'a projector that makes one row of several',
+      'the class token too',
+    );
+  }
   return { ...tower, stop, keepClass, fused: [], gates: [], projector };
 }
 

@@ -110,8 +110,12 @@ function openWhole(
   }
   expectWholeSquares(tower, vision.projector.pixelShuffle ?? 1, file);
   const { projector, languageWidth } = openLanguageProjector(vision.projector, folder, width);
-  const norm = vision.norm === undefined ? undefined : takeNorm(tensors, vision.norm, width, eps);
-  return { name: family.name, taken: { hiddenLayer, keepClass, projector: { norm, ...projector } }, languageWidth };
+  const towerNorm = vision.towerNorm === undefined ? undefined : takeNorm(tensors, vision.towerNorm, width, eps);
+  return {
+    name: family.name,
+    taken: { hiddenLayer, keepClass, projector: { towerNorm, ...projector } },
+    languageWidth,
+  };
 }
 
 /** Patches that are projected together need as many in every row and column. */

@@ -10,7 +10,7 @@ import { encodeCase, questionsOf } from '../support/encode-case';
 import { features, noise } from '../support/pictures';
 import { withSelector, writeRandomModel } from '../support/random-model';
 import { temporaryFolder } from '../support/temporary';
-import { smolvlmFolder, SMOLVLMS, smolvlmTensors } from '../support/vision-language';
+import { mergingFolder, MERGING, mergingTensors } from '../support/vision-language';
 import { loadingOf, type TowerCase, type TowerFixture, towerFixtures } from '../support/towers';
 
 function load(fixture: TowerFixture, entry: TowerCase, device: 'cpu' | 'cuda', dtype: 'f32' | 'bf16' | 'f16') {
@@ -76,9 +76,9 @@ describe('CUDA: the whole forward pass', () => {
 
   for (const dtype of ['f32', 'bf16', 'f16'] as const) {
     it(`projects squares of patches in ${dtype}, as transformers does`, async () => {
-      for (const name of SMOLVLMS) {
-        const { picture, projected } = smolvlmTensors(name);
-        await using model = await QAViT.load({ tower: smolvlmFolder(name) }, { device: 'cuda', dtype });
+      for (const name of MERGING) {
+        const { picture, projected } = mergingTensors(name);
+        await using model = await QAViT.load({ tower: mergingFolder(name) }, { device: 'cuda', dtype });
         const [one, ...others] = await model.encodeBatch(
           [1, 2, 3].map(() => ({ image: { ...picture }, question: null })),
         );

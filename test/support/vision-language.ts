@@ -29,11 +29,13 @@ export interface ExpectedLlava {
 }
 
 export const NEW_TOKENS = 16;
-/** The smallest folders of Idefics3 and SmolVLM, with what transformers makes of a whole picture as one tile. */
-export const SMOLVLMS = ['smolvlm', 'idefics3'] as const;
-export type SmolvlmName = (typeof SMOLVLMS)[number];
-export const smolvlmFolder = (name: SmolvlmName): string => fixture('smolvlm', name);
-export const smolvlmAdapter = fixture('smolvlm', 'adapter');
+/** Models whose projector makes one row of several patches, with what transformers makes of a whole picture as one tile. */
+export const MERGING = ['smolvlm', 'idefics3', 'internvl'] as const;
+export type MergingName = (typeof MERGING)[number];
+const mergingFixture = (name: MergingName): string => (name === 'internvl' ? 'internvl' : 'smolvlm');
+export const mergingFolder = (name: MergingName): string => fixture(mergingFixture(name), name);
+/** Of smolvlm or internvl. */
+export const mergingAdapter = (name: MergingName): string => fixture(mergingFixture(name), 'adapter');
 export const llavaFolder = (name: LlavaName): string => fixture('llava', name);
 export const llavaAdapter = fixture('llava', 'adapter');
 
@@ -41,8 +43,8 @@ export function expectedLlava(name: LlavaName): ExpectedLlava {
   return expectedIn('llava', name);
 }
 
-export function expectedSmolvlm(name: SmolvlmName): Omit<ExpectedLlava, 'prompts'> {
-  return expectedIn('smolvlm', name);
+export function expectedMerging(name: MergingName): Omit<ExpectedLlava, 'prompts'> {
+  return expectedIn(mergingFixture(name), name);
 }
 
 function expectedIn(folder: string, name: string): ExpectedLlava {
@@ -54,8 +56,8 @@ export function llavaTensors(name: LlavaName) {
   return tensorsIn('llava', name);
 }
 
-export function smolvlmTensors(name: SmolvlmName) {
-  return tensorsIn('smolvlm', name);
+export function mergingTensors(name: MergingName) {
+  return tensorsIn(mergingFixture(name), name);
 }
 
 function tensorsIn(folder: string, name: string) {
@@ -78,8 +80,8 @@ export function copyLlava(name: LlavaName, to: string, changes: Changes = {}): s
   return copyChanged(llavaFolder(name), to, changes);
 }
 
-export function copySmolvlm(name: SmolvlmName, to: string, changes: Changes = {}): string {
-  return copyChanged(smolvlmFolder(name), to, changes);
+export function copyMerging(name: MergingName, to: string, changes: Changes = {}): string {
+  return copyChanged(mergingFolder(name), to, changes);
 }
 
 function copyChanged(from: string, to: string, changes: Changes): string {

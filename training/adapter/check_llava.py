@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from fixtures.internvl_models import INTERNVL
 from fixtures.llava_models import CLIP_LLAMA, SIGLIP_QWEN
 from fixtures.smolvlm_models import IDEFICS3_LLAMA
 from fixtures.vision_language import Spec, TinyModel, collapsed, inputs_of
@@ -213,7 +214,7 @@ def check_refusals(folder: Path) -> None:
         ("Expected no --language-out beside --model", {"language-out": folder / "other"}, {}),
         ("for --out but received", {"out": folder / "llava"}, {}),
         ("Expected at most 9 visual tokens for --select but received 10", {"select": "10"}, {}),
-        ("Expected model_type llava, idefics3, smolvlm", {}, {"model_type": "llava_next"}),
+        ("Expected model_type llava, idefics3, smolvlm, internvl", {}, {"model_type": "llava_next"}),
         ("Expected one layer for vision_feature_layer", {}, {"vision_feature_layer": [-2, -1]}),
         ("Expected 'default' or 'full'", {}, {"vision_feature_select_strategy": "cls"}),
         ("Expected one <image> in the prompts", {}, {"prompt_template": "Q: {question}\nA:"}),
@@ -283,18 +284,19 @@ def check_siglip(folder: Path) -> None:
     assert "Expected a tower with a class token and no registers" in said, said
 
 
-def check_idefics3(folder: Path) -> None:
-    """Squares of patches become one row. SmolVLM is the same with other names (test/training)."""
-    tiny = write_model(IDEFICS3_LLAMA, folder)
+def check_merging(spec: Spec, folder: Path) -> None:
+    """Squares of patches become one row. SmolVLM is Idefics3 with other names (test/training)."""
+    tiny = write_model(spec, folder)
     check_beginning(folder, tiny)
-    check_export(folder, tiny)
+    if spec is IDEFICS3_LLAMA:
+        check_export(folder, tiny)
     for option in ("train-projector", "select"):
         said = complaint(folder, **{option: "1" if option == "select" else True})
         assert f"--{option}" in said, said
     losses, printed = run(folder, steps=FEW_STEPS, bf16=True, **{"held-out": folder / "samples.jsonl"})
     assert np.isfinite(losses).all() and printed.count("held-out") == 1, printed
     config = json.loads((folder / "adapter" / "config.json").read_text())
-    assert config["vision_feature_layer"] == -1 and config["keep_cls"] is True, config
+    assert config["vision_feature_layer"] == -1 and config["keep_cls"] is (spec is IDEFICS3_LLAMA), config
 
 
 def main() -> None:
@@ -316,9 +318,10 @@ def main() -> None:
         folder = Path(name)
         write_samples(folder, 8)
         check_siglip(folder)
-    with tempfile.TemporaryDirectory() as name:
-        write_samples(Path(name), 8)
-        check_idefics3(Path(name))
+    for spec in (IDEFICS3_LLAMA, INTERNVL):
+        with tempfile.TemporaryDirectory() as name:
+            write_samples(Path(name), 8)
+            check_merging(spec, Path(name))
     print("llava: all checks passed")
 
 

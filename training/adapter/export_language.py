@@ -1,7 +1,7 @@
 """`python -m adapter.export_language --language DIR --out DIR`: a T5 or mT5 as ONNX files that qavit reads.
 
-With --model DIR instead of --language: the language half of a LLaVA, SmolVLM or Idefics3. `--out DIR/onnx` makes its
-folder whole; any other folder is a language model by itself.
+With --model DIR instead of --language: the language half of a LLaVA, SmolVLM, Idefics3 or InternVL. `--out
+DIR/onnx` makes its folder whole; any other folder is a language model by itself.
 """
 
 import argparse

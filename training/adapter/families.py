@@ -1,5 +1,6 @@
 """The vision-language models that adapters are trained for: where their parts are, and what goes between them."""
 
+import math
 from pathlib import Path
 from typing import Protocol
 
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 from transformers import (
     Idefics3ForConditionalGeneration,
+    InternVLForConditionalGeneration,
     LlavaForConditionalGeneration,
     PreTrainedModel,
     SmolVLMForConditionalGeneration,
@@ -39,6 +41,20 @@ class Family(Protocol):
         """Its own, in the form that adapters store."""
 
 
+def taken_by(config: dict, default: int, folder: Path) -> tuple[int, bool]:
+    """vision_feature_layer, and whether vision_feature_select_strategy keeps the class token."""
+    layer = config.get("vision_feature_layer", default)
+    if isinstance(layer, list) and len(layer) == 1:
+        layer = layer[0]
+    if not isinstance(layer, int):
+        raise ValueError(f"Expected one layer for vision_feature_layer of {folder} but received {layer}")
+    strategy = config.get("vision_feature_select_strategy", "default")
+    if strategy not in ("default", "full"):
+        wanted = "'default' or 'full' for vision_feature_select_strategy"
+        raise ValueError(f"Expected {wanted} of {folder} but received {strategy!r}")
+    return layer, strategy == "full"
+
+
 class Llava:
     """lib/models/vision-language/llava.ts"""
 
@@ -48,18 +64,10 @@ class Llava:
     merges = False
 
     def taken(self, config: dict, folder: Path) -> tuple[int, bool]:
-        layer = config.get("vision_feature_layer", -2)
-        if isinstance(layer, list) and len(layer) == 1:
-            layer = layer[0]
-        if not isinstance(layer, int):
-            raise ValueError(f"Expected one layer for vision_feature_layer of {folder} but received {layer}")
-        strategy = config.get("vision_feature_select_strategy", "default")
-        if strategy not in ("default", "full"):
-            wanted = "'default' or 'full' for vision_feature_select_strategy"
-            raise ValueError(f"Expected {wanted} of {folder} but received {strategy!r}")
+        layer, keep_cls = taken_by(config, -2, folder)
         if read_config(folder).get("do_pad"):
             raise ValueError(f"Expected pictures that are not padded to squares in {folder} but received do_pad")
-        return layer, strategy == "full"
+        return layer, keep_cls
 
     def tower(self, model: PreTrainedModel) -> PreTrainedModel:
         return getattr(model.model.vision_tower, "vision_model", model.model.vision_tower)
@@ -109,10 +117,43 @@ class Idefics3:
         raise ValueError(f"Expected a LLaVA for --train-projector but received {folder}")
 
 
+class Internvl:
+    """lib/models/vision-language/internvl.ts"""
+
+    kind = InternVLForConditionalGeneration
+    without_template = "<|im_start|>user\n{image}\n{question}<|im_end|>\n<|im_start|>assistant\n"
+    around = "<img>{image}</img>"
+    merges = True
+
+    def taken(self, config: dict, folder: Path) -> tuple[int, bool]:
+        layer, keep_cls = taken_by(config, -1, folder)
+        if keep_cls:
+            raise ValueError(f"Expected 'default' for vision_feature_select_strategy of {folder} but received 'full'")
+        return layer, keep_cls
+
+    def tower(self, model: PreTrainedModel) -> PreTrainedModel:
+        return model.model.vision_tower
+
+    def language(self, model: PreTrainedModel) -> PreTrainedModel:
+        return model.model.language_model
+
+    def project(self, model: PreTrainedModel, tokens: torch.Tensor) -> torch.Tensor:
+        inner, config = model.model, model.config
+        # Of a tower that pools this is no norm.
+        seen = inner.vision_tower.layernorm(tokens) if config.vision_feature_layer == -1 else tokens
+        side = math.isqrt(tokens.shape[1])
+        squares = inner.pixel_shuffle(seen.unflatten(1, (side, side)), config.downsample_ratio)
+        return inner.multi_modal_projector(squares.flatten(1, 2))
+
+    def trainable_projector(self, model: PreTrainedModel, folder: Path) -> nn.Sequential:
+        raise ValueError(f"Expected a LLaVA for --train-projector but received {folder}")
+
+
 FAMILIES: dict[str, Family] = {
     "llava": Llava(),
     "idefics3": Idefics3(Idefics3ForConditionalGeneration),
     "smolvlm": Idefics3(SmolVLMForConditionalGeneration),
+    "internvl": Internvl(),
 }
 
 

@@ -4,9 +4,9 @@ The tower stays frozen. Projector, question path, gates and gated projections tr
 --language-out says where to keep it, and a token selector with --select. The adapter folder is what
 `QAViT.load({ tower, adapter, language })` reads.
 
-With --model DIR instead of --tower and --language: for a LLaVA, SmolVLM or Idefics3, whose language model stays frozen,
-and whose projector does too unless --train-projector says otherwise. `QAViT.load({ tower: DIR, adapter, language:
-DIR })` reads it.
+With --model DIR instead of --tower and --language: for a LLaVA, SmolVLM, Idefics3 or InternVL. Its language
+model stays frozen, and so does its projector unless --train-projector says otherwise. `QAViT.load({ tower: DIR,
+adapter, language: DIR })` reads it.
 """
 
 import argparse
@@ -35,7 +35,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     folders = parser.add_argument_group("folders and files")
     folders.add_argument("--tower", type=Path, help="Hugging Face folder of a vision tower")
     folders.add_argument("--language", type=Path, help="Hugging Face folder of a T5 or mT5")
-    folders.add_argument("--model", type=Path, help="Hugging Face folder of a LLaVA or SmolVLM, instead of these two")
+    folders.add_argument(
+        "--model", type=Path, help="Hugging Face folder of a LLaVA, SmolVLM or InternVL, instead of these two"
+    )
     folders.add_argument(
         "--data", type=Path, required=True, help='JSONL: {"image": path, "question": .., "answer": ..}'
     )

@@ -81,13 +81,21 @@ export function pixelShuffle(g: Graph, x: Tensor, factor: number): Tensor {
   const samples = x.batch.size;
   const all = g.allocate(x.dtype, [x.batch, dim('N', cells ** 2), dim(`${factor ** 2}*C`, factor * width)]);
   // A line of the square is `cells` pieces of `factor` rows, and each piece has its place in one row of the result.
-  const lines = x.reshape([dim('lines', samples * side), dim('cells', cells), dim(`${factor}*C`, width)]);
+  const dense = x.isDense ? x : gathered(g.scope('dense'), x);
+  const lines = dense.reshape([dim('lines', samples * side), dim('cells', cells), dim(`${factor}*C`, width)]);
   const bands = all.reshape([dim('bands', samples * cells), dim('cells', cells), all.columns]);
   for (let dy = 0; dy < factor; dy++) {
     const y = bands.sliceColumns(dy * width, (dy + 1) * width);
     g.record('copy', { x: lines.everySample(dy, factor), y }, {}, {});
   }
   return all;
+}
+
+/** The same numbers, one behind another. */
+function gathered(g: Graph, x: Tensor): Tensor {
+  const y = g.allocate(x.dtype, x.shape);
+  g.record('copy', { x, y }, {}, {});
+  return y;
 }
 
 /**

@@ -24,7 +24,7 @@ const DEFAULTS = {
  */
 export const INTERNVIT: TowerFamily = {
   modelType: 'internvl_vision',
-  wholes: ['internvl'],
+  wholes: [],
   describe(config, path) {
     const fields = new TowerFields(config, path, DEFAULTS);
     const norm = config.norm_type ?? 'layer_norm';

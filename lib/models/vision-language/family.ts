@@ -28,7 +28,7 @@ export interface VisionHalf {
   /** False: the class token stays behind. */
   readonly keepClass: boolean;
   /** The tower's last norm, behind the prefix of its tensors, where what is taken passes it. */
-  readonly norm?: string;
+  readonly towerNorm?: string;
   readonly projector: ProjectorShape;
 }
 
@@ -42,6 +42,8 @@ export interface ProjectorShape {
   readonly activation: ActivationName;
   /** Side of the squares of patches that are projected as one; absent: each is projected by itself. */
   readonly pixelShuffle?: number;
+  /** Of the rows that are projected. */
+  readonly norm?: { readonly name: string; readonly eps: number };
 }
 
 export interface LanguageHalf {

@@ -15,7 +15,7 @@ export const IDEFICS3: VisionLanguageFamily = {
     tower: towerOf(config.vision_config ?? {}, `vision_config of ${path}`),
     hiddenLayer: -1,
     keepClass: true,
-    norm: 'post_layernorm',
+    towerNorm: 'post_layernorm',
     projector: {
       name: 'connector',
       maps: ['modality_projection.proj'],

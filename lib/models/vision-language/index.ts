@@ -1,11 +1,12 @@
 /** The vision-language models there are. To add one, describe it in a file beside this one and list it here. */
 import type { VisionLanguageFamily } from './family';
 import { IDEFICS3, SMOLVLM } from './idefics3';
+import { INTERNVL } from './internvl';
 import { LLAVA } from './llava';
 
 export type { LanguageHalf, ProjectorShape, VisionHalf, VisionLanguageFamily } from './family';
 
-const FAMILIES: readonly VisionLanguageFamily[] = [LLAVA, IDEFICS3, SMOLVLM];
+const FAMILIES: readonly VisionLanguageFamily[] = [LLAVA, IDEFICS3, SMOLVLM, INTERNVL];
 
 /** Every model_type that is one. */
 export const VISION_LANGUAGE_MODEL_TYPES = FAMILIES.map(({ modelType }) => modelType);

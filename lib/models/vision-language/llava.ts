@@ -3,6 +3,7 @@ import { isJsonObject, type JsonObject } from '../../json-file';
 import { choice, flag } from '../config-values';
 import { activationNamed } from '../towers/tower-fields';
 import type { VisionLanguageFamily } from './family';
+import { featureLayer } from './feature-layer';
 
 /** LlavaConfig's own tower, which is CLIP ViT-L/14-336. */
 const TOWER = {
@@ -45,12 +46,4 @@ function towerOf(config: unknown, where: string): JsonObject {
   if (config === undefined || config === null) return { model_type: 'clip_vision_model', ...TOWER };
   if (!isJsonObject(config)) throw expected('ERR_FORMAT', 'an object', where, config);
   return { ...config, model_type: config.model_type ?? 'clip_vision_model' };
-}
-
-function featureLayer(value: unknown, where: string): number {
-  const layer: unknown = Array.isArray(value) && value.length === 1 ? value[0] : value;
-  if (Number.isSafeInteger(layer)) return layer as number;
-  // Several states side by side, as in Granite Vision, would make the projector's input wider than any state.
-  if (Array.isArray(layer)) throw expected('ERR_UNSUPPORTED', 'one layer', where, layer);
-  throw expected('ERR_FORMAT', 'an integer', where, layer);
 }

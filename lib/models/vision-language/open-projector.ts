@@ -1,6 +1,6 @@
 import type { Projector } from '../../blocks/projector';
 import { NamedTensors, stored, type TensorSource } from '../../weights';
-import { takeAffine } from '../stored-affine';
+import { takeAffine, takeNorm } from '../stored-affine';
 import type { ProjectorShape } from './family';
 
 /**
@@ -11,19 +11,21 @@ import type { ProjectorShape } from './family';
  * @throws QAViTError ERR_FORMAT or ERR_SHAPE, naming the tensor
  */
 export function openLanguageProjector(
-  { name, maps, bias, activation, pixelShuffle }: ProjectorShape,
+  { name, maps, bias, activation, pixelShuffle, norm }: ProjectorShape,
   source: TensorSource,
   width: number,
 ): { projector: Projector; languageWidth: number } {
   const first = `${name}.${maps[0]}.weight`;
   const tensors = NamedTensors.behindPrefix(source, first);
   const [languageWidth = 0] = tensors.shapeOf(first);
+  const inputs = width * (pixelShuffle ?? 1) ** 2;
   const layers = maps.map((map, i) => {
-    const size = { out: languageWidth, inputs: i === 0 ? width * (pixelShuffle ?? 1) ** 2 : languageWidth, bias };
+    const size = { out: languageWidth, inputs: i === 0 ? inputs : languageWidth, bias };
     const affine = takeAffine(tensors, `${name}.${map}`, size);
     return { weight: stored(affine.weight, 'matrix'), bias: affine.bias && stored(affine.bias, 'vector') };
   });
+  const ownNorm = norm && takeNorm(tensors, `${name}.${norm.name}`, inputs, norm.eps);
   // Whatever is not the projector's belongs to the rest of the model.
   tensors.expectNoOthers(new RegExp(`^(?!${name}\\.)`));
-  return { projector: { pixelShuffle, layers, activation }, languageWidth };
+  return { projector: { pixelShuffle, norm: ownNorm, layers, activation }, languageWidth };
 }

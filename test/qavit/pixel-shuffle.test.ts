@@ -12,22 +12,31 @@ import { f32 } from '../support/safetensors-writer';
 import { temporaryFolder } from '../support/temporary';
 import {
   type AskedLlava,
-  copySmolvlm,
-  expectedSmolvlm,
+  copyMerging,
+  expectedMerging,
   framingOf,
   NEW_TOKENS,
-  smolvlmAdapter,
-  smolvlmFolder,
-  type SmolvlmName,
-  SMOLVLMS,
-  smolvlmTensors,
+  mergingAdapter,
+  mergingFolder,
+  type MergingName,
+  MERGING,
+  mergingTensors,
 } from '../support/vision-language';
 
 const F32 = { device: 'cpu', dtype: 'f32' } as const;
-const SMOLVLM = smolvlmFolder('smolvlm');
-const FUSED: ModelFolders = { tower: SMOLVLM, adapter: smolvlmAdapter, language: SMOLVLM };
+const SMOLVLM = mergingFolder('smolvlm');
+const fusedFolders = (name: MergingName): ModelFolders => ({
+  tower: mergingFolder(name),
+  adapter: mergingAdapter(name),
+  language: mergingFolder(name),
+});
 /** One sample's relative error in these dtypes: a few roundings a layer. */
 const WITHIN = { f32: 1e-5, bf16: 3e-2, int8: 1e-1 } as const;
+
+function towerConfig(name: MergingName): object {
+  const config = JSON.parse(readFileSync(path.join(mergingFolder(name), 'config.json'), 'utf8')) as object;
+  return (config as { vision_config: object }).vision_config;
+}
 
 async function answer(model: QAViT, image: RawImage, asked: AskedLlava): Promise<string> {
   let text = '';
@@ -37,25 +46,26 @@ async function answer(model: QAViT, image: RawImage, asked: AskedLlava): Promise
   return text;
 }
 
-describe('Idefics3 and SmolVLM', () => {
+describe('models whose projector makes one row of several patches', () => {
   const at = temporaryFolder();
 
   const known = {
-    smolvlm: { visionLanguage: 'SmolVLM', image: 24, trainedImage: 24, M: 36, N: 9, C: 16, L: 4 },
-    idefics3: { visionLanguage: 'Idefics3', image: 24, trainedImage: 16, M: 36, N: 4, C: 24, L: 2 },
+    smolvlm: { visionLanguage: 'SmolVLM', family: 'SigLIP', trainedImage: 24, M: 36, N: 9, C: 16, L: 4 },
+    idefics3: { visionLanguage: 'Idefics3', family: 'SigLIP', trainedImage: 16, M: 36, N: 4, C: 24, L: 2 },
+    internvl: { visionLanguage: 'InternVL', family: 'InternViT', trainedImage: 24, M: 37, N: 9, C: 16, L: 4 },
   };
-  for (const name of SMOLVLMS) {
+  for (const name of MERGING) {
     describe(name, () => {
-      const { picture, projected } = smolvlmTensors(name);
-      const { answers } = expectedSmolvlm(name);
+      const { picture, projected } = mergingTensors(name);
+      const { answers } = expectedMerging(name);
       let model: QAViT;
       before(async () => {
-        model = await QAViT.load(smolvlmFolder(name), F32);
+        model = await QAViT.load(mergingFolder(name), F32);
       });
       after(() => model.close());
 
       it('knows itself', () => {
-        expect(model.info).to.include({ ...known[name], family: 'SigLIP', E: 32, hasClass: false });
+        expect(model.info).to.include({ ...known[name], image: 24, E: 32, hasClass: name === 'internvl' });
         expect(model.info.layersComputed).to.equal(model.info.L);
         expect(model.info.preprocessing).to.deep.equal({
           resize: { kind: 'exact', width: 24, height: 24 },
@@ -66,7 +76,7 @@ describe('Idefics3 and SmolVLM', () => {
 
       for (const [dtype, within] of Object.entries(WITHIN) as ['f32', number][]) {
         it(`projects transformers' visual tokens in ${dtype}`, async () => {
-          await using same = await QAViT.load({ tower: smolvlmFolder(name) }, { device: 'cpu', dtype });
+          await using same = await QAViT.load({ tower: mergingFolder(name) }, { device: 'cpu', dtype });
           const { data, shape } = await same.encode(picture, null);
           expect(shape).to.deep.equal(projected.shape);
           expect(relativeError(data, projected.data)).to.be.below(within);
@@ -87,7 +97,7 @@ describe('Idefics3 and SmolVLM', () => {
       });
 
       it("asks in transformers' tokens, and says its answers", async () => {
-        const half = await LanguageHalf.open(smolvlmFolder(name));
+        const half = await LanguageHalf.open(mergingFolder(name));
         try {
           const tokens = await model.encode(picture, null);
           for (const asked of answers) {
@@ -103,13 +113,19 @@ describe('Idefics3 and SmolVLM', () => {
   }
 
   describe('with an adapter', () => {
-    const { picture } = smolvlmTensors('smolvlm');
-    const { fused, answers } = expectedSmolvlm('smolvlm');
+    const { picture } = mergingTensors('smolvlm');
+    const { fused } = expectedMerging('smolvlm');
 
-    it("says PyTorch's answers token for token", async () => {
-      await using model = await QAViT.load(FUSED, F32);
+    for (const name of ['smolvlm', 'internvl'] as const) {
+      it(`says PyTorch's answers token for token: ${name}`, () => saysAnswers(name));
+    }
+
+    async function saysAnswers(name: MergingName): Promise<void> {
+      const { picture } = mergingTensors(name);
+      const { fused, answers } = expectedMerging(name);
+      await using model = await QAViT.load(fusedFolders(name), F32);
       expect(model.info).to.deep.include({ fusedLayers: [2, 3], N: 9, E: 32, Dq: 32 });
-      const half = await LanguageHalf.open(SMOLVLM);
+      const half = await LanguageHalf.open(mergingFolder(name));
       try {
         expect(fused.length).to.equal(3);
         for (const asked of fused) {
@@ -123,11 +139,11 @@ describe('Idefics3 and SmolVLM', () => {
       // What every patch attends to, and how far it moves, is about patches, not about rows of the projector.
       const maps = await model.attend(picture, answers[0]!.question);
       expect(maps.grid).to.deep.equal({ rows: 6, columns: 6 });
-      expect(maps.difference.length).to.equal(36);
-    });
+      expect(maps.difference.length).to.equal(known[name].M);
+    }
 
     it('looks at a picture once for all questions', async () => {
-      await using model = await QAViT.load(FUSED, F32);
+      await using model = await QAViT.load(fusedFolders('smolvlm'), F32);
       using seen = await model.look(picture);
       for (const { question } of fused) {
         const [one, other] = await Promise.all([model.encode(seen, question), model.encode(picture, question)]);
@@ -138,7 +154,7 @@ describe('Idefics3 and SmolVLM', () => {
 
     it('hands every patch to a projector that the adapter brings', async () => {
       const own = at('own');
-      cpSync(smolvlmAdapter, own, { recursive: true });
+      cpSync(mergingAdapter('smolvlm'), own, { recursive: true });
       const config = path.join(own, 'config.json');
       const fields = JSON.parse(readFileSync(config, 'utf8')) as object;
       writeJson(config, { ...fields, translation_mlp: { layers: 1, activation: 'relu' } });
@@ -153,15 +169,19 @@ describe('Idefics3 and SmolVLM', () => {
 
     it('does not select tokens that are projected together', async () => {
       const selecting = at('selecting');
-      cpSync(smolvlmAdapter, selecting, { recursive: true });
+      cpSync(mergingAdapter('smolvlm'), selecting, { recursive: true });
       changeTensors(selecting, (all) => (all['token_selector.weight'] = f32([1, 16], new Float32Array(16).fill(1))));
       const message = /an adapter without token_selector, .* for a projector that makes one row of several tokens/;
-      await expectRejection(QAViT.load({ ...FUSED, adapter: selecting }, F32), 'ERR_UNSUPPORTED', message);
+      await expectRejection(
+        QAViT.load({ ...fusedFolders('smolvlm'), adapter: selecting }, F32),
+        'ERR_UNSUPPORTED',
+        message,
+      );
     });
   });
 
   describe('folders', () => {
-    const { picture, projected } = smolvlmTensors('smolvlm');
+    const { picture, projected } = mergingTensors('smolvlm');
 
     async function tokensOf(folder: string, imageSize?: number): Promise<VisualTokens> {
       await using model = await QAViT.load({ tower: folder }, { ...F32, imageSize });
@@ -176,7 +196,7 @@ describe('Idefics3 and SmolVLM', () => {
     });
 
     it('may have the names of a file of old', async () => {
-      const folder = copySmolvlm('smolvlm', at('old'));
+      const folder = copyMerging('smolvlm', at('old'));
       changeTensors(folder, (all) => {
         for (const [name, tensor] of Object.entries(all)) {
           delete all[name];
@@ -187,7 +207,7 @@ describe('Idefics3 and SmolVLM', () => {
     });
 
     it('need no weights of the language half', async () => {
-      const folder = copySmolvlm('smolvlm', at('vision'));
+      const folder = copyMerging('smolvlm', at('vision'));
       changeTensors(folder, (all) => {
         for (const name of Object.keys(all)) if (/text_model|lm_head/.test(name)) delete all[name];
       });
@@ -195,22 +215,58 @@ describe('Idefics3 and SmolVLM', () => {
     });
 
     it('without a chat template are asked as SmolVLM is', async () => {
-      const folder = copySmolvlm('smolvlm', at('plain'), { 'chat_template.json': null });
+      const folder = copyMerging('smolvlm', at('plain'), { 'chat_template.json': null });
       const half = await LanguageHalf.open(folder);
-      const [asked] = expectedSmolvlm('smolvlm').answers;
+      const [asked] = expectedMerging('smolvlm').answers;
       expect(await half.prompted(asked!)).to.deep.equal(asked!.ids);
     });
 
-    const refusals: [SmolvlmName, object, 'ERR_FORMAT' | 'ERR_SHAPE' | 'ERR_UNSUPPORTED', RegExp][] = [
+    it('of InternVL pass the norm of a tower that does not pool', async () => {
+      const unpooled = { 'config.json': { vision_config: { ...towerConfig('internvl'), use_mean_pooling: false } } };
+      const { picture, projected } = mergingTensors('internvl');
+      const encode = async (gamma: number): Promise<VisualTokens> => {
+        const folder = copyMerging('internvl', at('unpooled'), unpooled);
+        changeTensors(folder, (all) => {
+          all['vision_tower.layernorm.weight'] = f32([16], new Float32Array(16).fill(gamma));
+          all['vision_tower.layernorm.bias'] = f32(
+            [16],
+            Float32Array.from({ length: 16 }, (_, i) => i),
+          );
+        });
+        await using model = await QAViT.load({ tower: folder }, F32);
+        return await model.encode(picture, null);
+      };
+      // Without a factor all patches are the same.
+      const { data } = await encode(0);
+      for (let row = 1; row < 9; row++)
+        expect(data.subarray(32 * row, 32 * (row + 1))).to.deep.equal(data.subarray(0, 32));
+      expect(relativeError((await encode(1)).data, projected.data)).to.be.above(0.1);
+      const missing = copyMerging('internvl', at('unpooled'), unpooled);
+      const message = /tensor layernorm\.weight \[16\]/;
+      await expectRejection(QAViT.load({ tower: missing }, F32), 'ERR_FORMAT', message);
+    });
+
+    it('of InternVL hand over squares of patches, not the class token', async () => {
+      const loading = QAViT.load({ tower: mergingFolder('internvl') }, { ...F32, keepClass: true });
+      await expectRejection(loading, 'ERR_UNSUPPORTED', /patches alone for a projector that makes one row of several/);
+    });
+
+    const refusals: [MergingName, object, 'ERR_FORMAT' | 'ERR_SHAPE' | 'ERR_UNSUPPORTED', RegExp][] = [
       ['smolvlm', { scale_factor: 0 }, 'ERR_FORMAT', /a positive integer for scale_factor of /],
       ['smolvlm', { scale_factor: 4 }, 'ERR_UNSUPPORTED', /squares of 4 x 4 .* 6 a side/],
       ['smolvlm', { scale_factor: 3 }, 'ERR_SHAPE', /\[32, 144\] for tensor model\.connector.* \[32, 64\]/],
       ['smolvlm', { vision_config: 5 }, 'ERR_FORMAT', /an object for vision_config of /],
+      ['internvl', { downsample_ratio: 0.4 }, 'ERR_UNSUPPORTED', /1, 1\/2, 1\/3, \.\.\. for downsample_ratio of /],
+      ['internvl', { downsample_ratio: 0 }, 'ERR_FORMAT', /a positive number for downsample_ratio of /],
+      ['internvl', { vision_feature_layer: [-1, -2] }, 'ERR_UNSUPPORTED', /one layer for vision_feature_layer/],
+      ['internvl', { vision_feature_select_strategy: 'full' }, 'ERR_UNSUPPORTED', /patches alone/],
+      ['internvl', { projector_hidden_act: 'mish' }, 'ERR_UNSUPPORTED', /for projector_hidden_act of /],
+      ['internvl', { vision_config: 5 }, 'ERR_FORMAT', /an object for vision_config of /],
       ['idefics3', { image_token_id: 300 }, 'ERR_FORMAT', /below vocab_size 296 for image_token_i/],
     ];
     for (const [name, fields, code, message] of refusals) {
       it(`refuse ${JSON.stringify(fields)}`, async () => {
-        const folder = copySmolvlm(name, at('refused'), { 'config.json': fields as Record<string, unknown> });
+        const folder = copyMerging(name, at('refused'), { 'config.json': fields as Record<string, unknown> });
         await expectRejection(QAViT.load(folder, F32), code, message);
       });
     }
@@ -220,7 +276,7 @@ describe('Idefics3 and SmolVLM', () => {
         ['model.vision_model.post_layernorm.weight', /tensor post_layernorm\.weight \[16\]/],
         ['model.connector.modality_projection.proj.weight', /tensor connector\.modality_projection\.proj\.weight/],
       ] as const) {
-        const folder = copySmolvlm('smolvlm', at('without'));
+        const folder = copyMerging('smolvlm', at('without'));
         changeTensors(folder, (all) => delete all[name]);
         await expectRejection(QAViT.load({ tower: folder }, F32), 'ERR_FORMAT', message);
       }
