@@ -77,7 +77,7 @@ describe('qavit info of files', () => {
       writeJson(path.join(folder, 'config.json'), config);
       const { code, stderr } = await runCli(['info', folder]);
       expect(code).to.equal(1);
-      const message = `Expected qavit, llava, a tower \\(clip, .*\\), or a language model's for model_type of .*"${config.model_type}"`;
+      const message = `Expected qavit, llava, .*, a tower \\(clip, .*\\), or a language model's for model_type of .*"${config.model_type}"`;
       expect(stderr).to.match(new RegExp(message));
     }
     writeJson(path.join(folder, 'config.json'), { model_type: 'gemma3', text_config });
