@@ -32,6 +32,7 @@ export interface ModelOptions extends DeviceOptions {
 export interface DecodingOptions {
   maxNewTokens: number;
   temperature: number;
+  topK: number;
   topP: number;
   seed?: number;
 }
@@ -133,6 +134,12 @@ export function addDecodingOptions(command: Command): Command {
   return command
     .option('--max-new-tokens <n>', 'longest answer', numberIn(1, MOST_NEW_TOKENS, { whole: true }), 30)
     .option('--temperature <t>', '0 takes the likeliest word each time', numberIn(0, MOST_TEMPERATURE), 0)
+    .option(
+      '--top-k <n>',
+      'with a temperature: sample from so many of the likeliest words; 0: all',
+      numberIn(0, 2 ** 31 - 1, { whole: true }),
+      0,
+    )
     .option('--top-p <p>', 'with a temperature: sample from the likeliest words that make up this share', share, 1)
     .option(
       '--seed <n>',
@@ -142,6 +149,6 @@ export function addDecodingOptions(command: Command): Command {
 }
 
 /** The decoding options alone, as `QAViT.ask` takes them. */
-export function decodingOf({ maxNewTokens, temperature, topP, seed }: DecodingOptions): DecodingOptions {
-  return { maxNewTokens, temperature, topP, ...(seed === undefined ? {} : { seed }) };
+export function decodingOf({ maxNewTokens, temperature, topK, topP, seed }: DecodingOptions): DecodingOptions {
+  return { maxNewTokens, temperature, topK, topP, ...(seed === undefined ? {} : { seed }) };
 }

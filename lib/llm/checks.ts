@@ -64,13 +64,14 @@ export function checkTokens(tokens: VisualTokens, width?: number): void {
 export function checkGenerate(question: string, options: GenerateOptions): GenerateSettings {
   const rules = { ...DECODING_RULES, question: { what: 'an object', accepts: isPlainObject } };
   const given = checkOptions<GenerateOptions>(options, rules, 'generate');
-  const { maxNewTokens = MAX_NEW_TOKENS, temperature = 0, topP = 1, seed = randomInt(2 ** 32), question: how } = given;
+  const { maxNewTokens = MAX_NEW_TOKENS, question: how } = given;
   // The caller's to change from now on.
   const stop = [...(given.stop ?? [])];
   const reading = { normalization, maxTokens: count, features };
   const checked = checkOptions<Partial<QuestionEncoding>>(how, reading, 'options.question of generate');
   const framing = { system: given.system, before: given.before };
-  const sampling = { temperature, topP, seed };
+  const { temperature = 0, topK = 0, topP = 1, seed = randomInt(2 ** 32) } = given;
+  const sampling = { temperature, topK, topP, seed };
   return { question: questionText(question, checked), framing, maxNewTokens, sampling, stop };
 }
 

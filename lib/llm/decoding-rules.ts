@@ -10,6 +10,8 @@ export const MOST_TEMPERATURE = 100;
 export const DECODING_RULES = {
   maxNewTokens: integer(1, MOST_NEW_TOKENS),
   temperature: number(0, MOST_TEMPERATURE),
+  // vLLM takes counts of 32 bits.
+  topK: integer(0, 2 ** 31 - 1),
   topP: { what: 'a number above 0 and at most 1', accepts: (p: unknown) => number(0, 1).accepts(p) && p !== 0 },
   seed: integer(0, Number.MAX_SAFE_INTEGER),
   stop: stopRule,

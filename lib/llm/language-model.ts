@@ -35,7 +35,9 @@ export interface GenerateOptions extends Framing {
   maxNewTokens?: number;
   /** 0, the default, always takes the likeliest token; above it, tokens are drawn with probabilities softmax(logits / temperature). */
   temperature?: number;
-  /** Draw only among the likeliest tokens that together reach this probability; 1, the default, draws among all. */
+  /** Draw only among so many of the likeliest tokens; 0, the default, draws among all. */
+  topK?: number;
+  /** Of these, draw only among the likeliest that together reach this probability; 1, the default, draws among all. */
   topP?: number;
   /** The first of these that appears in the answer ends it, and is not part of it; no token is computed after it. */
   stop?: readonly string[];

@@ -4,6 +4,8 @@ import { seededRandom, type Random } from './random';
 export interface Sampling {
   /** 0: greedy. */
   temperature: number;
+  /** 0: all. */
+  topK: number;
   topP: number;
   seed: number;
 }
@@ -12,10 +14,10 @@ export interface Sampling {
 export type Sampler = (logits: Float32Array) => number;
 
 /** @throws (the sampler) QAViTError ERR_FORMAT where logits hold NaN or rule out every token */
-export function makeSampler({ temperature, topP, seed }: Sampling): Sampler {
+export function makeSampler({ temperature, topK, topP, seed }: Sampling): Sampler {
   if (temperature === 0) return likeliest;
   const random = seededRandom(seed);
-  return (logits) => draw(probabilities(logits, temperature), topP, random);
+  return (logits) => draw(probabilities(logits, temperature, topK), topP, random);
 }
 
 /** The first of the largest, as torch.argmax on a CPU. */
@@ -39,12 +41,20 @@ function unusable(found: string): QAViTError {
   return expectedButFound('ERR_FORMAT', 'finite numbers', "the decoder's logits", found);
 }
 
-/** softmax(logits / temperature); the largest becomes exp(0), so that nothing overflows however small the temperature is. */
-function probabilities(logits: Float32Array, temperature: number): Float64Array {
+/** softmax(logits / temperature) of the topK likeliest; the largest becomes exp(0), so that nothing overflows however small the temperature is. */
+function probabilities(logits: Float32Array, temperature: number, topK: number): Float64Array {
   const largest = logits[likeliest(logits)] as number;
-  const weights = Float64Array.from(logits, (logit) => Math.exp((logit - largest) / temperature));
+  const all = Float64Array.from(logits, (logit) => Math.exp((logit - largest) / temperature));
+  const weights = topK > 0 && topK < all.length ? largestOf(all, topK) : all;
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   return weights.map((weight) => weight / total);
+}
+
+/** The `count` largest weights, of equal ones the first in the vocabulary's order; 0 for all others. */
+function largestOf(weights: Float64Array, count: number): Float64Array {
+  const least = weights.slice().sort().at(-count) as number;
+  let equal = count - weights.reduce((larger, weight) => larger + Number(weight > least), 0);
+  return weights.map((weight) => (weight > least || (weight === least && equal-- > 0) ? weight : 0));
 }
 
 function draw(probability: Float64Array, topP: number, random: Random): number {

@@ -80,6 +80,8 @@ describe('cli commands', () => {
         '12',
         '--seed',
       ];
+      const likeliest = await runCli([...args, '7', '--top-k', '1']);
+      expect(likeliest.stdout).to.equal('8\n');
       const [first, again, other] = await Promise.all(['7', '7', '8'].map((seed) => runCli([...args, seed])));
       expect(first?.code).to.equal(0);
       expect(again?.stdout).to.equal(first?.stdout);

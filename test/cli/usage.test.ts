@@ -111,6 +111,7 @@ describe('cli usage', () => {
     );
     await expectFailure(['ask', 'a', 'b', '--threads', '1.5'], 2, /--threads.*whole number/, /--help/);
     await expectFailure(['ask', 'a', 'b', '--temperature', 'hot'], 2, /--temperature.*from 0 to 100/, /--help/);
+    await expectFailure(['ask', 'a', 'b', '--top-k', '1.5'], 2, /--top-k.*whole number from 0/, /--help/);
     await expectFailure(['ask', 'a', 'b', '--top-p', ''], 2, /--top-p.*above 0 and at most 1/, /--help/);
     await expectFailure(
       ['ask', 'a', 'b', '--device', 'gpu'],

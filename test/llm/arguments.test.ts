@@ -49,6 +49,8 @@ describe('language model arguments', () => {
     [{ temperature: -1 }, /temperature/],
     [{ temperature: NaN }, /temperature/],
     [{ temperature: Infinity }, /temperature/],
+    [{ topK: -1 }, /topK/],
+    [{ topK: 0.5 }, /topK/],
     [{ topP: 0 }, /topP/],
     [{ topP: 1.01 }, /topP/],
     [{ seed: -1 }, /seed/],

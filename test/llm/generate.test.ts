@@ -80,6 +80,11 @@ describe('language model answers', () => {
       expect(new Set([long.length, thirty.length, one.length]).size).to.equal(3);
     });
 
+    it('draw among the topK likeliest tokens', async () => {
+      expect(await write({ temperature: 2, topK: 1 })).to.equal(await write({}));
+      expect(await write({ temperature: 2, topK: 2, seed: 5 })).to.not.equal(await write({ temperature: 2, seed: 5 }));
+    });
+
     it('draw the same with the same seed', async () => {
       const drawn = (seed: number) => write({ temperature: 2, topP: 0.95, seed });
       expect(await drawn(5)).to.equal(await drawn(5));

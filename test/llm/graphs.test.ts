@@ -43,7 +43,7 @@ async function promptOf({ tokenizer, embedding }: Opened, answer: ExpectedAnswer
 
 async function greedy({ model, ends }: Opened, prompt: Rows): Promise<number[]> {
   const next = await model.read(prompt);
-  const sample = makeSampler({ temperature: 0, topP: 1, seed: 0 });
+  const sample = makeSampler({ temperature: 0, topK: 0, topP: 1, seed: 0 });
   const said: number[] = [];
   while (said.length < 24 && !ends.includes(said.at(-1) ?? -1)) said.push(sample(await next(said.at(-1))));
   return said;

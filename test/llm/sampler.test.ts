@@ -6,12 +6,12 @@ import { makeSampler } from '../../lib/llm/sampler';
 import { expectThrow } from '../support/expect-error';
 
 const logits = (...values: number[]) => Float32Array.from(values);
-const greedy = makeSampler({ temperature: 0, topP: 1, seed: 0 });
+const greedy = makeSampler({ temperature: 0, topK: 0, topP: 1, seed: 0 });
 const DRAWS = 20_000;
 
 /** How often each token is drawn. */
-function shares(values: Float32Array, temperature: number, topP: number, seed = 7): number[] {
-  const sample = makeSampler({ temperature, topP, seed });
+function shares(values: Float32Array, temperature: number, topP: number, topK = 0): number[] {
+  const sample = makeSampler({ temperature, topK, topP, seed: 7 });
   const counts = new Array<number>(values.length).fill(0);
   for (let i = 0; i < DRAWS; i++) counts[sample(values)]! += 1 / DRAWS;
   return counts;
@@ -61,6 +61,26 @@ describe('sampling', () => {
       expectShares(shares(logits(...values), 1, 0.999), kept(2, 1, 0, 3));
     });
 
+    it('keeps the topK likeliest tokens, and of those the ones that reach topP together', () => {
+      const of = (...kept: number[]) => {
+        const p = softmax(kept.map((id) => values[id]!));
+        return values.map((_, id) => p[kept.indexOf(id)] ?? 0);
+      };
+      expectShares(shares(logits(...values), 1, 1, 1), of(2));
+      expectShares(shares(logits(...values), 1, 1, 2), of(2, 1));
+      expectShares(shares(logits(...values), 2, 1, 3), softmax([0.5, 1, 1.5]).concat(0));
+      for (const all of [0, 4, 5]) expectShares(shares(logits(...values), 1, 1, all), of(0, 1, 2, 3));
+      // Of the two that are left the likelier one has 0.73, of all of them 0.66.
+      expectShares(shares(logits(...values), 1, 0.7, 2), of(2));
+      expectShares(shares(logits(...values), 1, 0.74, 2), of(2, 1));
+      expectShares(shares(logits(...values), 1, 0.7, 3), of(2, 1));
+    });
+
+    it('keeps no more than topK of equal tokens, the first ones', () => {
+      expectShares(shares(logits(1, 0, 1, 1), 1, 1, 2), [0.5, 0, 0.5, 0]);
+      expectShares(shares(logits(-Infinity, 0, -Infinity), 1, 1, 2), [0, 1, 0]);
+    });
+
     it('keeps one token however small topP is', () => {
       expectShares(shares(logits(...values), 1, Number.MIN_VALUE), [0, 0, 1, 0]);
       expectShares(shares(new Float32Array(1000).fill(2), 1, 1e-9), [1, ...new Array<number>(999).fill(0)]);
@@ -77,7 +97,7 @@ describe('sampling', () => {
       try {
         const tenth = new Float32Array(11).fill(0);
         tenth[10] = -Infinity;
-        expect(makeSampler({ temperature: 1, topP: 1, seed: 0 })(tenth)).to.equal(9);
+        expect(makeSampler({ temperature: 1, topK: 0, topP: 1, seed: 0 })(tenth)).to.equal(9);
       } finally {
         seeded.mock.restore();
       }
@@ -90,7 +110,7 @@ describe('sampling', () => {
 
     it('repeats with the same seed, and only with that', () => {
       const run = (seed: number) => {
-        const sample = makeSampler({ temperature: 1, topP: 0.9, seed });
+        const sample = makeSampler({ temperature: 1, topK: 0, topP: 0.9, seed });
         return Array.from({ length: 50 }, () => sample(new Float32Array(100))).join();
       };
       expect(run(3)).to.equal(run(3));
@@ -100,7 +120,7 @@ describe('sampling', () => {
   });
 
   it('refuses logits that hold NaN or rule out everything', () => {
-    for (const sample of [greedy, makeSampler({ temperature: 1, topP: 1, seed: 0 })]) {
+    for (const sample of [greedy, makeSampler({ temperature: 1, topK: 0, topP: 1, seed: 0 })]) {
       for (const values of [logits(1, NaN), logits(NaN, 1), logits(-Infinity, -Infinity), logits(0, Infinity)]) {
         expectThrow(() => sample(values), 'ERR_FORMAT', /^Expected finite numbers for the decoder's logits/);
       }

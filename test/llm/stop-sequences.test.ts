@@ -24,7 +24,7 @@ class Counting {
     const decode = (ids: readonly number[]) => Promise.resolve(ids.map((id) => this.text[id]).join(''));
     const tokenizer = { decode, tokenOf: () => this.spelling };
     const rules = { apply: () => undefined, isEnd: () => false };
-    const sampling = { temperature: 0, topP: 1, seed: 1 };
+    const sampling = { temperature: 0, topK: 0, topP: 1, seed: 1 };
     const pieces = sayAnswer(next, { rules, tokenizer, sampling, length, stop, heard: { tokens: [], read: 7 } }, 7);
     let said = '';
     for (;;) {

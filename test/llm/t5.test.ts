@@ -130,10 +130,12 @@ describe('T5', () => {
 
   it('draws as its ONNX files do', async () => {
     const [own, onnx] = [await load(folderOf('t5-plain')), await loadLanguageModel(folderOf('t5-tiny'))];
-    for (const seed of [1, 2, 3]) {
-      const options = { temperature: 1.5, topP: 0.9, seed };
-      const wanted = await collect(onnx, someTokens(), 'what?', options);
-      expect((await collect(own, someTokens(), 'what?', options)).join('')).to.equal(wanted.join(''));
+    for (const how of [{ topP: 0.9 }, { topK: 3 }]) {
+      for (const seed of [1, 2, 3]) {
+        const options = { temperature: 1.5, seed, ...how };
+        const wanted = await collect(onnx, someTokens(), 'what?', options);
+        expect((await collect(own, someTokens(), 'what?', options)).join('')).to.equal(wanted.join(''));
+      }
     }
     await Promise.all([own.close(), onnx.close()]);
   });

@@ -48,7 +48,7 @@ export class LanguageHalf {
     const visual = { data: tokens.data, count: tokens.shape[0] };
     const parts = [await this.embedding.rows(before), visual, await this.embedding.rows(after)];
     const next = await this.decoder.read(joinRows(parts, this.embedding.width));
-    const sample = makeSampler({ temperature: 0, topP: 1, seed: 0 });
+    const sample = makeSampler({ temperature: 0, topK: 0, topP: 1, seed: 0 });
     const said: number[] = [];
     while (said.length < NEW_TOKENS && !this.ends.includes(said.at(-1) ?? -1))
       said.push(sample(await next(said.at(-1))));

@@ -30,7 +30,8 @@ export async function accepted(model: QAViT, signal: AbortSignal): Promise<void>
   await model.encode(seen, 'what?');
   const maps = await model.attend(seen, 'what?');
   maps.layers.map(({ layer, gate, attention }) => layer * gate * attention.shape[0]);
-  for await (const text of model.ask(seen, 'what?', { maxNewTokens: 5, temperature: 0, seed: 1, signal })) text.trim();
+  for await (const text of model.ask(seen, 'what?', { maxNewTokens: 5, temperature: 0, topK: 9, seed: 1, signal }))
+    text.trim();
   await using other = await QAViT.load(
     { tower: 'a', adapter: 'b', language: 'c' },
     { device: 'cuda:1', dtype: 'bf16', imageSize: 384 },

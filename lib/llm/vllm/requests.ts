@@ -11,10 +11,11 @@ export interface ServerRequest {
   readonly body: Uint8Array;
 }
 
-/** How an answer is to be drawn, in OpenAI's names. */
+/** How an answer is to be drawn. */
 export interface Drawing {
   readonly maxNewTokens: number;
   readonly temperature: number;
+  readonly topK: number;
   readonly topP: number;
   /** Sent only where the caller gave one: a seed of its own makes a request's sampling slower in vLLM. */
   readonly seed: GenerateOptions['seed'];
@@ -53,6 +54,13 @@ export function completionRequest(
   return { endpoint: 'completions', body: jsonWithBase64(body, promptEmbeds(rows, { dtype }).data) };
 }
 
-function sampling({ temperature, topP, seed, stop }: Omit<Drawing, 'maxNewTokens'>) {
-  return { temperature, top_p: topP, ...(seed !== undefined && { seed }), ...(stop.length > 0 && { stop }) };
+function sampling({ temperature, topK, topP, seed, stop }: Omit<Drawing, 'maxNewTokens'>) {
+  // Said even where all tokens are meant, or the model's generation_config.json would choose. Every vLLM knows -1, newer ones 0 as well.
+  return {
+    temperature,
+    top_k: topK || -1,
+    top_p: topP,
+    ...(seed !== undefined && { seed }),
+    ...(stop.length > 0 && { stop }),
+  };
 }

@@ -88,8 +88,7 @@ export class VllmLanguageModel implements LanguageModel {
     expectNoFraming(framing, this.info.path);
     const { data, ...rest } = tokens;
     const own = { ...rest, data: data.slice() }; // the caller's to change from now on
-    const { temperature, topP } = sampling;
-    const drawing = { maxNewTokens, temperature, topP, seed: options.seed, stop };
+    const drawing = { maxNewTokens, ...sampling, seed: options.seed, stop };
     return yield* this.calls.stream('generate', options.signal, (signal) => this.answer(own, text, drawing, signal));
   }
 

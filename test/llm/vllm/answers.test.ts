@@ -31,7 +31,14 @@ describe('vLLM', () => {
     expect(headers).to.include({ 'content-type': 'application/json', accept: 'text/event-stream' });
     expect(headers).to.not.have.property('authorization');
     const { messages, ...rest } = body as unknown as Chat;
-    expect(rest).to.deep.equal({ model: 'tiny', max_completion_tokens: 7, temperature: 0, top_p: 1, stream: true });
+    expect(rest).to.deep.equal({
+      model: 'tiny',
+      max_completion_tokens: 7,
+      temperature: 0,
+      top_k: -1,
+      top_p: 1,
+      stream: true,
+    });
     expect(messages.map(({ role }) => role)).to.deep.equal(['user']);
     const [picture, words, ...others] = contentSent();
     expect(others).to.have.length(0);
@@ -68,8 +75,9 @@ describe('vLLM', () => {
 
   it('draws as it is told', async () => {
     const stop = ['here', '\n'];
-    await pieces(await open(), 'a', { temperature: 0.7, topP: 0.9, seed: 2 ** 40, maxNewTokens: 3, stop });
-    expect(server().last.body).to.include({ temperature: 0.7, top_p: 0.9, seed: 2 ** 40, max_completion_tokens: 3 });
+    await pieces(await open(), 'a', { temperature: 0.7, topK: 5, topP: 0.9, seed: 2 ** 40, maxNewTokens: 3, stop });
+    const drawn = { temperature: 0.7, top_k: 5, top_p: 0.9, seed: 2 ** 40, max_completion_tokens: 3 };
+    expect(server().last.body).to.include(drawn);
     expect(server().last.body.stop).to.deep.equal(stop);
   });
 

@@ -88,7 +88,15 @@ describe('a tower in front of vLLM', () => {
     const { path: endpoint, body } = server.last;
     expect(endpoint).to.equal('/v1/completions');
     const { prompt_embeds: sent, ...rest } = body;
-    expect(rest).to.deep.equal({ model: 'tiny', prompt: '', max_tokens: 30, temperature: 0, top_p: 1, stream: true });
+    expect(rest).to.deep.equal({
+      model: 'tiny',
+      prompt: '',
+      max_tokens: 30,
+      temperature: 0,
+      top_k: -1,
+      top_p: 1,
+      stream: true,
+    });
     const rows = await TextRows.open(text);
     const tokens = await model.encode(image, QUESTION);
     const wanted = await rows.promptRows(tokens, { text: QUESTION, maxTokens: 16 });

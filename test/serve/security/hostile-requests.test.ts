@@ -53,6 +53,8 @@ describe('hostile requests', () => {
       [{ ...chat, n: 2 }, 'n'],
       [{ ...chat, temperature: '0' }, 'temperature'],
       [{ ...chat, temperature: -1 }, 'temperature'],
+      [{ ...chat, top_k: -2 }, 'top_k'],
+      [{ ...chat, top_k: 1.5 }, 'top_k'],
       [{ ...chat, top_p: 0 }, 'top_p'],
       [{ ...chat, max_tokens: 9 }, 'max_tokens'],
       [{ ...chat, max_tokens: 1.5 }, 'max_tokens'],

@@ -35,7 +35,7 @@ const NULLS = [
   ...['max_tokens', 'metadata', 'modalities', 'moderation', 'n', 'parallel_tool_calls', 'prediction'],
   ...['presence_penalty', 'prompt_cache_key', 'prompt_cache_retention', 'reasoning_effort', 'response_format'],
   ...['safety_identifier', 'seed', 'service_tier', 'stop', 'store', 'stream', 'stream_options', 'temperature'],
-  ...['tool_choice', 'tools', 'top_logprobs', 'top_p', 'user', 'verbosity', 'web_search_options'],
+  ...['tool_choice', 'tools', 'top_logprobs', 'top_k', 'top_p', 'user', 'verbosity', 'web_search_options'],
 ];
 
 /** Values that would change an answer, and so are refused. */
@@ -159,6 +159,13 @@ describe('fields of OpenAI’s', () => {
         `Expected a valid request, but ${message}`,
       ]);
     }
+  });
+
+  it('of vLLM’s that draw among the likeliest tokens reach the language model', async () => {
+    const drawn = { ...chat, temperature: 2, seed: 5 };
+    expect(await answerTo({ ...drawn, top_k: 1 })).to.equal(wanted);
+    const body = { model: 'm', messages: [] };
+    expect([5, 0, -1, null].map((top_k) => decodingOf({ ...body, top_k }).topK)).to.deep.equal([5, 0, 0, 0]);
   });
 
   it('bound the answer by either of two names, and take as many visual tokens as there are', () => {

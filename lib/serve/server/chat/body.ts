@@ -10,6 +10,8 @@ export interface ChatBody {
   max_tokens?: number | null;
   max_completion_tokens?: number | null;
   temperature?: number | null;
+  /** vLLM's; OpenAI has none. */
+  top_k?: number | null;
   top_p?: number | null;
   seed?: number | null;
   stop?: string | string[] | null;
@@ -20,6 +22,7 @@ export interface ChatBody {
 export interface Decoding {
   maxNewTokens?: number;
   temperature?: number;
+  topK?: number;
   topP?: number;
   seed?: number;
   stop?: readonly string[];
@@ -29,7 +32,7 @@ export interface Decoding {
 
 /** @throws RequestError 400 for two different lengths, and for options of a stream where there is none */
 export function decodingOf(body: ChatBody): Decoding {
-  const { max_tokens, max_completion_tokens, temperature, top_p, seed, qavit } = body;
+  const { max_tokens, max_completion_tokens, temperature, top_k, top_p, seed, qavit } = body;
   const [short, long] = [max_tokens ?? undefined, max_completion_tokens ?? undefined];
   if (short !== undefined && long !== undefined && short !== long) {
     throw invalid('Expected max_tokens and max_completion_tokens to agree', 'max_tokens');
@@ -41,6 +44,8 @@ export function decodingOf(body: ChatBody): Decoding {
   return {
     maxNewTokens: long ?? short,
     temperature: temperature ?? undefined,
+    // Both -1 and 0 are all tokens to vLLM.
+    topK: Math.max(top_k ?? 0, 0),
     topP: top_p ?? undefined,
     seed: seed ?? undefined,
     stop: stopsOf(body),

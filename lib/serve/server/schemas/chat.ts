@@ -142,6 +142,13 @@ const bodySchema = (limits: Required<RequestLimits>) => ({
       nullable: true,
       description: '0, the default here, takes the likeliest token.',
     },
+    top_k: {
+      type: 'integer',
+      minimum: -1,
+      maximum: 2 ** 31 - 1,
+      nullable: true,
+      description: "Draws from so many of the likeliest tokens, as vLLM's; -1 and 0, the default, are all.",
+    },
     top_p: { type: 'number', exclusiveMinimum: 0, maximum: 1, nullable: true },
     seed: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER, nullable: true },
     stop,
