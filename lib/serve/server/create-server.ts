@@ -10,7 +10,7 @@ import { ownerOf } from '../security/addresses';
 import { ApiKeys } from '../security/api-keys';
 import { answerConnectionError } from './connection-errors';
 import type { ServerContext } from './context';
-import { answerErrors } from './error-handlers';
+import { answerErrors, SHOULD_RETRY } from './error-handlers';
 import { RequestError } from '../request-error';
 import { FETCHES } from './images';
 import { Lifecycle } from './lifecycle';
@@ -45,7 +45,7 @@ const VALIDATION = {
   verbose: true,
 } as const;
 /** What pages of other origins may read of an answer's head. */
-const EXPOSED_HEADERS = [REQUEST_ID, 'retry-after', 'x-qavit-shape', 'x-qavit-key'];
+const EXPOSED_HEADERS = [REQUEST_ID, 'retry-after', SHOULD_RETRY, 'x-qavit-shape', 'x-qavit-key'];
 /** For answers that are being sent when all work is done. */
 const LATE_MS = 500;
 

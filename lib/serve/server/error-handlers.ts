@@ -4,6 +4,9 @@ import type { ServerContext } from './context';
 import { errorBody, errorReply } from './errors';
 import { boundRest } from './unread-bodies';
 
+/** With which a server of OpenAI's tells its clients whether to send a request again. */
+export const SHOULD_RETRY = 'x-should-retry';
+
 /** Makes everything that goes wrong an error in OpenAI's form. */
 export function answerErrors(app: FastifyInstance, { models, options }: ServerContext): void {
   const retryAfter = (): number => Math.max(1, ...[...models.values()].map(({ batcher }) => batcher.retryAfterSeconds));
@@ -20,6 +23,8 @@ export function answerErrors(app: FastifyInstance, { models, options }: ServerCo
     // A client that has hung up is no failure.
     if (status >= 500 && !request.raw.socket.destroyed) request.log.error({ err: error }, 'request failed');
     if (retry && !reply.hasHeader('retry-after')) void reply.header('retry-after', String(retryAfter()));
+    // OpenAI's clients take everything from 500 on for passing trouble; a model that cannot do it never will.
+    if (status === 501) void reply.header(SHOULD_RETRY, 'false');
     return reply.code(status).send(body);
   });
 

@@ -97,6 +97,23 @@ describe('the official OpenAI client', () => {
     expect([unsupported.status, unsupported.param]).to.deep.equal([400, 'tools']);
   });
 
+  it('does not ask again for what a model cannot do', async () => {
+    const mute = new FakeModel(false);
+    Object.assign(mute.info, { language: null });
+    await using server = await createServer({ mute });
+    await server.listen({ port: 0, host: '127.0.0.1' });
+    const { port } = server.server.address() as AddressInfo;
+    let requests = 0;
+    const counted: typeof fetch = (...request) => {
+      requests += 1;
+      return fetch(...request);
+    };
+    const patient = new OpenAI({ baseURL: `http://127.0.0.1:${port}/v1`, apiKey: 'none', fetch: counted });
+    const asking = patient.chat.completions.create({ model: 'mute', messages: messages() });
+    expect(await asking.catch((error: APIError) => error.status)).to.equal(501);
+    expect(requests).to.equal(1);
+  });
+
   it('frees its work within one batch when it hangs up', async () => {
     const model = new FakeModel();
     const server = await createServer({ held: model }, { batching: { maxBatch: 1 } });

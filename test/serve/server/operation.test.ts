@@ -26,7 +26,7 @@ describe('operating the server', () => {
       'https://page.example',
     ]);
     const exposed = (await app.inject({ url: '/healthz', headers })).headers['access-control-expose-headers'];
-    expect(exposed).to.match(/x-request-id.*retry-after/);
+    expect(exposed).to.match(/x-request-id.*retry-after.*x-should-retry/);
     const other = await app.inject({ url: '/healthz', headers: { origin: 'https://other.example' } });
     expect(other.headers['access-control-allow-origin']).to.not.equal('https://other.example');
   });
@@ -108,10 +108,15 @@ describe('operating the server', () => {
     const model = new FakeModel(false);
     Object.assign(model.info, { language: null, readsQuestions: false });
     const app = await open(model);
-    expect((await post(app, '/v1/chat/completions', chat)).statusCode).to.equal(501);
-    expect((await post(app, '/v1/attend', asked)).statusCode).to.equal(501);
-    expect((await post(app, '/v1/visual-tokens', asked)).statusCode).to.equal(501);
-    expect((await post(app, '/v1/visual-tokens', { ...asked, question: null })).statusCode).to.equal(200);
+    const told = async (route: string, body: object) => {
+      const { statusCode, headers } = await post(app, route, body);
+      return [statusCode, headers['x-should-retry']];
+    };
+    expect(await told('/v1/chat/completions', chat)).to.deep.equal([501, 'false']);
+    expect(await told('/v1/attend', asked)).to.deep.equal([501, 'false']);
+    expect(await told('/v1/visual-tokens', asked)).to.deep.equal([501, 'false']);
+    expect(await told('/v1/visual-tokens', { ...asked, question: null })).to.deep.equal([200, undefined]);
+    expect(await told('/v1/visual-tokens', {})).to.deep.equal([400, undefined]);
   });
 
   it('blames nobody who asks for a model that its owner has closed', async () => {
