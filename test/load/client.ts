@@ -1,5 +1,5 @@
 import http from 'node:http';
-import { digest, type Pair } from './world';
+import { ANSWER_TOKENS, digest, type Pair } from './world';
 
 export type Route = 'chat' | 'stream' | 'tokens';
 
@@ -77,7 +77,8 @@ export function bodyOf({ url, question }: Pair, route: Route): string {
     { type: 'text', text: question },
     { type: 'image_url', image_url: { url } },
   ];
-  return JSON.stringify({ model: 'demo', messages: [{ role: 'user', content }], stream: route === 'stream' });
+  const messages = [{ role: 'user', content }];
+  return JSON.stringify({ model: 'demo', messages, stream: route === 'stream', max_tokens: ANSWER_TOKENS });
 }
 
 function isRight(pair: Pair, route: Route, text: string): boolean {

@@ -50,6 +50,9 @@ export async function pictures(count: number): Promise<Buffer[]> {
 
 export const dataUrl = (picture: Buffer): string => `data:image/png;base64,${picture.toString('base64')}`;
 
+/** A T5 of random weights says something without end. */
+export const ANSWER_TOKENS = 30;
+
 /** Every question about every picture, with what the model itself says. */
 export async function makePairs(model: QAViT, count: number): Promise<Pair[]> {
   const pairs: Pair[] = [];
@@ -57,7 +60,7 @@ export async function makePairs(model: QAViT, count: number): Promise<Pair[]> {
     const url = dataUrl(picture);
     for (const question of QUESTIONS) {
       let answer = '';
-      for await (const piece of model.ask(picture, question)) answer += piece;
+      for await (const piece of model.ask(picture, question, { maxNewTokens: ANSWER_TOKENS })) answer += piece;
       const { data } = await model.encode(picture, question);
       pairs.push({ picture, url, question, answer, tokens: tokensDigest(data) });
     }

@@ -79,7 +79,7 @@ describe('qavit serve', () => {
     const refused = await tokens('seven!!');
     expect([refused.status, await refused.text()].join()).to.match(/^400,.*at most 6 characters/);
     const openapi = (await (await fetch(`${url}/openapi.json`)).json()) as object;
-    expect(JSON.stringify(openapi)).to.include('"max_tokens":{"type":["integer","null"],"minimum":1,"maximum":7}');
+    expect(JSON.stringify(openapi)).to.include('"max_tokens":{"type":["integer","null"],"minimum":1,"maximum":7,');
   });
 
   it('serves several models of a file', async () => {

@@ -80,7 +80,9 @@ const OPTIONS: readonly (readonly [heading: string, options: () => Option[]])[] 
       new Option('--max-image <MiB>', 'a picture, encoded').argParser(numberIn(0.001, 1e5)).default(10),
       new Option('--max-pixels <n>', 'a picture, decoded').argParser(whole(1, 2 ** 40)).default(32 * 2 ** 20),
       new Option('--max-question <n>', 'characters of a question').argParser(whole(1, 2 ** 31)).default(2000),
-      new Option('--max-new-tokens <n>', 'of an answer').argParser(whole(1, 2 ** 20)).default(512),
+      new Option('--max-new-tokens <n>', 'of an answer; requests may ask for less')
+        .argParser(whole(1, 2 ** 20))
+        .default(512),
     ],
   ],
   [

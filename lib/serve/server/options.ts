@@ -14,7 +14,7 @@ export interface RequestLimits {
   pixels?: number;
   /** Of a question. Default 2000. */
   questionCharacters?: number;
-  /** Of an answer; `max_tokens` beyond it is refused. Default 512. */
+  /** Of an answer whose request does not ask for less; more is refused. Default 512. */
   newTokens?: number;
 }
 

@@ -165,13 +165,14 @@ describe('fields of OpenAI’s', () => {
     const drawn = { ...chat, temperature: 2, seed: 5 };
     expect(await answerTo({ ...drawn, top_k: 1 })).to.equal(wanted);
     const body = { model: 'm', messages: [] };
-    expect([5, 0, -1, null].map((top_k) => decodingOf({ ...body, top_k }).topK)).to.deep.equal([5, 0, 0, 0]);
+    expect([5, 0, -1, null].map((top_k) => decodingOf({ ...body, top_k }, 9).topK)).to.deep.equal([5, 0, 0, 0]);
   });
 
   it('bound the answer by either of two names, and take as many visual tokens as there are', () => {
     const body = { model: 'm', messages: [] };
-    expect(decodingOf({ ...body, max_completion_tokens: 7 }).maxNewTokens).to.equal(7);
-    expect(decodingOf({ ...body, max_tokens: 8, max_completion_tokens: null }).maxNewTokens).to.equal(8);
+    expect(decodingOf({ ...body, max_completion_tokens: 7 }, 9).maxNewTokens).to.equal(7);
+    expect(decodingOf({ ...body, max_tokens: 8, max_completion_tokens: null }, 9).maxNewTokens).to.equal(8);
+    expect(decodingOf({ ...body, max_tokens: null }, 512).maxNewTokens).to.equal(512);
     const served = { id: 'm', selectsTokens: true, allTokens: 4 } as ServedModel;
     requireSelection(served, 4, 'visual_tokens');
     expect(() => requireSelection(served, 5, 'visual_tokens')).to.throw(/at most 4 visual tokens/);

@@ -84,6 +84,13 @@ describe('the server', () => {
     expect(body.usage.completion_tokens).to.equal(1);
   });
 
+  it('cuts an answer at the limit of the server where the request names none', async () => {
+    const brief = await createServer({ demo: model }, { limits: { newTokens: 1 } });
+    const { body } = await post(brief, '/v1/chat/completions', { model: 'demo', messages });
+    expect([body.choices[0]!.finish_reason, body.usage.completion_tokens]).to.deep.equal(['length', 1]);
+    await brief.close();
+  });
+
   it('ends an answer before a stop sequence', async () => {
     const whole = await answer();
     for (const stop of [whole, [whole.at(-1)!, 'never said']]) {

@@ -20,7 +20,7 @@ export interface ChatBody {
 
 /** As the Batcher takes them. */
 export interface Decoding {
-  maxNewTokens?: number;
+  maxNewTokens: number;
   temperature?: number;
   topK?: number;
   topP?: number;
@@ -30,8 +30,11 @@ export interface Decoding {
   visualTokens?: number | 'all';
 }
 
-/** @throws RequestError 400 for two different lengths, and for options of a stream where there is none */
-export function decodingOf(body: ChatBody): Decoding {
+/**
+ * @param newTokens of an answer whose request does not say how long it may be
+ * @throws RequestError 400 for two different lengths, and for options of a stream where there is none
+ */
+export function decodingOf(body: ChatBody, newTokens: number): Decoding {
   const { max_tokens, max_completion_tokens, temperature, top_k, top_p, seed, qavit } = body;
   const [short, long] = [max_tokens ?? undefined, max_completion_tokens ?? undefined];
   if (short !== undefined && long !== undefined && short !== long) {
@@ -42,7 +45,7 @@ export function decodingOf(body: ChatBody): Decoding {
   }
   // Null stands for absent in OpenAI's bodies.
   return {
-    maxNewTokens: long ?? short,
+    maxNewTokens: long ?? short ?? newTokens,
     temperature: temperature ?? undefined,
     // Both -1 and 0 are all tokens to vLLM.
     topK: Math.max(top_k ?? 0, 0),

@@ -42,10 +42,10 @@ async function ask(request: ChatRequest, reply: FastifyReply, context: ServerCon
   requireAnswers(model);
   const { url, urlParam, text, textParam, framing } = questionOf(body.messages, model.chats);
   request.fields = { image: urlParam, question: textParam };
-  const { questionCharacters } = options.limits;
+  const { questionCharacters, newTokens } = options.limits;
   const question = checkQuestion(text, questionCharacters, textParam);
   for (const words of Object.values(framing) as string[]) checkQuestion(words, questionCharacters, 'messages');
-  const decoding = decodingOf(body);
+  const decoding = decodingOf(body, newTokens);
   requireSelection(model, decoding.visualTokens, 'qavit.visual_tokens');
   const { signal } = beginFor(request, reply, context);
   const image = await readImage(url, urlParam, context, { caller, signal });

@@ -116,6 +116,14 @@ const stop = {
   description: 'The answer ends before the first of these that appears in it, and nothing is computed after it.',
 };
 
+const maxTokens = ({ newTokens }: Required<RequestLimits>) => ({
+  type: 'integer',
+  minimum: 1,
+  maximum: newTokens,
+  nullable: true,
+  description: `An answer has at most so many tokens, ${newTokens} unless told.`,
+});
+
 const bodySchema = (limits: Required<RequestLimits>) => ({
   type: 'object',
   required: ['model', 'messages'],
@@ -133,8 +141,8 @@ const bodySchema = (limits: Required<RequestLimits>) => ({
         include_obfuscation: { enum: [false, null] },
       },
     },
-    max_tokens: { type: 'integer', minimum: 1, maximum: limits.newTokens, nullable: true },
-    max_completion_tokens: { type: 'integer', minimum: 1, maximum: limits.newTokens, nullable: true },
+    max_tokens: maxTokens(limits),
+    max_completion_tokens: maxTokens(limits),
     temperature: {
       type: 'number',
       minimum: 0,
