@@ -50,7 +50,8 @@ describe('cli commands', () => {
       const { stdout } = await runCli(['ask', PICTURE, QUESTION]);
       const result = await jsonOf<{ answer: string; timings: Record<string, number> }>(['ask', PICTURE, QUESTION]);
       expect(result.answer).to.equal(stdout.trimEnd());
-      expect(result).to.include({ image: PICTURE, question: QUESTION, device: 'cpu' });
+      expect(result).to.include({ image: PICTURE, question: QUESTION, finish: 'stop', device: 'cpu' });
+      expect(await jsonOf(['ask', PICTURE, QUESTION, '--max-new-tokens', '1'])).to.include({ finish: 'length' });
       expect(result.timings).to.have.all.keys('loadMs', 'firstPieceMs', 'answerMs', 'totalMs');
       const piped = await runCli(['ask', '-', QUESTION], { input: readFileSync(PICTURE) });
       expect(piped).to.include({ code: 0, stdout });

@@ -42,20 +42,25 @@ async function ask(imageName: string, question: string, options: AskOptions, sig
   let answer = '';
   let firstPieceMs: number | undefined;
   const { system, before } = options;
-  for await (const piece of model.ask(image, question, { ...decodingOf(options), system, before, signal })) {
+  const pieces = model.ask(image, question, { ...decodingOf(options), system, before, signal });
+  let next = await pieces.next();
+  for (; !next.done; next = await pieces.next()) {
     firstPieceMs ??= answering.ms;
-    answer += piece;
+    answer += next.value;
     status.clear();
-    if (!options.json) await print(piece, signal);
+    if (!options.json) await print(next.value, signal);
   }
   const answerMs = answering.ms;
+  // A server may not say how it ended.
+  const finish = next.value?.finish ?? null;
   if (options.json) {
     const { device, dtype } = model.info;
     const timings = { loadMs, firstPieceMs: firstPieceMs ?? answerMs, answerMs, totalMs: total.ms };
-    await printJson({ image: imageName, question, answer, device: device.kind, dtype, timings }, signal);
+    await printJson({ image: imageName, question, answer, finish, device: device.kind, dtype, timings }, signal);
     return;
   }
   await print('\n', signal);
+  if (finish === 'length') status.note(`cut at --max-new-tokens ${options.maxNewTokens}`);
   status.note(`answered in ${Math.round(answerMs)} ms after loading for ${Math.round(loadMs)} ms`);
 }
 
