@@ -16,7 +16,7 @@ const STATED = /** @type {const} */ ([
 ]);
 
 /**
- * One after the other: what the server tells apart, then all that is left, which is the rest of the answer.
+ * What the server tells apart, then all that is left, which is the rest of the answer.
  *
  * @param {Extras} extras
  * @returns {Stage[]}
@@ -27,10 +27,10 @@ export function stagesOf({ timings = {} }) {
     const ms = timings[key];
     return ms === undefined ? [] : [{ name, ms, color }];
   });
-  const { total_ms: total } = timings;
+  const { total_ms: total, decode_ms: opening = 0, listen_ms: reading = 0 } = timings;
   if (total === undefined) return stages;
-  const known = stages.reduce((sum, { ms }) => sum + ms, 0);
-  // Opening the picture and reading the question may overlap, and then there is more known than there was time.
+  // The picture is opened while the question is read: the shorter of the two took no time of its own.
+  const known = stages.reduce((sum, { ms }) => sum + ms, -Math.min(opening, reading));
   return [...stages, { name: 'Rest of the answer', ms: Math.max(0, total - known), color: STATED.length }];
 }
 
