@@ -10,6 +10,9 @@ const BY_MESSAGE: readonly (readonly [RegExp, string])[] = [
   ],
   [/^Expected text\b.* for the question/, 'ask in words: "what color is the star?"'],
   [/^Expected at most \d+ (pixels|bytes)\b/, 'make the picture smaller first.'],
+  [/^Expected a model with a language model/, 'give one with --tower and --language, or a whole model with --model.'],
+  [/^Expected (a model with an adapter|null \(the model has no adapter\))/, 'give one with --tower and --adapter.'],
+  [/^Expected question features/, 'give what reads questions for the adapter with --questions or --language.'],
   [/all visual tokens, for option/, 'give a smaller number, or leave out --visual-tokens.'],
   [
     /^Expected an adapter with a token selector/,

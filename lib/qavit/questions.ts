@@ -52,7 +52,7 @@ export class QuestionEncoder {
     if (this.readsWords) return;
     const what = this.reader
       ? 'question features { data, shape: [K, Dq] } or a folder that reads questions beside the server (`questions`)'
-      : 'question features { data, shape: [K, Dq] } or a model with a language model (load one with `language`)';
+      : 'question features { data, shape: [K, Dq] } or a model that reads questions (load one with `language` or `questions`)';
     throw expected('ERR_ARGUMENT', what, where, question);
   }
 

@@ -1,7 +1,7 @@
 import { types } from 'node:util';
 import type { Calls } from '../calls/calls';
 import { checkOptions, isPlainObject } from '../calls/options';
-import { expected } from '../errors';
+import { expected, expectedButFound } from '../errors';
 import type { ImageInput, ImageLimits } from '../image';
 import { resolveLimits } from '../image/limits';
 import { DECODING_RULES } from '../llm/decoding-rules';
@@ -91,7 +91,7 @@ export class Stages {
 /** @throws QAViTError ERR_ARGUMENT where there is none */
 export function languageOf({ language }: LoadedModel, where: string): LanguageModel {
   if (language) return language;
-  throw expected('ERR_ARGUMENT', 'a model with a language model', where, 'one without');
+  throw expectedButFound('ERR_ARGUMENT', 'a model with a language model', where, 'one without');
 }
 
 /** How the language model reads the question: as the adapter says, but in full where the model has a way of being asked of its own. */

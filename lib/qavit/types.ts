@@ -124,7 +124,7 @@ export type { AnswerEnd };
 /** Question features made elsewhere: data, row-major, of shape [K, Dq]. */
 export type { QuestionFeatures };
 
-/** A question in words (needs a language model), as features, or none: the plain tower. */
+/** A question in words (needs a language model, or `questions`), as features, or none: the plain tower. */
 export type QuestionInput = string | QuestionFeatures | null;
 
 /** Visual tokens of one picture under one question. */

@@ -154,6 +154,13 @@ describe('cli usage', () => {
     await expectFailure(['ask', path.join(folder, 'street.png'), 'what?'], 1, /no picture$/, /save it as PNG or JPEG/);
     await expectFailure(['ask', picture, '!'], 1, /for the question but received "!"/, /ask in words/);
     await expectFailure(['ask', picture, 'what?', '--dtype', 'f16'], 1, /"f16"/, /leave --dtype at auto/);
+    const demo = path.join(root, 'models', 'demo');
+    const plain = ['--tower', path.join(demo, 'tower')];
+    const fused = [...plain, '--adapter', path.join(demo, 'adapter')];
+    await expectFailure(['ask', picture, 'what?', ...plain], 1, /but received one without$/, /--tower and --language/);
+    await expectFailure(['attend', picture, 'what?', ...plain], 1, /with an adapter/, /--tower and --adapter/);
+    await expectFailure(['encode', picture, 'what?', ...plain], 1, /no adapter/, /--tower and --adapter/);
+    await expectFailure(['encode', picture, 'what?', ...fused], 1, /that reads questions/, /--questions or --language/);
     const tooMany = ['ask', picture, 'what?', '--visual-tokens', '99'];
     await expectFailure(tooMany, 1, /^qavit: Expected at most 65, .* for --visual-tokens but received 99$/, /smaller/);
     const bombed = path.join(folder, 'bomb.png');

@@ -307,7 +307,7 @@ describe('encode', () => {
       await refuse(
         'what?',
         'ERR_ARGUMENT',
-        /question features .* or a model with a language model .* received "what\?"/,
+        /question features .* or a model that reads questions .* received "what\?"/,
       );
     });
 

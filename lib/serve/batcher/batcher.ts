@@ -1,6 +1,6 @@
 import { Calls } from '../../calls/calls';
 import { abortSignal, checkOptions, isPlainObject, matching } from '../../calls/options';
-import { expected } from '../../errors';
+import { expected, expectedButFound } from '../../errors';
 import { ASK_RULES, ENCODE_RULES } from '../../qavit/call-rules';
 import { expectQuestion } from '../../qavit/questions';
 import { Snapshots } from '../../qavit/snapshots';
@@ -118,7 +118,7 @@ export class Batcher implements AsyncDisposable {
     const { signal, ...asked } = checkOptions(options, BATCH_ASK_RULES, 'Batcher.ask');
     if (typeof question !== 'string') throw expected('ERR_ARGUMENT', 'a string', 'question of Batcher.ask', question);
     if (!this.info.language)
-      throw expected('ERR_ARGUMENT', 'a model with a language model', 'Batcher.ask', 'one without');
+      throw expectedButFound('ERR_ARGUMENT', 'a model with a language model', 'Batcher.ask', 'one without');
     this.expectSelectable(asked.visualTokens, 'Batcher.ask');
     const { client = '' } = asked;
     return yield* this.calls.stream(
