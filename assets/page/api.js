@@ -16,6 +16,7 @@ import { serverSentEvents } from './sse.js';
  * @property {string} dtype
  * @property {string} device
  * @property {boolean} canAnswer
+ * @property {boolean} readsQuestions whether they reach the tower
  * @property {{ pixels: number, bytes: number }} limits of a picture's file
  *
  * @typedef {Record<string, number>} Timings milliseconds by stage

@@ -76,7 +76,7 @@ function removeSecond() {
 /** What can be asked, and suggestions, follow the picture and the model. */
 function update() {
   const questions = picture?.questions ?? [];
-  const can = model?.qavit.canAnswer === true && picture !== undefined;
+  const can = model !== undefined && (model.qavit.canAnswer || model.qavit.readsQuestions) && picture !== undefined;
   asked.forEach(({ form }, i) => {
     form.allow(can);
     // The second question is offered others than the first.
@@ -95,7 +95,7 @@ function setScene() {
 function useModel(chosen) {
   model = chosen;
   intake.limits = chosen.qavit.limits;
-  const { image, patch, grid, layers, fusedLayers, dtype, device, canAnswer } = chosen.qavit;
+  const { image, patch, grid, layers, fusedLayers, dtype, device, canAnswer, readsQuestions } = chosen.qavit;
   const fused =
     fusedLayers.length > 0 ? `question in layers ${ranges(fusedLayers)} of ${layers}` : `${layers} layers, no adapter`;
   find(document, '#model-facts', HTMLElement).textContent = [
@@ -104,10 +104,10 @@ function useModel(chosen) {
     fused,
     `${dtype} on ${device}`,
   ].join(' · ');
-  const mute = {
-    message: 'This model has no language model: it can show what the plain ViT sees, but read no question.',
-    detail: '',
-  };
+  const can = readsQuestions
+    ? 'what a question changes, but not answer it'
+    : 'what the plain ViT sees, but read no question';
+  const mute = { message: `This model has no language model: it can show ${can}.`, detail: '' };
   showProblem(modelProblem, canAnswer ? undefined : mute);
   stage.lens.configure(chosen.qavit);
   budget.configure(chosen.qavit);

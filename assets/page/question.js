@@ -100,6 +100,10 @@ export class Question extends EventTarget {
     let maps;
     const isMeasured = !hearsQuestions || this.maps !== undefined;
     const measure = () => (maps ??= isMeasured ? Promise.resolve() : this.#measure(api, query, signal));
+    if (!model.qavit.canAnswer) {
+      await measure();
+      return signal.throwIfAborted();
+    }
     const start = performance.now();
     for await (const piece of api.ask(query, { questionAware: true, visualTokens, signal })) {
       signal.throwIfAborted();

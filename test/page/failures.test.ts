@@ -158,13 +158,29 @@ describe('the page: failures', function () {
   });
 
   it('says what a model without a language model cannot do, and shows the plain ViT', async () => {
-    here.server.facts = { ...here.server.facts, canAnswer: false, fusedLayers: [], gates: [] };
+    here.server.facts = { ...here.server.facts, canAnswer: false, readsQuestions: false, fusedLayers: [], gates: [] };
     const { page, expectClean } = await here.open();
     expect(await textOf(page, '#model-problem')).to.match(/no language model/);
     expect(await page.locator('#question-a').isDisabled()).to.equal(true);
     expect(await page.locator('#layers').isVisible()).to.equal(false);
     await page.locator('#views input[value=plain]').check();
     await page.waitForSelector('.mapped');
+    expectClean();
+  });
+
+  it('shows what a question changes in a model that cannot answer it', async () => {
+    here.server.facts = { ...here.server.facts, canAnswer: false };
+    const { page, expectClean } = await here.open();
+    expect(await textOf(page, '#model-problem')).to.match(/what a question changes, but not answer it/);
+    await ask(page, 'a', 'what is it?');
+    await page.waitForSelector(DONE);
+    expect(await page.locator('.figure .mapped').count()).to.equal(1);
+    expect(await textOf(page, '.answer')).to.equal('');
+    expect(here.server.requests.map(({ path }) => path)).to.not.include('/v1/chat/completions');
+    await page.route('**/v1/attend', () => undefined);
+    await ask(page, 'a', 'and this?');
+    await page.press('#question-a', 'Escape');
+    await page.waitForSelector('.figure[data-phase=stopped]');
     expectClean();
   });
 

@@ -36,6 +36,7 @@ const FACTS = {
   dtype: 'bf16',
   device: 'cpu',
   canAnswer: true,
+  readsQuestions: true,
   limits: { pixels: 1_500_000, bytes: 1_000_000 },
 };
 

@@ -79,6 +79,7 @@ export class ServedModel {
         device: device.ordinal === undefined ? device.kind : `${device.kind}:${device.ordinal}`,
         replicas: this.replicas.length,
         canAnswer: this.canAnswer,
+        readsQuestions: this.canListen,
         limits: this.limits,
       },
     };

@@ -44,7 +44,14 @@ describe('the server', () => {
   it('lists its models', async () => {
     const { data } = (await app.inject('/v1/models')).json<{ data: { id: string; qavit: object }[] }>();
     expect(data.map(({ id }) => id)).to.deep.equal(['demo']);
-    expect(data[0]!.qavit).to.include({ patch: 8, layers: 5, dtype: model.info.dtype, device: 'cpu', canAnswer: true });
+    expect(data[0]!.qavit).to.include({
+      readsQuestions: true,
+      patch: 8,
+      layers: 5,
+      dtype: model.info.dtype,
+      device: 'cpu',
+      canAnswer: true,
+    });
     expect(data[0]!.qavit).to.deep.include({ limits: { pixels: 32 * 2 ** 20, bytes: 10 * 2 ** 20 } });
     expect((await app.inject('/v1/models/demo')).json()).to.deep.equal(data[0]);
     expect((await app.inject('/v1/models/other')).statusCode).to.equal(404);

@@ -27,6 +27,7 @@ export const modelSchema = {
         'device',
         'replicas',
         'canAnswer',
+        'readsQuestions',
         'limits',
       ],
       additionalProperties: false,
@@ -83,6 +84,7 @@ export const modelSchema = {
         device: { type: 'string', description: 'cpu, cuda:0, ... of the first replica.' },
         replicas: size,
         canAnswer: { type: 'boolean', description: 'Whether it has a language model.' },
+        readsQuestions: { type: 'boolean', description: 'Whether questions in words reach the tower.' },
         limits: {
           type: 'object',
           required: ['pixels', 'bytes'],
