@@ -12,7 +12,7 @@ import type { Status } from './status';
 export const EMBEDDED = 'demo';
 
 /** What a tower may be given, by the options' names; the first is named where there is no tower. */
-const PARTS = ['adapter', 'language', 'languageInput', 'languageText', 'questions'] as const;
+export const PARTS = ['adapter', 'language', 'languageInput', 'languageText', 'questions'] as const;
 
 /** What the options say to load: a model's folder or name, or parts. */
 export async function namedModel(options: ModelOptions): Promise<string | ModelFolders> {

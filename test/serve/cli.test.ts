@@ -82,6 +82,19 @@ describe('qavit serve', () => {
     expect(JSON.stringify(openapi)).to.include('"max_tokens":{"type":["integer","null"],"minimum":1,"maximum":7,');
   });
 
+  it('takes the model that the command line names for any that the file names', async () => {
+    const demo = path.join(root, 'models', 'demo');
+    const [tower, adapter] = ['tower', 'adapter'].map((part) => path.join(demo, part));
+    const served = async (config: object, ...args: string[]) => {
+      writeFileSync(at('one.json'), JSON.stringify(config));
+      const { line } = await start([...CPU, '--json', '--config', at('one.json'), ...args]);
+      return (JSON.parse(line) as { models: string[] }).models;
+    };
+    expect(await served({ tower, adapter })).to.deep.equal(['tower + adapter']);
+    expect(await served({ tower, adapter }, '--model', demo)).to.deep.equal(['demo']);
+    expect(await served({ model: 'nowhere' }, '--tower', tower!)).to.deep.equal(['tower']);
+  });
+
   it('serves several models of a file', async () => {
     writeFileSync(
       at('models.json'),
@@ -161,6 +174,7 @@ describe('qavit serve', () => {
     await inFile({ models: { a: { offline: 'yes' } } }, /models\.a\.offline in .*\n.*true or false/);
     await inFile({ models: { a: { dtype: 'f31' } } }, /models\.a\.dtype in .* "f31"\n.*f32/);
     await inFile({ models: { a: { model: 'demo', tower: 'x' } } }, /a model or its parts for models\.a /);
+    await inFile({ model: 'demo', tower: 'x' }, /a model or its parts for the options of /);
     await inFile({ models: { a: {} }, adapter: 'x' }, /both, with --adapter\nhint: leave out --adapter/);
     await inFile({ offline: 'no' }, /a valid offline in .* "no"\nhint: Expected true or false/);
     await refused(['--remote-images', 'maybe'], /yes, no/);

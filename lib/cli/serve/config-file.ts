@@ -3,6 +3,7 @@ import { nearest } from '../../calls/nearest';
 import { isJsonObject, readJsonObject } from '../../json-file';
 import { CliError, EXIT } from '../errors';
 import { existingFile } from '../files';
+import { PARTS } from '../open-model';
 import { addModelOptions, type ModelOptions } from '../options';
 
 /** A model of the file: where its parts lie, and how to load it. */
@@ -25,13 +26,17 @@ export async function applyConfigFile(command: Command, file: string): Promise<R
   const config = await readJsonObject(await existingFile('a configuration file', file));
   const options = new Map(command.options.map((option) => [option.attributeName(), option]));
   options.delete('config');
+  expectOneWay(config, 'the options', file);
+  const isSaid = (key: string): boolean => ![undefined, 'default'].includes(command.getOptionValueSource(key));
+  // Who names a model means none of the file's parts, and the other way round.
+  const isReplaced = (key: string): boolean =>
+    isSaid(key) || (partOrModel(key) && isSaid(key === 'model' ? 'tower' : 'model'));
   for (const [key, value] of Object.entries(config)) {
     if (key === 'models') continue;
     const option = options.get(key);
     if (!option) throw unknown(file, key, [...options.keys(), 'models']);
-    const said = command.getOptionValueSource(key);
     const parsed = parse(option, value, key, file);
-    if (said === undefined || said === 'default') command.setOptionValueWithSource(key, parsed, 'config');
+    if (!isReplaced(key)) command.setOptionValueWithSource(key, parsed, 'config');
   }
   return modelsOf(config.models, modelOptions(options), file);
 }
@@ -65,11 +70,17 @@ function modelsOf(given: unknown, options: ReadonlyMap<string, Option>, file: st
       if (!option) throw unknown(file, key, [...options.keys()]);
       return [key, parse(option, value, `${where}.${key}`, file)] as const;
     });
-    if (model.model !== undefined && model.tower !== undefined)
-      throw wrong(file, 'a model or its parts', where, Object.keys(model));
+    expectOneWay(model, where, file);
     return [name, Object.fromEntries(parsed)] as const;
   });
   return Object.fromEntries(models);
+}
+
+const partOrModel = (key: string): boolean => ['model', 'tower', ...PARTS].includes(key);
+
+function expectOneWay(options: Record<string, unknown>, where: string, file: string): void {
+  if (options.model !== undefined && options.tower !== undefined)
+    throw wrong(file, 'a model or its parts', where, Object.keys(options));
 }
 
 function wrong(file: string, what: string, where: string, value: unknown): CliError {
