@@ -75,9 +75,11 @@ function panelsOf(
  */
 export function attentionFigure(input: AttentionFigureInput): Figure {
   const { picture, plain, between, gates, subtitle, outlined } = input;
+  const note = `Outlined: ${outlined === 1 ? 'the token' : `the ${outlined} tokens`} rated highest for `;
   const changes = panelsOf(input, 'change', 'feature changed by', ({ question, answer, best }, name) => ({
     title: `With ${name}`,
-    caption: `“${question}”${best ? ` Outlined: the ${outlined} tokens rated highest for it.` : ''}`,
+    // The question comes last: it may be long, and what does not fit is left out.
+    caption: `${best ? note : ''}“${question}”`,
     highlight: answer === undefined ? undefined : `→ ${answer.trim() || '(no answer)'}`,
     outlined: best,
   }));

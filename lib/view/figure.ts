@@ -108,6 +108,8 @@ async function drawRow(sheet: Sheet, panels: readonly Panel[], top: number): Pro
       const mapped = panel.map ? overlay(picture, panel.map.grid, panel.map.scale.range) : picture;
       sheet.picture(x, top + head, panel.outlined ? outline(mapped, panel.outlined) : mapped);
       if (panel.map) colorScale(sheet, x, top + head + picture.height + 10, picture.width, panel.map.scale);
+      // Many pictures are white at their edges, as the sheet is.
+      else sheet.frame(x, top + head, picture.width, picture.height);
     }
     x += width + GUTTER;
   });

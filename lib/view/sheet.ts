@@ -31,6 +31,11 @@ export class Sheet {
     this.marks.push(element('line', { x1, y1, x2, y2, stroke: INK.line, ...style }));
   }
 
+  /** A thin line around a place. */
+  frame(x: number, y: number, width: number, height: number): void {
+    this.rectangle(x - 0.5, y - 0.5, width + 1, height + 1, { fill: 'none', stroke: INK.line });
+  }
+
   /** The colour map from low (left) to high (right). */
   colorBar(x: number, y: number, width: number, height: number): void {
     this.rectangle(x, y, width, height, { fill: 'url(#scale)', rx: height / 2 });

@@ -121,6 +121,24 @@ describe('view/figure', () => {
     expect(within(692 + 150), 'question A, third patch').to.equal(0);
   });
 
+  it('says what is outlined before a question, however long that is', () => {
+    const captionOf = (question: string, outlined: number) => {
+      const best = { patches: [1], rows: 2, columns: 4 };
+      const questions = [{ ...effect(question, 1), best }];
+      const { rows } = attentionFigure({ picture, plain: grid(3), questions, gates: [], subtitle: '', outlined });
+      return rows[0]!.at(-1)!.caption;
+    };
+    expect(captionOf('long '.repeat(100), 4)).to.match(/^Outlined: the 4 tokens rated highest for “long long /);
+    expect(captionOf('what?', 1)).to.equal('Outlined: the token rated highest for “what?”');
+  });
+
+  it('shows where a picture ends that is as white as the page', async () => {
+    const white = { ...picture, data: new Uint8Array(16 * 8 * 3).fill(255) };
+    const panel = { kind: 'picture', title: '', caption: '', picture: white } as const;
+    const { channels } = await sharp(await renderFigure({ title: '', subtitle: '', rows: [[panel]] })).stats();
+    for (const { min } of channels) expect(min).to.be.below(240);
+  });
+
   it('survives any question', async () => {
     const hostile = `</text><image href="file:///etc/passwd"/> &amp; \u0000 \u202e ${'long '.repeat(5000)}`;
     const { width, format } = await sharp(await renderFigure(figureOf(hostile))).metadata();
