@@ -149,6 +149,18 @@ describe('qavit serve', () => {
     expect((await fetch(`${url}/healthz`)).status).to.equal(200);
   });
 
+  it('warns where everybody on the network may ask', async () => {
+    writeFileSync(at('key.txt'), 'sesame\n');
+    const said = async (...args: string[]) => {
+      const { child, ended } = await start([...CPU, ...args]);
+      child.kill('SIGTERM');
+      return (await ended).stderr;
+    };
+    expect(await said('--host', '0.0.0.0')).to.match(/^qavit: no API keys are set: .*\nhint: --api-key-file\n$/);
+    expect(await said('--host', '0.0.0.0', '--api-key-file', at('key.txt'))).to.equal('');
+    expect(await said()).to.equal('');
+  });
+
   it('says what is wrong with its configuration', async () => {
     writeFileSync(at('empty.txt'), '\n# nothing\n');
     writeFileSync(at('slip.json'), JSON.stringify({ maxQuestoin: 3 }));
