@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { QAViT } from '../../lib';
 import { runCli } from '../cli/run-cli';
 import { root } from '../support/paths';
 
@@ -45,6 +46,26 @@ describe('documents', () => {
       }),
     );
     expect(broken).to.deep.equal([]);
+  });
+
+  it('tell of everything that the API takes and gives', () => {
+    const types = read('lib/qavit/types.ts') + read('lib/llm/language-model.ts') + read('lib/image/limits.ts');
+    const fieldsOf = (name: string): string[] => {
+      const [, body = ''] = new RegExp(`^export interface ${name} [^]*?{\\n([^]*?)^}`, 'm').exec(types) ?? [];
+      return [...body.matchAll(/^ {2}(\w+)\??:/gm)].map(([, field]) => field!);
+    };
+    const named = ['LoadOptions', 'EncodeOptions', 'AskOptions', 'GenerateOptions', 'ImageLimits', 'ModelFolders'];
+    const given = ['VisualTokens', 'AnswerEnd', 'AttentionMaps', 'LayerMap', 'ModelInfo', 'BatchItem'];
+    const fields = [...named, ...given].flatMap((name) => fieldsOf(name));
+    expect(fields).to.include.members(['device', 'topK', 'kept', 'finish', 'gates', 'maxPixels']);
+    const methods = Object.getOwnPropertyNames(QAViT.prototype).filter((name) =>
+      /^(encode|ask|look$|attend|info|close$)/.test(name),
+    );
+    const codes = [...read('lib/errors.ts').matchAll(/^ {2}\| '(ERR_\w+)'/gm)].map(([, code]) => code!);
+    expect(codes).to.have.length.above(5);
+    const api = read('docs/api.md');
+    const missing = [...fields, ...methods, ...codes].filter((name) => !new RegExp(`\\b${name}\\b`).test(api));
+    expect(missing).to.deep.equal([]);
   });
 
   it('name scripts of package.json that it has', () => {
