@@ -8,8 +8,14 @@ import { root } from '../support/paths';
 import { finish, MAIN, runCli, startCli } from './run-cli';
 
 /** Exactly one line that says what is wrong and one that says what to do; nothing on standard output. */
-async function expectFailure(args: string[], code: number, message: RegExp, hint: RegExp): Promise<void> {
-  const result = await runCli(args);
+async function expectFailure(
+  args: string[],
+  code: number,
+  message: RegExp,
+  hint: RegExp,
+  env: Record<string, string> = {},
+): Promise<void> {
+  const result = await runCli(args, { env });
   expect(result.stdout).to.equal('');
   const [first = '', second = '', ...rest] = result.stderr.split('\n');
   expect(rest, result.stderr).to.deep.equal(['']);
@@ -174,6 +180,17 @@ describe('cli usage', () => {
       /config\.json.*not exist/,
       /qavit info <folder>/,
     );
+  });
+
+  it('says what to do about what the environment and the machine say', async () => {
+    const info = ['info', 'org/nothing'];
+    await expectFailure(['info'], 1, /for QAVIT_CPU but received fast$/, /unset QAVIT_CPU/, { QAVIT_CPU: 'fast' });
+    await expectFailure(info, 1, /for HF_ENDPOINT/, /unset HF_ENDPOINT/, { HF_ENDPOINT: 'nonsense' });
+    await expectFailure([...info, '--offline'], 1, /for the cache but received none/, /leave out --offline/);
+    const tower = path.join(root, 'models', 'demo', 'tower');
+    const unnamed = ['info', '--tower', tower, '--language', 'http://127.0.0.1/v1'];
+    await expectFailure(unnamed, 1, /the model's name behind #/, /docs\/runtimes\.md/);
+    if (existsSync('/dev/null')) await expectFailure(['ask', '/dev/null', 'what?'], 1, /special file/, /pipe it in/);
   });
 
   it('takes no more from standard input than a picture may have', async () => {
