@@ -122,7 +122,7 @@ export class QAViT implements AsyncDisposable {
    * Visual tokens of a picture under a question.
    *
    * @param image path, file: URL, encoded bytes, raw RGB, or what look() returned
-   * @param question words (needs a language model), features [K, Dq], or null: the plain tower. So is a question without tokens.
+   * @param question words (needs what reads them: `language` or `questions`), features [K, Dq], or null: the plain tower. So is a question without tokens.
    * @returns data [N, E] with a projector, else or with output 'tower' [N, C]
    * @example
    * const { data, shape } = await model.encode('street.jpg', 'What is written on the blue sign?');

@@ -76,6 +76,19 @@ describe('sampling', () => {
       expectShares(shares(logits(...values), 1, 0.7, 3), of(2, 1));
     });
 
+    it('keeps the topK likeliest of a large vocabulary, wherever they stand', () => {
+      const random = seededRandom(3);
+      const many = Float32Array.from({ length: 2000 }, () => Math.floor(random() * 500) / 100);
+      const byLikelihood = [...many.keys()].sort((a, b) => many[b]! - many[a]! || a - b);
+      for (const topK of [1, 2, 7, 64, 1999]) {
+        const sample = makeSampler({ temperature: 50, topK, topP: 1, seed: 1 });
+        const drawn = new Set(Array.from({ length: 20 * Math.min(topK, 64) }, () => sample(many)));
+        const likeliest = new Set(byLikelihood.slice(0, topK));
+        expect([...drawn].every((token) => likeliest.has(token))).to.equal(true);
+        if (topK <= 64) expect(drawn.size).to.equal(topK);
+      }
+    });
+
     it('keeps no more than topK of equal tokens, the first ones', () => {
       expectShares(shares(logits(1, 0, 1, 1), 1, 1, 2), [0.5, 0, 0.5, 0]);
       expectShares(shares(logits(-Infinity, 0, -Infinity), 1, 1, 2), [0, 1, 0]);
