@@ -119,6 +119,26 @@ describe('view/figure', () => {
     expect(within(692), 'question A').to.be.greaterThan(8);
     expect(within(1020 + 75), 'question B').to.be.greaterThan(8);
     expect(within(692 + 150), 'question A, third patch').to.equal(0);
+    // Below them the attention to A, as high as it is above: half as high as wide.
+    const isMap = (y: number): boolean => (data[(y * info.width + 985) * 3 + 2] ?? 255) < 180;
+    const rows = Array.from({ length: info.height }, (_, y) => y).filter(isMap);
+    expect(rows.length).to.be.within(300, 330);
+  });
+
+  it('writes the ends of a scale with as many decimals as tell them apart', () => {
+    const endsOf = (low: number, high: number) => {
+      const change = patchGrid(Float32Array.of(low, high), 1, 2);
+      const questions = [{ ...effect('what?', 1), change }];
+      const { rows } = attentionFigure({ picture, plain: change, questions, gates: [], subtitle: '' });
+      return rows[0]!.flatMap((panel) => {
+        if (panel.kind !== 'picture' || !panel.map) return [];
+        const { scale } = panel.map;
+        return [scale.format(scale.range.low), scale.format(scale.range.high)];
+      });
+    };
+    expect(endsOf(0.031, 0.158)).to.deep.equal(['0.03', '0.16', '3 %', '16 %']);
+    expect(endsOf(1.001, 1.0125)).to.deep.equal(['1.001', '1.013', '100.1 %', '101.3 %']);
+    expect(endsOf(0, 0)).to.deep.equal(['0', '0', '0 %', '0 %']);
   });
 
   it('says what is outlined before a question, however long that is', () => {
