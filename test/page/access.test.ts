@@ -115,6 +115,11 @@ describe('the page: access', function () {
     await ask(page, 'a', 'what is it?');
     await until(page, "document.querySelector('.answer').textContent === 'forty'");
     expect(await page.evaluate('document.getAnimations().length')).to.equal(0);
+    // Back to what the system has, and with it from now on.
+    await page.click('#appearance');
+    expect(await ground()).to.equal(light);
+    await page.emulateMedia({ colorScheme: 'dark' });
+    expect(await ground()).to.equal(dark);
     expectClean();
   });
 });

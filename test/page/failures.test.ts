@@ -73,6 +73,11 @@ describe('the page: failures', function () {
     here.server.refusals = { '/v1/visual-tokens': { status: 503, message: 'draining' } };
     await page.locator('#views input[value=plain]').check();
     await until(page, "document.querySelector('#stage-problem').textContent.includes('not ready')");
+    here.server.refusals = {};
+    await page.locator('#views input[value=picture]').check();
+    await page.locator('#views input[value=plain]').check();
+    await page.waitForSelector('.mapped');
+    expect(await textOf(page, '#stage-problem')).to.equal('');
     await here.server.close();
     await ask(page, 'a', 'what is it?');
     await page.waitForSelector('[data-phase=failed]');

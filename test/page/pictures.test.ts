@@ -47,6 +47,28 @@ describe('the page: pictures', function () {
     expectClean();
   });
 
+  it('keeps the picture that was chosen last where an earlier one opens later', async () => {
+    const { page, expectClean } = await here.open();
+    let release: (() => void) | undefined;
+    await page.route('**/samples/letters.png', async (route) => {
+      await new Promise<void>((resolve) => (release = resolve));
+      await route.continue();
+    });
+    const choose = (sample: string) => page.locator(`input[value="${sample}"]`).check({ force: true });
+    await choose('letters.png');
+    await choose('digits.png');
+    await until(page, "document.querySelector('.frame').getAttribute('aria-label').includes('“digits”')");
+    const answered = page.waitForResponse('**/samples/letters.png');
+    release?.();
+    await (await answered).finished();
+    // As long as a third one takes, the first has had to come.
+    await page.setInputFiles('#file', SHAPES);
+    await until(page, "document.querySelector('#own-name').textContent === 'shapes.png'");
+    const opened = (await page.locator('#spoken p').allTextContents()).filter((words) => words.includes('opened'));
+    expect(opened).to.deep.equal(['shapes', 'digits', 'shapes.png'].map((name) => `Picture “${name}” opened`));
+    expectClean();
+  });
+
   it('says at once that a picture is larger than the server takes, and keeps the one that is there', async () => {
     const { page, expectClean } = await here.open();
     await page.setInputFiles('#file', SHAPES);
