@@ -15,7 +15,8 @@ export interface StateDict {
 
 /**
  * The dict of tensors in what a file holds: the one at `at`, or else the least nested one. Of several at that depth it is the one
- * under a usual name (`model`, `state_dict`, `model_state_dict`, `module`).
+ * under a usual name (`model`, `state_dict`, `model_state_dict`, `module`); that one also counts before tensors beside it, such as a
+ * loss.
  *
  * @throws QAViTError ERR_FORMAT where there is none, or several and none of a usual name; ERR_ARGUMENT where `at` leads nowhere
  */
@@ -24,7 +25,7 @@ export function findStateDict(root: PickleValue, at: readonly string[] | undefin
   const found = leastNested(root);
   const [only, ...others] = found;
   if (!only) throw expectedButFound('ERR_FORMAT', 'a dict of tensors by name', path, contents(root));
-  if (others.length === 0) return only;
+  if (others.length === 0) return usualWithin(only.at, root, path) ?? only;
   const usual = USUAL.map((name) => found.find((dict) => dict.at.at(-1) === name)).find(Boolean);
   if (usual) return usual;
   const names = found.slice(0, 8).map((dict) => dict.at.join('.'));
@@ -36,6 +37,15 @@ function follow(root: PickleValue, at: readonly string[], path: string): PickleD
   for (const key of at) value = value instanceof PickleDict ? value.entries.get(key) : undefined;
   if (value instanceof PickleDict) return value;
   throw expectedButFound('ERR_ARGUMENT', `a dict at ${at.join('.')}`, path, value ? nameOf(value) : contents(root));
+}
+
+/** Training code may keep a loss or a step as a tensor beside the model. */
+function usualWithin(at: readonly string[], root: PickleValue, path: string): StateDict | undefined {
+  const { entries } = follow(root, at, path);
+  return USUAL.flatMap((name) => {
+    const value = entries.get(name);
+    return value instanceof PickleDict ? [{ at: [...at, name], tensors: tensorsOf(value) }] : [];
+  }).find(({ tensors }) => tensors.size > 0);
 }
 
 /** Level by level, each dict once: a pickle may share them, or tie them to circles. */

@@ -23,7 +23,7 @@ const VERSIONS = { least: 1, most: 10 };
 export interface TorchFileOptions {
   /**
    * Keys that lead to the dict of tensors, `['model']` for `{'model': {...}, 'optimizer': ...}`. Default: the least nested dict of
-   * tensors; of several at that depth the one named model, state_dict, model_state_dict or module.
+   * tensors; of several at that depth, and before tensors beside it, the one named model, state_dict, model_state_dict or module.
    */
   readonly at?: readonly string[];
 }

@@ -60,6 +60,16 @@ describe('state dicts in files of torch.save', () => {
       expect(open({ pickle: under('module', 'ema') }).at).to.deep.equal(['module']);
     });
 
+    it('under a usual name before tensors beside it', () => {
+      const beside = (name: string, value: Buffer): Buffer => dict(['loss', tensor()], [name, value]);
+      const weights = dict(['a', tensor()], ['b', tensor()]);
+      expect(open({ pickle: beside('model', weights) }).tensors.map(({ name }) => name)).to.deep.equal(['a', 'b']);
+      expect(open({ pickle: dict(['run', beside('state_dict', weights)]) }).at).to.deep.equal(['run', 'state_dict']);
+      expect(open({ pickle: beside('optimizer', weights) }).at).to.deep.equal([]);
+      expect(open({ pickle: beside('model', dict(['epoch', int(3)])) }).at).to.deep.equal([]);
+      expect(open({ pickle: beside('model', tensor()) }).tensors).to.have.length(2);
+    });
+
     it('where the caller says', () => {
       expect(open({ pickle: under('ema', 'model') }, { at: ['ema'] }).tensors).to.have.length(1);
       expect(open({ pickle: under('ema') }, { at: [] }).tensors).to.have.length(0);
