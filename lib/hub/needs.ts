@@ -111,8 +111,16 @@ async function collect(needs: Collector, role: Role): Promise<void> {
 
 /** Of a vision-language model the shards that hold its vision half. */
 async function collectTower(needs: Collector, config: JsonObject): Promise<void> {
-  needs.oneOf('preprocessor_config.json', 'processor_config.json');
+  await collectPreprocessing(needs);
   await collectWeights(needs, visionLanguageFamily(config.model_type)?.visionTensors);
+}
+
+/** As readPreprocessorConfig() reads it: a processor_config.json often says nothing of pictures. */
+async function collectPreprocessing(needs: Collector): Promise<void> {
+  const [own, joint] = ['preprocessor_config.json', 'processor_config.json'];
+  const { image_processor: image } = needs.has(joint) ? await needs.json(joint) : {};
+  if (!needs.has(joint) || isJsonObject(image)) needs.oneOf(own, joint);
+  else if (needs.oneOf(own)) needs.optional(joint);
 }
 
 /** Of a model that cannot be loaded nothing but its config.json is needed, to say so. */

@@ -36,8 +36,12 @@ describe('what is needed of a model', () => {
     expect(await files({ ...TOWER, ...others }, 'model')).to.deep.equal(Object.keys(TOWER).sort());
     const rest = without(TOWER, 'model.safetensors');
     expect(await files({ ...rest, ...others }, 'tower')).to.include('pytorch_model.bin');
-    const joint = without({ ...TOWER, 'processor_config.json': {} }, 'preprocessor_config.json');
+    const alone = without(TOWER, 'preprocessor_config.json');
+    const joint = { ...alone, 'processor_config.json': { image_processor: {} } };
     expect(await files(joint, 'tower')).to.include('processor_config.json');
+    const wordsOnly = { 'processor_config.json': { processor_class: 'LlavaProcessor' } };
+    expect(await missing({ ...alone, ...wordsOnly }, 'tower')).to.deep.equal(['preprocessor_config.json']);
+    expect(await files({ ...TOWER, ...wordsOnly }, 'tower')).to.include('processor_config.json');
     expect(await missing({ 'config.json': TOWER['config.json'] }, 'model')).to.deep.equal([
       'preprocessor_config.json or processor_config.json',
       'model.safetensors or model.safetensors.index.json or pytorch_model.bin or pytorch_model.bin.index.json',
