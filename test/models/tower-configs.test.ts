@@ -29,6 +29,7 @@ describe('config.json of towers', () => {
       ['gemma3', 'siglip_vision_model'],
       ['blip-2', 'blip_2_vision_model'],
       ['instructblip', 'blip_2_vision_model'],
+      ['instructblip_vision_model', 'blip_2_vision_model'],
     ] as const) {
       expect(describeJson({ model_type })).to.deep.equal(describeJson({ model_type: half }));
     }

@@ -16,6 +16,7 @@ from transformers import (
     Dinov2WithRegistersModel,
     DINOv3ViTModel,
     Idefics3VisionTransformer,
+    InstructBlipVisionModel,
     InternVLVisionModel,
     PreTrainedModel,
     SiglipVisionModel,
@@ -129,7 +130,7 @@ def dinov3(tower: DINOv3ViTModel) -> Tower:
     return Tower(tower.embeddings, layers, 1 + tower.config.num_register_tokens, rotate)
 
 
-def blip2(tower: Blip2VisionModel) -> Tower:
+def blip2(tower: Blip2VisionModel | InstructBlipVisionModel) -> Tower:
     def describe(layer: nn.Module) -> Layer:
         attention, same = layer.self_attn, nn.Identity()
         qkv = (third(attention.qkv, i) for i in range(3))
@@ -173,6 +174,7 @@ TOWERS: dict[str, tuple[type[PreTrainedModel], Callable[[PreTrainedModel], Tower
     "dinov2_with_registers": (Dinov2WithRegistersModel, dinov2),
     "dinov3_vit": (DINOv3ViTModel, dinov3),
     "blip_2_vision_model": (Blip2VisionModel, blip2),
+    "instructblip_vision_model": (InstructBlipVisionModel, blip2),
     "internvl_vision": (InternVLVisionModel, internvit),
     "idefics3_vision": (Idefics3VisionTransformer, idefics3),
     "smolvlm_vision": (SmolVLMVisionTransformer, idefics3),

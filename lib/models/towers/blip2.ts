@@ -18,7 +18,7 @@ const DEFAULTS = {
 /** EVA ViT-g (Fang et al. 2022, arXiv 2211.07636) as BLIP-2 and InstructBLIP have it: one layer less, heads of 88. */
 export const BLIP2: TowerFamily = {
   modelType: 'blip_2_vision_model',
-  wholes: ['blip-2', 'instructblip'],
+  wholes: ['blip-2'],
   describe(config, path) {
     const fields = new TowerFields(config, path, DEFAULTS);
     return {
@@ -40,4 +40,11 @@ export const BLIP2: TowerFamily = {
       },
     };
   },
+};
+
+/** InstructBLIP's (Dai et al. 2023, arXiv 2305.06500) is the same. */
+export const INSTRUCTBLIP: TowerFamily = {
+  ...BLIP2,
+  modelType: 'instructblip_vision_model',
+  wholes: ['instructblip'],
 };

@@ -2,7 +2,7 @@
 import { expected, expectedButFound } from '../../errors';
 import { isJsonObject, type JsonObject } from '../../json-file';
 import type { TowerArchitecture, TowerFamily } from './architecture';
-import { BLIP2 } from './blip2';
+import { BLIP2, INSTRUCTBLIP } from './blip2';
 import { CLIP } from './clip';
 import { DINOV2, DINOV2_WITH_REGISTERS } from './dinov2';
 import { DINOV3 } from './dinov3';
@@ -21,6 +21,7 @@ const FAMILIES: readonly TowerFamily[] = [
   DINOV2_WITH_REGISTERS,
   DINOV3,
   BLIP2,
+  INSTRUCTBLIP,
   INTERNVIT,
   IDEFICS3_VISION,
   SMOLVLM_VISION,
