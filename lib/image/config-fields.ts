@@ -10,8 +10,17 @@ const MAX_SIDE = 16384;
 
 /** The fields of a preprocessor_config.json. */
 export class ConfigFields extends JsonFields {
+  private readonly json: JsonObject;
+
   constructor(json: unknown, path: string) {
-    super(path, asObject(json, path));
+    const object = asObject(json, path);
+    super(path, object);
+    this.json = object;
+  }
+
+  /** Null is false here, whatever an absent one means: transformers keeps it, and asks whether a step is on. */
+  override flag(key: string, absent = false): boolean {
+    return this.json[key] !== null && super.flag(key, absent);
   }
 
   has(key: string): boolean {

@@ -30,7 +30,7 @@ const FILTERS: readonly ResampleFilter[] = ['nearest', 'lanczos', 'bilinear', 'b
 
 /**
  * Reads the fields of CLIPImageProcessor, of its siblings with the same steps (ViT, DeiT, BiT, SigLIP, BLIP) and of Idefics3's. Absent
- * fields, and null ones, take the defaults of the named class. `do_convert_rgb` makes no difference: a tower has three channels, so a
+ * fields, and null ones but for flags, take the defaults of the named class. `do_convert_rgb` makes no difference: a tower has three channels, so a
  * picture is always made RGB.
  *
  * @param json the parsed file; @param path its path, for messages
