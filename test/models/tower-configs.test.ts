@@ -14,7 +14,15 @@ describe('config.json of towers', () => {
       dinov2: { ...base, patch: 14, activation: 'gelu_erf', eps: 1e-6, registers: 0, anySize: true },
       dinov2_with_registers: { ...base, patch: 14, registers: 4, interpolation: 'bicubic-antialiased' },
       dinov3_vit: { width: 384, mlpWidth: 1536, layers: 12, heads: 6, image: 224, patch: 16, eps: 1e-5, registers: 0 },
-      blip_2_vision_model: { width: 1408, mlpWidth: 6144, layers: 39, heads: 16, patch: 14, activation: 'gelu_erf' },
+      blip_2_vision_model: {
+        width: 1408,
+        mlpWidth: 6144,
+        layers: 39,
+        heads: 16,
+        patch: 14,
+        activation: 'gelu_erf',
+        eps: 1e-6,
+      },
       idefics3_vision: { width: 1152, mlpWidth: 3072, layers: 12, heads: 16, image: 224, patch: 32, eps: 1e-6 },
       smolvlm_vision: { width: 1152, patch: 32, activation: 'gelu_tanh', interpolation: 'nearest', anySize: true },
       internvl_vision: { width: 1024, mlpWidth: 4096, layers: 24, heads: 16, image: 448, patch: 14, qkvBias: false },
@@ -69,6 +77,21 @@ describe('config.json of towers', () => {
     expectThrow(() => describeJson({ model_type, rope_theta: 0 }), 'ERR_FORMAT', /a positive number for rope_theta/);
     for (const num_register_tokens of [-1, 0.5, 1e9]) {
       expectThrow(() => describeJson({ model_type, num_register_tokens }), 'ERR_FORMAT', /from 0 to 1024 for num_regi/);
+    }
+  });
+
+  it("knows transformers' names of activations", () => {
+    const named = {
+      quick_gelu: ['quick_gelu'],
+      gelu_erf: ['gelu', 'gelu_python'],
+      gelu_tanh: ['gelu_new', 'gelu_fast', 'gelu_pytorch_tanh'],
+      relu: ['relu'],
+      silu: ['silu', 'swish'],
+      tanh: ['tanh'],
+    };
+    for (const [activation, names] of Object.entries(named)) {
+      for (const hidden_act of names)
+        expect(describeJson({ model_type: 'vit', hidden_act })).to.include({ activation });
     }
   });
 
