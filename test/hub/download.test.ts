@@ -58,6 +58,15 @@ describe('downloads from a hub', () => {
     });
   });
 
+  it('find files in a long listing, and ask for all as it is: compressed, nothing would be as long as the listing says', async () => {
+    const others = Array.from({ length: 5000 }, (_, i) => [`checkpoints/${i}/optimizer.bin`, 'not needed'] as const);
+    hub().add('acme/tower', { ...Object.fromEntries(others), ...towerFiles() });
+    expectWhole(await ensure());
+    expect(new Set(hub().requests.map(({ headers }) => headers['accept-encoding']))).to.deep.equal(
+      new Set(['identity']),
+    );
+  });
+
   it('go on where the connection broke', async () => {
     hub().fault = dropping(100_000, 2);
     expectWhole(await ensure());
