@@ -7,7 +7,7 @@ import { readModelConfig } from '../llm/model-config';
 import { isT5Folder } from '../llm/t5/t5-folder';
 import { openAdapter } from '../models/adapter';
 import { parseAdapterConfig } from '../models/adapter-config';
-import { visionLanguageFamily } from '../models/vision-language';
+import { visionTensors } from '../models/vision-language';
 import { describeFolder } from '../models/vision-language/describe-folder';
 import { openLanguageProjector } from '../models/vision-language/open-projector';
 import { missingLanguageFiles } from '../llm/onnx/onnx-folder';
@@ -98,11 +98,10 @@ async function describePart<T extends object>(
   }
 }
 
-/** Of a vision-language model's tower the shards of its language half need not be there. */
+/** Of a tower that is part of a model the shards of its language half need not be there. */
 async function openWeights({ part, folder }: LocatedPart): Promise<TensorFolder> {
   if (part !== 'tower') return TensorFolder.open(folder);
-  const { model_type: type } = await readJsonObject(path.join(folder, 'config.json'));
-  return TensorFolder.open(folder, visionLanguageFamily(type)?.visionTensors);
+  return TensorFolder.open(folder, visionTensors(await readJsonObject(path.join(folder, 'config.json'))));
 }
 
 async function hasGraphs({ part, folder }: LocatedPart): Promise<boolean> {

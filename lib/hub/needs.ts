@@ -5,7 +5,7 @@ import { graphFiles, type OnnxDType } from '../llm/onnx/onnx-folder';
 import { isT5Config } from '../llm/t5/config';
 import { TABLE } from '../llm/text-rows';
 import { isTowerConfig, TOWER_MODEL_TYPES } from '../models/towers';
-import { VISION_LANGUAGE_MODEL_TYPES, visionLanguageFamily } from '../models/vision-language';
+import { VISION_LANGUAGE_MODEL_TYPES, visionLanguageFamily, visionTensors } from '../models/vision-language';
 import { shardsOf, type Storage, storageOf, STORAGES } from '../weights';
 import { type Part, partFolder, PARTS } from './parts';
 import { tokenizerFile } from './tokenizer-file';
@@ -109,10 +109,10 @@ async function collect(needs: Collector, role: Role): Promise<void> {
   return role === 'tower' ? collectTower(needs, config) : collectWeights(needs);
 }
 
-/** Of a vision-language model the shards that hold its vision half. */
+/** Of a model that a tower is part of the shards that hold its vision half. */
 async function collectTower(needs: Collector, config: JsonObject): Promise<void> {
   await collectPreprocessing(needs);
-  await collectWeights(needs, visionLanguageFamily(config.model_type)?.visionTensors);
+  await collectWeights(needs, visionTensors(config));
 }
 
 /** As readPreprocessorConfig() reads it: a processor_config.json often says nothing of pictures. */

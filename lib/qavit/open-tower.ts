@@ -15,6 +15,7 @@ import type { TowerArchitecture } from '../models/towers';
 import { takeNorm } from '../models/stored-affine';
 import { transformerTower } from '../models/transformer-tower';
 import { describeFolder, type DescribedFolder } from '../models/vision-language/describe-folder';
+import { visionTensors } from '../models/vision-language';
 import { openLanguageProjector } from '../models/vision-language/open-projector';
 import type { Taken } from '../models/qavit';
 import { NamedTensors, type TensorFolder } from '../weights';
@@ -54,7 +55,7 @@ export interface OpenWhole {
 export type OpenTensors = (directory: string, wanted?: RegExp) => Promise<TensorFolder>;
 
 /**
- * @param directory of a tower, or of a vision-language model, whose language half is left alone
+ * @param directory of a tower, or of a model that it is part of, whose language half is left alone
  * @throws QAViTError ERR_FORMAT, ERR_SHAPE, ERR_DTYPE or ERR_UNSUPPORTED, naming file and field or tensor; ERR_ARGUMENT for a size of
  *   pictures without a single patch, ERR_UNSUPPORTED for one with too many
  */
@@ -74,7 +75,7 @@ export async function openTower(
   const side = imageSize ?? sideOf(architecture, prepared, `image_size ${image} of ${file}`);
   expectPossible(architecture, side, file);
   const preprocessor = imageSize === undefined ? prepared.config : atSize(prepared.config, imageSize);
-  const folder = await open(directory, whole?.family.visionTensors);
+  const folder = await open(directory, visionTensors(config));
   const tensors = NamedTensors.behindPrefix(folder, architecture.names.kernels);
   const tower = transformerTower(architecture, tensors, normalization(preprocessor), { image: side, folds });
   return {

@@ -3,7 +3,11 @@ import { neededFiles, type Role } from '../../lib/hub';
 import type { JsonObject } from '../../lib/json-file';
 import { expectRejection } from '../support/expect-error';
 
-const TOWER = { 'config.json': { model_type: 'siglip' }, 'preprocessor_config.json': {}, 'model.safetensors': null };
+const TOWER = {
+  'config.json': { model_type: 'siglip_vision_model' },
+  'preprocessor_config.json': {},
+  'model.safetensors': null,
+};
 const T5 = { 'config.json': { model_type: 't5' }, 'tokenizer.json': null, 'generation_config.json': null };
 const GRAPHS = ['embed_tokens.onnx', 'encoder_model.onnx', 'decoder_model_merged.onnx'];
 
@@ -187,5 +191,24 @@ describe('what is needed of a model', () => {
     expect(await files(whole, 'model', 'q4')).to.deep.equal([...Object.keys(half), ...taken].sort());
     const without4 = { ...half, ...nothing(...own) };
     expect((await needs(without4, 'model', 'q4')).missing).to.deep.equal(['onnx/decoder_model_merged_q4.onnx']);
+  });
+
+  it('a tower that is part of another model: the shards of its vision half', async () => {
+    const [vision, rest] = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'];
+    for (const [model_type, name] of [
+      ['gemma3', 'vision_tower.vision_model.x'],
+      ['internvl', 'model.vision_tower.x'],
+      ['blip-2', 'vision_model.x'],
+    ] as const) {
+      const map = { [name]: vision, 'language_model.model.x': rest, 'lm_head.weight': rest };
+      const half: Files = {
+        'config.json': { model_type },
+        'preprocessor_config.json': {},
+        'model.safetensors.index.json': { weight_map: map },
+        [vision]: null,
+      };
+      expect(await files({ ...half, [rest]: null }, 'tower')).to.deep.equal(Object.keys(half).sort());
+      expect(await missing(without(half, vision), 'tower')).to.deep.equal([vision]);
+    }
   });
 });

@@ -35,6 +35,15 @@ export function isTowerConfig({ model_type: type }: JsonObject): boolean {
   return TOWER_MODEL_TYPES.some((known) => known === type);
 }
 
+/** What whole models call the tensors of their vision halves. */
+const VISION_HALF = /(^|\.)vision_(model|tower)\./;
+
+/** The names of a tower's tensors among those of the model that it is part of; undefined for a tower alone. */
+export function towerTensors({ model_type: type }: JsonObject): RegExp | undefined {
+  const isWhole = FAMILIES.some(({ wholes, halfOf = [] }) => [...wholes, ...halfOf].some((known) => known === type));
+  return isWhole ? VISION_HALF : undefined;
+}
+
 /**
  * Reads the config.json of a vision tower, or the vision half of a whole model's.
  *

@@ -1,5 +1,7 @@
 /** The vision-language models there are. To add one, describe it in a file beside this one and list it here. */
 import type { VisionLanguageFamily } from './family';
+import type { JsonObject } from '../../json-file';
+import { towerTensors } from '../towers';
 import { IDEFICS3, SMOLVLM } from './idefics3';
 import { INTERNVL } from './internvl';
 import { LLAVA } from './llava';
@@ -14,4 +16,9 @@ export const VISION_LANGUAGE_MODEL_TYPES = FAMILIES.map(({ modelType }) => model
 /** Undefined where a config.json's model_type is something else. */
 export function visionLanguageFamily(modelType: unknown): VisionLanguageFamily | undefined {
   return FAMILIES.find((family) => family.modelType === modelType);
+}
+
+/** Of a config.json: names of the tensors that are read where somebody wants to see; the others may be elsewhere. Undefined: all. */
+export function visionTensors(config: JsonObject): RegExp | undefined {
+  return visionLanguageFamily(config.model_type)?.visionTensors ?? towerTensors(config);
 }
