@@ -29,15 +29,9 @@ export interface RunOptions {
 const span = ([batch, rows, cols]: Shape, { offset, padding }: Layout): number =>
   offset + batch * rows * (cols + padding);
 
-/** Where element [b, r, c] of a view lies. */
-function forEachElement(
-  [batch, rows, cols]: Shape,
-  { offset, padding }: Layout,
-  f: (at: number, i: number) => void,
-): void {
-  for (let row = 0; row < batch * rows; row += 1) {
-    for (let c = 0; c < cols; c += 1) f(offset + row * (cols + padding) + c, row * cols + c);
-  }
+/** Where row [b, r] of a view begins, in its block and in dense values. Rows are copied whole: cases are large. */
+function forEachRow([batch, rows, cols]: Shape, { offset, padding }: Layout, f: (at: number, i: number) => void): void {
+  for (let row = 0; row < batch * rows; row += 1) f(offset + row * (cols + padding), row * cols);
 }
 
 /** A view of its own block of memory. */
@@ -51,7 +45,7 @@ function spread(view: CaseView, layout: Layout): CaseView['data'] {
   const shape: Shape = view.shared ? [1, view.shape[1], view.shape[2]] : view.shape;
   const gap = view.data instanceof Float32Array ? NaN : view.data instanceof Uint8Array ? 255 : -1;
   const block = new (view.data.constructor as typeof Float32Array)(span(shape, layout)).fill(gap);
-  forEachElement(shape, layout, (at, i) => (block[at] = view.data[i]!));
+  forEachRow(shape, layout, (at, i) => block.set(view.data.subarray(i, i + shape[2]), at));
   return block;
 }
 
@@ -138,9 +132,9 @@ export async function runOperation(
 function gather(block: Float32Array, shape: Shape, layout: Layout): Float32Array {
   const dense = new Float32Array(shape[0] * shape[1] * shape[2]);
   const gaps = block.slice();
-  forEachElement(shape, layout, (at, i) => {
-    dense[i] = block[at]!;
-    gaps[at] = NaN;
+  forEachRow(shape, layout, (at, i) => {
+    dense.set(block.subarray(at, at + shape[2]), i);
+    gaps.fill(NaN, at, at + shape[2]);
   });
   expect(
     gaps.findIndex((value) => !Number.isNaN(value)),

@@ -14,5 +14,8 @@ export const integer = (next: () => number, low: number, high: number): number =
   low + Math.floor(next() * (high - low + 1));
 
 /** n numbers in [-1, 1), exact in f32. */
-export const floats = (next: () => number, n: number): Float32Array =>
-  Float32Array.from({ length: n }, () => next() * 2 - 1);
+export function floats(next: () => number, n: number): Float32Array {
+  const values = new Float32Array(n);
+  for (let i = 0; i < n; i += 1) values[i] = next() * 2 - 1;
+  return values;
+}
