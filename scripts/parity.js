@@ -51,15 +51,13 @@ if (spawnSync(python, ['-c', modules], { stdio: 'ignore' }).status !== 0) {
 run(process.execPath, [join(__dirname, 'setup.js')]);
 const folder = mkdtempSync(join(tmpdir(), 'qavit-parity-'));
 try {
-  for (const model of models) {
-    console.error(`[qavit] making a random ${model} and its results with PyTorch`);
-    const args = ['-m', 'fixtures.parity', '--out', folder, '--config', model];
-    run(python, flags.includes('--whole') ? [...args, '--whole'] : args, { cwd: join(root, 'training') });
-  }
+  console.error(`[qavit] making random models and their results with PyTorch: ${models.join(', ')}`);
+  const args = ['-m', 'fixtures.parity', '--out', folder, '--config', ...models];
+  run(python, flags.includes('--whole') ? [...args, '--whole'] : args, { cwd: join(root, 'training') });
   const mocha = join(root, 'node_modules', 'mocha', 'bin', 'mocha.js');
   // Ten minutes: a real size in f32 on a slow machine; a hang still ends.
-  const args = [mocha, '--no-config', '--timeout', '600000', join('dist', 'test', 'parity', '*.js')];
-  run(process.execPath, args, { env: { ...process.env, QAVIT_PARITY: folder } });
+  const suite = [mocha, '--no-config', '--timeout', '600000', join('dist', 'test', 'parity', '*.js')];
+  run(process.execPath, suite, { env: { ...process.env, QAVIT_PARITY: folder } });
 } catch {
   process.exitCode = 1;
 } finally {
