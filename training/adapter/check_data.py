@@ -2,10 +2,12 @@
 
 import codecs
 import json
+import struct
 import tempfile
+import zlib
 from pathlib import Path
 
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from .check_language import refused
 from .data import read_samples
@@ -53,12 +55,38 @@ def check_pictures(folder: Path) -> None:
     Image.MAX_IMAGE_PIXELS = most
 
 
+def check_orientations(folder: Path) -> None:
+    """By EXIF, whatever else it says or cannot say; never by XMP, which qavit does not read."""
+    drawn, exif = Image.effect_noise((8, 4), 50), Image.Exif()
+    for orientation in range(1, 9):
+        exif[ExifTags.Base.Orientation] = orientation
+        drawn.save(folder / "turned.png", exif=exif)
+        with Image.open(folder / "turned.png") as picture:
+            wanted = ImageOps.exif_transpose(picture).convert("RGB")
+        assert open_picture(folder / "turned.png").tobytes() == wanted.tobytes(), orientation
+    # A resolution that is a text, which Pillow reads and cannot write.
+    entries = b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0" + b"\x1a\x01\x02\0\x04\0\0\0abc\0"
+    drawn.save(folder / "odd.jpg", exif=b"Exif\0\0II*\0\x08\0\0\0\x02\0" + entries + bytes(4))
+    assert open_picture(folder / "odd.jpg").size == (4, 8)
+    xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    for ending in ("jpg", "webp", "avif", "tiff", "png"):
+        more = {"tiffinfo": {700: xmp}} if ending == "tiff" else {"xmp": xmp}
+        file = folder / f"xmp.{ending}"
+        drawn.convert("RGB").save(file, **more)
+        if ending == "png":  # behind the pixels
+            text = b"iTXtXML:com.adobe.xmp" + bytes(5) + xmp
+            chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
+            file.write_bytes(file.read_bytes()[:-12] + chunk + file.read_bytes()[-12:])
+        assert open_picture(file).size == (8, 4), ending
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         Image.new("RGB", (8, 8)).save(folder / "a.png")
         check_lines(folder / "samples.jsonl")
         check_pictures(folder)
+        check_orientations(folder)
     print("data: all checks passed")
 
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from transformers import BaseImageProcessor, BatchFeature
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
@@ -49,12 +49,23 @@ PROCESSORS = {
 # lib/image/formats.ts refuses the others.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF")
 
+# What makes a picture upright, by its orientation.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
 
 def open_picture(file: Path) -> Image.Image:
     """RGB, the way people see it; of 16-bit grey the upper 8 bits, where Pillow would clip to white."""
     try:
         with Image.open(file, formats=FORMATS) as picture:
-            upright = ImageOps.exif_transpose(picture)
+            upright = turn(picture)
     except UnidentifiedImageError as error:
         raise ValueError(
             f"Expected JPEG, PNG, WebP, GIF, TIFF or AVIF for {file} but received another format"
@@ -66,6 +77,23 @@ def open_picture(file: Path) -> Image.Image:
     if upright.mode.startswith("I;16"):
         upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
     return upright.convert("RGB")
+
+
+def turn(picture: Image.Image) -> Image.Image:
+    """By EXIF alone, as qavit does.
+
+    ImageOps.exif_transpose would go by XMP too, and fail where it cannot write the rest of the EXIF anew.
+    """
+    forget_xmp(picture)  # a TIFF is turned while it is loaded
+    picture.load()
+    forget_xmp(picture)  # a PNG may have it behind its pixels
+    how = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
+    return picture.copy() if how is None else picture.transpose(how)
+
+
+def forget_xmp(picture: Image.Image) -> None:
+    for name in ("xmp", "XML:com.adobe.xmp"):
+        picture.info.pop(name, None)
 
 
 def read_config(folder: Path) -> dict:
