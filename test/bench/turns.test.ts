@@ -75,9 +75,15 @@ describe('bench/turns', () => {
 });
 
 describe('bench/quantiles', () => {
-  it('are values that were measured', () => {
+  it('favour neither side of an even number of values', () => {
     const ten = [9, 1, 8, 2, 7, 3, 6, 4, 5, 10];
-    expect(spreadOf(ten)).to.deep.equal({ p10: 2, median: 6, p90: 10 });
+    expect(spreadOf(ten)).to.deep.equal({ p10: 1.5, median: 5.5, p90: 9.5 });
+    expect(spreadOf([3, 1, 2])).to.deep.equal({ p10: 1, median: 2, p90: 3 });
+    const [faster, slower] = [
+      [1, 2],
+      [2, 1],
+    ].map((ms) => roundsOf(...ms.map((value) => [value])));
+    expect(ratioOf(slower!, faster!).median).to.equal(ratioOf(faster!, slower!).median);
     expect([quantile(ten, 0), quantile(ten, 1), quantile([7], 0.5)]).to.deep.equal([1, 10, 7]);
     expect(quantile([], 0.5)).to.be.NaN;
     expect(ten[0], 'the list is left as it was').to.equal(9);
