@@ -49,7 +49,7 @@ are medians with p10 and p90, and the median over rounds of each peer's time ove
 
 A peer that cannot take part is named, with the reason, in every output; the exit status is 1 if --peers asked for it.
 Everything but kernels and ask needs Python with training/requirements.txt; PYTHON names one. QAVIT_BENCH_ALLOCATOR
-names a library to preload for PyTorch (default: tcmalloc or jemalloc, if the system has one).`;
+names a library to preload for PyTorch's allocator (default: glibc's, told to keep its memory; published runs untuned).`;
 
 const CLOCKS = ['wall', 'cpu'] as const;
 export type Clock = (typeof CLOCKS)[number];
