@@ -20,6 +20,8 @@ describe('diagnosis: differences', () => {
     expect(said((row, column) => right(row, column) * (1 + 1e-3))).to.deep.equal([]);
     const special = Float32Array.of(NaN, Infinity, -Infinity, 1);
     expect(describeDifference(special.slice(), special, [1, 1, 4], 1e-3)).to.deep.equal([]);
+    const others = Float32Array.of(NaN, -Infinity, 1, 1);
+    expect(describeDifference(others, special, [1, 1, 4], 1e-3)[0]).to.match(/^2 of 4 elements/);
   });
 
   it('are counted and shown, with rows and columns and what they have in common', () => {

@@ -29,7 +29,8 @@ export function describeDifference(
   const finite = wanted.filter(Number.isFinite);
   const rms = Math.sqrt(finite.reduce((sum, value) => sum + value ** 2, 0) / Math.max(finite.length, 1)) || 1;
   const near = (a: number, b: number): boolean =>
-    Object.is(a, b) || Math.abs(a - b) <= OUTSTANDING * tolerance * rms + tolerance * Math.abs(b);
+    Object.is(a, b) ||
+    (Number.isFinite(b) && Math.abs(a - b) <= OUTSTANDING * tolerance * rms + tolerance * Math.abs(b));
   const wrong: Wrong[] = [];
   for (let i = 0; i < wanted.length; i += 1) {
     if (near(found[i]!, wanted[i]!)) continue;
