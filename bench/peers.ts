@@ -13,7 +13,7 @@ export const PEERS = {
   pairwise: "the same with PyTorch's fused attention, visual queries alone, and a tuned allocator",
   reuse: "qavit's reuse and folds written in PyTorch, eager",
   'reuse-compiled': 'the same by torch.compile, weights frozen',
-  plain: "qavit's own tower on the same pictures, asked nothing: what a question for each costs",
+  plain: "qavit's own tower on the same pictures, asked nothing: what a question to all of them costs",
   pillow: "Pillow and transformers' CLIPImageProcessor",
 } as const;
 

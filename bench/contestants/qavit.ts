@@ -37,7 +37,7 @@ async function towerWork(spec: Spec): Promise<Work> {
   };
 }
 
-/** Every picture is looked at once, then asked all questions; with one question each, both in one batch. */
+/** Every picture is looked at once, then asked all questions; with one question to all, both in one batch. */
 async function questionsWork(spec: Spec): Promise<Work> {
   const model = await openTower(spec);
   const items = pictures(spec);
