@@ -120,6 +120,24 @@ def check_bad_gradients(setup: Setup, batch: Batch) -> None:
     assert torch.equal(gate, before), "the weights moved"
 
 
+def check_rates(setup: Setup, batch: Batch) -> None:
+    """They rise for a twentieth of the steps and fall to nearly 0, each group's from its own. Vectors do not decay."""
+    shares = [Course(200).share(step) for step in range(1, 201)]
+    assert shares[0] == 0.1 and max(shares) == shares[9] > 0.99 and 0 < shares[-1] < 1e-3, shares
+    assert shares[:10] == sorted(shares[:10]) and shares[9:] == sorted(shares[9:], reverse=True)
+    groups = parameter_groups(setup.model, 1e-5, 2e-5, 3e-5)
+    matrices, vectors, gates, ratings = groups
+    sets = [[parameter.dim() for parameter in group["params"]] for group in groups]
+    assert set(sets[0]) == {2} and set(sets[1]) == {1} and sets[2:] == [[1, 1], [2]], sets
+    assert matrices["weight_decay"] > 0 == vectors["weight_decay"] == gates["weight_decay"] == ratings["weight_decay"]
+    optimizer, found = build_optimizer(groups), []
+    after = {"after_step": lambda step: found.append([group["lr"] for group in optimizer.param_groups])}
+    train(setup.model, [batch] * 3, optimizer, Course(3), CPU, **after)
+    for step, rates in enumerate(found, start=1):
+        share = Course(3).share(step)
+        assert rates == [rate * share for rate in (1e-5, 1e-5, 2e-5, 3e-5)], (step, rates)
+
+
 def run(folder: Path, **more: object) -> tuple[list[float], str]:
     """With everything that draws: dropout, answers from lists, numbers of visual tokens."""
     options = {"batch": 4, "select": "1,2", "save-every": 3} | more
@@ -235,6 +253,7 @@ def main() -> None:
         check_micro_batches(setup.model, batch)
         check_room(setup, batch)
         check_bad_gradients(setup, batch)
+        check_rates(prepare("--select", "2,5"), batch)
         config = folder / "language" / "config.json"
         config.write_text(json.dumps(json.loads(config.read_text()) | {"dropout_rate": 0.1}))
         check_checkpointing(prepare, batch)
