@@ -11,6 +11,7 @@ adapter, language: DIR })` reads it.
 
 import argparse
 import hashlib
+import math
 import os
 from pathlib import Path
 
@@ -66,9 +67,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     run.add_argument("--micro-batch", type=positive, help=at_once)
     again = "keep a layer's input alone and compute the rest again on the way back: less memory, more time"
     run.add_argument("--gradient-checkpointing", action="store_true", help=again)
-    run.add_argument("--rate", type=float, default=2e-4, help="learning rate (default 2e-4)")
-    run.add_argument("--gate-rate", type=float, default=5e-3, help="learning rate of the gates (default 5e-3)")
-    run.add_argument("--selector-rate", type=float, default=1e-3, help="that of the token selector (default 1e-3)")
+    run.add_argument("--rate", type=learning_rate, default=2e-4, help="learning rate (default 2e-4)")
+    run.add_argument("--gate-rate", type=learning_rate, default=5e-3, help="learning rate of the gates (default 5e-3)")
+    run.add_argument(
+        "--selector-rate", type=learning_rate, default=1e-3, help="that of the token selector (default 1e-3)"
+    )
     run.add_argument("--save-every", type=positive, default=1000, help="steps (default 1000)")
     run.add_argument(
         "--evaluate-every", type=positive, help="steps after which --held-out is asked (default: the last)"
@@ -86,6 +89,13 @@ def positive(text: str) -> int:
     if int(text) < 1:
         raise argparse.ArgumentTypeError(f"Expected 1 or more but received {text}")
     return int(text)
+
+
+def learning_rate(text: str) -> float:
+    """PyTorch takes any, and would learn backwards."""
+    if not 0 <= float(text) < math.inf:
+        raise argparse.ArgumentTypeError(f"Expected a finite number from 0 but received {text}")
+    return float(text)
 
 
 def number_list(text: str) -> list[int]:
