@@ -11,7 +11,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from .check_language import refused
 from .data import read_samples
-from .pictures import open_picture
+from .pictures import load_processor, open_picture
 
 
 def line(**fields: object) -> bytes:
@@ -31,6 +31,7 @@ def check_lines(file: Path) -> None:
         (line(question=7), "Expected a text as question"),
         (line(answer=[]), "one or more as answer"),
         (line(answer=["red", None]), "one or more as answer"),
+        (line(answer={"text": "red"}), "one or more as answer"),
         (line(question="what is\udcff it?"), "Expected an object with image, question and answer"),
         (line(question="cut").replace(b"cut", b"\\ud83d"), "Expected whole characters"),
         (line(answer="cut").replace(b"cut", b"\\ude00"), "Expected whole characters"),
@@ -80,6 +81,28 @@ def check_orientations(folder: Path) -> None:
         assert open_picture(file).size == (8, 4), ending
 
 
+def check_processors(folder: Path) -> None:
+    """What qavit does not do to a picture is not trained on."""
+    square = {"size": {"height": 16, "width": 16}, "crop_size": {"height": 16, "width": 16}}
+    for kind, fields, wanted in (
+        ("CLIPImageProcessor", {"do_pad": True}, "Expected pictures as a whole"),
+        ("SiglipImageProcessor", {"use_square_size": True}, "Expected pictures as a whole"),
+        ("GotOcr2ImageProcessor", {"crop_to_patches": True}, "Expected pictures as a whole"),
+        ("GotOcr2ImageProcessor", {"crop_to_patches": False}, None),
+        ("Idefics3ImageProcessor", {"do_pad": True, "do_image_splitting": True, "size": {"longest_edge": 32}}, None),
+        ("OtherImageProcessor", {}, "Expected one of BitImageProcessor"),
+    ):
+        config = {"image_processor_type": kind, "max_image_size": {"longest_edge": 16}} | square | fields
+        (folder / "preprocessor_config.json").write_text(json.dumps(config))
+        if wanted is not None:
+            refused(wanted, lambda: load_processor(folder))
+            continue
+        picture = Image.new("RGB", (64, 32), "white")
+        picture.paste("black", (0, 0, 32, 32))
+        pixels = load_processor(folder)(picture, return_tensors="pt")["pixel_values"]
+        assert pixels.shape == (1, 3, 16, 16) and pixels[0, 0, 0, 0] < 0 < pixels[0, 0, 0, -1], (kind, pixels.shape)
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -87,6 +110,7 @@ def main() -> None:
         check_lines(folder / "samples.jsonl")
         check_pictures(folder)
         check_orientations(folder)
+        check_processors(folder)
     print("data: all checks passed")
 
 

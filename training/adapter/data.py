@@ -67,8 +67,8 @@ def _sample(line: bytes, file: Path, where: str) -> Sample:
     told = line.decode(errors="replace").strip()
     try:
         fields = json.loads(line.decode())
-        answers = fields["answer"]
-        answers = (answers,) if isinstance(answers, str) else tuple(answers)
+        given = fields["answer"]
+        answers = tuple(given) if isinstance(given, list) else (given,)
         sample = Sample(file.parent / fields["image"], fields["question"], answers)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(

@@ -17,7 +17,6 @@ from transformers import (
 from qavit_torch import build_projector
 
 from .models import read_model_type
-from .pictures import read_config
 
 
 class Family(Protocol):
@@ -64,10 +63,7 @@ class Llava:
     merges = False
 
     def taken(self, config: dict, folder: Path) -> tuple[int, bool]:
-        layer, keep_cls = taken_by(config, -2, folder)
-        if read_config(folder).get("do_pad"):
-            raise ValueError(f"Expected pictures that are not padded to squares in {folder} but received do_pad")
-        return layer, keep_cls
+        return taken_by(config, -2, folder)
 
     def tower(self, model: PreTrainedModel) -> PreTrainedModel:
         return getattr(model.model.vision_tower, "vision_model", model.model.vision_tower)

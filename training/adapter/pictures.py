@@ -46,6 +46,9 @@ PROCESSORS = {
     "ViTImageProcessor": ViTImageProcessorPil,
 }
 
+# They would change the pixels, or make several pictures of one: lib/image/preprocessor-config.ts refuses them too.
+UNKNOWN_STEPS = ("do_pad", "use_square_size", "crop_to_patches")
+
 # lib/image/formats.ts refuses the others.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF")
 
@@ -111,4 +114,8 @@ def load_processor(folder: Path) -> BaseImageProcessor:
     kind = name.removesuffix("Fast").removesuffix("Pil").replace("FeatureExtractor", "ImageProcessor")
     if kind not in PROCESSORS:
         raise ValueError(f"Expected one of {', '.join(PROCESSORS)} in {folder} but received {name}")
+    tile = PROCESSORS[kind] is WholeIdefics3ImageProcessorPil  # has no others to be padded to
+    for step in () if tile else UNKNOWN_STEPS:
+        if config.get(step):
+            raise ValueError(f"Expected pictures as a whole in {folder} but received {step}")
     return PROCESSORS[kind].from_pretrained(folder)
