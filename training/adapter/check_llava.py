@@ -216,6 +216,8 @@ def check_refusals(folder: Path) -> None:
         ("Expected at most 9 visual tokens for --select but received 10", {"select": "10"}, {}),
         ("Expected model_type llava, idefics3, smolvlm, internvl", {}, {"model_type": "llava_next"}),
         ("Expected one layer for vision_feature_layer", {}, {"vision_feature_layer": [-2, -1]}),
+        ("uses the rows of its embedding table as they are", {}, {"text_config": {"model_type": "gemma"}}),
+        ("Expected 1 for embedding_multiplier", {}, {"text_config": {"embedding_multiplier": 12}}),
         ("Expected 'default' or 'full'", {}, {"vision_feature_select_strategy": "cls"}),
         ("Expected one <image> in the prompts", {}, {"prompt_template": "Q: {question}\nA:"}),
         (f"Expected a question without <image> in {spelled}:97", {"data": spelled}, {}),
@@ -232,6 +234,26 @@ def check_refusals(folder: Path) -> None:
     config.write_text(json.dumps(fields))
     warned = complaint(folder, **{"integration-point": "late"})
     assert "warning: fused layers 3 do not train: --vision-feature-layer -2 lies below" in warned, warned
+
+
+def check_templates(folder: Path) -> None:
+    """Some join texts, and fail where a message comes in parts; others take no message at all."""
+    file = folder / "llava" / "chat_template.jinja"
+    own = file.read_text()
+    joined = "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\n' }}{% endfor %}A:"
+    trimmed = "{% for message in messages %}{{ message['content'].strip() }}{% endfor %}"
+    for template, wanted in (
+        (joined, "user: <image>\nwhat?\nA:"),
+        (trimmed, "<image>\nwhat?"),
+    ):
+        file.write_text(template)
+        setup = llava.prepare(train.parse(arguments(folder)))
+        assert setup.join.prompts.text("what?") == wanted, setup.join.prompts.text("what?")
+    for template in ("{{ raise_exception('no') }}", "{% if %}"):
+        file.write_text(template)
+        said = complaint(folder)
+        assert "Expected a chat template that takes a question" in said, said
+    file.write_text(own)
 
 
 def check_memory(folder: Path) -> None:
@@ -311,6 +333,7 @@ def main() -> None:
         check_modes(folder)
         check_memory(folder)
         check_refusals(folder)
+        check_templates(folder)
         check_export(folder, tiny)
         teach(folder)
         check_training(folder)

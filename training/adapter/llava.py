@@ -121,10 +121,23 @@ def describe(folder: Path) -> tuple[Family, dict, int, bool]:
     return family, config, *family.taken(config, folder)
 
 
+def expect_plain_rows(config: dict, folder: Path) -> None:
+    """lib/llm/text-rows.ts refuses models that scale the rows of their embedding table: questions are read by these."""
+    text = config.get("text_config") or {}
+    kind = text.get("model_type") or ""
+    if kind.startswith(("gemma", "recurrent_gemma", "t5gemma")):
+        wanted = "a language model that uses the rows of its embedding table as they are"
+        raise ValueError(f"Expected {wanted} in {folder} but received {kind!r}")
+    for key in ("embedding_multiplier", "scale_emb"):
+        if text.get(key, 1) != 1:
+            raise ValueError(f"Expected 1 for {key} of text_config in {folder} but received {text[key]}")
+
+
 def prepare(options: argparse.Namespace) -> Setup:
     folder = options.model
     check_arguments(options)
     family, config, layer, keep_cls = describe(folder)
+    expect_plain_rows(config, folder)
     if family.merges and options.select:
         raise ValueError(f"Expected no --select: {folder} makes one row of several visual tokens")
     llava, _ = load_whole(family.kind, folder)

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from jinja2 import TemplateError
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, ProcessorMixin
 
 from .data import Batch, Reading, Sample
 from .families import Family
 
-# To see what a template writes behind an answer.
+# To see whether a template takes messages in parts, and what it writes behind an answer.
+QUESTION = "What is this?"
 ANSWER = "A thing."
 
 
@@ -54,10 +56,16 @@ class Prompts:
         if self.plain is None and self.template is None:
             self.plain = family.without_template.replace("{image}", self.image)
         self.in_parts = True
-        if self.plain is None and self.text("What is this?").count(self.image) != 1:
-            self.in_parts = False  # a template that wants each message as one text
-        self.ids("What is this?")  # refused here, not at the first batch
+        self.in_parts = self.plain is not None or self.takes_parts()
+        self.ids(QUESTION)  # refused here, not at the first batch
         self.end_token = self.own_end(ends)
+
+    def takes_parts(self) -> bool:
+        """Other templates want each message as one text, and some fail where it is none."""
+        try:
+            return self.chat(QUESTION).count(self.image) == 1
+        except ValueError:
+            return False
 
     def text(self, question: str) -> str:
         if self.plain is not None:
@@ -70,14 +78,19 @@ class Prompts:
         if answer is not None:
             told.append(("assistant", answer, [{"type": "text", "text": answer}]))
         messages = [{"role": role, "content": parts if self.in_parts else whole} for role, whole, parts in told]
-        return self.renderer.apply_chat_template(
-            messages, chat_template=self.template, add_generation_prompt=answer is None, tokenize=False
-        )
+        try:
+            return self.renderer.apply_chat_template(
+                messages, chat_template=self.template, add_generation_prompt=answer is None, tokenize=False
+            )
+        except (TemplateError, TypeError) as error:
+            raise ValueError(
+                f"Expected a chat template that takes a question in {self.folder} but received {error}"
+            ) from error
 
     def own_end(self, ends: list[int]) -> int:
         """Of `ends` the one that the template writes behind an answer, which is what the model says; else the first."""
         if self.plain is None:
-            behind = self.chat("What is this?", ANSWER).rpartition(ANSWER)[2]
+            behind = self.chat(QUESTION, ANSWER).rpartition(ANSWER)[2]
             for token in self.tokenizer.encode(behind, add_special_tokens=False).ids:
                 if token in ends:
                     return token
