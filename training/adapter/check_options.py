@@ -36,6 +36,8 @@ def check_refusals(folder: Path) -> None:
         ("for --out but received", {"out": folder / "tower" / ".." / "tower"}),
         ("for --language-out but received", {"language-out": folder / "language"}),
         ("which is --out", {"language-out": folder / "adapter"}),
+        ("Expected a file for --state", {"state": folder / "tower"}),
+        ("Expected a file for --state", {"state": folder / "adapter"}),
         ("argument --max-question-tokens: Expected 1 or more", {"max-question-tokens": 0}),
         ("Expected --held-out beside --evaluate-every", {"evaluate-every": 1}),
         ("argument --steps: Expected 1 or more", {"steps": 0}),

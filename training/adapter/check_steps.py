@@ -184,6 +184,11 @@ def check_going_on(folder: Path) -> None:
     assert written(folder) == wanted, "a run that went on wrote something else"
     losses, printed = run(folder, state=state, **{"held-out": folder / "samples.jsonl"})
     assert losses == [] and printed.count("held-out") == 3 and written(folder) == wanted, printed
+    # A run that is done keeps what it learned where it is told now.
+    elsewhere = folder / "elsewhere"
+    run(folder, state=state, out=elsewhere)
+    assert {f"adapter/{file.name}": file.read_bytes() for file in elsewhere.iterdir()}.items() <= wanted.items()
+    assert (elsewhere / "config.json").is_file() and (elsewhere / "model.safetensors").is_file()
     for content in (b"", b"no state", state.read_bytes()[:1000]):
         (folder / "broken.pt").write_bytes(content)
         refused("Expected the state of a run in", lambda: run(folder, state=folder / "broken.pt"))

@@ -121,6 +121,13 @@ def check_folders(options: argparse.Namespace) -> None:
         taken[folder.resolve()] = name
 
 
+def check_state(options: argparse.Namespace) -> None:
+    """A folder in its place would be met at the first save alone."""
+    folders = {folder.resolve() for folder in (options.out, options.language_out) if folder is not None}
+    if options.state is not None and (options.state.is_dir() or options.state.resolve() in folders):
+        raise ValueError(f"Expected a file for --state but received {options.state}, which is a folder")
+
+
 def check_options(options: argparse.Namespace) -> None:
     """What goes together: either a tower and a language model, or a LLaVA."""
     if options.evaluate_every is not None and options.held_out is None:

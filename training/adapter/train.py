@@ -16,7 +16,7 @@ from .answerer import Answerer
 from .data import Order, Samples, loader, read_samples
 from .loop import Course, build_optimizer, exact_match, parameter_groups, train
 from .models import load_tokenizer
-from .options import check_folders, check_options, make_folders, parse, settings_of
+from .options import check_folders, check_options, check_state, make_folders, parse, settings_of
 from .state import RunState
 
 
@@ -65,6 +65,7 @@ def save(model: Answerer, options: argparse.Namespace) -> None:
 def run(options: argparse.Namespace) -> list[float]:
     check_options(options)
     check_folders(options)
+    check_state(options)
     torch.manual_seed(options.seed)
     setup = (t5 if options.model is None else llava).prepare(options)
     model, device = setup.model, torch.device(options.device)
@@ -103,6 +104,8 @@ def run(options: argparse.Namespace) -> list[float]:
     batches = loader(training, setup.join, order, options.workers)
     course = Course(options.steps, options.seed, options.bf16, options.micro_batch)
     losses = train(model, batches, optimizer, course, device, done, after_step)
+    if done == options.steps:
+        save(model, options)  # what is told to go elsewhere now
     if held_out is not None:
         evaluate()
     return losses
