@@ -36,6 +36,8 @@ def check_refusals(folder: Path) -> None:
         ("for --out but received", {"out": folder / "tower" / ".." / "tower"}),
         ("for --language-out but received", {"language-out": folder / "language"}),
         ("which is --out", {"language-out": folder / "adapter"}),
+        ("Expected a device that PyTorch has for --device but received gpu", {"device": "gpu"}),
+        ("Expected a device that PyTorch has for --device but received cuda:99", {"device": "cuda:99"}),
         ("Expected a file for --state", {"state": folder / "tower"}),
         ("Expected a file for --state", {"state": folder / "adapter"}),
         ("argument --max-question-tokens: Expected 1 or more", {"max-question-tokens": 0}),

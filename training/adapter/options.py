@@ -128,8 +128,16 @@ def check_state(options: argparse.Namespace) -> None:
         raise ValueError(f"Expected a file for --state but received {options.state}, which is a folder")
 
 
+def check_device(name: str) -> None:
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # the latter where PyTorch was built without it
+        raise ValueError(f"Expected a device that PyTorch has for --device but received {name}: {error}") from error
+
+
 def check_options(options: argparse.Namespace) -> None:
-    """What goes together: either a tower and a language model, or a LLaVA."""
+    """What there is, and goes together: either a tower and a language model, or a LLaVA."""
+    check_device(options.device)
     if options.evaluate_every is not None and options.held_out is None:
         raise ValueError("Expected --held-out beside --evaluate-every but received none")
     if options.model is not None:
