@@ -35,6 +35,16 @@ describe('resizing a grid', () => {
     },
   } as const;
 
+  it('takes the row in whose part of the picture a patch begins, nearest', () => {
+    const square = Float32Array.from({ length: 16 }, (_, i) => i);
+    // As Idefics3 looks positions up, in exact arithmetic.
+    const taken = { 1: [0], 2: [0, 2], 3: [0, 1, 2], 6: [0, 0, 1, 2, 2, 3], 8: [0, 0, 1, 1, 2, 2, 3, 3] };
+    for (const [to, places] of Object.entries(taken)) {
+      const expected = places.flatMap((y) => places.map((x) => 4 * y + x));
+      expect([...resizeGrid(square, 4, Number(to), 'nearest')], to).to.deep.equal(expected);
+    }
+  });
+
   for (const filter of ['bicubic', 'bicubic-antialiased'] as const) {
     for (const to of [3, 6] as const) {
       it(`from 4 x 4 to ${to} x ${to} is PyTorch's, ${filter}`, () => {
