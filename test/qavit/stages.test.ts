@@ -103,7 +103,7 @@ describe('stages', () => {
     await expectRejection(stages.look([5 as never]), 'ERR_ARGUMENT', /pictures\[0\]/);
     await expectRejection(stages.look([noise(40)]), 'ERR_SHAPE', /RGB of 32 x 32 pixels for pictures\[0\]/);
     await expectRejection(stages.listen(5 as never), 'ERR_ARGUMENT', /a string/);
-    await expectRejection(stages.listen('words'), 'ERR_ARGUMENT', /language model/);
+    await expectRejection(stages.listen('words'), 'ERR_ARGUMENT', /a model that reads questions/);
     const tokens = await model.encode(noise(40), null);
     await expectRejection(
       stages.answer(tokens, 'x').next(),
