@@ -33,6 +33,13 @@ export class ConfigFields extends JsonFields {
     throw expected('ERR_FORMAT', 'a number other than 0', this.where(key), value);
   }
 
+  /** Of tiles: far more than any model was trained with is far less than what would take long to choose from. */
+  count(key: string, absent: number): number {
+    const value = this.value(key) ?? absent;
+    if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 100) return value as number;
+    throw expected('ERR_FORMAT', 'an integer from 1 to 100', this.where(key), value);
+  }
+
   /** Three numbers, or one for all channels. */
   triple(key: string, absent: Triple): Triple {
     const value = this.value(key) ?? absent;

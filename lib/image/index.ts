@@ -1,15 +1,15 @@
-import { loadAddon } from '../binding/load';
-import type { ResampleFilter } from '../binding/native';
-import { expectedButFound } from '../errors';
-import { abortable, throwIfAborted } from './abort';
+import { throwIfAborted } from './abort';
 import { decodeImage } from './decode';
-import { centerCrop, resizedSize, sizeByLongEdge, type Size } from './geometry';
-import { checkPixels, resolveLimits, type ImageLimits } from './limits';
+import { centerCrop, resizedSize, type ResizeRule, sizeByLongEdge } from './geometry';
+import { resolveLimits, type ImageLimits } from './limits';
 import type { PreprocessorConfig } from './preprocessor-config';
+import { type Resize, resizer } from './resize';
 import { openImage, type ImageInput, type RawImage } from './source';
+import { cutTiles, planTiles, type Tiles } from './tiles';
 
 export type { ImageInput, RawImage } from './source';
 export type { ImageLimits } from './limits';
+export { type Grid, type Tiles, withTiles } from './tiles';
 export { atSize, preparedSize } from './at-size';
 export { type PreprocessorFile, readPreprocessorConfig } from './preprocessor-file';
 export {
@@ -24,10 +24,12 @@ export interface PreparedImage {
   data: Uint8Array;
   width: number;
   height: number;
+  /** Absent: it was not cut into any. */
+  tiles?: Tiles;
 }
 
 /**
- * Decodes, resizes and crops a picture for a tower, with the pixels that transformers' Pillow processors give for the same decoded
+ * Decodes, resizes, crops and cuts a picture for a tower, with the pixels that transformers' Pillow processors give for the same decoded
  * picture. decode.ts says how files become RGB.
  *
  * @throws QAViTError ERR_ARGUMENT (no such file, beyond `limits`), ERR_FORMAT (no picture, damaged), ERR_SHAPE (raw pixels),
@@ -44,42 +46,34 @@ export async function prepareImage(
   const opened = await openImage(image, limits, signal);
   throwIfAborted(signal);
   const decoded = 'bytes' in opened ? await decodeImage(opened, limits, signal) : opened;
-  const resized = await resizeAll(decoded, config, limits, signal);
-  return centerCrop(resized, config.crop ?? resized);
+  const { resize: step, crop } = config;
+  if (!step) return centerCrop(decoded, crop ?? decoded);
+  const resize = resizer(step.filter, limits, signal);
+  return (await prepareTiled(decoded, config, resize)) ?? prepareWhole(decoded, step.rule, config, resize);
 }
 
-async function resizeAll(
+async function prepareWhole(
   picture: RawImage,
-  { longestEdgeFirst, resize: step }: PreprocessorConfig,
-  limits: Required<ImageLimits>,
-  signal: AbortSignal | undefined,
-): Promise<RawImage> {
-  if (!step) return picture;
-  const { rule, filter } = step;
-  const resizeTo = (from: RawImage, size: Size) => resize(from, { size, filter }, limits, signal);
-  const first =
-    longestEdgeFirst === undefined ? picture : await resizeTo(picture, sizeByLongEdge(picture, longestEdgeFirst));
-  return resizeTo(first, resizedSize(first, rule));
+  rule: ResizeRule,
+  { longestEdgeFirst: edge, crop }: PreprocessorConfig,
+  resize: Resize,
+): Promise<PreparedImage> {
+  const first = edge === undefined ? picture : await resize(picture, sizeByLongEdge(picture, edge));
+  const resized = await resize(first, resizedSize(first, rule));
+  return centerCrop(resized, crop ?? resized);
 }
 
-async function resize(
+/** Undefined for a picture that is not cut. */
+async function prepareTiled(
   picture: RawImage,
-  { size, filter }: { size: Size; filter: ResampleFilter },
-  limits: Required<ImageLimits>,
-  signal: AbortSignal | undefined,
-): Promise<RawImage> {
-  checkResizedSize(picture, size, limits);
-  if (size.width === picture.width && size.height === picture.height) return picture;
-  const { data, width, height } = picture;
-  const request = { pixels: data, width, height, toWidth: size.width, toHeight: size.height, filter };
-  const pixels = await abortable(loadAddon().resample(request), signal);
-  return { data: pixels, width: size.width, height: size.height, channels: 3 };
-}
-
-function checkResizedSize(picture: Size, size: Size, limits: Required<ImageLimits>): void {
-  if (size.width < 1 || size.height < 1) {
-    const found = `${picture.width} x ${picture.height}, which becomes ${size.width} x ${size.height}`;
-    throw expectedButFound('ERR_ARGUMENT', 'a picture that keeps both sides', 'resizing', found);
-  }
-  checkPixels(size.width, size.height, limits, 'the resized picture');
+  config: PreprocessorConfig,
+  resize: Resize,
+): Promise<PreparedImage | undefined> {
+  const cut = planTiles(picture, config);
+  if (!cut) return undefined;
+  const { side, sizes, wholeOf } = cut;
+  let canvas = picture;
+  for (const size of sizes) canvas = await resize(canvas, size);
+  const whole = await resize(wholeOf === 'canvas' ? canvas : picture, { width: side, height: side });
+  return { ...centerCrop(whole, whole), tiles: cutTiles(canvas.data, cut) };
 }

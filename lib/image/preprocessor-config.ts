@@ -3,6 +3,7 @@ import { expected } from '../errors';
 import { ConfigFields } from './config-fields';
 import type { ResizeRule } from './geometry';
 import { PROCESSOR_NAMES, processorDefaults, type ProcessorDefaults } from './processor-families';
+import type { Tiling } from './tiles';
 
 type Triple = readonly [number, number, number];
 
@@ -12,6 +13,10 @@ export interface PreprocessorConfig {
   readonly longestEdgeFirst?: number;
   readonly resize: { readonly rule: ResizeRule; readonly filter: ResampleFilter } | null;
   readonly crop: { readonly width: number; readonly height: number } | null;
+  /** How a picture can be cut into tiles; absent: not at all. */
+  readonly tiling?: Tiling;
+  /** How many it is cut into at most; it is one with the whole unless given. */
+  readonly tiles?: number;
   /** 1 with `do_rescale: false`. */
   readonly rescale: number;
   /** 0 and 1 with `do_normalize: false`. */
@@ -42,7 +47,7 @@ export function parsePreprocessorConfig(json: unknown, path: string): Preprocess
   fields.flag('do_convert_rgb', true);
   const normalize = fields.flag('do_normalize', true);
   return {
-    ...(defaults.tile === undefined ? parseSteps(fields, defaults) : parseTiled(fields, defaults)),
+    ...(defaults.tile === undefined ? parseSteps(fields, defaults) : parseLongEdge(fields, defaults)),
     // 1 / 255 maps bytes to 0..1, which every mean and std below is stated in.
     rescale: fields.flag('do_rescale', true) ? fields.nonZero('rescale_factor', 1 / 255) : 1,
     mean: normalize ? fields.triple('image_mean', defaults.mean) : [0, 0, 0],
@@ -68,23 +73,35 @@ function refuse(fields: ConfigFields, key: string): void {
   if (fields.flag(key, false)) throw expected('ERR_UNSUPPORTED', 'false', fields.where(key), true);
 }
 
-type Steps = Pick<PreprocessorConfig, 'longestEdgeFirst' | 'resize' | 'crop'>;
+type Steps = Pick<PreprocessorConfig, 'longestEdgeFirst' | 'resize' | 'crop' | 'tiling'>;
 
 function parseSteps(fields: ConfigFields, defaults: ProcessorDefaults): Steps {
   refuse(fields, 'do_pad');
   refuse(fields, 'use_square_size');
-  refuse(fields, 'crop_to_patches');
-  return { resize: parseResize(fields, defaults), crop: parseCrop(fields, defaults) };
+  if (!defaults.grids) refuse(fields, 'crop_to_patches');
+  const [resize, crop] = [parseResize(fields, defaults), parseCrop(fields, defaults)];
+  return { resize, crop, ...(defaults.grids && resize && { tiling: parseGrids(fields, defaults.grids) }) };
 }
 
-/** As with `do_image_splitting: false`, whatever the file says: the whole picture as one tile, which nothing has to be padded to. */
-function parseTiled(fields: ConfigFields, defaults: ProcessorDefaults): Steps {
+/** InternVL's processor has its pictures cut whatever the file says. */
+function parseGrids(fields: ConfigFields, grids: NonNullable<ProcessorDefaults['grids']>): Tiling {
+  fields.flag('crop_to_patches');
+  const least = fields.count('min_patches', grids.least);
+  return { by: 'proportions', least, most: fields.count('max_patches', grids.most), usual: true };
+}
+
+/** The whole picture as with `do_image_splitting: false`: one tile, which nothing has to be padded to. */
+function parseLongEdge(fields: ConfigFields, defaults: ProcessorDefaults): Steps {
   const side = fields.longestEdge('max_image_size', defaults.tile);
-  return {
-    ...(fields.flag('do_resize', true) && { longestEdgeFirst: fields.longestEdge('size', defaults.size) }),
-    resize: { rule: { kind: 'exact', width: side, height: side }, filter: parseFilter(fields, defaults) },
-    crop: null,
+  const resize: Steps['resize'] = {
+    rule: { kind: 'exact', width: side, height: side },
+    filter: parseFilter(fields, defaults),
   };
+  const usual = fields.flag('do_image_splitting', true);
+  if (!fields.flag('do_resize', true)) return { resize, crop: null };
+  const edge = fields.longestEdge('size', defaults.size);
+  const tiling: Tiling = { by: 'long-edge', least: 1, most: Math.ceil(edge / side) ** 2, usual };
+  return { longestEdgeFirst: edge, resize, crop: null, tiling };
 }
 
 function parseResize(fields: ConfigFields, defaults: ProcessorDefaults): PreprocessorConfig['resize'] {

@@ -12,6 +12,8 @@ export interface ProcessorDefaults {
   readonly std: readonly [number, number, number];
   /** Where a picture is brought to `size` and then to tiles of this one. */
   readonly tile?: unknown;
+  /** Where it is cut into a grid of so many tiles. */
+  readonly grids?: { readonly least: number; readonly most: number };
 }
 
 /** Statistics of CLIP's own training pictures. */
@@ -51,6 +53,14 @@ const IDEFICS3: ProcessorDefaults = {
   tile: { longest_edge: 364 },
 };
 
+const GOT_OCR2: ProcessorDefaults = {
+  ...SQUARE,
+  size: { height: 384, width: 384 },
+  mean: CLIP_MEAN,
+  std: CLIP_STD,
+  grids: { least: 1, most: 12 },
+};
+
 /** The processors that differ from CLIP's in their defaults only, not in the steps. */
 const FAMILIES: ReadonlyMap<string, ProcessorDefaults> = new Map([
   ['CLIPImageProcessor', CLIP],
@@ -68,8 +78,8 @@ const FAMILIES: ReadonlyMap<string, ProcessorDefaults> = new Map([
   ['Gemma3ImageProcessor', { ...SQUARE, filter: 'bilinear' }],
   ['Idefics3ImageProcessor', IDEFICS3],
   ['SmolVLMImageProcessor', IDEFICS3],
-  // InternVL's, for a picture as one tile.
-  ['GotOcr2ImageProcessor', { ...SQUARE, size: { height: 384, width: 384 }, mean: CLIP_MEAN, std: CLIP_STD }],
+  // InternVL's.
+  ['GotOcr2ImageProcessor', GOT_OCR2],
 ]);
 
 export const PROCESSOR_NAMES = [...FAMILIES.keys()].join(', ');

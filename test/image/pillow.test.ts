@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 
 import { loadAddon } from '../../lib/binding/load';
 import type { ResampleFilter } from '../../lib/binding/native';
-import { parsePreprocessorConfig, prepareImage } from '../../lib/image';
+import { parsePreprocessorConfig, prepareImage, withTiles } from '../../lib/image';
 import { fixture } from '../support/paths';
 import { noiseImage } from './support';
 
@@ -12,6 +12,13 @@ import { noiseImage } from './support';
 interface Digests {
   resize: { filter: ResampleFilter; sizes: [number, number, number, number]; sha256: string }[];
   processors: { config: object; picture: [number, number]; prepared: [number, number]; sha256: string }[];
+  tiled: {
+    config: object;
+    tiles: number | null;
+    picture: [number, number];
+    grid: [number, number] | null;
+    sha256: string;
+  }[];
 }
 
 const digests = JSON.parse(readFileSync(fixture('images', 'pillow-digests.json'), 'utf8')) as Digests;
@@ -42,6 +49,21 @@ describe("Pillow's pixels, bit for bit", () => {
       const result = await prepareImage(noiseImage(...picture), parsed);
       expect([result.width, result.height]).to.deep.equal(prepared);
       expect(sha256(result.data)).to.equal(wanted);
+    });
+  }
+
+  it('cuts pictures, and leaves some whole', () => {
+    const grids = new Set(digests.tiled.map(({ grid }) => grid?.join(' x ') ?? 'whole'));
+    expect([...grids]).to.include.members(['whole', '1 x 4', '3 x 4', '4 x 2']);
+  });
+
+  for (const { config, tiles, picture, grid, sha256: wanted } of digests.tiled) {
+    const most = tiles ?? 'auto';
+    it(`cuts ${picture.join(' x ')} into ${most} tiles as transformers does with ${JSON.stringify(config)}`, async () => {
+      const parsed = withTiles(parsePreprocessorConfig(config, 'preprocessor_config.json'), most);
+      const { data, tiles: cut } = await prepareImage(noiseImage(...picture), parsed);
+      expect(cut ? [cut.rows, cut.columns] : null).to.deep.equal(grid);
+      expect(sha256(Buffer.concat([cut?.data ?? new Uint8Array(), data]))).to.equal(wanted);
     });
   }
 });

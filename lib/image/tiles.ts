@@ -1,0 +1,117 @@
+import { expected } from '../errors';
+import { sizeByLongEdge, type Size } from './geometry';
+import type { PreprocessorConfig } from './preprocessor-config';
+
+/** How a processor cuts pictures into tiles of the tower's size, besides the whole. */
+export interface Tiling {
+  /**
+   * `long-edge` (Idefics3): the long edge is brought to a size, both edges then to the next multiple of a tile's, and the whole is made
+   * from that. `proportions` (InternVL): the picture is brought to whichever grid has the proportions nearest to its own.
+   */
+  readonly by: 'long-edge' | 'proportions';
+  /** Tiles of a grid. */
+  readonly least: number;
+  readonly most: number;
+  /** Whether the processor cuts unless it is told otherwise. */
+  readonly usual: boolean;
+}
+
+export interface Grid {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** Tiles of a picture, u8 [rows * columns, height, width, 3], row by row; each as large as the whole. */
+export interface Tiles extends Grid {
+  readonly data: Uint8Array;
+}
+
+/** How one picture is cut. */
+export interface Cut extends Grid {
+  /** Of a tile, pixels. */
+  readonly side: number;
+  /** What the picture is brought to, one after the other; the last is the canvas, which the grid divides. */
+  readonly sizes: readonly Size[];
+  /** What the whole is resized from. */
+  readonly wholeOf: 'canvas' | 'picture';
+}
+
+/**
+ * @param tiles how many a picture may be cut into; `auto`: as many as its processor makes of it
+ * @throws QAViTError ERR_UNSUPPORTED where a processor cuts no pictures
+ */
+export function withTiles(config: PreprocessorConfig, tiles: number | 'auto'): PreprocessorConfig {
+  const { tiling } = config;
+  if (tiles === 'auto') return { ...config, tiles: tiling?.usual ? tiling.most : 0 };
+  if (tiling) return { ...config, tiles: Math.min(tiles, tiling.most) };
+  if (tiles === 0) return config;
+  throw expected('ERR_UNSUPPORTED', '0 (this model cuts no pictures into tiles)', 'option tiles', tiles);
+}
+
+/** As transformers cuts the picture where the config allows for as many tiles. Undefined: it is not cut. */
+export function planTiles(picture: Size, config: PreprocessorConfig): Cut | undefined {
+  const { tiling, tiles: most = 0, longestEdgeFirst: edge, resize } = config;
+  if (!tiling || most < 2 || resize?.rule.kind !== 'exact') return undefined;
+  const { width: side } = resize.rule;
+  if (tiling.by === 'proportions') return byProportions(picture, side, { ...tiling, most });
+  return edge === undefined ? undefined : byLongEdge(picture, side, edge, most);
+}
+
+/** @param canvas RGB of columns * side x rows * side pixels */
+export function cutTiles(canvas: Uint8Array, { rows, columns, side }: Cut): Tiles {
+  const row = side * 3;
+  const data = new Uint8Array(canvas.length);
+  for (let tile = 0; tile < rows * columns; tile++) {
+    const [top, left] = [Math.floor(tile / columns) * side, (tile % columns) * row];
+    for (let y = 0; y < side; y++) {
+      const start = (top + y) * columns * row + left;
+      data.set(canvas.subarray(start, start + row), (tile * side + y) * row);
+    }
+  }
+  return { rows, columns, data };
+}
+
+/** The largest long edge, of the processor's own and the multiples of a tile below it, that makes no more than `most`. */
+function byLongEdge(picture: Size, side: number, longest: number, most: number): Cut | undefined {
+  for (let edge = longest; edge > side; edge = (Math.ceil(edge / side) - 1) * side) {
+    const first = sizeByLongEdge(picture, edge);
+    const { rows, columns } = gridOver(first, side);
+    const sizes = [first, { width: columns * side, height: rows * side }];
+    if (rows * columns <= most) return { rows, columns, side, sizes, wholeOf: 'canvas' };
+  }
+  return undefined;
+}
+
+/** The short edge follows from the long one's multiple, and is rounded up itself. */
+function gridOver({ width, height }: Size, side: number): Grid {
+  const ratio = width / height;
+  const tiles = (edge: number): number => Math.ceil(edge / side);
+  return width >= height
+    ? { columns: tiles(width), rows: tiles(Math.trunc((tiles(width) * side) / ratio)) }
+    : { rows: tiles(height), columns: tiles(Math.trunc(tiles(height) * side * ratio)) };
+}
+
+/** Of grids with equally near proportions the larger one, as long as the picture has more than half of its pixels. */
+function byProportions({ width, height }: Size, side: number, { least, most }: Tiling): Cut | undefined {
+  const ratio = width / height;
+  let best: Grid = { rows: 1, columns: 1 };
+  let nearest = Infinity;
+  for (const grid of grids(least, most)) {
+    const { rows, columns } = grid;
+    const distance = Math.abs(ratio - columns / rows);
+    const fills = width * height > 0.5 * side * side * rows * columns;
+    if (distance < nearest || (distance === nearest && fills)) best = grid;
+    nearest = Math.min(nearest, distance);
+  }
+  const { rows, columns } = best;
+  if (rows * columns === 1) return undefined;
+  return { rows, columns, side, sizes: [{ width: columns * side, height: rows * side }], wholeOf: 'picture' };
+}
+
+/** In the order in which transformers tries them: fewer tiles first, and fewer columns among as many. */
+function grids(least: number, most: number): Grid[] {
+  const upTo = Array.from({ length: most }, (_, i) => i + 1);
+  const all = upTo.flatMap((columns) => upTo.map((rows) => ({ rows, columns })));
+  const within = all.filter(({ rows, columns }) => rows * columns >= least && rows * columns <= most);
+  return within.sort((a, b) => a.rows * a.columns - b.rows * b.columns);
+}
