@@ -8,6 +8,7 @@ import { Calls } from './calls/calls';
 import { type Asked, encodeAll, type EncodingContext } from './qavit/encoding';
 import { closeModel, type LoadedModel, loadModel } from './qavit/load';
 import { checkOptions, isPlainObject } from './calls/options';
+import { lookAt } from './qavit/looking';
 import { alreadyLooked, LookedPicture, preparePicture } from './qavit/pictures';
 import { QuestionEncoder } from './qavit/questions';
 import { Snapshots } from './qavit/snapshots';
@@ -103,6 +104,7 @@ export class QAViT implements AsyncDisposable {
       registers: model.registers,
       M: model.tokens,
       N: this.loaded.visualTokens ?? selection.allTokens,
+      tiles: vision.preprocessor.tiles ?? 0,
       ...selection,
       C: model.width,
       H: model.heads,
@@ -250,7 +252,8 @@ export class QAViT implements AsyncDisposable {
     const { engine, vision, limits } = this.loaded;
     if (image instanceof LookedPicture) throw expected('ERR_ARGUMENT', 'a picture', 'image of look', image);
     const picture = await preparePicture(image, vision.preprocessor, engine.model.image, signal, limits);
-    return new LookedPicture(engine, picture, await engine.look(picture.data, 1, signal));
+    const [looked] = await lookAt(engine, [picture], signal);
+    return looked as LookedPicture;
   }
 
   private checkItem(item: unknown, otherwise: Asked['count'], copies: Snapshots, where: string): Asked {

@@ -40,7 +40,7 @@ const features = oneOf('encoder', 'embedding');
 export function checkTokens(tokens: VisualTokens, width?: number): void {
   const received: unknown = tokens;
   if (!isPlainObject(received)) throw expected('ERR_ARGUMENT', '{ data, shape }', 'visual tokens', received);
-  const { data, shape, key } = tokens;
+  const { data, shape, key, tiles } = tokens;
   if (!types.isFloat32Array(data)) throw expected('ERR_DTYPE', 'a Float32Array', 'the data of visual tokens', data);
   if (!Array.isArray(shape) || shape.length !== 2 || !shape.every((size) => Number.isSafeInteger(size) && size > 0)) {
     throw expected('ERR_SHAPE', '[N, E]', 'the shape of visual tokens', shape);
@@ -55,9 +55,22 @@ export function checkTokens(tokens: VisualTokens, width?: number): void {
   }
   const bad = firstNonFinite(data, 'f32');
   if (bad >= 0) throw expected('ERR_ARGUMENT', 'finite numbers', `the data of visual tokens at ${bad}`, data[bad]);
+  if (tiles !== undefined) checkTiles(tiles, rows);
   // Caches would take all tokens of an empty name for the same.
   if (key === undefined || (typeof key === 'string' && key !== '')) return;
   throw expected('ERR_ARGUMENT', 'a string that is not empty', 'the key of visual tokens', key);
+}
+
+function checkTiles(tiles: unknown, tokens: number): void {
+  const where = 'the tiles of visual tokens';
+  const { rows, columns } = isPlainObject(tiles) ? tiles : {};
+  if (![rows, columns].every((count) => Number.isSafeInteger(count) && (count as number) > 0)) {
+    throw expected('ERR_ARGUMENT', '{ rows, columns }', where, tiles);
+  }
+  const views = (rows as number) * (columns as number) + 1;
+  if (tokens % views === 0) return;
+  const what = `a grid whose tiles and whole share ${tokens} tokens out equally`;
+  throw expectedButFound('ERR_SHAPE', what, where, `${String(rows)} x ${String(columns)}`);
 }
 
 /** @throws QAViTError ERR_ARGUMENT */

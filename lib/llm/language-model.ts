@@ -11,6 +11,8 @@ export interface VisualTokens {
   shape: [number, number];
   /** Names picture, question and weights together, for caches. */
   key?: string;
+  /** Of a picture that was cut: equally many rows for each tile, row by row, and then for the whole. */
+  tiles?: { rows: number; columns: number };
 }
 
 /** What a question is to the fused layers of a tower: K rows of Dq numbers. */

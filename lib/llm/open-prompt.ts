@@ -1,14 +1,19 @@
 import { expectedButFound } from '../errors';
+import type { Grid } from '../image';
 import type { TextTokenizer } from '../text/tokenizer';
 import { readChatFiles } from './chat/chat-files';
 import { ChatPrompt } from './chat/chat-prompt';
 import type { QuestionText } from './checks';
 import type { ModelConfig } from './model-config';
-import { buildPrompt, expectNoFraming, type Framing, type Prompt } from './prompt';
+import { buildPrompt, expectNoFraming, expectNoTiles, type Framing, placesIn, type Prompt } from './prompt';
 
 /** Puts questions the way a model was trained to be asked. */
 export interface PromptWriter {
-  write(question: QuestionText, framing: Framing): Promise<Prompt>;
+  /**
+   * @param tiles what the picture was cut into
+   * @throws QAViTError ERR_ARGUMENT for texts that cannot be written; ERR_UNSUPPORTED for a framing or tiles that nothing says how to write
+   */
+  write(question: QuestionText, framing: Framing, tiles?: Grid): Promise<Prompt>;
 }
 
 /**
@@ -25,19 +30,24 @@ export async function openPrompt(dir: string, config: ModelConfig, tokenizer: Te
     const what = `a token ${imageToken} (image_token_index of config.json)`;
     throw expectedButFound('ERR_FORMAT', what, `the tokenizer of ${dir}`, 'none');
   }
-  const picture = family.language.around?.replace('{image}', () => image) ?? image;
+  const picture = (tiles?: Grid): string => family.language.picture?.(image, tiles) ?? image;
   const files = await readChatFiles(dir);
-  if (!files) {
-    const own = family.language.prompt.replace('{image}', () => picture);
-    return plainPrompt(dir, { ...config, prompt: own }, tokenizer);
-  }
-  return ChatPrompt.open(tokenizer, files, { token: imageToken, spelled: image, picture });
+  if (files) return ChatPrompt.open(tokenizer, files, { token: imageToken, spelled: image, picture });
+  return {
+    async write(question, framing, tiles) {
+      expectNoFraming(framing, dir);
+      const text = picture(tiles);
+      const own = { imageToken, prompt: family.language.prompt.replace('{image}', () => text) };
+      return buildPrompt(tokenizer, own, question, placesIn(text, image));
+    },
+  };
 }
 
 function plainPrompt(dir: string, config: ModelConfig, tokenizer: TextTokenizer): PromptWriter {
   return {
-    async write(question, framing) {
+    async write(question, framing, tiles) {
       expectNoFraming(framing, dir);
+      expectNoTiles({ tiles }, dir);
       return buildPrompt(tokenizer, config, question);
     },
   };

@@ -1,12 +1,15 @@
 import { expected, expectedButFound } from '../errors';
 import type { TextTokenizer } from '../text/tokenizer';
 import type { QuestionText } from './checks';
+import type { VisualTokens } from './language-model';
 import { QUESTION_SLOT, type ModelConfig } from './model-config';
 
-/** Token ids around the place of the visual tokens. */
+/**
+ * Token ids around the places of the visual tokens, which are shared out equally: one text more than there are places. One place, but for
+ * pictures in tiles that a model wants words between.
+ */
 export interface Prompt {
-  before: number[];
-  after: number[];
+  readonly texts: readonly [number[], number[], ...number[][]];
 }
 
 /** What a chat says besides the picture and the question about it. */
@@ -20,26 +23,47 @@ export interface Framing {
 /**
  * The tokens of a prompt template with the question in it, which is cut to `maxTokens` of its own.
  *
+ * @param places of visual tokens that the template spells, if it spells any
  * @throws QAViTError ERR_ARGUMENT where the question spells the token that stands for the visual tokens
  */
 export async function buildPrompt(
   tokenizer: TextTokenizer,
   { prompt = QUESTION_SLOT, imageToken }: Pick<ModelConfig, 'prompt' | 'imageToken'>,
   { text, maxTokens }: QuestionText,
+  places = 1,
 ): Promise<Prompt> {
   const spelled = imageToken === undefined ? null : tokenizer.tokenOf(imageToken);
   if (spelled !== null) expectNotSpelled(spelled, { question: text });
   const ids = await promptIds(tokenizer, prompt, text, maxTokens);
   const hasPlace = imageToken !== undefined && spelled !== null && prompt.includes(spelled);
-  return hasPlace ? splitAtImage(ids, imageToken, spelled, 'the prompt template') : { before: [], after: ids };
+  if (!hasPlace) return { texts: [[], ids] };
+  return splitAtImage(ids, { token: imageToken, spelled, places }, 'the prompt template');
 }
 
-/** @throws QAViTError ERR_FORMAT unless the token stands there once */
-export function splitAtImage(ids: readonly number[], imageToken: number, spelled: string, where: string): Prompt {
-  const places = ids.filter((id) => id === imageToken).length;
-  if (places !== 1) throw expectedButFound('ERR_FORMAT', `one token ${spelled}`, where, String(places));
-  const place = ids.indexOf(imageToken);
-  return { before: ids.slice(0, place), after: ids.slice(place + 1) };
+/** The token that stands for visual tokens, and in how many places. */
+export interface ImageTokens {
+  readonly token: number;
+  /** How the tokenizer spells it. */
+  readonly spelled: string;
+  readonly places: number;
+}
+
+/** @throws QAViTError ERR_FORMAT unless the token stands there as often */
+export function splitAtImage(ids: readonly number[], { token, spelled, places }: ImageTokens, where: string): Prompt {
+  const texts: number[][] = [[]];
+  for (const id of ids) {
+    if (id === token) texts.push([]);
+    else texts.at(-1)?.push(id);
+  }
+  const [first, second, ...others] = texts;
+  if (first && second && texts.length === places + 1) return { texts: [first, second, ...others] };
+  const what = `${places === 1 ? 'one token' : `${places} tokens`} ${spelled}`;
+  throw expectedButFound('ERR_FORMAT', what, where, String(texts.length - 1));
+}
+
+/** How often a text spells the token. */
+export function placesIn(text: string, spelled: string): number {
+  return text.split(spelled).length - 1;
 }
 
 /** @throws QAViTError ERR_ARGUMENT where one of the texts, by their names, would bring the token that stands for the picture */
@@ -48,6 +72,13 @@ export function expectNotSpelled(spelled: string, texts: Framing & { question: s
     const where = name === 'question' ? 'the question' : `option ${name}`;
     if (text?.includes(spelled)) throw expected('ERR_ARGUMENT', `a text without ${spelled}`, where, text);
   }
+}
+
+/** @throws QAViTError ERR_UNSUPPORTED for a picture in tiles where nothing says how a model reads those */
+export function expectNoTiles({ tiles }: Pick<VisualTokens, 'tiles'>, model: string): void {
+  if (!tiles) return;
+  const found = `those of a picture in ${tiles.rows} x ${tiles.columns} tiles`;
+  throw expectedButFound('ERR_UNSUPPORTED', 'visual tokens of a whole picture', model, found);
 }
 
 /** @throws QAViTError ERR_UNSUPPORTED for a framing where there is no chat to put it in */

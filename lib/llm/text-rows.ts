@@ -7,7 +7,7 @@ import { checkEncodeOptions, checkEncoding, type QuestionText } from './checks';
 import { JsonFields } from '../json-fields';
 import type { QuestionEncoding, QuestionFeatures, QuestionReader, VisualTokens } from './language-model';
 import { languageFields, type ModelConfig, readModelConfig } from './model-config';
-import { joinRows } from './onnx/join-rows';
+import { promptRows } from './onnx/prompt-rows';
 import { buildPrompt } from './prompt';
 
 /** What families call their embedding table, whatever prefix a file puts in front. */
@@ -75,13 +75,10 @@ export class TextRows implements QuestionReader {
   /** The prompt as the model's own runtimes read it: its template's words, and the visual tokens in their place. */
   async promptRows({ data }: VisualTokens, question: QuestionText): Promise<VisualTokens> {
     const { width } = this;
-    const { before, after } = await buildPrompt(this.tokenizer, this.config, question);
-    const parts = [this.rows(before), data, this.rows(after)];
-    const joined = joinRows(
-      parts.map((rows) => ({ data: rows, count: rows.length / width })),
-      width,
-    );
-    return { data: joined.data, shape: [joined.count, width] };
+    const { texts } = await buildPrompt(this.tokenizer, this.config, question);
+    const rows = texts.map((ids) => ({ data: this.rows(ids), count: ids.length }));
+    const whole = promptRows(rows, { data, count: data.length / width }, width);
+    return { data: whole.data, shape: [whole.count, width] };
   }
 
   close(): Promise<void> {

@@ -1,24 +1,20 @@
 import type { DeviceTensor } from '../binding/native';
 import { QAViTError } from '../errors';
-import type { ImageInput, ImageLimits, PreprocessorConfig } from '../image';
+import type { Grid, ImageInput, ImageLimits, PreprocessorConfig } from '../image';
 import type { Output } from '../models/plans';
 import { tokensToHandOver } from '../models/qavit';
 import { digest } from '../weights';
 import { throwIfAborted } from '../calls/abort';
 import type { Engine, HandedOver } from './engine';
-import { expectFiniteTokens } from './finite';
 import { chunks, Distinct, groupBy } from './grouping';
-import { alreadyLooked, type LookedPicture, preparePicture } from './pictures';
+import { alreadyLooked, digestOf, type LookedPicture, preparePicture } from './pictures';
 import { QuestionBlocks } from './question-blocks';
 import { longestOf, type QuestionEncoder } from './questions';
-import { bestRated, takeRows } from './token-selection';
+import { Results } from './results';
+import { joined, samplesPerRun } from './runs';
 import type { BatchItem, Looked, Picture, VisualTokens } from './types';
+import { viewCount, viewsOf } from './views';
 
-/**
- * Rows a run should have: on the CPU more cost the same time a row (measured from 512 to 4096), and memory. A GPU needs many to have
- * work for all of its multiprocessors: these are 28 pictures of ViT-L/14-336.
- */
-const ROWS = { cpu: 2048, reference: 2048, cuda: 16000 };
 /** Pictures decoded at a time: as many as Node's thread pool works on; each may take its full size in memory. */
 const DECODING = 4;
 
@@ -46,8 +42,22 @@ interface Sample {
   readonly count: number | 'all';
 }
 
-/** A sample, and which of its turn's pictures it is of. */
-type Entered = Sample & { readonly entry: number };
+/** The whole or a tile of a picture, by their numbers. */
+interface Seen {
+  readonly image: number;
+  readonly view: number;
+}
+
+/** Streams [U, M, C] of so many views. */
+interface Sight {
+  readonly stream: DeviceTensor;
+  /** Whether it was made for this batch, which disposes it. */
+  readonly owned: boolean;
+  readonly views: readonly Seen[];
+}
+
+/** A sample of one view, and which entry of a stream that is. */
+type Entered = Sample & Seen & { readonly entry: number };
 
 /**
  * Encodes pictures under questions, in order. Equal pictures (the same object or path) are looked at once, equal questions heard
@@ -59,9 +69,9 @@ export async function encodeAll(
   output: Output,
   signal: AbortSignal,
 ): Promise<VisualTokens[]> {
-  const batch = new Batch(context, output, signal);
+  const batch = new Batch(context, items, output, signal);
   try {
-    return await batch.encode(items);
+    return await batch.encode();
   } finally {
     batch.dispose();
   }
@@ -71,29 +81,32 @@ class Batch {
   private readonly images = new Distinct<ImageInput | Looked>();
   /** By number of the picture: the first item it belongs to. */
   private readonly firstItems: number[] = [];
-  private readonly results: VisualTokens[] = [];
-  /** Whether there is one item only, which needs no number in messages. */
-  private alone = false;
+  private readonly results: Results;
+  /** By number of the picture: what it was cut into. */
+  private readonly grids: (Grid | undefined)[] = [];
   private blocks: QuestionBlocks | undefined;
   private questionDigests: string[] = [];
   private readonly imageDigests = new Map<number, string>();
 
   constructor(
     private readonly context: EncodingContext,
+    private readonly items: readonly Asked[],
     private readonly output: Output,
     private readonly signal: AbortSignal,
-  ) {}
+  ) {
+    this.results = new Results(tokensToHandOver(context.engine.model, output), items.length === 1);
+  }
 
-  async encode(items: readonly Asked[]): Promise<VisualTokens[]> {
-    this.alone = items.length === 1;
-    const samples = await this.resolve(items);
+  async encode(): Promise<VisualTokens[]> {
+    const samples = await this.resolve();
     const perRun = samplesPerRun(this.context.engine);
-    const turns = this.turns(perRun);
+    const { tiles = 0 } = this.context.preprocessor;
+    const turns = this.turns(Math.max(1, Math.floor(perRun / (tiles + 1))));
     const [turn, ...others] = turns;
-    if (turn && others.length === 0 && samples.length <= perRun && this.isNew(turn, samples)) {
+    if (turn && others.length === 0 && tiles === 0 && samples.length <= perRun && this.isNew(turn, samples)) {
       await this.encodeAtOnce(turn, samples);
     } else await this.encodeInTurns(samples, turns, perRun);
-    return this.results;
+    return this.results.items;
   }
 
   /** Whether no picture was looked at before, and the questions are one block's. */
@@ -114,25 +127,21 @@ class Batch {
     const block = samples[0] && this.blockOf(samples[0]);
     const features = block === undefined ? undefined : this.blocks?.features(block);
     const asked = features && { ...features, ...this.within(features, samples) };
-    this.deliver(samples, await engine.encode(unseen, asked, this.output, this.signal));
+    const entered = samples.map((sample) => ({ ...sample, view: 0, entry: sample.image }));
+    this.deliver(entered, await engine.encode(unseen, asked, this.output, this.signal));
   }
 
-  /** While one turn is finished and its results are copied, the next one is looked at, and the pictures after those are decoded. */
+  /** While one run is finished and its results are copied, the next one is looked at, and the pictures after those are decoded. */
   private async encodeInTurns(samples: readonly Sample[], turns: readonly number[][], perRun: number): Promise<void> {
     const byImage = groupBy(samples, ({ image }) => image);
-    const samplesOf = (turn: readonly number[]): Entered[] =>
-      turn.flatMap((image, entry) => (byImage.get(image) ?? []).map((sample) => ({ ...sample, entry })));
-    let next = this.prepare(turns[0]);
+    const samplesOf = (views: readonly Seen[]): Entered[] =>
+      views.flatMap((seen, entry) => (byImage.get(seen.image) ?? []).map((sample) => ({ ...sample, ...seen, entry })));
     let finishing = Promise.resolve();
     try {
-      for (const [i, turn] of turns.entries()) {
-        const pictures = await next;
-        next = this.prepare(turns[i + 1]);
-        next.catch(() => undefined); // reported when its turn comes; an earlier failure aborts it
-        const looked = await this.look(turn, pictures);
+      for await (const sight of this.sights(turns, perRun)) {
         const before = finishing;
-        finishing = this.finishTurn(looked, samplesOf(turn), perRun, before);
-        finishing.catch(() => undefined); // reported at the end of the next turn
+        finishing = this.finishSight(sight, samplesOf(sight.views), perRun, before);
+        finishing.catch(() => undefined); // reported at the end of the next run
         await before;
       }
     } finally {
@@ -140,8 +149,8 @@ class Batch {
     }
   }
 
-  private async finishTurn(
-    { stream, owned }: { stream: DeviceTensor; owned: boolean },
+  private async finishSight(
+    { stream, owned }: Sight,
     samples: readonly Entered[],
     perRun: number,
     before: Promise<void>,
@@ -159,10 +168,10 @@ class Batch {
   }
 
   /** Numbers pictures and questions, and turns questions into features. */
-  private async resolve(items: readonly Asked[]): Promise<Sample[]> {
+  private async resolve(): Promise<Sample[]> {
     const { engine, questions, padding } = this.context;
     const distinct = new Distinct<BatchItem['question']>();
-    const numbered = items.map(({ image, question, count }, item) => {
+    const numbered = this.items.map(({ image, question, count }, item) => {
       const number = this.images.add(image, image instanceof URL ? image.href : image);
       this.firstItems[number] ??= item;
       return { item, image: number, question: distinct.add(question), count };
@@ -224,30 +233,59 @@ class Batch {
 
   /** A failure of one picture or question, of many, says which. */
   private ofItem(error: unknown, item: number | undefined): unknown {
-    if (this.alone || !(error instanceof QAViTError)) return error;
+    if (this.items.length === 1 || !(error instanceof QAViTError)) return error;
     return new QAViTError(error.code, `${error.message} (items[${item}])`, { cause: error });
   }
 
-  /** @returns [U, M, C] of the pictures of this turn, and whether it was made for it */
-  private async look(
+  /** All views of all pictures, as many together as a run should have. Who takes a sight that is owned disposes it. */
+  private async *sights(turns: readonly number[][], perRun: number): AsyncGenerator<Sight, void, void> {
+    let next = this.prepare(turns[0]);
+    for (const [i, turn] of turns.entries()) {
+      const pictures = await next;
+      next = this.prepare(turns[i + 1]);
+      next.catch(() => undefined); // reported when its turn comes; an earlier failure aborts it
+      this.recognize(turn, pictures);
+      const looked = this.lookedAt(turn);
+      yield* looked ? this.seenBefore(turn, looked) : this.seenNow(turn, pictures, perRun);
+    }
+  }
+
+  private async *seenNow(
     turn: readonly number[],
     pictures: readonly Picture[],
-  ): Promise<{ stream: DeviceTensor; owned: boolean }> {
-    const { engine } = this.context;
-    this.recognize(turn, pictures);
-    const streams = this.lookedAt(turn)?.map((looked) => looked.stream());
-    if (!streams) return { stream: await engine.look(joined(pictures), pictures.length, this.signal), owned: true };
-    const [only] = streams;
-    if (only && streams.length === 1) return { stream: only, owned: false };
-    return { stream: await engine.join(streams, this.signal), owned: true };
+    perRun: number,
+  ): AsyncGenerator<Sight, void, void> {
+    const all = turn.flatMap((image, i) => viewsOf(pictures[i]!).map(({ data }, view) => ({ image, view, data })));
+    for (const views of chunks(all, perRun)) {
+      const stream = await this.context.engine.look(joined(views), views.length, this.signal);
+      yield { stream, owned: true, views: views.map(({ image, view }) => ({ image, view })) };
+    }
+  }
+
+  private async *seenBefore(
+    turn: readonly number[],
+    looked: readonly LookedPicture[],
+  ): AsyncGenerator<Sight, void, void> {
+    const wholes = turn.map((image) => ({ image, view: viewCount(this.grids[image]) - 1 }));
+    const [first, ...others] = looked.map((picture) => picture.stream());
+    if (first && others.length === 0) yield { stream: first, owned: false, views: wholes };
+    else if (first) {
+      const stream = await this.context.engine.join([first, ...others], this.signal);
+      yield { stream, owned: true, views: wholes };
+    }
+    for (const [i, picture] of looked.entries()) yield* tilesSeen(picture, turn[i]!);
   }
 
   private recognize(turn: readonly number[], pictures: readonly Picture[]): void {
     const looked = this.lookedAt(turn);
-    turn.forEach((image, i) => this.imageDigests.set(image, looked?.[i]?.digest ?? digest([pictures[i]?.data ?? ''])));
+    turn.forEach((image, i) => {
+      const picture = pictures[i]!;
+      this.grids[image] = picture.tiles;
+      this.imageDigests.set(image, looked?.[i]?.digest ?? digestOf(picture));
+    });
   }
 
-  /** Runs what depends on questions, for the samples of one turn. */
+  /** Runs what depends on questions, for the samples of one stream. */
   private async finish(stream: DeviceTensor, samples: readonly Entered[], perRun: number): Promise<void> {
     const { engine } = this.context;
     for (const [block, together] of groupBy(samples, (sample) => this.blockOf(sample))) {
@@ -273,37 +311,31 @@ class Batch {
     return { index, lengths: index.map((i) => lengths[i] ?? 0) };
   }
 
-  private deliver(run: readonly Sample[], { tokens, nonFinite, ratings }: HandedOver): void {
+  private deliver(run: readonly Entered[], { tokens, nonFinite, ratings }: HandedOver): void {
     const { engine, fingerprint } = this.context;
     const rows = tokensToHandOver(engine.model, this.output);
-    run.forEach(({ item, image, question, count }, i) => {
+    run.forEach(({ image, question, ...sample }, i) => {
       const asked = question === undefined ? 'plain' : (this.questionDigests[question] ?? '');
-      const few = count === 'all' ? [] : [`${count} tokens`];
+      const few = sample.count === 'all' ? [] : [`${sample.count} tokens`];
       const key = digest([this.imageDigests.get(image) ?? '', asked, fingerprint, this.output, ...few]);
-      const all = tokens[i]!;
-      // All, not those that are kept: ratings of others would be none either.
-      expectFiniteTokens(all, nonFinite[i]!, this.alone ? 'encode' : `items[${item}]`);
-      const rated = ratings?.subarray(i * rows, (i + 1) * rows);
-      const kept = rated && count !== 'all' ? bestRated(rated, count) : undefined;
-      const width = all.length / rows;
-      const data = kept ? takeRows(all, kept, width) : all;
-      this.results[item] = { data, shape: [data.length / width, width], key, ...(kept && { kept }) };
+      const made = {
+        tokens: tokens[i]!,
+        nonFinite: nonFinite[i]!,
+        ratings: ratings?.subarray(i * rows, (i + 1) * rows),
+      };
+      this.results.put({ ...sample, grid: this.grids[image], key }, made);
     });
   }
 }
 
-/** Pictures that go through the tower together at most. */
-export function samplesPerRun({ device, model }: Engine): number {
-  return Math.max(1, Math.ceil(ROWS[device.info.kind] / model.tokens));
-}
-
-export function joined(pictures: readonly Picture[]): Uint8Array {
-  const [first] = pictures;
-  if (!first) throw new QAViTError('ERR_ARGUMENT', 'Expected a picture for look but received none');
-  if (pictures.length === 1) return first.data;
-  const all = new Uint8Array(first.data.length * pictures.length);
-  pictures.forEach(({ data }, i) => all.set(data, i * first.data.length));
-  return all;
+function* tilesSeen(looked: LookedPicture, image: number): Generator<Sight, void, void> {
+  let first = 0;
+  for (const stream of looked.tiles()) {
+    const [count] = stream.shape;
+    const views = Array.from({ length: count }, (_, i) => ({ image, view: first + i }));
+    yield { stream, owned: false, views };
+    first += count;
+  }
 }
 
 function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {

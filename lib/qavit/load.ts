@@ -16,7 +16,17 @@ import { findModel } from './model-folders';
 import { MAX_IMAGE_SIZE } from './open-tower';
 import { openVision, type OpenVision, type VisionOptions } from './open-vision';
 import { choosePrecision, type Precision } from './precision';
-import { abortSignal, anything, boolean, callback, checkOptions, deviceName, integer, oneOf } from '../calls/options';
+import {
+  abortSignal,
+  anything,
+  boolean,
+  callback,
+  checkOptions,
+  deviceName,
+  either,
+  integer,
+  oneOf,
+} from '../calls/options';
 import { expectSelectable, selectionOf } from './token-selection';
 import type { LoadOptions, ModelFolders } from './types';
 
@@ -51,6 +61,7 @@ const RULES = {
   hiddenLayer: integer(-1e6, 1e6), // against the tower's layers once they are known
   keepClass: boolean,
   imageSize: integer(1, MAX_IMAGE_SIZE),
+  tiles: either(integer(0, 100), oneOf('auto')),
   visualTokens: integer(1, 2 ** 31), // against the tower's tokens once they are known
   maxPending: integer(1, 2 ** 31),
   limits: anything, // checked below
@@ -74,12 +85,14 @@ export async function loadModel(
   } = checkOptions(options, RULES, 'QAViT.load');
   throwIfAborted(signal, 'QAViT.load');
   const limits = resolveLimits(rest.limits, 'limits of QAViT.load');
-  const { hiddenLayer, keepClass, imageSize, visualTokens, languageDevice, maxPending, offline, onProgress } = rest;
+  const { hiddenLayer, keepClass, imageSize, tiles, visualTokens, languageDevice, maxPending, offline, onProgress } =
+    rest;
   const folders = await findModel(model, { offline, languageDType: rest.languageDType, onProgress, signal });
-  const opening: VisionOptions = { hiddenLayer, keepClass, imageSize, folds };
+  const opening: VisionOptions = { hiddenLayer, keepClass, imageSize, tiles, folds };
   const vision = await openVision(folders, opening);
   const closing: (() => Promise<void> | void)[] = [() => vision.close()];
   try {
+    expectOneView(vision);
     if (visualTokens !== undefined) expectSelectable(selectionOf(vision.model), visualTokens, 'QAViT.load');
     const device = openDevice(kind, threads);
     closing.push(() => device.close());
@@ -116,6 +129,13 @@ export async function loadModel(
 export async function closeModel({ engine, language, questions, vision }: LoadedModel): Promise<void> {
   await Promise.all([engine.device.close(), language?.close(), questions?.close()]);
   vision.close();
+}
+
+/** Ratings of tiles and whole would have to be compared, which no adapter was trained for. */
+function expectOneView({ model, preprocessor }: OpenVision): void {
+  const { tiles = 0 } = preprocessor;
+  if (tiles === 0 || !model.selector) return;
+  throw expectedButFound('ERR_UNSUPPORTED', 'an adapter without a token selector', `option tiles ${tiles}`, 'one with');
 }
 
 /** A language model that is computed here takes the tower's dtype if it can: T5's activations leave f16's range, and it has no int8. */

@@ -7,6 +7,7 @@ import {
   type PreprocessorConfig,
   type PreprocessorFile,
   readPreprocessorConfig,
+  withTiles,
 } from '../image';
 import { type JsonObject, readJsonObject } from '../json-file';
 import { integerBetween } from '../models/config-values';
@@ -28,6 +29,8 @@ const MAX_TABLE = 2 ** 28;
 export interface TowerOptions {
   /** Side of the pictures; unless given, the tower's own. */
   readonly imageSize?: number;
+  /** How many tiles a picture is cut into at most; none unless given. */
+  readonly tiles?: number | 'auto';
   /** False keeps every published operation apart, for tests of the folds. */
   readonly folds?: boolean;
 }
@@ -57,11 +60,11 @@ export type OpenTensors = (directory: string, wanted?: RegExp) => Promise<Tensor
 /**
  * @param directory of a tower, or of a model that it is part of, whose language half is left alone
  * @throws QAViTError ERR_FORMAT, ERR_SHAPE, ERR_DTYPE or ERR_UNSUPPORTED, naming file and field or tensor; ERR_ARGUMENT for a size of
- *   pictures without a single patch, ERR_UNSUPPORTED for one with too many
+ *   pictures without a single patch, ERR_UNSUPPORTED for one with too many, and for tiles of a model that has none
  */
 export async function openTower(
   directory: string,
-  { imageSize, folds = true }: TowerOptions,
+  { imageSize, tiles = 0, folds = true }: TowerOptions,
   open: OpenTensors,
 ): Promise<OpenTower> {
   const file = path.join(directory, 'config.json');
@@ -74,7 +77,8 @@ export async function openTower(
   }
   const side = imageSize ?? sideOf(architecture, prepared, `image_size ${image} of ${file}`);
   expectPossible(architecture, side, file);
-  const preprocessor = imageSize === undefined ? prepared.config : atSize(prepared.config, imageSize);
+  const sized = imageSize === undefined ? prepared.config : atSize(prepared.config, imageSize);
+  const preprocessor = withTiles(sized, tiles);
   const folder = await open(directory, visionTensors(config));
   const tensors = NamedTensors.behindPrefix(folder, architecture.names.kernels);
   const tower = transformerTower(architecture, tensors, normalization(preprocessor), { image: side, folds });

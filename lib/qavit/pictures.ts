@@ -5,7 +5,7 @@ import { type ImageInput, type ImageLimits, type PreprocessorConfig, prepareImag
 import type { Engine } from './engine';
 import type { Looked, Picture } from './types';
 
-/** Decodes, resizes and crops a picture for a tower that takes squares of `side` pixels. */
+/** Decodes, resizes, crops and cuts a picture for a tower that takes squares of `side` pixels. */
 export async function preparePicture(
   image: ImageInput,
   config: PreprocessorConfig,
@@ -19,9 +19,16 @@ export async function preparePicture(
   throw expectedButFound('ERR_SHAPE', `${side} x ${side} pixels`, 'the prepared picture', found);
 }
 
+/** Names the pixels. */
+export function digestOf({ data, tiles }: Picture): string {
+  return digest(tiles ? [data, tiles.data, `${tiles.rows} x ${tiles.columns}`] : [data]);
+}
+
 /** What look() gives out. */
 export class LookedPicture implements Looked {
-  private tensor: DeviceTensor | undefined;
+  private whole: DeviceTensor | undefined;
+  /** Of tiles, row by row, [n, M, C] each. */
+  private tiled: DeviceTensor[] = [];
   /** Of the pixels: hashed once, for however many questions, and before anybody can draw on them. */
   readonly digest: string;
 
@@ -29,25 +36,36 @@ export class LookedPicture implements Looked {
     /** The engine whose device holds the tensor. */
     readonly engine: Engine,
     readonly picture: Picture,
-    tensor: DeviceTensor,
+    whole: DeviceTensor,
   ) {
-    this.tensor = tensor;
-    this.digest = digest([picture.data]);
+    this.whole = whole;
+    this.digest = digestOf(picture);
   }
 
   get bytes(): number {
-    return this.tensor?.bytes ?? 0;
+    return [...this.tiled, ...(this.whole ? [this.whole] : [])].reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** [1, M, C] */
+  /** Of the whole picture, [1, M, C]. */
   stream(): DeviceTensor {
-    if (this.tensor) return this.tensor;
+    if (this.whole) return this.whole;
     throw expectedButFound('ERR_ARGUMENT', 'a picture that was looked at', 'image', 'one that was disposed');
   }
 
+  /** Of its tiles, row by row, as many together as were looked at together, [n, M, C] each. */
+  tiles(): readonly DeviceTensor[] {
+    return this.tiled;
+  }
+
+  /** @param stream of the tiles that follow those it has, [n, M, C]; its own from now on */
+  addTiles(stream: DeviceTensor): void {
+    this.tiled.push(stream);
+  }
+
   dispose(): void {
-    this.tensor?.dispose();
-    this.tensor = undefined;
+    for (const stream of [...this.tiled, this.whole]) stream?.dispose();
+    this.whole = undefined;
+    this.tiled = [];
   }
 
   [Symbol.dispose](): void {

@@ -25,10 +25,13 @@ export class Snapshots {
 
   /** @param picture that was checked */
   picture(picture: Picture): Picture {
-    return this.once(picture, ({ data, width, height }) => ({
+    return this.once(picture, ({ data, width, height, tiles }) => ({
       data: copyOf(data, 'data of a picture'),
       width,
       height,
+      ...(tiles && {
+        tiles: { rows: tiles.rows, columns: tiles.columns, data: copyOf(tiles.data, 'tiles.data of a picture') },
+      }),
     }));
   }
 

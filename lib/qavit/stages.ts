@@ -7,11 +7,10 @@ import { resolveLimits } from '../image/limits';
 import { DECODING_RULES } from '../llm/decoding-rules';
 import type { AnswerEnd, LanguageModel, QuestionEncoding } from '../llm/language-model';
 import { CALL_RULES, PREPARE_RULES } from './call-rules';
-import { type EncodingContext, joined, samplesPerRun } from './encoding';
-import type { Engine } from './engine';
-import { chunks } from './grouping';
+import type { EncodingContext } from './encoding';
 import type { LoadedModel } from './load';
-import { LookedPicture, preparePicture } from './pictures';
+import { lookAt } from './looking';
+import { preparePicture } from './pictures';
 import { Snapshots } from './snapshots';
 import type { AnswerOptions, CallOptions, Looked, Picture, QuestionFeatures, VisualTokens } from './types';
 
@@ -28,7 +27,7 @@ export class Stages {
     private readonly context: EncodingContext,
   ) {}
 
-  /** Decodes, resizes and crops a picture for the tower. */
+  /** Decodes, resizes, crops and cuts a picture for the tower. */
   async prepare(image: ImageInput, options?: CallOptions & { limits?: ImageLimits }): Promise<Picture> {
     const { signal, limits } = checkOptions(options, PREPARE_RULES, 'stages.prepare');
     const { engine, preprocessor, limits: usual } = this.context;
@@ -45,19 +44,12 @@ export class Stages {
    */
   async look(pictures: readonly Picture[], options?: CallOptions): Promise<Looked[]> {
     const { signal } = checkOptions(options, CALL_RULES, 'stages.look');
-    const { engine } = this.context;
+    const { engine, preprocessor } = this.context;
     return this.calls.run('stages.look', signal, async (abort) => {
-      checkPictures(pictures, engine.model.image);
+      checkPictures(pictures, engine.model.image, preprocessor.tiles ?? 0);
       const snapshots = new Snapshots();
       const copies = pictures.map((picture) => snapshots.picture(picture));
-      const all: LookedPicture[] = [];
-      try {
-        for (const run of chunks(copies, samplesPerRun(engine))) all.push(...(await lookTogether(engine, run, abort)));
-        return all;
-      } catch (error) {
-        for (const looked of all) looked.dispose();
-        throw error;
-      }
+      return lookAt(engine, copies, abort);
     });
   }
 
@@ -99,26 +91,32 @@ export function readingOf({ language, vision }: LoadedModel): QuestionEncoding |
   return language?.info.visionLanguage === undefined ? vision.question : undefined;
 }
 
-async function lookTogether(engine: Engine, run: readonly Picture[], signal: AbortSignal): Promise<LookedPicture[]> {
-  const stream = await engine.look(joined(run), run.length, signal);
-  if (run.length === 1) return run.map((picture) => new LookedPicture(engine, picture, stream));
-  try {
-    const parts = await engine.split(stream, signal);
-    return parts.map((part, i) => new LookedPicture(engine, run[i]!, part));
-  } finally {
-    stream.dispose();
-  }
-}
-
-function checkPictures(pictures: readonly Picture[], side: number): void {
+function checkPictures(pictures: readonly Picture[], side: number, mostTiles: number): void {
   const where = 'stages.look';
   if (!Array.isArray(pictures)) throw expected('ERR_ARGUMENT', 'an array of prepared pictures', where, pictures);
   pictures.forEach((picture: unknown, i) => {
-    if (!isPlainObject(picture))
-      throw expected('ERR_ARGUMENT', 'a prepared picture', `pictures[${i}] of ${where}`, picture);
-    const { data, width, height } = picture;
-    const fits = types.isUint8Array(data) && data.length === side * side * 3 && width === side && height === side;
-    if (fits) return;
-    throw expected('ERR_SHAPE', `RGB of ${side} x ${side} pixels`, `pictures[${i}] of ${where}`, data);
+    const at = `pictures[${i}] of ${where}`;
+    if (!isPlainObject(picture)) throw expected('ERR_ARGUMENT', 'a prepared picture', at, picture);
+    const { data, width, height, tiles } = picture;
+    const fits = isPixels(data, side * side) && width === side && height === side;
+    if (!fits) throw expected('ERR_SHAPE', `RGB of ${side} x ${side} pixels`, at, data);
+    if (tiles !== undefined) checkTiles(tiles, side, mostTiles, `tiles of ${at}`);
   });
+}
+
+function checkTiles(tiles: unknown, side: number, most: number, where: string): void {
+  if (!isPlainObject(tiles)) throw expected('ERR_ARGUMENT', '{ rows, columns, data }', where, tiles);
+  const { rows, columns, data } = tiles;
+  const isGrid = [rows, columns].every((count) => Number.isSafeInteger(count) && (count as number) > 0);
+  const count = isGrid ? (rows as number) * (columns as number) : 0;
+  if (count < 1 || count > most) {
+    const what = `a grid of at most ${most} tiles, as the model was loaded for`;
+    throw expectedButFound('ERR_ARGUMENT', what, where, `${String(rows)} x ${String(columns)}`);
+  }
+  if (isPixels(data, count * side * side)) return;
+  throw expected('ERR_SHAPE', `RGB of ${count} times ${side} x ${side} pixels`, where, data);
+}
+
+function isPixels(data: unknown, pixels: number): boolean {
+  return types.isUint8Array(data) && data.length === pixels * 3;
 }

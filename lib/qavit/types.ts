@@ -2,7 +2,7 @@
 import type { CpuIsa, DeviceMemory, MatrixDType } from '../binding/native';
 import type { DeviceName } from '../binding/open-device';
 import type { DownloadProgress } from '../hub';
-import type { ImageInput, ImageLimits } from '../image';
+import type { ImageInput, ImageLimits, Tiles } from '../image';
 import type { ResizeRule, Size } from '../image/geometry';
 import type { OnnxDType } from '../llm/onnx/onnx-folder';
 import type {
@@ -75,6 +75,12 @@ export interface LoadOptions {
    */
   imageSize?: number;
   /**
+   * How many tiles a picture is cut into at most, 0..100, each of which goes through the tower as the whole does: what is small in it is
+   * seen, for so many times the work. For models trained with tiles (Idefics3, SmolVLM, InternVL), cut as transformers does; `auto`: into
+   * as many as the model's processor would. Default 0: only the whole.
+   */
+  tiles?: number | 'auto';
+  /**
    * Hand over so many visual tokens, 1..N, those that the adapter rates highest for the question, in their order: a language model reads fewer
    * rows. Needs an adapter that was trained with a token selector. Default: all.
    */
@@ -131,7 +137,7 @@ export type QuestionInput = string | QuestionFeatures | null;
 export interface VisualTokens extends ModelTokens {
   /** Row-major. */
   data: Float32Array;
-  /** [N, E], or [N, C] for the tower's own. */
+  /** [N, E], or [N, C] for the tower's own; of a picture in T tiles (T + 1) N rows, those of the whole last. */
   shape: [number, number];
   /** sha-256, hex: the same for the same pixels, question, weights and settings. */
   key: string;
@@ -148,9 +154,12 @@ export interface BatchItem {
 
 /** A picture as the tower sees it: RGB, resized and cropped. */
 export interface Picture {
+  /** The whole, HWC. */
   data: Uint8Array;
   width: number;
   height: number;
+  /** What it was cut into besides: u8 [rows * columns, height, width, 3], row by row. Absent: nothing. */
+  tiles?: Tiles;
 }
 
 /**
@@ -173,7 +182,7 @@ export interface LayerMap {
   attention: { data: Float32Array; shape: [number, number] };
 }
 
-/** What a question does inside the tower. */
+/** What a question does inside the tower, in the whole picture; tiles are left out. */
 export interface AttentionMaps {
   layers: LayerMap[];
   /** ||with question - plain|| / ||plain|| of each visual token's feature (L2), M numbers; class token and registers come first. */
@@ -222,8 +231,10 @@ export interface ModelInfo {
   registers: number;
   /** Visual tokens in the tower. */
   M: number;
-  /** Visual tokens handed over. */
+  /** Visual tokens handed over, of the whole picture and of each tile. */
   N: number;
+  /** Tiles that a picture is cut into at most, besides the whole. */
+  tiles: number;
   /** Whether the adapter has a token selector, so that fewer can be asked for. */
   selectsTokens: boolean;
   /** Visual tokens there are to hand over; N is less where `visualTokens` of the load options says so. */

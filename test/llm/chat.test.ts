@@ -25,7 +25,7 @@ async function withPrompt<T>(
   const prompt = await ChatPrompt.open(tokenizer, change(files), {
     token: IMAGE_TOKEN,
     spelled: IMAGE,
-    picture: IMAGE,
+    picture: () => IMAGE,
   });
   try {
     return await use(prompt);
@@ -48,8 +48,8 @@ describe('chat prompts', () => {
         (files) => files,
         async (prompt) => {
           for (const asked of answers) {
-            const { before, after } = await prompt.write({ ...plain, text: asked.question }, framingOf(asked));
-            expect([...before, IMAGE_TOKEN, ...after]).to.deep.equal(asked.ids);
+            const { texts } = await prompt.write({ ...plain, text: asked.question }, framingOf(asked));
+            expect([...texts[0], IMAGE_TOKEN, ...texts[1]]).to.deep.equal(asked.ids);
           }
         },
       ));
@@ -62,8 +62,8 @@ describe('chat prompts', () => {
           (files) => ({ ...files, source: template }),
           async (prompt) => {
             for (const asked of cases) {
-              const { before, after } = await prompt.write({ ...plain, text: asked.question }, framingOf(asked));
-              expect([...before, IMAGE_TOKEN, ...after]).to.deep.equal(asked.ids);
+              const { texts } = await prompt.write({ ...plain, text: asked.question }, framingOf(asked));
+              expect([...texts[0], IMAGE_TOKEN, ...texts[1]]).to.deep.equal(asked.ids);
             }
           },
         ));
@@ -122,9 +122,9 @@ describe('chat prompts', () => {
       (files) => ({ ...files, source: "{% for m in messages %}{{ m['role'] + ':' + m['content'] }};{% endfor %}" }),
       async (prompt) => {
         const tokenizer = await TextTokenizer.load(path.join(llavaFolder('clip-llama'), 'tokenizer.json'));
-        const { before, after } = await prompt.write({ ...plain, text: 'what?' }, { system: 'yes.', before: 'see:' });
+        const { texts } = await prompt.write({ ...plain, text: 'what?' }, { system: 'yes.', before: 'see:' });
         const wanted = await tokenizer.encode('system:yes.;user:see:\n<image>\nwhat?;');
-        expect([...before, IMAGE_TOKEN, ...after]).to.deep.equal(wanted);
+        expect([...texts[0], IMAGE_TOKEN, ...texts[1]]).to.deep.equal(wanted);
       },
     ));
 
@@ -167,14 +167,14 @@ describe('chat prompts', () => {
       llavaFolder('clip-llama'),
       (files) => ({ ...files, source }),
       async (prompt) => {
-        expect((await prompt.write({ ...plain, text: 'a' }, {})).after).to.have.length.above(0);
+        expect((await prompt.write({ ...plain, text: 'a' }, {})).texts[1]).to.have.length.above(0);
         const refused = prompt.write({ ...plain, text: 'a' }, { system: 'b' });
         await expectRejection(
           refused,
           'ERR_ARGUMENT',
           /messages that it takes for the chat template .* "no system message"/,
         );
-        expect((await prompt.write({ ...plain, text: 'a' }, {})).after).to.have.length.above(0);
+        expect((await prompt.write({ ...plain, text: 'a' }, {})).texts[1]).to.have.length.above(0);
       },
     );
   });

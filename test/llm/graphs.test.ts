@@ -8,7 +8,7 @@ import { EncoderDecoder } from '../../lib/llm/onnx/encoder-decoder';
 import { KeyValueCache } from '../../lib/llm/onnx/key-value-cache';
 import { OnnxFolder } from '../../lib/llm/onnx/onnx-folder';
 import { OnnxRuntime } from '../../lib/llm/onnx/onnx-runtime';
-import { joinRows } from '../../lib/llm/onnx/join-rows';
+import { promptRows } from '../../lib/llm/onnx/prompt-rows';
 import { makeSampler } from '../../lib/llm/sampler';
 import { TextTokenizer } from '../../lib/text/tokenizer';
 import { folderOf, FORMS, readExpected, visualOf, WIDTH, type ExpectedAnswer, type Form } from './support';
@@ -38,7 +38,9 @@ async function open(form: Form): Promise<Opened> {
 
 async function promptOf({ tokenizer, embedding }: Opened, answer: ExpectedAnswer): Promise<Rows> {
   const ids = await tokenizer.encode(answer.question);
-  return joinRows([{ data: visualOf(answer).data, count: answer.rows }, await embedding.rows(ids)], WIDTH);
+  const nothing = { data: new Float32Array(), count: 0 };
+  const visual = { data: visualOf(answer).data, count: answer.rows };
+  return promptRows([nothing, await embedding.rows(ids)], visual, WIDTH);
 }
 
 async function greedy({ model, ends }: Opened, prompt: Rows): Promise<number[]> {

@@ -122,8 +122,9 @@ describe('rows of text', () => {
   });
 
   it('have one place for the visual tokens', () => {
-    const split = (ids: readonly number[]) => splitAtImage(ids, 5, '<image>', 'the prompt template');
-    expect(split([1, 5, 2, 3])).to.deep.equal({ before: [1], after: [2, 3] });
+    const split = (ids: readonly number[]) =>
+      splitAtImage(ids, { token: 5, spelled: '<image>', places: 1 }, 'the prompt template');
+    expect(split([1, 5, 2, 3])).to.deep.equal({ texts: [[1], [2, 3]] });
     for (const ids of [
       [1, 2],
       [5, 1, 5],

@@ -6,11 +6,12 @@ import { JsonFields } from '../../lib/json-fields';
 import { ChatPrompt } from '../../lib/llm/chat/chat-prompt';
 import { DecoderOnly } from '../../lib/llm/onnx/decoder-only';
 import { Embedding } from '../../lib/llm/onnx/embedding';
-import { joinRows } from '../../lib/llm/onnx/join-rows';
+import { promptRows } from '../../lib/llm/onnx/prompt-rows';
 import { type OnnxDType, OnnxFolder } from '../../lib/llm/onnx/onnx-folder';
 import { OnnxRuntime } from '../../lib/llm/onnx/onnx-runtime';
 import { readModelConfig } from '../../lib/llm/model-config';
 import { openPrompt, type PromptWriter } from '../../lib/llm/open-prompt';
+import type { Prompt } from '../../lib/llm/prompt';
 import { makeSampler } from '../../lib/llm/sampler';
 import { TextTokenizer } from '../../lib/text/tokenizer';
 import { type AskedLlava, framingOf, NEW_TOKENS } from './vision-language';
@@ -36,23 +37,28 @@ export class LanguageHalf {
     return new LanguageHalf(prompt, config.imageToken!, embedding, decoder, ends);
   }
 
-  /** The tokens of the prompt, one of them for the picture. */
-  async prompted(asked: AskedLlava): Promise<number[]> {
-    const { before, after } = await this.prompt.write({ text: asked.question, maxTokens: undefined }, framingOf(asked));
-    return [...before, this.imageToken, ...after];
+  /** The tokens of the prompt, one of them for the picture, or for each tile and the whole. */
+  async prompted(asked: AskedLlava, tiles?: VisualTokens['tiles']): Promise<number[]> {
+    const { texts } = await this.write(asked, tiles);
+    return texts.flatMap((ids, i) => (i === 0 ? ids : [this.imageToken, ...ids]));
   }
 
   /** The tokens of a greedy answer; the end token, where it was said, is the last. */
   async greedy(tokens: VisualTokens, asked: AskedLlava): Promise<number[]> {
-    const { before, after } = await this.prompt.write({ text: asked.question, maxTokens: undefined }, framingOf(asked));
+    const { texts } = await this.write(asked, tokens.tiles);
     const visual = { data: tokens.data, count: tokens.shape[0] };
-    const parts = [await this.embedding.rows(before), visual, await this.embedding.rows(after)];
-    const next = await this.decoder.read(joinRows(parts, this.embedding.width));
+    const rows = [];
+    for (const ids of texts) rows.push(await this.embedding.rows(ids));
+    const next = await this.decoder.read(promptRows(rows, visual, this.embedding.width));
     const sample = makeSampler({ temperature: 0, topK: 0, topP: 1, seed: 0 });
     const said: number[] = [];
     while (said.length < NEW_TOKENS && !this.ends.includes(said.at(-1) ?? -1))
       said.push(sample(await next(said.at(-1))));
     return said;
+  }
+
+  private write(asked: AskedLlava, tiles: VisualTokens['tiles']): Promise<Prompt> {
+    return this.prompt.write({ text: asked.question, maxTokens: undefined }, framingOf(asked), tiles);
   }
 
   async close(): Promise<void> {

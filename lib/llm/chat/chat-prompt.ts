@@ -1,7 +1,8 @@
 import { expectedButFound, type QAViTError } from '../../errors';
+import type { Grid } from '../../image';
 import type { TextTokenizer } from '../../text/tokenizer';
 import type { QuestionText } from '../checks';
-import { expectNotSpelled, type Framing, type Prompt, splitAtImage } from '../prompt';
+import { expectNotSpelled, type Framing, placesIn, type Prompt, splitAtImage } from '../prompt';
 import type { ChatFiles } from './chat-files';
 import { TemplateRenderer } from './template-renderer';
 
@@ -18,8 +19,8 @@ export interface ImageText {
   readonly token: number;
   /** How the tokenizer spells it. */
   readonly spelled: string;
-  /** The same with what the model wants around it. */
-  readonly picture: string;
+  /** The same with what the model wants around it, and for tiles as often as it wants. */
+  picture(tiles?: Grid): string;
 }
 
 /** Questions in a model's chat template, rendered and tokenized as transformers' processors do. */
@@ -44,7 +45,7 @@ export class ChatPrompt {
       for (const content of ['parts', 'text'] as const) {
         const prompt = new ChatPrompt(tokenizer, files, image, renderer, content);
         const rendered = await prompt.render({ question: 'What is this?' });
-        const places = 'text' in rendered ? rendered.text.split(image.spelled).length - 1 : 0;
+        const places = 'text' in rendered ? placesIn(rendered.text, image.spelled) : 0;
         if (places === 1) return prompt;
         // What is wrong with the usual form is the better explanation.
         found ||= 'text' in rendered ? `${places} of them` : rendered.reason;
@@ -64,7 +65,7 @@ export class ChatPrompt {
   /**
    * @throws QAViTError ERR_ARGUMENT where a text spells the token that stands for the picture, or the template refuses the messages
    */
-  async write({ text: asked, maxTokens }: QuestionText, framing: Framing): Promise<Prompt> {
+  async write({ text: asked, maxTokens }: QuestionText, framing: Framing, tiles?: Grid): Promise<Prompt> {
     const question = maxTokens === undefined ? asked : await this.tokenizer.cutText(asked, maxTokens);
     expectNotSpelled(this.image.spelled, { question, ...framing });
     const rendered = await this.render({ ...framing, question });
@@ -72,10 +73,12 @@ export class ChatPrompt {
     const { bos_token: start } = this.files.specials;
     // A template that writes the beginning itself must not get a second one.
     const begun = start !== undefined && start !== '' && rendered.text.startsWith(start);
-    const { token, spelled, picture } = this.image;
+    const { token, spelled } = this.image;
+    const picture = this.image.picture(tiles);
     const text = rendered.text.replace(spelled, () => picture);
     const ids = begun ? await this.tokenizer.encodeBare(text) : await this.tokenizer.encode(text);
-    return splitAtImage(ids, token, spelled, `the prompt of ${this.files.file}`);
+    const places = placesIn(picture, spelled);
+    return splitAtImage(ids, { token, spelled, places }, `the prompt of ${this.files.file}`);
   }
 
   close(): Promise<void> {

@@ -6,7 +6,7 @@ import { TextTokenizer } from '../../text/tokenizer';
 import { type AnswerSettings, sayAnswer } from '../answer';
 import type { GenerateSettings, QuestionText } from '../checks';
 import { JsonFields } from '../../json-fields';
-import type { AnswerEnd, LanguageModelInfo, QuestionEncoding, QuestionFeatures } from '../language-model';
+import type { AnswerEnd, LanguageModelInfo, QuestionEncoding, QuestionFeatures, VisualTokens } from '../language-model';
 import { readModelConfig, type ModelConfig } from '../model-config';
 import { openPrompt, type PromptWriter } from '../open-prompt';
 import type { Prompt } from '../prompt';
@@ -17,7 +17,7 @@ import { Embedding } from './embedding';
 import { EncoderDecoder } from './encoder-decoder';
 import { OnnxFolder, type OnnxDType } from './onnx-folder';
 import { OnnxRuntime } from './onnx-runtime';
-import { joinRows } from './join-rows';
+import { promptRows, shareOf } from './prompt-rows';
 
 /** A language model's folder at work, in the worker process: tokenizer, graphs and the loop that says token after token. */
 export class Engine {
@@ -65,10 +65,10 @@ export class Engine {
 
   /** One piece of text for each token, often empty: between two of them the caller may stop. */
   async *generate(
-    tokens: Float32Array,
+    { data: tokens, tiles }: Pick<VisualTokens, 'data' | 'tiles'>,
     { question, framing, maxNewTokens, sampling, stop }: GenerateSettings,
   ): AsyncGenerator<string, AnswerEnd, void> {
-    const prompt = await this.prompts.write(question, framing);
+    const prompt = await this.prompts.write(question, framing, tiles);
     const rows = await this.rows(prompt, tokens);
     const next = await this.model.read(rows);
     yield '';
@@ -79,26 +79,29 @@ export class Engine {
   }
 
   /** Of `count` rows before the answer, transformers counts as said what it is given as ids, not as embeddings. */
-  private heard({ before, after }: Prompt, count: number): AnswerSettings['heard'] {
+  private heard({ texts }: Prompt, count: number): AnswerSettings['heard'] {
     const { kind, family, imageToken } = this.config;
     if (kind === 'encoder-decoder') {
       const tokens = this.rules.start === undefined ? [] : [this.rules.start];
       return { tokens, read: tokens.length };
     }
     if (!family) return { tokens: [], read: count };
-    const images = imageToken === undefined ? 0 : count - before.length - after.length;
-    return { tokens: [...before, ...new Array<number>(images).fill(imageToken ?? 0), ...after], read: count };
+    const visual = count - texts.reduce((sum, ids) => sum + ids.length, 0);
+    const images = new Array<number>(shareOf(texts.length - 1, visual)).fill(imageToken ?? 0);
+    return { tokens: texts.flatMap((ids, i) => (i === 0 ? ids : [...images, ...ids])), read: count };
   }
 
-  private async rows({ before, after }: Prompt, tokens: Float32Array): Promise<Rows> {
+  private async rows({ texts }: Prompt, tokens: Float32Array): Promise<Rows> {
     const { width } = this.embedding;
     const visual = { data: tokens, count: tokens.length / width };
-    const count = before.length + visual.count + after.length;
+    const count = texts.reduce((sum, ids) => sum + ids.length, visual.count);
     if (count >= this.model.positions) {
       const what = `fewer than ${this.model.positions} visual tokens and tokens of the question`;
       throw expectedButFound('ERR_ARGUMENT', what, this.info.path, `${count}`);
     }
-    return joinRows([await this.embedding.rows(before), visual, await this.embedding.rows(after)], width);
+    const rows: Rows[] = [];
+    for (const ids of texts) rows.push(await this.embedding.rows(ids));
+    return promptRows(rows, visual, width);
   }
 }
 

@@ -56,7 +56,9 @@ export class OnnxLanguageModel implements LanguageModel {
     checkTokens(tokens, this.info.width);
     const { hasDied } = this.worker;
     // The caller's to change while another starts; else they are sent at once.
-    const task: Task = { kind: 'generate', tokens: hasDied ? tokens.data.slice() : tokens.data, settings };
+    const data = hasDied ? tokens.data.slice() : tokens.data;
+    const tiles = tokens.tiles && { rows: tokens.tiles.rows, columns: tokens.tiles.columns };
+    const task: Task = { kind: 'generate', tokens: { data, tiles }, settings };
     const worker = hasDied ? await this.another(options.signal) : this.worker;
     return (yield* worker.run(task, options.signal)) as AnswerEnd;
   }

@@ -1,13 +1,13 @@
 import type { QAViTErrorCode } from '../../errors';
 import type { GenerateSettings, QuestionText } from '../checks';
-import type { AnswerEnd, LanguageModelInfo, QuestionEncoding, QuestionFeatures } from '../language-model';
+import type { AnswerEnd, LanguageModelInfo, QuestionEncoding, QuestionFeatures, VisualTokens } from '../language-model';
 import type { OnnxDType } from './onnx-folder';
 
 /** What the worker process is asked to do. */
 export type Task =
   | { kind: 'load'; dir: string; threads: number | undefined; dtype: OnnxDType | 'auto' | undefined }
   | { kind: 'encode'; question: QuestionText; features: QuestionEncoding['features'] }
-  | { kind: 'generate'; tokens: Float32Array; settings: GenerateSettings };
+  | { kind: 'generate'; tokens: Pick<VisualTokens, 'data' | 'tiles'>; settings: GenerateSettings };
 
 export type Request = { id: number; task: Task } | { id: number; task: { kind: 'cancel' } };
 

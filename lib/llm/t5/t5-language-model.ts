@@ -20,7 +20,7 @@ import type {
   VisualTokens,
 } from '../language-model';
 import { languageFields, type ModelConfig, readModelConfig } from '../model-config';
-import { buildPrompt, expectNoFraming } from '../prompt';
+import { buildPrompt, expectNoFraming, expectNoTiles } from '../prompt';
 import { TokenRules } from '../token-rules';
 import { readT5Config } from './config';
 import { MOST_TOGETHER } from './answer-batch';
@@ -114,6 +114,7 @@ export class T5LanguageModel implements LanguageModel {
     const { question: text, framing, maxNewTokens: length, sampling, stop } = checkGenerate(question, options);
     checkTokens(tokens, this.info.width);
     expectNoFraming(framing, this.info.path);
+    expectNoTiles(tokens, this.info.path);
     const visual = tokens.data.slice(); // the caller's to change from now on
     const { rules, tokenizer } = this;
     return yield* this.calls.stream(
@@ -145,7 +146,8 @@ export class T5LanguageModel implements LanguageModel {
   }
 
   private async prompt(visual: Float32Array, question: QuestionText): Promise<PromptTokens> {
-    const { before, after } = await buildPrompt(this.tokenizer, this.config, question);
+    const { texts } = await buildPrompt(this.tokenizer, this.config, question);
+    const [before, after] = texts;
     expectFewTokens(before.length + after.length);
     return { before: this.checkIds(before), visual, after: this.checkIds(after) };
   }

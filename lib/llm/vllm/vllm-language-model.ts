@@ -11,7 +11,7 @@ import type {
   QuestionFeatures,
   VisualTokens,
 } from '../language-model';
-import { expectNoFraming } from '../prompt';
+import { expectNoFraming, expectNoTiles } from '../prompt';
 import { TextRows } from '../text-rows';
 import { answerText } from './answer';
 import { VllmClient } from './client';
@@ -86,6 +86,7 @@ export class VllmLanguageModel implements LanguageModel {
     const { question: text, framing, maxNewTokens, sampling, stop } = checkGenerate(question, options);
     checkTokens(tokens, this.info.width);
     expectNoFraming(framing, this.info.path);
+    expectNoTiles(tokens, this.info.path);
     const { data, ...rest } = tokens;
     const own = { ...rest, data: data.slice() }; // the caller's to change from now on
     const drawing = { maxNewTokens, ...sampling, seed: options.seed, stop };

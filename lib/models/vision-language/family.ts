@@ -1,4 +1,5 @@
 import type { ActivationName } from '../../binding/native';
+import type { Grid } from '../../image';
 import type { JsonObject } from '../../json-file';
 
 /**
@@ -51,6 +52,9 @@ export interface LanguageHalf {
   readonly imageToken: number;
   /** How a question is put where the folder has no chat template, around `{image}` and `{question}`. */
   readonly prompt: string;
-  /** What stands around the picture wherever its token is written, for `{image}`. Nothing unless given. */
-  readonly around?: string;
+  /**
+   * What stands for a picture wherever the template has its token: the token `image` with what belongs around it, and where visual tokens
+   * of tiles and whole do not follow each other, as often as there are of these. The token alone unless given.
+   */
+  picture?(image: string, tiles?: Grid): string;
 }

@@ -1,7 +1,10 @@
 import { expected } from '../../errors';
+import type { Grid } from '../../image';
 import { isJsonObject, type JsonObject } from '../../json-file';
 import { positiveInteger } from '../config-values';
 import type { VisionLanguageFamily } from './family';
+
+const EDGE = '<fake_token_around_image>';
 
 /**
  * Laurençon et al. 2024, arXiv 2408.12637: the tower's last state behind its last norm; squares of neighbouring patches become one row
@@ -27,10 +30,17 @@ export const IDEFICS3: VisionLanguageFamily = {
   language: {
     imageToken: 128257,
     prompt: '<|im_start|>User:{image}{question}<end_of_utterance>\nAssistant:',
-    // Of a picture that is not cut into tiles.
-    around: '<fake_token_around_image><global-img>{image}<fake_token_around_image>',
+    picture: (image, tiles) => `${tiles ? tilesAbove(image, tiles) : ''}${EDGE}<global-img>${image}${EDGE}`,
   },
 };
+
+/** Each tile behind its place in the grid, a row a line, and an empty line. */
+function tilesAbove(image: string, { rows, columns }: Grid): string {
+  const lines = Array.from({ length: rows }, (_, row) =>
+    Array.from({ length: columns }, (__, column) => `${EDGE}<row_${row + 1}_col_${column + 1}>${image}`).join(''),
+  );
+  return `${lines.join('\n')}\n\n`;
+}
 
 /** SmolVLM2 (Marafioti et al. 2025, arXiv 2504.05299). */
 export const SMOLVLM: VisionLanguageFamily = { ...IDEFICS3, name: 'SmolVLM', modelType: 'smolvlm' };

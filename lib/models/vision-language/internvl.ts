@@ -37,7 +37,8 @@ export const INTERNVL: VisionLanguageFamily = {
   language: {
     imageToken: 151667,
     prompt: '<|im_start|>user\n{image}\n{question}<|im_end|>\n<|im_start|>assistant\n',
-    around: '<img>{image}</img>',
+    // One place for tiles and whole.
+    picture: (image) => `<img>${image}</img>`,
   },
 };
 

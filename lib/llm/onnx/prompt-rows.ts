@@ -1,0 +1,30 @@
+import { expectedButFound } from '../../errors';
+import type { Rows } from './answer-model';
+
+/**
+ * The rows of a prompt: of its texts, and between two of them an equal share of the visual tokens.
+ *
+ * @param texts one more than there are places for visual tokens
+ * @throws QAViTError ERR_SHAPE where they cannot be shared out
+ */
+export function promptRows(texts: readonly Rows[], visual: Rows, width: number): Rows {
+  const share = shareOf(texts.length - 1, visual.count) * width;
+  const count = texts.reduce((sum, text) => sum + text.count, visual.count);
+  const data = new Float32Array(count * width);
+  let offset = 0;
+  const add = (rows: Float32Array): void => {
+    data.set(rows, offset);
+    offset += rows.length;
+  };
+  texts.forEach((text, i) => {
+    if (i > 0) add(visual.data.subarray((i - 1) * share, i * share));
+    add(text.data);
+  });
+  return { data, count };
+}
+
+/** How many of `count` visual tokens go to each place. */
+export function shareOf(places: number, count: number): number {
+  if (places > 0 && count % places === 0) return count / places;
+  throw expectedButFound('ERR_SHAPE', `a multiple of ${places}`, 'the number of visual tokens', `${count}`);
+}

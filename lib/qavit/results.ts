@@ -1,0 +1,67 @@
+import type { Grid } from '../image';
+import { expectFiniteTokens } from './finite';
+import { bestRated, takeRows } from './token-selection';
+import type { VisualTokens } from './types';
+import { viewCount } from './views';
+
+/** Whose tokens they are. */
+export interface Recipient {
+  readonly item: number;
+  /** What the item's picture was cut into, and which view of it this is. */
+  readonly grid: Grid | undefined;
+  readonly view: number;
+  /** Tokens to keep. */
+  readonly count: number | 'all';
+  readonly key: string;
+}
+
+/** What the device gave for one view under one question. */
+export interface ViewTokens {
+  /** [N, E or C] */
+  readonly tokens: Float32Array;
+  /** Where the first number is that is infinite or NaN, or -1. */
+  readonly nonFinite: number;
+  /** [N], where there is a selector. */
+  readonly ratings: Float32Array | undefined;
+}
+
+/** Visual tokens by item, put together from the views of each item's picture. */
+export class Results {
+  readonly items: VisualTokens[] = [];
+  /** By item, what is there of those with several views. */
+  private readonly parts = new Map<number, Map<number, Float32Array>>();
+
+  /**
+   * @param rows tokens of a view
+   * @param alone whether there is one item only, which needs no number in messages
+   */
+  constructor(
+    private readonly rows: number,
+    private readonly alone: boolean,
+  ) {}
+
+  /** @throws QAViTError ERR_ARGUMENT for tokens that are not finite */
+  put({ item, grid, view, count, key }: Recipient, { tokens, nonFinite, ratings }: ViewTokens): void {
+    // All, not those that are kept: ratings of others would be none either.
+    expectFiniteTokens(tokens, nonFinite, this.alone ? 'encode' : `items[${item}]`);
+    const width = tokens.length / this.rows;
+    const kept = ratings && count !== 'all' ? bestRated(ratings, count) : undefined;
+    const own = kept ? takeRows(tokens, kept, width) : tokens;
+    const data = grid ? this.together(item, view, own, viewCount(grid)) : own;
+    if (!data) return;
+    const tiles = grid && { rows: grid.rows, columns: grid.columns };
+    const shape: [number, number] = [data.length / width, width];
+    this.items[item] = { data, shape, key, ...(kept && { kept }), ...(tiles && { tiles }) };
+  }
+
+  /** Tokens of all views of an item's picture, in order; undefined until the last of them is there. */
+  private together(item: number, view: number, tokens: Float32Array, views: number): Float32Array | undefined {
+    const parts = this.parts.get(item) ?? new Map<number, Float32Array>();
+    this.parts.set(item, parts.set(view, tokens));
+    if (parts.size < views) return undefined;
+    this.parts.delete(item);
+    const all = new Float32Array(views * tokens.length);
+    for (const [i, part] of parts) all.set(part, i * tokens.length);
+    return all;
+  }
+}
