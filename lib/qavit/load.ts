@@ -110,6 +110,7 @@ export async function loadModel(
     };
     const language = await openLanguage(folders, vision, here);
     if (language) closing.push(() => language.close());
+    expectTilesRead(vision, language);
     const questions = await openQuestions(folders, vision, language, here);
     if (questions) closing.push(() => questions.close());
     const missingFiles = vision.whole && !language ? await missingLanguageFiles(folders.tower) : [];
@@ -136,6 +137,13 @@ function expectOneView({ model, preprocessor }: OpenVision): void {
   const { tiles = 0 } = preprocessor;
   if (tiles === 0 || !model.selector) return;
   throw expectedButFound('ERR_UNSUPPORTED', 'an adapter without a token selector', `option tiles ${tiles}`, 'one with');
+}
+
+/** Only a family says what stands between tiles where they are read. */
+function expectTilesRead({ preprocessor: { tiles = 0 } }: OpenVision, language: LanguageModel | undefined): void {
+  if (tiles === 0 || !language || language.info.visionLanguage !== undefined) return;
+  const what = "a vision-language model's own language half";
+  throw expectedButFound('ERR_UNSUPPORTED', what, `option tiles ${tiles}`, language.info.path);
 }
 
 /** A language model that is computed here takes the tower's dtype if it can: T5's activations leave f16's range, and it has no int8. */

@@ -1,5 +1,6 @@
 import { cpSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import type { RawImage } from '../../lib';
 import { fixture } from './paths';
 import { writeJson } from './random-model';
 import { readSafetensors } from './safetensors';
@@ -28,6 +29,11 @@ export interface ExpectedLlava {
   prompts: (AskedLlava & { name: string; template: string })[];
 }
 
+/** Also of a picture in tiles. */
+export interface ExpectedMerging extends Omit<ExpectedLlava, 'prompts'> {
+  tiled: Pick<ExpectedLlava, 'answers' | 'fused'>;
+}
+
 export const NEW_TOKENS = 16;
 /** Models whose projector makes one row of several patches, with what transformers makes of a whole picture as one tile. */
 export const MERGING = ['smolvlm', 'idefics3', 'internvl'] as const;
@@ -43,12 +49,12 @@ export function expectedLlava(name: LlavaName): ExpectedLlava {
   return expectedIn('llava', name);
 }
 
-export function expectedMerging(name: MergingName): Omit<ExpectedLlava, 'prompts'> {
+export function expectedMerging(name: MergingName): ExpectedMerging {
   return expectedIn(mergingFixture(name), name);
 }
 
-function expectedIn(folder: string, name: string): ExpectedLlava {
-  const all = JSON.parse(readFileSync(fixture(folder, 'expected.json'), 'utf8')) as Record<string, ExpectedLlava>;
+function expectedIn<T>(folder: string, name: string): T {
+  const all = JSON.parse(readFileSync(fixture(folder, 'expected.json'), 'utf8')) as Record<string, T>;
   return all[name]!;
 }
 
@@ -60,12 +66,19 @@ export function mergingTensors(name: MergingName) {
   return tensorsIn(mergingFixture(name), name);
 }
 
+/** Projected: of each tile and the whole, [V, N, E]. */
+export function tiledTensors(name: MergingName) {
+  const tensors = readSafetensors(fixture(mergingFixture(name), 'expected.safetensors'));
+  return { picture: pictureOf(tensors.get(`${name}/tiled_pixels`)!), projected: tensors.get(`${name}/tiled`)! };
+}
+
 function tensorsIn(folder: string, name: string) {
   const tensors = readSafetensors(fixture(folder, 'expected.safetensors'));
-  const { data, shape } = tensors.get(`${name}/pixels`)!;
-  const [height = 0, width = 0] = shape;
-  const picture = { data: Uint8Array.from(data as Uint8Array), width, height, channels: 3 as const };
-  return { picture, projected: tensors.get(`${name}/projected`)! };
+  return { picture: pictureOf(tensors.get(`${name}/pixels`)!), projected: tensors.get(`${name}/projected`)! };
+}
+
+function pictureOf({ data, shape: [height = 0, width = 0] }: { data: ArrayLike<number>; shape: number[] }): RawImage {
+  return { data: Uint8Array.from(data), width, height, channels: 3 };
 }
 
 /** What a caller says around a question. */
