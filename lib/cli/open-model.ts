@@ -81,9 +81,9 @@ export async function loadFolders(
   status.show(`loading ${name}`);
   // Loaded only now, so that --help and usage errors do not wait for the addon and the libraries.
   const { QAViT } = await import('../index.js');
-  const { device, dtype, padding, imageSize, visualTokens, threads, offline } = options;
+  const { device, dtype, padding, imageSize, tiles, visualTokens, threads, offline } = options;
   const { languageDevice, languageDtype: languageDType } = options;
-  const vision = { device, dtype, padding, imageSize, visualTokens, threads };
+  const vision = { device, dtype, padding, imageSize, tiles, visualTokens, threads };
   const how = { ...vision, offline, languageDevice, languageDType, signal };
   const loaded = await QAViT.load(model, { ...how, onProgress: showDownloads(status) } as LoadOptions);
   status.clear();

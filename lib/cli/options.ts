@@ -22,6 +22,7 @@ export interface ModelOptions extends DeviceOptions {
   questions?: string;
   padding?: 'mask' | 'attend';
   imageSize?: number;
+  tiles?: number | 'auto';
   visualTokens?: number;
   offline?: boolean;
   languageDevice?: string;
@@ -50,6 +51,13 @@ export function numberIn(low: number, high: number, { whole = false } = {}): (te
 export function questionText(text: string): string {
   if (text.trim() !== '') return text;
   throw new InvalidArgumentError('Expected a question.');
+}
+
+function tileCount(text: string): number | 'auto' {
+  const count = Number(text);
+  if (text === 'auto') return text;
+  if (text.trim() !== '' && Number.isInteger(count) && count >= 0 && count <= 100) return count;
+  throw new InvalidArgumentError('Expected a whole number from 0 to 100, or auto.');
 }
 
 function share(text: string): number {
@@ -111,6 +119,11 @@ export function addModelOptions(command: Command): Command {
       '--image-size <pixels>',
       "side of the pictures, other than the tower's own (positions are interpolated)",
       numberIn(1, 4096, { whole: true }),
+    )
+    .option(
+      '--tiles <n>',
+      "also look at so many cut-outs of a picture, or auto: as many as the model's processor makes (default: 0)",
+      tileCount,
     )
     .option(
       '--visual-tokens <n>',

@@ -14,6 +14,7 @@ import path from 'node:path';
 import sharp from 'sharp';
 import { fixture, root } from '../support/paths';
 import { withSelector, writeRandomModel } from '../support/random-model';
+import { mergingFolder } from '../support/vision-language';
 import { readSafetensors } from '../support/safetensors';
 import { readNpy } from './npy-reader';
 import { runCli } from './run-cli';
@@ -159,6 +160,29 @@ describe('cli commands', () => {
       const { code, stderr } = await runCli(['encode', PICTURE, ...plain, '--visual-tokens', '3']);
       expect(code).to.equal(1);
       expect(stderr).to.match(/^qavit: Expected an adapter with a token selector .* but received a model without\n/);
+    });
+
+    it('cuts a picture into tiles where asked to', async () => {
+      const model = ['--tower', mergingFolder('internvl')];
+      const out = path.join(folder, 'tiles.safetensors');
+      const picture = path.join(folder, 'wide.png');
+      await sharp(PICTURE).resize(72, 48, { fit: 'fill' }).toFile(picture);
+      const asked = ['encode', picture, ...model, '--tiles', 'auto', '--out', out];
+      const tiles = { rows: 2, columns: 3 };
+      expect(await jsonOf<Encoded>(asked)).to.deep.include({ shape: [63, 32], tiles });
+      expect(readSafetensors(out).get('tokens')?.shape).to.deep.equal([63, 32]);
+      expect(readFileSync(out, 'latin1')).to.include('"tiles":"2x3"');
+      const { stdout } = await runCli(asked);
+      expect(stdout).to.match(/^tokens +63 × 32 f32, of 2 × 3 tiles and the whole$/m);
+      expect(await jsonOf<Encoded>(['encode', picture, ...model])).to.deep.include({ shape: [9, 32] });
+      const info = await runCli(['info', ...model, '--tiles', '4']);
+      expect(info.stdout).to.match(/^tokens +M = 37 .*, N = 9 handed over, of each of up to 4 tiles too$/m);
+      const wrong = await runCli(['encode', picture, ...model, '--tiles', 'many']);
+      expect([wrong.code, wrong.stderr]).to.satisfy(([code, text]: [number, string]) => {
+        return code === 2 && text.includes('Expected a whole number from 0 to 100, or auto.');
+      });
+      const whole = await runCli(['encode', PICTURE, '--tower', TOWER, '--tiles', '4']);
+      expect(whole.stderr).to.match(/^qavit: Expected 0 \(this model cuts no pictures into tiles\) for --tiles but/);
     });
 
     it('says why it cannot write, and leaves nothing behind', async () => {

@@ -33,6 +33,20 @@ describe('language model arguments', () => {
     ['NaN', { data: numbers(64, (d) => (d[33] = NaN)), shape: [2, 32] }, 'ERR_ARGUMENT', /at 33 but received NaN$/],
     ['infinity', { data: numbers(64, (d) => (d[0] = -Infinity)), shape: [2, 32] }, 'ERR_ARGUMENT', /-Infinity$/],
     ['no name', { data: numbers(64), shape: [2, 32], key: '' }, 'ERR_ARGUMENT', /not empty for the key of .*""$/],
+    ['tiles that are a number', { data: numbers(96), shape: [3, 32], tiles: 2 }, 'ERR_ARGUMENT', /\{ rows, columns \}/],
+    ['no tiles', { data: numbers(96), shape: [3, 32], tiles: { rows: 0, columns: 2 } }, 'ERR_ARGUMENT', /the tiles of/],
+    [
+      'tiles that cannot share them out',
+      { data: numbers(96), shape: [3, 32], tiles: { rows: 1, columns: 1 } },
+      'ERR_SHAPE',
+      /whole share 3 tokens out equally for the tiles of visual tokens but received 1 x 1$/,
+    ],
+    [
+      'of a picture in tiles',
+      { data: numbers(96), shape: [3, 32], tiles: { rows: 2, columns: 1 } },
+      'ERR_UNSUPPORTED',
+      /visual tokens of a whole picture for .*t5-tiny but received those of a picture in 2 x 1 tiles$/,
+    ],
     ['a number for a name', { data: numbers(64), shape: [2, 32], key: 5 }, 'ERR_ARGUMENT', /the key of .* received 5$/],
   ];
   for (const [what, value, code, message] of tokens) {

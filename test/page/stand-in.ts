@@ -28,6 +28,7 @@ const FACTS = {
   patch: 8,
   grid: GRID,
   visualTokens: 65,
+  tiles: 0,
   allTokens: 65,
   selectsTokens: true,
   layers: 5,

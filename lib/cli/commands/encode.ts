@@ -37,10 +37,15 @@ function outputFile(name: string): string {
   throw new InvalidArgumentError(`Expected a name that ends in ${FORMATS.join(' or ')}.`);
 }
 
-function fileOf(name: string, { data, shape, key, kept }: VisualTokens, question: string | undefined): Buffer {
+function fileOf(name: string, { data, shape, key, kept, tiles }: VisualTokens, question: string | undefined): Buffer {
   if (path.extname(name).toLowerCase() === '.npy') return npyFile(data, shape);
   // The key tells caches apart which (picture, question, weights) these tokens stand for.
-  const about = { key, ...(kept && { kept: kept.join() }), ...(question !== undefined && { question }) };
+  const about = {
+    key,
+    ...(kept && { kept: kept.join() }),
+    ...(tiles && { tiles: `${tiles.rows}x${tiles.columns}` }),
+    ...(question !== undefined && { question }),
+  };
   return safetensorsFile({ tokens: { data, shape } }, about);
 }
 
@@ -64,7 +69,7 @@ async function encode(
   if (out !== undefined) await writeWhole(out, fileOf(out, tokens, question));
   status.clear();
 
-  const { shape, key, kept } = tokens;
+  const { shape, key, kept, tiles } = tokens;
   const { device, dtype } = model.info;
   if (options.json) {
     const timings = { loadMs, encodeMs, totalMs: total.ms };
@@ -73,6 +78,7 @@ async function encode(
       question: question ?? null,
       shape,
       ...(kept && { kept: [...kept] }),
+      ...(tiles && { tiles }),
       key,
       out: out ?? null,
       device: device.kind,
@@ -81,7 +87,10 @@ async function encode(
     return printJson({ ...result, timings }, signal);
   }
   const rows: [string, string][] = [
-    ['tokens', `${shape[0]} × ${shape[1]} f32`],
+    [
+      'tokens',
+      `${shape[0]} × ${shape[1]} f32${tiles ? `, of ${tiles.rows} × ${tiles.columns} tiles and the whole` : ''}`,
+    ],
     ['key', key],
   ];
   return print(table(out === undefined ? rows : [...rows, ['written to', out]]), signal);

@@ -54,9 +54,9 @@ function pictureText({ image, trainedImage, patch }: ModelInfo): string {
 }
 
 /** `M = 261 with the class token and 4 registers, N = 256 handed over`; behind it the option where it can be fewer. */
-function tokensText({ M, N, hasClass, registers, selectsTokens }: ModelInfo): string {
+function tokensText({ M, N, tiles, hasClass, registers, selectsTokens }: ModelInfo): string {
   const before = [...(hasClass ? ['the class token'] : []), ...(registers > 0 ? [`${registers} registers`] : [])];
-  return `M = ${M}${before.length > 0 ? ` with ${before.join(' and ')}` : ''}, N = ${N} handed over${selectsTokens ? ' (--visual-tokens)' : ''}`;
+  return `M = ${M}${before.length > 0 ? ` with ${before.join(' and ')}` : ''}, N = ${N} handed over${selectsTokens ? ' (--visual-tokens)' : ''}${tiles > 0 ? `, of each of up to ${tiles} tiles too` : ''}`;
 }
 
 /** `cpu, AMD EPYC, avx512, 8 threads`; `cuda:0, NVIDIA H200`. */

@@ -47,7 +47,8 @@ const hooked = new WeakSet<object>();
  * What `model.generate` needs to answer from visual tokens. Ordinary pictures still go through the model's own vision encoder; any number
  * of answers may run at once.
  *
- * @param prompt with the image token once, where the visual tokens go: `USER: <image>\nWhat is this? ASSISTANT:`
+ * @param prompt with the image token once, where the visual tokens go: `USER: <image>\nWhat is this? ASSISTANT:`; for a picture in tiles it
+ *   may be there for each tile and the whole, as Idefics3 and SmolVLM want it
  * @throws QAViTError ERR_ARGUMENT (not such a model, not one image token in the prompt), ERR_DTYPE (a model with embeddings of another
  *   type than float32), and as checkTokens() for the tokens
  * @example
@@ -67,12 +68,9 @@ export function visualInputs<T extends TransformersTensor>(
   if (typeof Tensor !== 'function') throw expected('ERR_ARGUMENT', "transformers.js' class", 'Tensor', Tensor);
   const [rows, columns] = tokens.shape;
   const text = idsOf(tokenizer, prompt, addSpecialTokens);
-  const place = text.indexOf(imageToken);
-  if (place < 0 || text.includes(imageToken, place + 1)) {
-    const found = `${text.filter((id) => id === imageToken).length} of them`;
-    throw expectedButFound('ERR_ARGUMENT', `one image token (id ${imageToken})`, 'the prompt', found);
-  }
-  const ids = [...text.slice(0, place), ...new Array<bigint>(rows).fill(imageToken), ...text.slice(place + 1)];
+  const places = expectPlaces(text, imageToken, tokens.tiles);
+  const run = new Array<bigint>(rows / places).fill(imageToken);
+  const ids = text.flatMap((id) => (id === imageToken ? run : [id]));
   const pixels = new Tensor('float32', tokens.data.slice(), [1, rows, columns]);
   features.add(pixels);
   hook(model as { encode_image: EncodeImage });
@@ -81,6 +79,15 @@ export function visualInputs<T extends TransformersTensor>(
     attention_mask: new Tensor('int64', new BigInt64Array(ids.length).fill(1n), [1, ids.length]),
     pixel_values: pixels,
   };
+}
+
+/** @returns one, or for a picture in tiles perhaps as many as there are of these and the whole */
+function expectPlaces(text: readonly bigint[], imageToken: bigint, tiles: VisualTokens['tiles']): number {
+  const views = tiles && tiles.rows * tiles.columns + 1;
+  const places = text.filter((id) => id === imageToken).length;
+  if (places === 1 || places === views) return places;
+  const what = `one image token (id ${imageToken})${views === undefined ? '' : `, or ${views} for tiles and whole,`}`;
+  throw expectedButFound('ERR_ARGUMENT', what, 'the prompt', `${places} of them`);
 }
 
 /** Once for each model: what it shadows is the class's method, which stays as it is. */

@@ -58,7 +58,7 @@ export class ServedModel {
 
   /** As `GET /v1/models` lists it. */
   describe() {
-    const { image, preprocessing, patch, N, L, fusedLayers, gates, dtype, device } = this.info;
+    const { image, preprocessing, patch, N, tiles, L, fusedLayers, gates, dtype, device } = this.info;
     const side = Math.floor(image / patch);
     return {
       id: this.id,
@@ -70,6 +70,7 @@ export class ServedModel {
         patch,
         grid: { rows: side, columns: side },
         visualTokens: N,
+        tiles,
         allTokens: this.allTokens,
         selectsTokens: this.selectsTokens,
         layers: L,

@@ -101,6 +101,17 @@ describe('transformers.js', () => {
     expect(ids('<s> is <image>?', false)).to.deep.equal(ids(' is <image>?', true));
   });
 
+  it('gives tiles and whole a place each, or all of them one', () => {
+    const tokens = { ...someTokens(6), tiles: { rows: 1, columns: 2 } };
+    const ids = (prompt: string) =>
+      (visualInputs(loaded, tokens, prompt).input_ids.tolist() as bigint[][])[0]!.map(Number);
+    const runs = (prompt: string) => ids(prompt).map((id) => (id === 2 ? 'i' : '.'));
+    expect(runs('<image>a<image>b<image>').join('').match(/i+/g)).to.deep.equal(['ii', 'ii', 'ii']);
+    expect(runs('a<image>b').join('').match(/i+/g)).to.deep.equal(['iiiiii']);
+    const message = /one image token \(id 2\), or 3 for tiles and whole, for the prompt but received 2 of them$/;
+    expectThrow(() => ids('<image> <image>'), 'ERR_ARGUMENT', message);
+  });
+
   it('refuses what does not fit', () => {
     const tokens = someTokens();
     const make = (prompt: unknown, change: object = {}, of = tokens) =>

@@ -62,6 +62,7 @@ export class FakeModel implements BatchModel {
     image: 8,
     patch: 4,
     N: 4,
+    tiles: 0,
     allTokens: 4,
     selectsTokens: false,
     L: 4,

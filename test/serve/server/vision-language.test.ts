@@ -1,9 +1,24 @@
 import { expect } from 'chai';
 import type { FastifyInstance } from 'fastify';
 import sharp from 'sharp';
-import { QAViT } from '../../../lib';
+import { QAViT, type RawImage } from '../../../lib';
 import { createServer } from '../../../lib/serve';
-import { type AskedLlava, expectedLlava, llavaFolder, llavaTensors, NEW_TOKENS } from '../../support/vision-language';
+import {
+  type AskedLlava,
+  expectedLlava,
+  expectedMerging,
+  llavaFolder,
+  llavaTensors,
+  mergingFolder,
+  NEW_TOKENS,
+  tiledTensors,
+} from '../../support/vision-language';
+import { post } from './requests';
+
+async function imageUrl({ data, width, height }: RawImage): Promise<string> {
+  const png = sharp(data, { raw: { width, height, channels: 3 } }).png();
+  return `data:image/png;base64,${(await png.toBuffer()).toString('base64')}`;
+}
 
 describe('a vision-language model behind the server', function () {
   this.timeout(120_000);
@@ -12,11 +27,7 @@ describe('a vision-language model behind the server', function () {
   let picture: { type: 'image_url'; image_url: { url: string } };
 
   before(async () => {
-    const { data, width, height } = llavaTensors('clip-llama').picture;
-    const png = await sharp(data, { raw: { width, height, channels: 3 } })
-      .png()
-      .toBuffer();
-    picture = { type: 'image_url', image_url: { url: `data:image/png;base64,${png.toString('base64')}` } };
+    picture = { type: 'image_url', image_url: { url: await imageUrl(llavaTensors('clip-llama').picture) } };
     model = await QAViT.load(llavaFolder('clip-llama'), { device: 'cpu', dtype: 'f32' });
     app = await createServer({ llava: model });
   });
@@ -26,7 +37,7 @@ describe('a vision-language model behind the server', function () {
   });
 
   const text = (words: string) => ({ type: 'text', text: words });
-  async function post(messages: object[]) {
+  async function ask(messages: object[]) {
     const payload = { model: 'llava', max_tokens: NEW_TOKENS, messages };
     const { statusCode, body } = await app.inject({ method: 'POST', url: '/v1/chat/completions', payload });
     return { status: statusCode, body: JSON.parse(body) as Answer & Refusal };
@@ -48,7 +59,7 @@ describe('a vision-language model behind the server', function () {
     expect(answers.some(({ system }) => system !== undefined)).to.equal(true);
     expect(answers.some(({ before }) => before !== undefined)).to.equal(true);
     for (const asked of answers) {
-      const { status, body } = await post(conversation(asked));
+      const { status, body } = await ask(conversation(asked));
       expect(status, JSON.stringify(body)).to.equal(200);
       expect(body.choices[0]?.message.content).to.equal(asked.text);
     }
@@ -56,7 +67,7 @@ describe('a vision-language model behind the server', function () {
 
   it('takes a text alone as the question, on either side of the picture', async () => {
     const plain = expectedLlava('clip-llama').answers.find(({ system, before }) => (system ?? before) === undefined)!;
-    const { body } = await post([{ role: 'user', content: [text(plain.question), picture] }]);
+    const { body } = await ask([{ role: 'user', content: [text(plain.question), picture] }]);
     expect(body.choices[0]?.message.content).to.equal(plain.text);
   });
 
@@ -70,12 +81,62 @@ describe('a vision-language model behind the server', function () {
       ['messages[1].content', [user, { role: 'user', content: 'and this?' }]],
     ];
     for (const [param, messages] of refused) {
-      const { status, body } = await post(messages);
+      const { status, body } = await ask(messages);
       expect([status, body.error.code, body.error.param]).to.deep.equal([400, 'unsupported_conversation', param]);
     }
-    const long = await post([{ role: 'system', content: 'x'.repeat(100_000) }, user]);
+    const long = await ask([{ role: 'system', content: 'x'.repeat(100_000) }, user]);
     expect([long.status, long.body.error.code]).to.deep.equal([400, 'question_too_long']);
-    const spelled = await post([{ role: 'system', content: 'an <image> of' }, user]);
+    const spelled = await ask([{ role: 'system', content: 'an <image> of' }, user]);
     expect(spelled.status).to.equal(400);
+  });
+});
+
+describe('a model that cuts pictures into tiles behind the server', function () {
+  this.timeout(120_000);
+  const { picture } = tiledTensors('internvl');
+  const { answers } = expectedMerging('internvl').tiled;
+  let model: QAViT;
+  let app: FastifyInstance;
+  let url: string;
+
+  before(async () => {
+    url = await imageUrl(picture);
+    model = await QAViT.load(mergingFolder('internvl'), { device: 'cpu', dtype: 'f32', tiles: 6 });
+    app = await createServer({ internvl: model });
+  });
+  after(async () => {
+    await app.close();
+    await model.close();
+  });
+
+  it('says how many at most', async () => {
+    const { qavit } = (await app.inject('/v1/models/internvl')).json<{ qavit: object }>();
+    expect(qavit).to.include({ tiles: 6, visualTokens: 9 });
+  });
+
+  it("says transformers' answers", async () => {
+    const [plain] = answers;
+    const content = [
+      { type: 'image_url', image_url: { url } },
+      { type: 'text', text: plain!.question },
+    ];
+    const messages = [{ role: 'user', content }];
+    const asked = { model: 'internvl', max_tokens: NEW_TOKENS, messages };
+    const replies = await Promise.all([1, 2, 3].map(() => post(app, '/v1/chat/completions', asked)));
+    for (const { body } of replies) {
+      expect(body.choices[0]?.message.content).to.equal(plain!.text);
+      expect(body.usage.prompt_tokens).to.equal(plain!.ids.length - 1 + 7 * 9);
+    }
+  });
+
+  it('hands out visual tokens with the grid', async () => {
+    const wanted = await model.encode(picture, null);
+    const asked = { model: 'internvl', image: url, question: null };
+    const { body } = await post(app, '/v1/visual-tokens', asked);
+    expect(body).to.deep.include({ shape: [63, 32], tiles: { rows: 2, columns: 3 }, key: wanted.key });
+    const payload = { ...asked, format: 'safetensors' };
+    const file = await app.inject({ method: 'POST', url: '/v1/visual-tokens', payload });
+    expect(file.headers).to.include({ 'x-qavit-shape': '63,32', 'x-qavit-tiles': '2x3' });
+    expect(file.rawPayload.toString('latin1')).to.include('"tiles":"2x3"');
   });
 });

@@ -39,20 +39,22 @@ export function visualTokensRoute(app: FastifyInstance, context: ServerContext):
       const asked = { output, visualTokens, client: caller, signal };
       const encoded = await model.batcher.encode(image, question, asked);
       if (format !== 'json') return sendFile(reply, encoded, format);
-      const { data, shape, key, kept } = encoded.tokens;
+      const { data, shape, key, kept, tiles } = encoded.tokens;
       const base64 = bytesOf(data).toString('base64');
       const qavit = toldJson(encoded, elapsed(request));
-      const chosen = kept && { kept: [...kept] };
-      const json = { object: 'visual_tokens', shape, ...chosen, dtype: 'float32', data: HERE, key, qavit };
+      const which = { ...(kept && { kept: [...kept] }), ...(tiles && { tiles }) };
+      const json = { object: 'visual_tokens', shape, ...which, dtype: 'float32', data: HERE, key, qavit };
       return reply.type('application/json; charset=utf-8').send(jsonWithBase64(json, base64));
     },
   );
 }
 
 function sendFile(reply: FastifyReply, { tokens }: EncodeReply, format: 'safetensors' | 'npy'): FastifyReply {
-  const { data, shape, key, kept } = tokens;
-  const about = { key, ...(kept && { kept: kept.join() }) };
+  const { data, shape, key, kept, tiles } = tokens;
+  const grid = tiles && `${tiles.rows}x${tiles.columns}`;
+  const about = { key, ...(kept && { kept: kept.join() }), ...(grid && { tiles: grid }) };
   const file = format === 'npy' ? npyFile(data, shape) : safetensorsFile({ tokens: { data, shape } }, about);
+  if (grid) reply.header('x-qavit-tiles', grid);
   return reply
     .header('x-qavit-shape', shape.join(','))
     .header('x-qavit-key', key)

@@ -18,6 +18,7 @@ export const modelSchema = {
         'patch',
         'grid',
         'visualTokens',
+        'tiles',
         'allTokens',
         'selectsTokens',
         'layers',
@@ -72,6 +73,11 @@ export const modelSchema = {
           properties: { rows: size, columns: size },
         },
         visualTokens: { ...size, description: 'Visual tokens handed over unless a request says otherwise.' },
+        tiles: {
+          type: 'integer',
+          minimum: 0,
+          description: 'Tiles that a picture is cut into at most, each with as many visual tokens as the whole.',
+        },
         allTokens: { ...size, description: 'Visual tokens there are to hand over.' },
         selectsTokens: {
           type: 'boolean',

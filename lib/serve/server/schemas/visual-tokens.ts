@@ -24,7 +24,7 @@ export const visualTokensSchema = (limits: Required<RequestLimits>) => ({
       format: {
         enum: ['json', 'safetensors', 'npy'],
         description:
-          'How they are sent; default json. The others are binary bodies; X-QAViT-Shape and X-QAViT-Key describe them.',
+          'How they are sent; default json. The others are binary bodies; X-QAViT-Shape, X-QAViT-Key and, of a picture in tiles, X-QAViT-Tiles describe them.',
       },
     },
   },
@@ -44,6 +44,14 @@ export const visualTokensSchema = (limits: Required<RequestLimits>) => ({
                 type: 'array',
                 items: { type: 'integer', minimum: 0 },
                 description: 'Which of the tokens that could be handed over these are, where the model selects.',
+              },
+              tiles: {
+                type: 'object',
+                required: ['rows', 'columns'],
+                additionalProperties: false,
+                properties: { rows: { type: 'integer', minimum: 1 }, columns: { type: 'integer', minimum: 1 } },
+                description:
+                  'Of a picture that was cut: equally many tokens for each tile, row by row, and then for the whole.',
               },
               dtype: { const: 'float32' },
               data: { type: 'string', description: 'base64 of little-endian numbers, row by row.' },
