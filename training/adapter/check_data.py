@@ -87,8 +87,9 @@ def check_processors(folder: Path) -> None:
     for kind, fields, wanted in (
         ("CLIPImageProcessor", {"do_pad": True}, "Expected pictures as a whole"),
         ("SiglipImageProcessor", {"use_square_size": True}, "Expected pictures as a whole"),
-        ("GotOcr2ImageProcessor", {"crop_to_patches": True}, "Expected pictures as a whole"),
-        ("GotOcr2ImageProcessor", {"crop_to_patches": False}, None),
+        ("ViTImageProcessor", {"crop_to_patches": True}, "Expected pictures as a whole"),
+        ("GotOcr2ImageProcessor", {"crop_to_patches": True}, None),
+        ("GotOcr2ImageProcessor", {"use_square_size": True}, "Expected pictures as a whole"),
         ("Idefics3ImageProcessor", {"do_pad": True, "do_image_splitting": True, "size": {"longest_edge": 32}}, None),
         ("OtherImageProcessor", {}, "Expected one of BitImageProcessor"),
     ):

@@ -26,11 +26,18 @@ class DINOv3ViTImageProcessorPil(ViTImageProcessorPil):
 
 
 class WholeIdefics3ImageProcessorPil(Idefics3ImageProcessorPil):
-    """A picture as one tile, which is how qavit takes it. SmolVLM's does the same."""
+    """A picture as a whole, without tiles besides. SmolVLM's does the same."""
 
     def __call__(self, picture: Image.Image, **options: object) -> BatchFeature:
         inputs = super().__call__([[picture]], do_image_splitting=False, **options)
         return BatchFeature({"pixel_values": inputs["pixel_values"][0]})
+
+
+class WholeGotOcr2ImageProcessorPil(GotOcr2ImageProcessorPil):
+    """InternVL's, without tiles."""
+
+    def __call__(self, picture: Image.Image, **options: object) -> BatchFeature:
+        return super().__call__(picture, crop_to_patches=False, **options)
 
 
 PROCESSORS = {
@@ -39,7 +46,7 @@ PROCESSORS = {
     "CLIPImageProcessor": CLIPImageProcessorPil,
     "DINOv3ViTImageProcessor": DINOv3ViTImageProcessorPil,
     "Gemma3ImageProcessor": Gemma3ImageProcessorPil,
-    "GotOcr2ImageProcessor": GotOcr2ImageProcessorPil,
+    "GotOcr2ImageProcessor": WholeGotOcr2ImageProcessorPil,
     "Idefics3ImageProcessor": WholeIdefics3ImageProcessorPil,
     "SmolVLMImageProcessor": WholeIdefics3ImageProcessorPil,
     "SiglipImageProcessor": SiglipImageProcessorPil,
@@ -48,6 +55,11 @@ PROCESSORS = {
 
 # They would change the pixels, or make several pictures of one: lib/image/preprocessor-config.ts refuses them too.
 UNKNOWN_STEPS = ("do_pad", "use_square_size", "crop_to_patches")
+# Those of these are left out, or have no others to be padded to.
+KNOWN_STEPS = {
+    WholeGotOcr2ImageProcessorPil: {"crop_to_patches"},
+    WholeIdefics3ImageProcessorPil: {"do_pad", "use_square_size", "crop_to_patches"},
+}
 
 # lib/image/formats.ts refuses the others.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF")
@@ -114,8 +126,8 @@ def load_processor(folder: Path) -> BaseImageProcessor:
     kind = name.removesuffix("Fast").removesuffix("Pil").replace("FeatureExtractor", "ImageProcessor")
     if kind not in PROCESSORS:
         raise ValueError(f"Expected one of {', '.join(PROCESSORS)} in {folder} but received {name}")
-    tile = PROCESSORS[kind] is WholeIdefics3ImageProcessorPil  # has no others to be padded to
-    for step in () if tile else UNKNOWN_STEPS:
-        if config.get(step):
+    known = KNOWN_STEPS.get(PROCESSORS[kind], ())
+    for step in UNKNOWN_STEPS:
+        if config.get(step) and step not in known:
             raise ValueError(f"Expected pictures as a whole in {folder} but received {step}")
     return PROCESSORS[kind].from_pretrained(folder)
