@@ -22,7 +22,8 @@ from safetensors.torch import load_file
 from fixtures.internvl_models import INTERNVL
 from fixtures.llava_models import CLIP_LLAMA, SIGLIP_QWEN
 from fixtures.smolvlm_models import IDEFICS3_LLAMA
-from fixtures.vision_language import Spec, TinyModel, collapsed, inputs_of
+from fixtures.tiny_models import TinyModel, TinySpec
+from fixtures.vision_language import collapsed, inputs_of
 
 from . import decoder_onnx, llava, train
 from .check import write_samples
@@ -61,7 +62,7 @@ def complaint(folder: Path, **more: object) -> str:
     return said.getvalue()
 
 
-def write_model(spec: Spec, folder: Path) -> TinyModel:
+def write_model(spec: TinySpec, folder: Path) -> TinyModel:
     with torch.no_grad():
         tiny = spec.build(1)
         for parameter in FAMILIES[tiny.model.config.model_type].language(tiny.model).parameters():
@@ -306,7 +307,7 @@ def check_siglip(folder: Path) -> None:
     assert "Expected a tower with a class token and no registers" in said, said
 
 
-def check_merging(spec: Spec, folder: Path) -> None:
+def check_merging(spec: TinySpec, folder: Path) -> None:
     """Squares of patches become one row. SmolVLM is Idefics3 with other names (test/training)."""
     tiny = write_model(spec, folder)
     check_beginning(folder, tiny)
