@@ -41,16 +41,26 @@ def save_adapter(
     config |= {"vision_feature_layer": hidden_layer, "keep_cls": keep_cls}
     if question is not None:
         config["question"] = question
-    # Not by save_file, whose files only their owner may read.
-    _replace(directory / "model.safetensors", save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}))
-    _replace(directory / "config.json", f"{json.dumps(config, indent=2)}\n".encode())
+    _replace(
+        {
+            # Not by save_file, whose files only their owner may read.
+            directory / "model.safetensors": save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}),
+            directory / "config.json": f"{json.dumps(config, indent=2)}\n".encode(),
+        }
+    )
 
 
-def _replace(file: Path, content: bytes) -> None:
-    """Whole, or not at all: on a full disk what was there stays."""
-    unfinished = file.with_name(f"{file.name}.part")
-    unfinished.write_bytes(content)
-    unfinished.replace(file)
+def _replace(files: dict[Path, bytes]) -> None:
+    """All of them whole, or none: on a full disk what was there stays."""
+    unfinished = {file: file.with_name(f"{file.name}.part") for file in files}
+    try:
+        for file, content in files.items():
+            unfinished[file].write_bytes(content)
+        for file, part in unfinished.items():
+            part.replace(file)
+    finally:
+        for part in unfinished.values():
+            part.unlink(missing_ok=True)
 
 
 def read_adapter_config(directory: str | Path) -> dict:

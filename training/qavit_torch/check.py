@@ -2,6 +2,7 @@
 
 import resource
 import tempfile
+from copy import deepcopy
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ from . import (
 )
 from .selection import DISTILLATION
 from .tiny import SIZE, tiny_configs
-from .towers import Map, see
+from .towers import TOWERS, Map, see
 
 
 def check_plain(model: QuestionAwareVisionTower, tower: PreTrainedModel, pixels: torch.Tensor) -> None:
@@ -37,7 +38,8 @@ def check_plain(model: QuestionAwareVisionTower, tower: PreTrainedModel, pixels:
 def check_other_size(model: QuestionAwareVisionTower, tower: PreTrainedModel) -> None:
     pixels = torch.randn(2, 3, 43, 43).double()
     # Some interpolate without being asked.
-    asked = {} if tower.config.model_type.startswith(("dinov", "internvl")) else {"interpolate_pos_encoding": True}
+    unasked = ("dinov", "internvl", "idefics3", "smolvlm")
+    asked = {} if tower.config.model_type.startswith(unasked) else {"interpolate_pos_encoding": True}
     states = tower(pixels, output_hidden_states=True, **asked).hidden_states
     assert_equal(model(pixels)[0], states[-1], "a picture of another size left the tower")
 
@@ -104,16 +106,23 @@ def check_replacement(directory: Path, model: QuestionAwareVisionTower) -> None:
     """Files are as readable as others that this process makes, and stay what they are where new ones find no room."""
     files = [directory / "model.safetensors", directory / "config.json"]
     assert files[0].stat().st_mode == files[1].stat().st_mode, "the weights have another mode"
-    before = [file.read_bytes() for file in files]
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    try:
-        save_adapter(directory, model, hidden_layer=-2)
-        raise AssertionError("a file was longer than it may be")
-    except OSError:
-        assert [file.read_bytes() for file in files] == before, "what was there is gone"
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    before = {file: file.read_bytes() for file in files}
+    other = deepcopy(model)
+    for parameter in other.fusing.parameters():
+        parameter.add_(1)
+    # Where the weights find no room, and where they do but the configuration does not.
+    weights = len(before[files[0]])
+    for room, note in ((1000, ""), (weights + 1000, "x" * 2 * weights)):
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+        try:
+            save_adapter(directory, other, hidden_layer=-2, question={"note": note})
+            raise AssertionError("a file was longer than it may be")
+        except OSError:
+            found = {file: file.read_bytes() for file in directory.iterdir()}
+            assert found == before, "what was there is gone, or something else is left"
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def check_few(model: QuestionAwareVisionTower, pixels: torch.Tensor, question: torch.Tensor) -> None:
@@ -209,7 +218,9 @@ def main() -> None:
     torch.manual_seed(0)
     check_selection()
     check_saliency()
-    for kind, config in tiny_configs().items():
+    configs = tiny_configs()
+    assert configs.keys() == TOWERS.keys(), "not every kind of tower is checked"
+    for kind, config in configs.items():
         try:
             check(config)
         except AssertionError as error:

@@ -6,11 +6,14 @@ from transformers import (
     Dinov2Config,
     Dinov2WithRegistersConfig,
     DINOv3ViTConfig,
+    InstructBlipVisionConfig,
     InternVLVisionConfig,
     PreTrainedConfig,
     SiglipVisionConfig,
     ViTConfig,
 )
+from transformers.models.idefics3.configuration_idefics3 import Idefics3VisionConfig
+from transformers.models.smolvlm.configuration_smolvlm import SmolVLMVisionConfig
 
 SIZE = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "patch_size": 8, "image_size": 32}
 
@@ -25,6 +28,9 @@ def tiny_configs() -> dict[str, PreTrainedConfig]:
         Dinov2WithRegistersConfig(mlp_ratio=2, num_register_tokens=3, **SIZE),
         DINOv3ViTConfig(intermediate_size=160, num_register_tokens=3, **SIZE),
         Blip2VisionConfig(intermediate_size=160, **SIZE),
+        InstructBlipVisionConfig(intermediate_size=160, **SIZE),
         InternVLVisionConfig(intermediate_size=160, attention_bias=True, **SIZE),
+        Idefics3VisionConfig(intermediate_size=160, **SIZE),
+        SmolVLMVisionConfig(intermediate_size=160, **SIZE),
     ]
     return {config.model_type: config for config in configs}
