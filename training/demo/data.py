@@ -27,7 +27,7 @@ def normalize(pixels: torch.Tensor) -> torch.Tensor:
 
 
 def load_split(split: str, settings: Settings) -> tuple[np.ndarray, list[Scene]]:
-    """The pictures and scenes of 'train' or 'held_out'; renders them at the first call."""
+    """The pictures and scenes of 'train' or 'held_out'; renders them at the first call and keeps them for the next."""
     seeds, count = _seeds(split, settings)
     pictures = _rendered(f"{split}-{count}-{settings.picture}", [(seed, settings.picture, False) for seed in seeds])
     return pictures, [make_scene(seed) for seed in seeds]
@@ -49,8 +49,13 @@ def _rendered(name: str, jobs: list[tuple[int, int, bool]]) -> np.ndarray:
             drawn = pool.imap(_picture, jobs, chunksize=64)
             for i, picture in enumerate(tqdm(drawn, f"render {name}", total=len(jobs), mininterval=5)):
                 pictures[i] = picture
-        np.save(path, pictures)
-    return np.load(path, mmap_mode="r")
+        unfinished = path.with_name(f"unfinished-{path.name}")
+        np.save(unfinished, pictures)
+        unfinished.replace(path)
+    pictures = np.load(path, mmap_mode="r")
+    if not np.array_equal(pictures[0], _picture(jobs[0])):
+        raise ValueError(f"Expected the pictures that are drawn today in {path} but received others: remove it")
+    return pictures
 
 
 def _seeds(split: str, settings: Settings) -> tuple[range, int]:

@@ -1,8 +1,11 @@
-"""What the frozen tower makes of the training pictures, computed once for all arms and kept on disk.
+"""What the frozen tower makes of the training pictures, computed once for all arms and kept on disk beside it.
 
 The layers below the first fused one do not depend on the question, so every arm can start from their output; the arm
 without fusing needs only the last layer's. Both are kept as float16. Evaluation always runs the tower from the pixels.
 """
+
+import hashlib
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,7 +14,7 @@ from tqdm import tqdm
 from transformers import CLIPVisionModel
 
 from .data import load_split, normalize
-from .pretrain import embed, features_folder, run_layers
+from .pretrain import embed, run_layers
 from .settings import Settings, device
 
 CHUNK = 250
@@ -32,20 +35,30 @@ class TowerFeatures:
 
 
 def load_features(settings: Settings, tower: CLIPVisionModel) -> TowerFeatures:
-    folder = features_folder(settings)
-    if not (folder / "done").exists():
+    folder = settings.out / "features"
+    # Which tower and how many pictures they are of: a run of other ones, or one that was cut off, left others.
+    done, wanted = folder / "done", f"{_digest(tower)} {settings.question_pictures}\n"
+    if not done.exists() or done.read_text() != wanted:
         folder.mkdir(parents=True, exist_ok=True)
-        _compute(settings, tower)
-        (folder / "done").touch()
+        done.unlink(missing_ok=True)
+        _compute(settings, tower, folder)
+        done.write_text(wanted)
     return TowerFeatures(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES))
 
 
+def _digest(tower: CLIPVisionModel) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tower.state_dict().items()):
+        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
 @torch.no_grad()
-def _compute(settings: Settings, tower: CLIPVisionModel) -> None:
+def _compute(settings: Settings, tower: CLIPVisionModel, folder: Path) -> None:
     pictures, _ = load_split("train", settings)
     pictures = pictures[: settings.question_pictures]
     shape = (len(pictures), (settings.picture // settings.patch) ** 2 + 1, settings.width)
-    files = [open_memmap(features_folder(settings) / f"{name}.npy", "w+", np.float16, shape) for name in NAMES]
+    files = [open_memmap(folder / f"{name}.npy", "w+", np.float16, shape) for name in NAMES]
     for start in tqdm(range(0, len(pictures), CHUNK), "tower features", mininterval=10):
         pixels = normalize(torch.from_numpy(np.array(pictures[start : start + CHUNK])).to(device()))
         middle = run_layers(tower, embed(tower, pixels), 0, settings.layers // 2)

@@ -13,9 +13,7 @@ The heads are thrown away. The weights are rounded to float16 here, once, so eve
 exactly the tower that is shipped.
 """
 
-import shutil
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -113,7 +111,6 @@ def pretrain(settings: Settings) -> CLIPVisionModel:
     pretrain_upper(settings, tower, heads)
     tower.half().float().eval().save_pretrained(settings.out / "tower")
     torch.save(heads.state_dict(), settings.out / "tower" / "heads.pt")
-    shutil.rmtree(features_folder(settings), ignore_errors=True)  # of an earlier tower
     return tower
 
 
@@ -191,11 +188,6 @@ def twin_distance(last: torch.Tensor) -> torch.Tensor:
     return F.mse_loss(one, other) / F.mse_loss(one, one.roll(1, 0))
 
 
-def features_folder(settings: Settings) -> Path:
-    """Where what follows keeps this tower's features of the training pictures."""
-    return settings.out / "features"
-
-
 def embed(tower: CLIPVisionModel, pixels: torch.Tensor) -> torch.Tensor:
     """The hidden state before layer 0."""
     return tower.pre_layrnorm(tower.embeddings(pixels))
@@ -209,7 +201,7 @@ def run_layers(tower: CLIPVisionModel, hidden: torch.Tensor, start: int, end: in
 
 
 def jitter(pixels: torch.Tensor) -> torch.Tensor:
-    """A little brightness, contrast and noise, so that the colours of 40,000 pictures are not learned by heart."""
+    """A little brightness, contrast and noise, so that the pictures' colours are not learned by heart."""
     shape = (len(pixels), 1, 1, 1)
     gain = 1 + 0.1 * (torch.rand(shape, device=pixels.device) - 0.5)
     shift = 0.15 * (torch.rand(shape, device=pixels.device) - 0.5)

@@ -16,6 +16,7 @@ from .language import build_tokenizer, tokenize
 from .pretrain import patch_labels
 from .questions import ask, ask_any
 from .reader import Reader
+from .report import ARMS
 from .scenes import Scene
 from .settings import Settings, device
 from .visual import Visual
@@ -40,13 +41,18 @@ def probe(settings: Settings, tower: CLIPVisionModel) -> list[dict]:
 
 
 def probe_arms(settings: Settings, arms: dict[str, tuple[Reader, Visual]]) -> list[dict]:
-    """The same of what arms hand over, saved as probe-arms.json: one row for each arm and kind of question."""
-    rows = []
+    """The same of what arms hand over, saved as probe-arms.json: one row for each arm and kind of question.
+
+    Rows of arms that are not asked now stay.
+    """
+    file = settings.out / "probe-arms.json"
+    rows = [row for row in json.loads(file.read_text()) if row["arm"] not in arms] if file.exists() else []
     for arm, (reader, visual) in arms.items():
         for asked, question_of in ASKED.items():
             states = _asked_states(reader, visual, question_of)
             (row,) = _probe(settings, states)
             rows.append({"arm": arm, "asked": asked, **row})
+    rows.sort(key=lambda row: list(ARMS).index(row["arm"]))
     _save(settings, "probe-arms", rows)
     return rows
 

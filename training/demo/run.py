@@ -23,8 +23,10 @@ from .samples import write_samples
 from .settings import QUICK, SHIPPED, Settings
 from .verify import verify
 
-TRAINING = ("render", "pretrain", "probe", "language", "arms", "evaluate", "probe-arms", "few")
-STAGES = (*TRAINING, "export", "verify", "report")
+STAGES = (
+    *("render", "pretrain", "probe", "language", "arms", "evaluate", "probe-arms", "few"),
+    *("export", "verify", "report"),
+)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Every size and step count of the demo model in one place."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -48,7 +48,7 @@ class Settings:
     gate_rate: float = 2e-2
     select_steps: int = 1_200  # a token selector, and everything that arm_steps trains once more, at half its rates
     selector_rate: float = 5e-3
-    seeds: tuple[int, ...] = field(default=(0, 1, 2))
+    seeds: tuple[int, ...] = (0, 1, 2)
 
     @property
     def out(self) -> Path:

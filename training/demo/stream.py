@@ -26,6 +26,8 @@ class Batch:
 def stream(scenes: list[Scene], tokenizer: Tokenizer, size: int, seed: int) -> Iterator[Batch]:
     """Endless: every picture once in random order, one question each, then again with other questions."""
     assert not any(is_held_out(scene.seed) for scene in scenes)
+    if len(scenes) < size:
+        raise ValueError(f"Expected at least {size} pictures for a batch but received {len(scenes)}")
     rng = np.random.default_rng(seed)
     while True:
         order = rng.permutation(len(scenes))
