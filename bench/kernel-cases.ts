@@ -77,6 +77,8 @@ interface Spec {
   result: { name: string; dtype: ComputeDType; shape: Shape };
 }
 
+const ELEMENT_BYTES: Record<MatrixDType, number> = { f32: 4, bf16: 2, f16: 2, int8: 1 };
+
 const elements = (shape: Shape): number => shape[0] * shape[1] * shape[2];
 
 /** Numbers between -1 and 1 without a pattern that a cache or predictor could like. */
@@ -114,7 +116,7 @@ function caseOf(spec: Spec): KernelCase {
     bytes: spec.bytes,
     shape: spec.shape,
     inputs: spec.inputs,
-    weightBytes: Math.max(0, ...weightShapes.map(({ shape, dtype }) => elements(shape) * (dtype === 'f32' ? 4 : 2))),
+    weightBytes: Math.max(0, ...weightShapes.map(({ shape, dtype }) => elements(shape) * ELEMENT_BYTES[dtype])),
     async prepare(device, repeats, copies = 1) {
       const uploads = weightShapes.map(({ role, shape, dtype }) => ({
         source: noise(elements(shape)).map((value) => value / 32),

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { CASES, type Case, DEFAULT_PATTERNS, listCases, selectCases } from './cases';
 import { type Peer, PEER_NAMES, PEERS } from './peers';
-import { listed, positive } from './support/arguments';
+import { listed, oneOf, positive } from './support/arguments';
 import { BenchError } from './support/bench-error';
 import { root } from './support/machine';
 
@@ -51,7 +51,7 @@ A peer that cannot take part is named, with the reason, in every output; the exi
 Everything but kernels and ask needs Python with training/requirements.txt; PYTHON names one. QAVIT_BENCH_ALLOCATOR
 names a library to preload for PyTorch's allocator (default: glibc's, told to keep its memory; published runs untuned).`;
 
-const CLOCKS = ['wall', 'cpu'] as const;
+export const CLOCKS = ['wall', 'cpu'] as const;
 export type Clock = (typeof CLOCKS)[number];
 
 export interface Options {
@@ -102,7 +102,7 @@ function peers(named: string | undefined): Peer[] {
 export function readOptions(args: string[], all: readonly Case[] = CASES): Options | undefined {
   const values = parse(args);
   if (values.help) return undefined;
-  const [clock = 'wall'] = listed(values.clock, CLOCKS, 'clock');
+  const clock = oneOf(values.clock, CLOCKS, 'clock');
   const threads = positive(values.threads, 'threads');
   if (clock === 'cpu' && threads !== 1) {
     throw new BenchError(`Expected --threads 1 with --clock cpu but received ${threads}`);

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import type { ComputeDType } from '../../lib/graph';
-import { listed, positive } from '../support/arguments';
+import { listed, oneOf, positive } from '../support/arguments';
 import { BenchError } from '../support/bench-error';
 
 export const HELP = `The whole question-aware tower and its kernels on an NVIDIA GPU, against PyTorch, in one run.
@@ -99,8 +99,8 @@ function parse(args: string[]) {
 export function readOptions(args: string[]): Options | undefined {
   const values = parse(args);
   if (values.help) return undefined;
-  const [dtype = 'bf16'] = listed(values.dtype, DTYPES, 'dtype');
-  const [stream = 'f32'] = listed(values.stream, [...new Set(['f32', dtype] as const)], 'stream');
+  const dtype = oneOf(values.dtype, DTYPES, 'dtype');
+  const stream = oneOf(values.stream, [...new Set(['f32', dtype] as const)], 'stream');
   return {
     cases: values.cases,
     parts: listed(values.parts, PARTS, 'parts'),

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { availableParallelism } from 'node:os';
 import { CASES, listCases, selectCases } from '../../bench/cases';
+import { readOptions as readCudaOptions } from '../../bench/cuda/options';
 import { HELP, readOptions } from '../../bench/options';
 import { commandOf, needsOnnx, PEER_NAMES, peersOf } from '../../bench/peers';
 import { argumentsOf } from '../../bench/run/kernels';
@@ -103,6 +104,8 @@ describe('bench/options', () => {
       }
     }
     expect(() => readOptions(['--clock', 'cpu', '--threads', '2'])).to.throw(BenchError, '--threads 1');
+    expect(() => readOptions(['--clock', 'wall,cpu'])).to.throw(BenchError, "received 'wall,cpu'");
+    expect(() => readCudaOptions(['--dtype', 'bf16,f32'])).to.throw(BenchError, "received 'bf16,f32'");
     expect(() => readOptions(['--rounds', '1.5'])).to.throw(BenchError, '--rounds');
   });
 
