@@ -1,5 +1,4 @@
 /** `npm run bench:answers`; `--help` says what it does. */
-import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { type DeviceName, openDevice } from '../lib/binding/open-device';
@@ -10,10 +9,11 @@ import { T5Engine } from '../lib/llm/t5/t5-engine';
 import { openT5 } from '../lib/llm/t5/t5-model';
 import { TensorFolder } from '../lib/weights';
 import { noise } from './kernel-cases';
-import { listed, positive } from './support/arguments';
+import { oneOf, positive } from './support/arguments';
 import { BenchError } from './support/bench-error';
 import { commit, machine } from './support/machine';
 import { type Spread, spreadOf } from './support/quantiles';
+import { writeWhole } from './support/whole-file';
 
 const HELP = `What a T5 takes to write answers, alone and together, once their prompts are read.
 
@@ -63,7 +63,7 @@ function readOptions(args: string[]): Options | undefined {
   return {
     folder,
     answers: values.answers.split(',').map((count) => positive(count, 'answers')),
-    dtype: listed(values.dtype, ['bf16', 'f32'] as const, 'dtype')[0] ?? 'bf16',
+    dtype: oneOf(values.dtype, ['bf16', 'f32'] as const, 'dtype'),
     device: values.device as DeviceName,
     threads: values.threads === undefined ? undefined : positive(values.threads, 'threads'),
     visual: positive(values.visual, 'visual'),
@@ -141,8 +141,10 @@ async function bench(options: Options): Promise<void> {
   } finally {
     await engine.device.close();
   }
-  const { dtype, visual } = options;
-  console.log(`${path.basename(options.folder)}, ${dtype}, ${visual} visual tokens, ${engine.device.info.name}`);
+  const { dtype, visual, steps, rounds } = options;
+  const { name: device, threads } = engine.device.info;
+  const model = path.basename(path.resolve(options.folder));
+  console.log(`${model}, ${dtype}, ${visual} visual tokens, ${device}`);
   const results = [...times].map(([answers, all]): Result => {
     const step = spreadOf(all);
     return { answers, step, tokensPerSecond: (answers / step.median) * 1e3 };
@@ -155,7 +157,8 @@ async function bench(options: Options): Promise<void> {
   }
   if (!options.json) return;
   const about = { commit: commit(), machine: machine(), node: process.version, at: new Date().toISOString() };
-  writeFileSync(options.json, `${JSON.stringify({ ...about, dtype, visual, results }, null, 2)}\n`);
+  const how = { model, device, threads, dtype, visual, steps, rounds };
+  writeWhole(options.json, `${JSON.stringify({ ...about, ...how, results }, null, 2)}\n`);
 }
 
 async function main(): Promise<void> {

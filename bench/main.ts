@@ -73,7 +73,8 @@ class Run {
     this.write();
     const line = '='.repeat(100);
     if (this.left.length > 0) console.log(`\n${line}\nMISSING\n  ${this.left.join('\n  ')}\n${line}`);
-    console.log(`\nIn ${path.relative(process.cwd(), this.results.fileWith('.{json,md,svg}'))}`);
+    const { all } = this.results;
+    if (all.length > 0) console.log(`\nIn ${path.relative(process.cwd(), this.results.fileWith('.{json,md,svg}'))}`);
     return !this.incomplete;
   }
 }

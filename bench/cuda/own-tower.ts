@@ -85,10 +85,12 @@ export class OwnTower {
     return (await this.encode(await this.load(entry), true)) as Float32Array;
   }
 
-  /** Gives a case's inputs back. */
+  /** Gives a case's plan and inputs back, if it has got so far. */
   async release(entry: Case): Promise<void> {
-    const loaded = await this.loaded.get(nameOf(entry));
+    // Why it has not, whoever ran it has heard.
+    const loaded = await this.loaded.get(nameOf(entry))?.catch(() => undefined);
     this.loaded.delete(nameOf(entry));
+    loaded?.plan.dispose();
     for (const input of loaded?.device ?? []) if ('dispose' in input) input.dispose();
   }
 

@@ -1,10 +1,12 @@
 /** What a run found: lines as it goes, and one file of JSON that is written after every step. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { BenchError } from '../support/bench-error';
 import { commit, lineOf } from '../support/machine';
 import type { Spread } from '../support/quantiles';
 import { spreadOf } from '../support/quantiles';
+import { writeWhole } from '../support/whole-file';
 import type { ContestResult } from './contest';
 import type { KernelResult } from './kernel-contest';
 import type { Options } from './options';
@@ -27,6 +29,18 @@ interface Written {
 function replace<T extends { case: string }>(all: T[], one: T): void {
   const at = all.findIndex((other) => other.case === one.case);
   all.splice(at < 0 ? all.length : at, at < 0 ? 0 : 1, one);
+}
+
+/** @throws BenchError for a file of something else, which is not to be written over */
+function read(file: string): Written {
+  let found: Partial<Written> | null = null;
+  try {
+    found = JSON.parse(readFileSync(file, 'utf8')) as Partial<Written> | null;
+  } catch {
+    // Said below.
+  }
+  if (found?.settings && Array.isArray(found.cases)) return found as Written;
+  throw new BenchError(`Expected results of this benchmark for --json but received ${file}`);
 }
 
 export class Report {
@@ -86,6 +100,8 @@ export class Report {
     const { launched, recorded, replayed } = result.plans;
     console.log(`  qavit's plans: ${launched} launched, ${recorded} recorded, ${replayed} replayed`);
     for (const [name, why] of Object.entries(result.failed)) console.log(`  ${name.padEnd(9)} FAILED: ${why}`);
+    // A peer may be missing; without qavit the case is not measured.
+    if (result.failed.qavit !== undefined) this.failed[`qavit in case ${result.case}`] = result.failed.qavit;
     this.write();
   }
 
@@ -153,7 +169,7 @@ export class Report {
   /** What an earlier run left in the file. */
   private found(): Partial<Written> {
     if (!this.file || !existsSync(this.file)) return {};
-    const written = JSON.parse(readFileSync(this.file, 'utf8')) as Written;
+    const written = read(this.file);
     const same = (mine: object, theirs: object = {}) =>
       Object.entries(mine).every(([key, value]) => isDeepStrictEqual(value, theirs[key as keyof typeof theirs]));
     return same(this.machine, written) && same(this.model(), written.settings) ? written : {};
@@ -167,7 +183,6 @@ export class Report {
     const ceiling = this.ceiling();
     const targets = this.targets();
     const result = { ...this.machine, settings, ceiling, errors, targets, cases, kernels, tiles, left, failed };
-    mkdirSync(path.dirname(this.file), { recursive: true });
-    writeFileSync(this.file, `${JSON.stringify(result, null, 2)}\n`);
+    writeWhole(this.file, `${JSON.stringify(result, null, 2)}\n`);
   }
 }

@@ -1,6 +1,5 @@
 /** What runs found, in one file of JSON that later runs add to. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
 import { CASES } from '../cases';
 import type { Clock } from '../options';
 import type { About } from '../contestants/spec';
@@ -8,6 +7,7 @@ import { ratioOf, type Rounds } from '../run/turns';
 import { BenchError } from '../support/bench-error';
 import { commit, machine, type Machine } from '../support/machine';
 import { quantile, type Spread, spreadOf } from '../support/quantiles';
+import { writeWhole } from '../support/whole-file';
 
 /** Milliseconds. */
 export interface Measured extends Spread {
@@ -110,9 +110,9 @@ export const stamp = (threads: number, clock: Clock = 'wall') => ({
 export const titleOf = ({ case: name, threads, clock }: AnyResult): string =>
   `${name}, ${threads} thread${threads === 1 ? '' : 's'}${clock === 'cpu' ? ', CPU time' : ''}`;
 
-/** Lists of numbers on a line. */
+/** Lists of numbers on a line. A number that JSON has no word for is null. */
 export const serialize = (value: unknown): string =>
-  `${JSON.stringify(value, null, 2).replace(/\[\s+((?:-?[\d.e+-]+,?\s*)+)\]/g, (_, list: string) => `[${list.trim().split(/,\s*/).join(', ')}]`)}\n`;
+  `${JSON.stringify(value, null, 2).replace(/\[\s+((?:(?:[\d.e+-]+|null),?\s+)+)\]/g, (_, list: string) => `[${list.trim().split(/,\s+/).join(', ')}]`)}\n`;
 
 /** Written after every case, so that an interrupted run leaves what it had. */
 export class Results {
@@ -131,7 +131,7 @@ export class Results {
     } catch {
       stored = null;
     }
-    if (!stored?.machine || !stored.cases)
+    if (!stored?.machine || !Array.isArray(stored.cases))
       throw new BenchError(`Expected results of this benchmark for --json but received ${file}`);
     if (JSON.stringify(stored.machine) !== JSON.stringify(here)) {
       const other = `${stored.machine.cpu}, ${stored.machine.cores} cores`;
@@ -144,13 +144,12 @@ export class Results {
 
   add(result: AnyResult): void {
     this.byName.set(titleOf(result), result);
-    mkdirSync(path.dirname(this.file), { recursive: true });
-    writeFileSync(this.file, serialize({ machine: this.machine, cases: this.all }));
+    writeWhole(this.file, serialize({ machine: this.machine, cases: this.all }));
   }
 
   /** Beside the JSON, with another ending. */
   write(ending: string, content: string): void {
-    writeFileSync(this.fileWith(ending), content);
+    writeWhole(this.fileWith(ending), content);
   }
 
   fileWith(ending: string): string {

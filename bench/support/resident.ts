@@ -41,7 +41,14 @@ export class Resident {
     const line = await this.lines.next();
     if (timer) clearTimeout(timer);
     if (line.done) throw new Error(await this.epitaph());
-    return JSON.parse(line.value) as T;
+    try {
+      return JSON.parse(line.value) as T;
+    } catch {
+      // Whose answer the next line would be, nobody knows.
+      this.child.kill('SIGKILL');
+      await this.ended;
+      throw new Error(`${this.name} said something else than an answer: ${line.value}`);
+    }
   }
 
   private async epitaph(): Promise<string> {

@@ -18,9 +18,10 @@ describe('bench/answers', () => {
     const { status, stdout, stderr } = bench(fixture('language', 't5-plain'), ...sizes, json);
     expect(status, stderr).to.equal(0);
     expect(stdout).to.match(/^t5-plain, f32, 5 visual tokens, .*\n {3}1 at a time .* tokens\/s\n {3}3 at a time /);
-    const { results } = JSON.parse(readFileSync(json, 'utf8')) as {
+    const { results, ...how } = JSON.parse(readFileSync(json, 'utf8')) as {
       results: { answers: number; step: { median: number }; tokensPerSecond: number }[];
     };
+    expect(how).to.deep.include({ model: 't5-plain', threads: 1, dtype: 'f32', visual: 5, steps: 2, rounds: 2 });
     expect(results.map(({ answers }) => answers)).to.deep.equal([1, 3]);
     for (const { answers, step, tokensPerSecond } of results) {
       expect(tokensPerSecond).to.be.closeTo((answers / step.median) * 1e3, 1e-6);

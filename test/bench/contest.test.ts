@@ -141,6 +141,12 @@ describe('bench/resident', () => {
     await resident.stop();
   });
 
+  it('ends what says something else', async () => {
+    const resident = node(`console.log('Warning: slow'); setInterval(() => {}, 1000)`);
+    expect(await messageOf(resident.answer())).to.equal('peer said something else than an answer: Warning: slow');
+    await resident.stop();
+  });
+
   it('ends what gives no answer', async () => {
     const resident = node('setInterval(() => {}, 1000)', 0.5);
     expect(await messageOf(resident.answer())).to.equal('peer gave no answer in 0.5 s');

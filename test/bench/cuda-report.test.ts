@@ -1,13 +1,16 @@
 import { expect } from 'chai';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { contest, type ContestResult } from '../../bench/cuda/contest';
 import type { KernelResult } from '../../bench/cuda/kernel-contest';
 import type { Options } from '../../bench/cuda/options';
-import type { OwnTower } from '../../bench/cuda/own-tower';
+import { OwnTower } from '../../bench/cuda/own-tower';
 import type { PeerProcess } from '../../bench/cuda/peer-process';
 import { Report } from '../../bench/cuda/report';
+import { BenchError } from '../../bench/support/bench-error';
 import { spreadOf } from '../../bench/support/quantiles';
+import type { Device } from '../../lib/binding/native';
+import { fixture } from '../support/paths';
 import { temporaryFolder } from '../support/temporary';
 
 const INFO = { standIn: true, device: 'CPU', torch: '2', transformers: '5' };
@@ -60,6 +63,15 @@ describe('bench/cuda: the report', () => {
     expect(report.end()).to.equal(false);
   });
 
+  it('leaves a file of something else alone', () => {
+    const file = path.join(folder(), 'results.json');
+    for (const content of ['', '{"settings":', 'null', '[]', '{"cases":[]}']) {
+      writeFileSync(file, content);
+      expect(() => reporting(), content).to.throw(BenchError, 'Expected results of this benchmark for --json');
+    }
+    rmSync(file);
+  });
+
   it('begins anew for another GPU or another model', () => {
     reporting().addKernel(kernelOf('qkv', 1));
     reporting({}, 'another GPU').addKernel(kernelOf('out', 2));
@@ -70,6 +82,39 @@ describe('bench/cuda: the report', () => {
 });
 
 describe('bench/cuda: a case', () => {
+  const folder = temporaryFolder();
+
+  it('has the times of the others where qavit fails, and is a failure', async () => {
+    const times = { gpu: [1, 1], call: [2, 2] };
+    const torch = {
+      prepare: () => Promise.resolve(),
+      ceiling: () => Promise.resolve([1]),
+      run: () => Promise.resolve(times),
+    } as unknown as PeerProcess;
+    symlinkSync(fixture('towers', 'prefixed', 'tower'), path.join(folder(), 'tower'));
+    symlinkSync(fixture('towers', 'prefixed', 'adapters', 'adapter'), path.join(folder(), 'adapter'));
+    const device = {
+      statistics: { launched: 0, recorded: 0, replayed: 0, milliseconds: 0 },
+      upload: () => Promise.reject(new Error('out of memory')),
+    } as unknown as Device;
+    const options = { peers: ['eager'], samples: 2, rounds: 1, dtype: 'bf16', stream: 'f32', tokens: 8 } as Options;
+    const own = await OwnTower.open(device, folder(), options);
+    try {
+      const result = await contest(own, undefined, torch, { pairs: 1, perImage: 1 }, options);
+      expect(Object.keys(result.contestants)).to.deep.equal(['eager']);
+      expect(result.failed).to.deep.equal({ qavit: 'out of memory' });
+      const log = console.log;
+      console.log = () => undefined;
+      const report = new Report('a GPU', INFO, { ...OPTIONS, ...options }, undefined);
+      report.addCase(result);
+      const fine = report.end();
+      console.log = log;
+      expect(fine).to.equal(false);
+    } finally {
+      own.close();
+    }
+  });
+
   it('goes on without a contestant that fails half-way, and says why', async () => {
     const times = { gpu: [1, 1], call: [2, 2] };
     const statistics = { launched: 0, recorded: 0, replayed: 0, milliseconds: 0 };

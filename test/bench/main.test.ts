@@ -33,6 +33,7 @@ describe('bench/main', () => {
     expect(status).to.equal(1);
     expect(stdout).to.match(/MISSING\n {2}tower\/tiny\/f32\/1: Expected '\/nowhere\/python' to make tiny/);
     expect(existsSync(json)).to.equal(false);
+    expect(stdout).to.not.include('none.{json');
   });
 
   it('refuses what it does not know in words, and shows its help', () => {
