@@ -33,7 +33,8 @@ ${listCases()}
 
     kernels          the operations of CLIP towers: GFLOP/s or GB/s, and the share of what the same threads reach in
                      registers alone or copying as much memory
-    preprocess       a JPEG of that size to the input of ViT-L/14-336
+    preprocess       a JPEG of that size to the input of ViT-L/14-336: normalised floats, of qavit the bytes, whose
+                     normalising is part of its patch embedding
     ask              an answer of the demo model about a picture, from the file to the last word
     tower            pictures to the last hidden state: TOWER/DTYPE/pictures
     load             from the start of a process to its first result, files in the page cache; peak memory
