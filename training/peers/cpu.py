@@ -13,26 +13,26 @@ from pathlib import Path
 
 
 def main() -> None:
-    command, *arguments = sys.argv[1:]
     # Imported by need: what a command does not use shall not count as its start-up time, nor have to be installed.
-    if command == "make":
-        from .cpu_make import make
+    match sys.argv[1:]:
+        case ["make", directory, name]:
+            from .cpu_make import make
 
-        make(Path(arguments[0]), arguments[1])
-    elif command == "onnx":
-        from .cpu_onnx import export
+            make(Path(directory), name)
+        case ["onnx", directory]:
+            from .cpu_onnx import export
 
-        export(Path(arguments[0]))
-    elif command == "picture":
-        from .picture import write
+            export(Path(directory))
+        case ["picture", file, width, height]:
+            from .picture import write
 
-        write(Path(arguments[0]), int(arguments[1]), int(arguments[2]))
-    elif command == "serve":
-        from .cpu_serve import serve
+            write(Path(file), int(width), int(height))
+        case ["serve", work]:
+            from .cpu_serve import serve
 
-        serve(arguments[0])
-    else:
-        sys.exit(__doc__)
+            serve(work)
+        case _:
+            sys.exit(__doc__)
 
 
 if __name__ == "__main__":

@@ -4,15 +4,13 @@ from pathlib import Path
 
 import torch
 
-from fixtures.parity import TOWERS
 from fixtures.tower_folders import save_tower
-from fixtures.towers import AdapterSpec, TowerSpec, build_fused, build_tower, save_fused
+from fixtures.towers import AdapterSpec, build_fused, build_tower, save_fused
 
-from .cpu_models import PAIRS, PIXELS, QUESTIONS, Plain
+from .cpu_models import PAIRS, Plain
+from .inputs import PIXELS, QUESTIONS
+from .sizes import QUESTION_WIDTHS, SIZES
 
-# "tiny" tries the harness in seconds.
-SIZES = TOWERS | {"tiny": TowerSpec(width=128, heads=2, layers=2, mlp=256, image=56, patch=14)}
-QUESTION_WIDTHS = {"tiny": 64}  # T5 base's for all others
 MOST = 8  # pictures, and questions
 # K, of which the cases take a beginning.
 LONGEST = 32

@@ -15,9 +15,9 @@ from qavit_torch import load_adapter
 
 from .as_published import AsPublished
 from .folded import FoldedTower
+from .inputs import PIXELS, QUESTIONS
 
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
-PIXELS, QUESTIONS = "pixels.u8", "questions.f32"
 
 
 @dataclass(frozen=True)

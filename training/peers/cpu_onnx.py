@@ -8,7 +8,8 @@ import numpy
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from .cpu_models import PIXELS, Plain, load_tower
+from .cpu_models import Plain, load_tower
+from .inputs import PIXELS
 
 # 18 and 23 (whose attention is one operator) run equally fast in ONNX Runtime 1.30.
 OPSET = 18

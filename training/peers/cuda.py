@@ -107,7 +107,10 @@ def serve(directory: str, tokens: str, dtype: str, mode: str) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "make":
-        make(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
-    else:
-        serve(*sys.argv[2:])
+    match sys.argv[1:]:
+        case ["make", directory, config, pairs, tokens]:
+            make(Path(directory), config, int(pairs), int(tokens))
+        case ["serve", directory, tokens, dtype, mode]:
+            serve(directory, tokens, dtype, mode)
+        case _:
+            sys.exit(__doc__)

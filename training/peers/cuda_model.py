@@ -9,25 +9,23 @@ import torch
 import torch._dynamo
 from transformers import CLIPVisionModel
 
-from fixtures.parity import TOWERS
 from fixtures.tensors import CLIP_MEAN, CLIP_STD
 from fixtures.tower_folders import save_tower
-from fixtures.towers import AdapterSpec, TowerSpec, build_fused, build_tower, save_fused
+from fixtures.towers import AdapterSpec, build_fused, build_tower, save_fused
 from qavit_torch import QuestionAwareVisionTower, load_adapter
 
-# A tower for trying the harness where there is no GPU.
-CONFIGS = TOWERS | {"tiny": TowerSpec(width=128, heads=2, layers=2, mlp=256, image=56, patch=14)}
+from .inputs import PIXELS, QUESTIONS
+from .sizes import QUESTION_WIDTHS, SIZES
+
 # Cases that one function is compiled for; beyond, dynamo would quietly go on in eager mode.
 torch._dynamo.config.recompile_limit = 64
-QUESTION_WIDTHS = {"tiny": 64}  # T5 base's for all others
-PIXELS, QUESTIONS = "pixels.u8", "questions.f32"
 
 
 def make(directory: Path, config: str, pairs: int, tokens: int) -> None:
     """Random weights with the statistics of trained ones in `tower` and `adapter`, pictures and questions of noise."""
     torch.manual_seed(0)
     torch.set_grad_enabled(False)
-    spec, width = CONFIGS[config], QUESTION_WIDTHS.get(config, 768)
+    spec, width = SIZES[config], QUESTION_WIDTHS.get(config, 768)
     tower = build_tower(spec)
     save_tower(spec, tower, directory / "tower")
     adapter = AdapterSpec("late", width)
