@@ -7,7 +7,8 @@ import torch
 from fixtures.tower_folders import save_tower
 from fixtures.towers import AdapterSpec, build_fused, build_tower, save_fused
 
-from .cpu_models import PAIRS, Plain
+from .cpu_models import Plain
+from .cpu_pairs import PAIRS
 from .inputs import PIXELS, QUESTIONS
 from .sizes import QUESTION_WIDTHS, SIZES
 

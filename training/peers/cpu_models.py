@@ -11,10 +11,7 @@ import torch
 from transformers import CLIPVisionModel
 
 from fixtures.tensors import CLIP_MEAN, CLIP_STD
-from qavit_torch import load_adapter
 
-from .as_published import AsPublished
-from .folded import FoldedTower
 from .inputs import PIXELS, QUESTIONS
 
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
@@ -66,48 +63,6 @@ class Plain(torch.nn.Module):
         return self.tower(self.normalized(pixels)).last_hidden_state.float()
 
 
-class Pairwise(torch.nn.Module):
-    """Each pair of picture and question from the pixels up, all pairs as one batch."""
-
-    def __init__(self, model: torch.nn.Module, dtype: torch.dtype):
-        super().__init__()
-        self.normalized, self.model, self.dtype = Normalized(dtype), model.to(dtype), dtype
-
-    def forward(self, pixels: torch.Tensor, questions: torch.Tensor) -> torch.Tensor:
-        images, count = pixels.shape[0], questions.shape[0]
-        pixels = self.normalized(pixels).repeat_interleave(count, 0)
-        return self.model(pixels, questions.to(self.dtype).repeat(images, 1, 1)).float()
-
-
-class Specification(torch.nn.Module):
-    """The tower that training/ trains: PyTorch's fused attention, asked by visual rows alone."""
-
-    def __init__(self, model: torch.nn.Module):
-        super().__init__()
-        self.model = model
-
-    def forward(self, pixels: torch.Tensor, questions: torch.Tensor) -> torch.Tensor:
-        return self.model(pixels, questions)[0]
-
-
-class Reused(torch.nn.Module):
-    """The same with what pairs share computed once, and qavit's folds."""
-
-    def __init__(self, model: torch.nn.Module, dtype: torch.dtype):
-        super().__init__()
-        self.normalized, self.folded, self.dtype = Normalized(dtype), FoldedTower(model).to(dtype), dtype
-
-    def forward(self, pixels: torch.Tensor, questions: torch.Tensor) -> torch.Tensor:
-        return self.folded(self.normalized(pixels), questions.to(self.dtype)).float()
-
-
-PAIRS = {
-    "published": lambda model, dtype: Pairwise(AsPublished(model), dtype),
-    "pairwise": lambda model, dtype: Pairwise(Specification(model), dtype),
-    "reuse": Reused,
-}
-
-
 def load_tower(directory: Path) -> CLIPVisionModel:
     return CLIPVisionModel.from_pretrained(directory / "tower", dtype=torch.float32, attn_implementation="sdpa").eval()
 
@@ -130,6 +85,11 @@ def prepare(work: Work) -> Callable[[], torch.Tensor]:
         tower = CLIPVisionModel.from_pretrained(work.directory / "tower", dtype=dtype, attn_implementation="sdpa")
         model, width = Plain(tower, dtype).eval(), 0
     else:
+        # Not before: it has the classes of every kind of tower imported, and a start of the plain one is timed.
+        from qavit_torch import load_adapter
+
+        from .cpu_pairs import PAIRS
+
         fused = load_adapter(work.directory / "adapter", load_tower(work.directory)).eval()
         tower, width = fused, fused.question_width
         model = PAIRS[name](fused, dtype).eval()
