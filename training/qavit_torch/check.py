@@ -59,6 +59,9 @@ def check_padding(model: QuestionAwareVisionTower, pixels: torch.Tensor, questio
     assert_equal(masked[1:2], model(pixels[1:2], question[1:2])[0], "a full mask is not all keys")
     attended = model(pixels, question, mask, padding="attend")[0]
     assert_equal(attended[:2], model(pixels[:2], question[:2])[0], "attended padding is not a key")
+    plain = model(pixels[2:])[0]
+    for found in (masked, attended):
+        assert_equal(found[2:], plain, "a sample without a question is not plain beside others")
 
 
 def check_fused_layer(model: QuestionAwareVisionTower, hidden: torch.Tensor, question: torch.Tensor) -> None:
