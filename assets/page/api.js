@@ -46,8 +46,12 @@ function keptKey() {
 /** The server's HTTP API, as docs/serving.md describes it. */
 export class Api {
   #key = keptKey();
-  /** @type {Promise<string | null> | undefined} */
+  /** @type {Promise<boolean> | undefined} */
   #asking;
+  /** How often a person has answered. */
+  #answers = 0;
+  /** Whether with a key, the last time. */
+  #isGiven = false;
   #askForKey;
 
   /** @param {(rejected: boolean) => Promise<string | null>} askForKey shows a person's way in; null where they decline */
@@ -119,12 +123,13 @@ export class Api {
   async #request(path, body, signal) {
     for (;;) {
       const key = this.#key;
+      const answers = this.#answers;
       const response = await this.#send(path, body, signal);
-      // Only what let somebody in is worth keeping.
-      if (key !== '' && response.status !== 401) sessionStorage.setItem(KEY_ITEM, key);
+      // Only what let somebody in is worth keeping. Who is turned away for another reason may not have been asked for a key.
+      if (key !== '' && response.ok) sessionStorage.setItem(KEY_ITEM, key);
       if (response.ok) return response;
       const error = await errorOf(response);
-      if (response.status !== 401 || !(await this.#newKey(this.#key !== ''))) throw error;
+      if (response.status !== 401 || !(await this.#newKey(answers))) throw error;
       signal?.throwIfAborted();
     }
   }
@@ -144,16 +149,22 @@ export class Api {
   }
 
   /**
-   * Requests that are refused at the same time share one question for the key.
+   * Requests that were under way at the same time share one question for the key, whenever the server comes to refuse them.
    *
-   * @param {boolean} rejected whether there was one already
+   * @param {number} answers how many there were when the request was sent
+   * @returns whether there is another key
    */
-  async #newKey(rejected) {
-    this.#asking ??= this.#askForKey(rejected).finally(() => (this.#asking = undefined));
-    const key = await this.#asking;
-    if (key === null) return false;
-    this.#key = key;
-    return true;
+  async #newKey(answers) {
+    if (this.#answers > answers) return this.#isGiven;
+    return (this.#asking ??= this.#ask().finally(() => (this.#asking = undefined)));
+  }
+
+  async #ask() {
+    const key = await this.#askForKey(this.#key !== '');
+    this.#answers += 1;
+    this.#isGiven = key !== null;
+    this.#key = key ?? this.#key;
+    return this.#isGiven;
   }
 }
 

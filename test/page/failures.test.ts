@@ -31,6 +31,53 @@ describe('the page: failures', function () {
     expect(await textOf(page, '.figure .problem')).to.match(/^The server asks for an API key\./);
   });
 
+  it('asks for a key once for requests that were under way together, however late one of them is refused', async () => {
+    here.server.key = 'right';
+    const { page } = await here.open({}, '#key-dialog[open]');
+    const enter = async (key: string): Promise<void> => {
+      await page.keyboard.type(key);
+      await page.keyboard.press('Enter');
+    };
+    await enter('right');
+    await page.waitForSelector('html[data-ready]');
+    await page.click('#compare');
+    for (const [key, phase] of [
+      ['another', 'done'],
+      [undefined, 'failed'],
+    ] as const) {
+      here.server.key = key ?? 'nobody knows it';
+      let release = (): void => undefined;
+      const released = new Promise<void>((resolve) => (release = resolve));
+      const answers = '**/v1/chat/completions';
+      await page.route(answers, async (route) => {
+        if (route.request().postData()?.includes('a late one?')) await released;
+        await route.continue();
+      });
+      await ask(page, 'b', 'a late one?');
+      await ask(page, 'a', 'what is it?');
+      await page.waitForSelector('#key-dialog[open]');
+      if (key === undefined) await page.keyboard.press('Escape');
+      else await enter(key);
+      const ended = `[data-phase=${phase}]`;
+      await page.waitForSelector(`.figure${ended}`);
+      release();
+      await page.waitForSelector(`.figure${ended} ~ .figure${ended}, #key-dialog[open]`);
+      expect(await page.locator('#key-dialog[open]').count(), `asked again, ${key}`).to.equal(0);
+      await page.unroute(answers);
+    }
+  });
+
+  it('keeps no key that was never looked at', async () => {
+    here.server.key = 'right';
+    const { page } = await here.open({}, '#key-dialog[open]');
+    here.server.key = undefined;
+    here.server.refusals = { '/v1/models': { status: 429, message: 'too many' } };
+    await page.keyboard.type('wrong');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('#model-problem button');
+    expect(await page.evaluate('sessionStorage.length')).to.equal(0);
+  });
+
   it('takes no key that cannot be sent, and forgets one that was kept', async () => {
     here.server.key = 'right';
     const { page } = await here.open({}, '#key-dialog[open]');
