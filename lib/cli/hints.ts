@@ -14,6 +14,8 @@ const BY_MESSAGE: readonly (readonly [RegExp, string])[] = [
   [/^Expected a model with a language model/, 'give one with --tower and --language, or a whole model with --model.'],
   [/^Expected (a model with an adapter|null \(the model has no adapter\))/, 'give one with --tower and --adapter.'],
   [/^Expected question features/, 'give what reads questions for the adapter with --questions or --language.'],
+  [/^Expected a fused layer below/, 'give a --hidden-layer that the adapter reaches, or leave it out.'],
+  [/^Expected at most \d+ characters for the question/, 'ask in fewer words.'],
   [/all visual tokens, for option/, 'give a smaller number, or leave out --visual-tokens.'],
   [
     /^Expected an adapter with a token selector/,

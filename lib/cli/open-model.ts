@@ -81,9 +81,10 @@ export async function loadFolders(
   status.show(`loading ${name}`);
   // Loaded only now, so that --help and usage errors do not wait for the addon and the libraries.
   const { QAViT } = await import('../index.js');
-  const { device, dtype, padding, imageSize, tiles, visualTokens, threads, offline } = options;
+  const { device, dtype, padding, imageSize, tiles, hiddenLayer, visualTokens, threads, offline } = options;
   const { languageDevice, languageDtype: languageDType } = options;
-  const vision = { device, dtype, padding, imageSize, tiles, visualTokens, threads };
+  const keepClass = options.keepClass && options.keepClass === 'yes';
+  const vision = { device, dtype, padding, imageSize, tiles, hiddenLayer, keepClass, visualTokens, threads };
   const how = { ...vision, offline, languageDevice, languageDType, signal };
   const loaded = await QAViT.load(model, { ...how, onProgress: showDownloads(status) } as LoadOptions);
   status.clear();

@@ -23,19 +23,22 @@ export interface ModelOptions extends DeviceOptions {
   padding?: 'mask' | 'attend';
   imageSize?: number;
   tiles?: number | 'auto';
+  hiddenLayer?: number;
+  keepClass?: 'yes' | 'no';
   visualTokens?: number;
   offline?: boolean;
   languageDevice?: string;
   languageDtype?: string;
 }
 
-/** What `ask` and `demo` give to the language model. */
+/** How `ask` has the language model write. */
 export interface DecodingOptions {
   maxNewTokens: number;
   temperature: number;
   topK: number;
   topP: number;
   seed?: number;
+  stop?: string[];
 }
 
 /** A parser of numbers from `low` to `high` for commander, whose message names the option. */
@@ -58,6 +61,12 @@ function tileCount(text: string): number | 'auto' {
   if (text === 'auto') return text;
   if (text.trim() !== '' && Number.isInteger(count) && count >= 0 && count <= 100) return count;
   throw new InvalidArgumentError('Expected a whole number from 0 to 100, or auto.');
+}
+
+/** One more text that ends an answer. */
+function oneMore(text: string, texts: readonly string[] = []): string[] {
+  if (text !== '') return [...texts, text];
+  throw new InvalidArgumentError('Expected some text.');
 }
 
 function share(text: string): number {
@@ -126,6 +135,17 @@ export function addModelOptions(command: Command): Command {
       tileCount,
     )
     .option(
+      '--hidden-layer <n>',
+      "which of the tower's states is taken: -1 the last, -2 the one below (default: the adapter's)",
+      numberIn(-1e6, 1e6, { whole: true }),
+    )
+    .addOption(
+      new Option(
+        '--keep-class <yes|no>',
+        "whether the class token and registers are handed over (default: the adapter's)",
+      ).choices(['yes', 'no']),
+    )
+    .option(
       '--visual-tokens <n>',
       'hand over so many, those that the adapter rates highest for the question (default: all)',
       numberIn(1, 2 ** 31, { whole: true }),
@@ -158,10 +178,11 @@ export function addDecodingOptions(command: Command): Command {
       '--seed <n>',
       'with a temperature: the same seed gives the same answer',
       numberIn(0, Number.MAX_SAFE_INTEGER, { whole: true }),
-    );
+    )
+    .option('--stop <text>', 'ends the answer where it appears, and is left out; may be given several times', oneMore);
 }
 
 /** The decoding options alone, as `QAViT.ask` takes them. */
-export function decodingOf({ maxNewTokens, temperature, topK, topP, seed }: DecodingOptions): DecodingOptions {
-  return { maxNewTokens, temperature, topK, topP, ...(seed === undefined ? {} : { seed }) };
+export function decodingOf({ maxNewTokens, temperature, topK, topP, seed, stop }: DecodingOptions): DecodingOptions {
+  return { maxNewTokens, temperature, topK, topP, seed, stop };
 }

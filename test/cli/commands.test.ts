@@ -69,6 +69,15 @@ describe('cli commands', () => {
       }
     });
 
+    it('keeps the question from the tower, and ends an answer where a text appears', async () => {
+      const asked = async (...args: string[]) =>
+        (await jsonOf<{ answer: string; finish: string }>(['ask', PICTURE, QUESTION, ...args])).answer;
+      // The demo's plain tower has lost the digits.
+      expect([await asked(), await asked('--no-question-aware')]).to.deep.equal(['8', '9']);
+      expect(await asked('--stop', 'x', '--stop', '8')).to.equal('');
+      expect(await asked('--stop', 'x')).to.equal('8');
+    });
+
     it('draws the same words from the same seed', async () => {
       const args = [
         'ask',
@@ -183,6 +192,21 @@ describe('cli commands', () => {
       });
       const whole = await runCli(['encode', PICTURE, '--tower', TOWER, '--tiles', '4']);
       expect(whole.stderr).to.match(/^qavit: Expected 0 \(this model cuts no pictures into tiles\) for --tiles but/);
+    });
+
+    it('takes the state that is asked for, with the class token or without', async () => {
+      const encoded = (...args: string[]) => jsonOf<Encoded>(['encode', PICTURE, QUESTION, ...args]);
+      const [whole, patches, same, below] = await Promise.all([
+        encoded(),
+        encoded('--keep-class', 'no'),
+        encoded('--keep-class', 'yes', '--hidden-layer', '-1'),
+        encoded('--hidden-layer', '-2'),
+      ]);
+      expect([whole, patches, same, below].map(({ shape }) => shape[0])).to.deep.equal([65, 64, 65, 65]);
+      expect(same.key).to.equal(whole.key);
+      expect(new Set([whole, patches, below].map(({ key }) => key))).to.have.property('size', 3);
+      const info = await jsonOf<object>(['info', '--hidden-layer', '4', '--keep-class', 'no']);
+      expect(info).to.include({ N: 64, layersComputed: 4 });
     });
 
     it('says why it cannot write, and leaves nothing behind', async () => {

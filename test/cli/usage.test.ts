@@ -128,6 +128,9 @@ describe('cli usage', () => {
     await expectFailure(['info', '--model', 'a', '--tower', 'b'], 2, /cannot be used with/, /--help/);
     await expectFailure(['info', folder, '--model', folder], 2, /Expected one model/, /leave out/);
     await expectFailure(['info', '--adapter', folder], 2, /Expected --tower for --adapter/, /--tower <folder>/);
+    await expectFailure(['ask', 'a', 'b', '--stop', ''], 2, /--stop.*Expected some text/, /--help/);
+    await expectFailure(['info', '--keep-class', 'maybe'], 2, /--keep-class.*Allowed choices are yes, no/, /--help/);
+    await expectFailure(['info', '--hidden-layer', '1.5'], 2, /--hidden-layer.*whole number/, /--help/);
     await expectFailure(['encode', 'a', '--out', 'tokens.txt'], 2, /--out.*\.npy or \.safetensors/, /--help/);
     await expectFailure(['attend', 'a', 'b', '--out', 'map.jpg'], 2, /--out.*\.png/, /--help/);
   });
@@ -169,6 +172,16 @@ describe('cli usage', () => {
     await expectFailure(['encode', picture, 'what?', ...fused], 1, /that reads questions/, /--questions or --language/);
     const tooMany = ['ask', picture, 'what?', '--visual-tokens', '99'];
     await expectFailure(tooMany, 1, /^qavit: Expected at most 65, .* for --visual-tokens but received 99$/, /smaller/);
+    const higher = ['encode', picture, 'what?', '--hidden-layer', '6'];
+    await expectFailure(
+      higher,
+      1,
+      /^qavit: Expected an integer from -6 to 5 for --hidden-layer but received 6$/,
+      /--help/,
+    );
+    const unfused = ['encode', picture, 'what?', '--hidden-layer', '2'];
+    await expectFailure(unfused, 1, /a fused layer below 2, .* received layers 2, 3, 4$/, /leave it out/);
+    await expectFailure(['ask', picture, 'a '.repeat(50_000)], 1, /at most 65536 characters/, /fewer words/);
     const bombed = path.join(folder, 'bomb.png');
     writeFileSync(bombed, bomb(20_000));
     await expectFailure(['ask', bombed, 'what?'], 1, /at most 67108864 pixels for .*20000 x 20000/, /smaller first/);

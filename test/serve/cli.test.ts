@@ -112,10 +112,11 @@ describe('qavit serve', () => {
     );
     const config = {
       visualTokens: 9,
+      keepClass: false,
       offline: true,
       models: {
         a: {},
-        b: { visualTokens: 4, dtype: 'f32', threads: 1 },
+        b: { visualTokens: 4, dtype: 'f32', threads: 1, keepClass: 'yes', hiddenLayer: 4 },
         c: { tower, adapter, questions: language, device: 'cpu' },
       },
     };
@@ -129,6 +130,12 @@ describe('qavit serve', () => {
       [9, 1, false],
     ]);
     expect(data[1]!.qavit.dtype).to.equal('f32');
+    const states = data.map(({ qavit: { allTokens, fusedLayers } }) => [allTokens, fusedLayers]);
+    expect(states).to.deep.equal([
+      [64, [2, 3, 4]],
+      [65, [2, 3]],
+      [64, [2, 3, 4]],
+    ]);
     // Without a language model to answer, the folder that reads questions still does.
     const asked = { model: 'c', image: dataUrl('digits'), question: 'what digit is on the red square?' };
     const reply = await fetch(`${url}/v1/visual-tokens`, {

@@ -20,15 +20,18 @@ Examples:
   $ qavit ask street.jpg "How many cars?" --json | jq .answer
   $ qavit ask street.jpg "What is this?" --model my-model --device cpu --dtype f32 --max-new-tokens 10
   $ qavit ask street.jpg "What is this?" --model llava-1.5-7b-hf --language-dtype q4 --system "Answer in one word."
+  $ qavit ask street.jpg "What is written on the blue sign?" --no-question-aware --stop "."
   $ qavit ask street.jpg "How many cars?" --tower my-tower --adapter my-adapter --questions flan-t5-base \\
       --language http://host:8000/v1#llava-hf/llava-1.5-7b-hf`;
 
-interface ChatOptions {
+interface AskingOptions {
   system?: string;
   before?: string;
+  /** --no-question-aware */
+  questionAware: boolean;
 }
 
-type AskOptions = ModelOptions & DecodingOptions & ChatOptions;
+type AskOptions = ModelOptions & DecodingOptions & AskingOptions;
 
 async function ask(imageName: string, question: string, options: AskOptions, signal: AbortSignal): Promise<void> {
   using status = new Status(options);
@@ -41,8 +44,9 @@ async function ask(imageName: string, question: string, options: AskOptions, sig
   const answering = new Timer();
   let answer = '';
   let firstPieceMs: number | undefined;
-  const { system, before } = options;
-  const pieces = model.ask(image, question, { ...decodingOf(options), system, before, signal });
+  const { system, before, questionAware } = options;
+  const asked = { ...decodingOf(options), system, before, questionAware, signal };
+  const pieces = model.ask(image, question, asked);
   let next = await pieces.next();
   for (; !next.done; next = await pieces.next()) {
     firstPieceMs ??= answering.ms;
@@ -72,7 +76,8 @@ export function addAsk(program: Command, signal: AbortSignal): Command {
     .argument('<image>', 'picture: a file, or - for standard input')
     .argument('<question>', 'the question, in words', questionText)
     .option('--system <text>', 'system message, for models with a chat template')
-    .option('--before <text>', 'what is said before the picture, for models with a chat template');
+    .option('--before <text>', 'what is said before the picture, for models with a chat template')
+    .option('--no-question-aware', 'keep the question from the tower; the language model reads it all the same');
   addDecodingOptions(addModelOptions(command));
   return command
     .addHelpText('after', EXAMPLES)

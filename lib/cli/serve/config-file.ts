@@ -48,7 +48,8 @@ function parse(option: Option, value: unknown, where: string, file: string): unk
       if (typeof value === 'boolean') return value;
       throw new Error('Expected true or false.');
     }
-    const parts = Array.isArray(value) ? (value as unknown[]) : [value];
+    const said = typeof value === 'boolean' && option.argChoices?.includes('yes') ? (value ? 'yes' : 'no') : value;
+    const parts = Array.isArray(said) ? (said as unknown[]) : [said];
     if (!parts.every((part) => ['string', 'number', 'boolean'].includes(typeof part)))
       throw new Error('Expected a value.');
     const text = parts.join(',');
