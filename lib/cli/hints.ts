@@ -29,6 +29,8 @@ const BY_MESSAGE: readonly (readonly [RegExp, string])[] = [
   [/ (for a server|url of a server) /, 'docs/runtimes.md, vLLM, says how a server is named and where its key stands.'],
   [/chat template for option/, 'leave out --system and --before, or take a model that has a chat template.'],
   [/\.onnx for the language model/, 'leave --language-dtype at auto to take what the folder has.'],
+  [/^Expected F32, F16 or BF16 for tensor /, 'export it again in one of these types.'],
+  [/^Expected a new folder for the converted model/, 'give another with --out.'],
   [/received nothing: it does not exist$/, '`qavit info <folder>` says what a model folder lacks.'],
 ];
 

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, readdir, realpath, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { copyFile, lstat, mkdir, mkdtemp, readdir, realpath, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { loadAddon } from '../binding/load';
 import { throwIfAborted } from '../calls/abort';
@@ -96,10 +96,13 @@ function ofFiles(error: unknown, out: string): unknown {
 }
 
 async function expectNew(out: string): Promise<void> {
-  if (!existsSync(out)) return;
+  if (out === '') throw expectedButFound('ERR_ARGUMENT', 'a new folder', 'the converted model', '""');
+  const stats = await lstat(out).catch(() => undefined);
+  if (!stats) return;
   const names = await readdir(out).catch(() => undefined);
   if (names?.length === 0) return;
-  const found = `${out}, which ${names === undefined ? 'is a file' : 'is not empty'}`;
+  const isLost = stats.isSymbolicLink() && !existsSync(out);
+  const found = `${out}, which ${names ? 'is not empty' : isLost ? 'is a link to what does not exist' : 'is a file'}`;
   throw expectedButFound('ERR_ARGUMENT', 'a new folder', 'the converted model', found);
 }
 

@@ -7,8 +7,8 @@ const VISION = 'vision.vision_tower.vision_model.';
 
 /** Written by the published code, and never read by it. */
 const UNUSED = /\.instruction_gate$|^translation_mlp\.dummy\.|\.position_ids$/;
-/** `shared` under other names: one storage in the file. */
-const ALIASES = /^(encoder|decoder)\.embed_tokens\.|^instruction_embedder\./;
+/** `shared` under other names, as a rule one storage in the file. */
+const ALIASES = /^((encoder|decoder)\.embed_tokens|instruction_embedder)\./;
 const FUSING = /^encoder\.layers\.\d+\.(instruct_dim_reduce\.|self_attn\.instruction_)/;
 const LORA = /^(?<module>.+)\.lora_(embedding_)?[AB]\.(?<adapter>[^.]+)(\.weight)?$/;
 
@@ -30,11 +30,13 @@ export interface PublishedTensors {
 /**
  * Sorts the keys of a QA-ViT checkpoint as it was published (ViT+T5).
  *
- * @throws QAViTError ERR_FORMAT, naming file and key, for one that belongs to nothing, or where no layer is fused
+ * @throws QAViTError ERR_FORMAT, naming file and key, for one that belongs to nothing, says something else than its other name or is a
+ *   second adapter's, or where no layer is fused
  */
 export function sortPublished({ path, all }: TensorSource): PublishedTensors {
   const parts: Record<Part, StoredTensor[]> = { tower: [], adapter: [], language: [], lora: [], ignored: [] };
   const adapted = new Map<string, string>();
+  const byKey = new Map(Array.from(all, (tensor) => [withoutPrefix(tensor.name), tensor]));
   const fused = new Set<number>();
   for (const tensor of all) {
     const key = withoutPrefix(tensor.name);
@@ -43,8 +45,15 @@ export function sortPublished({ path, all }: TensorSource): PublishedTensors {
       throw expectedButFound('ERR_FORMAT', "keys of a QA-ViT's ViT, T5, projector and LoRA", path, tensor.name);
     }
     parts[part].push(tensor);
+    const original = key.replace(ALIASES, 'shared.');
+    if (original !== key) expectSame(tensor, byKey.get(original), original);
     const { module, adapter } = (part === 'lora' && LORA.exec(key)?.groups) || {};
-    if (module !== undefined && adapter !== undefined) adapted.set(module, adapter);
+    if (module !== undefined && adapter !== undefined) {
+      const first = adapted.get(module) ?? adapter;
+      if (first !== adapter)
+        throw expectedButFound('ERR_FORMAT', `one LoRA adapter of ${module}`, path, `${first} and ${adapter}`);
+      adapted.set(module, adapter);
+    }
     const layer = /\.layers\.(\d+)\.self_attn\.instruction_out_proj\.weight$/.exec(key)?.[1];
     if (layer !== undefined) fused.add(Number(layer));
   }
@@ -62,6 +71,21 @@ export function sortPublished({ path, all }: TensorSource): PublishedTensors {
     fusedLayers: [...fused].sort((a, b) => a - b),
     ignored: parts.ignored.map(({ name }) => name),
   };
+}
+
+/** Nobody reads an alias: what it says must be what is read. A checkpoint whose tensors were moved one by one holds it twice. */
+function expectSame(alias: StoredTensor, original: StoredTensor | undefined, key: string): void {
+  if (!original) throw expectedButFound('ERR_FORMAT', `${key}, as which it is read,`, alias.where, 'none');
+  if (isSamePlace(alias, original)) return;
+  const isSameShape = String(alias.shape) === String(original.shape);
+  if (isSameShape && Buffer.from(alias.read().buffer).equals(Buffer.from(original.read().buffer))) return;
+  throw expectedButFound('ERR_FORMAT', `the numbers of ${original.name}`, alias.where, 'others');
+}
+
+function isSamePlace(a: StoredTensor, b: StoredTensor): boolean {
+  const place = ({ offset, bytes, storedAs, shape, strides }: StoredTensor): string =>
+    JSON.stringify([offset, bytes, storedAs, shape, strides]);
+  return place(a) === place(b);
 }
 
 /** A key as the model's own classes have it. */

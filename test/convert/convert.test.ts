@@ -5,11 +5,14 @@ import path from 'node:path';
 import sharp from 'sharp';
 import { QAViT } from '../../lib';
 import { convertCheckpoint } from '../../lib/convert/convert';
-import type { QAViTErrorCode } from '../../lib/errors';
+import { sortPublished } from '../../lib/convert/published-keys';
+import { QAViTError, type QAViTErrorCode } from '../../lib/errors';
+import { openSafetensors } from '../../lib/weights/safetensors';
 import { runCli } from '../cli/run-cli';
 import { expectRejection } from '../support/expect-error';
 import { fixture } from '../support/paths';
 import { readSafetensors } from '../support/safetensors';
+import { f32, writeSafetensors } from '../support/safetensors-writer';
 import { temporaryFolder } from '../support/temporary';
 
 interface Expected {
@@ -213,6 +216,20 @@ describe('convert', () => {
       'ERR_FORMAT',
       /EncDecAttention\.[vw]\./,
     ],
+    [
+      'two LoRA adapters of one map',
+      `${lora}_B.default`,
+      `${lora}_B.another`,
+      'ERR_FORMAT',
+      /one LoRA adapter of decoder\.block\.1\.layer\.1\.EncDecAttention\.v for .* received default and another$/,
+    ],
+    [
+      'another name of what is not there',
+      'instruction_embedder.lora_embedding_A',
+      'instruction_embedder.lora_embedding_Z',
+      'ERR_FORMAT',
+      /shared\.lora_embedding_Z\.default, as which it is read, for tensor .*instruction_embedder\.lora/,
+    ],
   ];
   for (const [what, from, to, code, message] of keys) {
     it(`refuses ${what}, naming file and key`, async () => {
@@ -224,6 +241,33 @@ describe('convert', () => {
       expect(readdirSync(path.dirname(out)).filter((name) => name.startsWith(path.basename(out)))).to.deep.equal([]);
     });
   }
+
+  it('takes a second name of the embedding for the same where it holds the same numbers, wherever they lie', () => {
+    const table = Float32Array.of(1, 2, 3, 4);
+    const sorted = (others: Record<string, { shape: number[]; values: Float32Array }>) => {
+      const gate = `${VISION}encoder.layers.0.self_attn.instruction_out_proj.weight`;
+      const tensors = { [gate]: f32([1], Float32Array.of(0)), 'shared.weight': f32([2, 2], table) };
+      const more = Object.entries(others).map(([name, { shape, values }]) => [name, f32(shape, values)] as const);
+      writeSafetensors(at('keys.safetensors'), { ...tensors, ...Object.fromEntries(more) });
+      const opened = openSafetensors(at('keys.safetensors'));
+      try {
+        return sortPublished({ path: 'keys', all: opened.tensors }).ignored;
+      } finally {
+        opened.file.close();
+      }
+    };
+    const alias = 'decoder.embed_tokens.weight';
+    expect(sorted({ [alias]: { shape: [2, 2], values: table } })).to.deep.equal([alias]);
+    for (const other of [
+      { shape: [2, 2], values: Float32Array.of(1, 2, 3, 5) },
+      { shape: [4, 1], values: table },
+    ]) {
+      expect(() => sorted({ [alias]: other })).to.throw(
+        QAViTError,
+        /numbers of shared\.weight for tensor decoder\.embed/,
+      );
+    }
+  });
 
   function changed(part: 'tower' | 'language', fields: object): string {
     const folder = at(`${part}-${Object.keys(fields).join()}`);
@@ -265,6 +309,9 @@ describe('convert', () => {
     const message = /^Expected a new folder for the converted model but received .*which is not empty$/;
     await expectRejection(convertCheckpoint({ ...FROM, out: full }), 'ERR_ARGUMENT', message);
     await expectRejection(convertCheckpoint({ ...FROM, out: FROM.checkpoint }), 'ERR_ARGUMENT', /which is a file$/);
+    await expectRejection(convertCheckpoint({ ...FROM, out: '' }), 'ERR_ARGUMENT', /a new folder .* received ""$/);
+    symlinkSync(at('nowhere'), at('lost'));
+    await expectRejection(convertCheckpoint({ ...FROM, out: at('lost') }), 'ERR_ARGUMENT', /a link to what does not/);
     const link = at('link');
     mkdirSync(at('behind-link'));
     symlinkSync(at('behind-link'), link);

@@ -53,7 +53,7 @@ export function addConvert(program: Command, signal: AbortSignal): Command {
     .requiredOption('--checkpoint <file>', 'the .pth file')
     .requiredOption('--tower <folder>', 'the CLIP tower it was trained on, a Hugging Face folder')
     .requiredOption('--language <folder>', 'its T5, a Hugging Face folder')
-    .requiredOption('-o, --out <folder>', 'where to write the model; must not exist')
+    .requiredOption('-o, --out <folder>', 'where to write the model: a folder that does not exist, or is empty')
     .option('--lora-alpha <n>', 'what its LoRA was trained with', numberIn(1e-6, 1e6), 32)
     .option('--json', 'print one JSON object')
     .option('-q, --quiet', 'no progress on the terminal')
