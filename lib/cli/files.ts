@@ -14,6 +14,9 @@ async function namesIn(folder: string): Promise<string[]> {
 
 /** What was looked for and what is there instead. */
 async function notFound(what: string, given: string): Promise<CliError> {
+  // It would be looked for where the current folder is.
+  if (given === '')
+    return new CliError(`Expected ${what} but received ""`, 'a variable of the command line may be empty.');
   const full = path.resolve(given);
   const folder = path.dirname(full);
   const similar = nearest(path.basename(full), await namesIn(folder));
@@ -68,6 +71,12 @@ async function standardInput(signal: AbortSignal): Promise<Buffer> {
     bytes += chunk.length;
     // The library refuses it; there is no need to take in all of it first.
     if (bytes > DEFAULT_MAX_BYTES) break;
+  }
+  if (bytes === 0) {
+    throw new CliError(
+      'Expected a picture on standard input but received nothing',
+      'what writes into the pipe may have failed.',
+    );
   }
   return Buffer.concat(chunks);
 }

@@ -152,6 +152,13 @@ describe('cli usage', () => {
     await expectFailure(['ask', folder, 'what?'], 1, /which is a folder/, /in it are street\.png/);
     await expectFailure(['ask', 'https://example.org/a.png', 'what?'], 1, /https:/, /pipe it in/);
     await expectFailure(['info', path.join(folder, 'street.png')], 1, /which is a file/, /its folder is/);
+    for (const args of [
+      ['ask', '', 'what?'],
+      ['info', '--model', ''],
+      ['info', '--tower', ''],
+    ])
+      await expectFailure(args, 1, /Expected [^"]* but received ""$/, /a variable .* may be empty/);
+    await expectFailure(['ask', '-', 'what?'], 1, /on standard input but received nothing$/, /pipe may have failed/);
     await expectFailure(['info', '--tower', path.join(folder, 'x')], 1, /--tower/, /looked for/);
   });
 
