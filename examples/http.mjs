@@ -16,8 +16,10 @@ async function ask(request, response) {
   response.once('close', () => gone.abort());
   try {
     const question = new URL(request.url, 'http://localhost').searchParams.get('question') ?? '';
-    // A body of unknown length is refused as well: nothing is read that could be too much.
-    if (!(Number(request.headers['content-length']) <= MAX_BYTES)) return response.writeHead(413).end('too large\n');
+    // Nothing is read that could be too much.
+    const length = request.headers['content-length'];
+    if (length === undefined) return response.writeHead(411).end('Content-Length is missing\n');
+    if (Number(length) > MAX_BYTES) return response.writeHead(413).end('too large\n');
     const image = await buffer(request);
     for await (const text of model.ask(image, question, { signal: gone.signal })) response.write(text);
     return response.end('\n');

@@ -126,7 +126,8 @@ export async function writeWhole(given: string, content: Buffer): Promise<void> 
       await writeFile(file, content);
       return;
     }
-    const partial = path.join(folder, `.${path.basename(file)}.${randomUUID()}.partial`);
+    // Without the file's own name, which may be as long as names can be.
+    const partial = path.join(folder, `.qavit-${randomUUID()}.partial`);
     try {
       await writeFile(partial, content);
       if (stats) await chmod(partial, stats.mode & 0o7777);
@@ -143,6 +144,8 @@ export async function writeWhole(given: string, content: Buffer): Promise<void> 
       EACCES: 'no permission',
       EROFS: 'read-only',
       ENOSPC: 'the disk is full',
+      ENAMETOOLONG: 'the name is too long',
+      ENOTDIR: 'its folder is a file',
     };
     const why = (reason as Record<string, string>)[code] ?? String(error);
     throw new CliError(

@@ -145,6 +145,16 @@ describe('cli commands', () => {
       expect(lstatSync(at('real.npy')).mode & 0o777).to.equal(0o640);
     });
 
+    it('writes to a name as long as names can be, and to no longer one', async () => {
+      const longest = `${'x'.repeat(251)}.npy`;
+      await jsonOf(['encode', PICTURE, '--out', path.join(folder, longest)]);
+      expect(readNpy(path.join(folder, longest)).shape).to.have.length(2);
+      const refused = async (name: string) =>
+        (await runCli(['encode', PICTURE, '--out', path.join(folder, name)])).stderr.split('\n')[0];
+      expect(await refused(`x${longest}`)).to.match(/x\.npy": the name is too long$/);
+      expect(await refused(path.join(longest, 'a.npy'))).to.match(/a\.npy": its folder is a file$/);
+    });
+
     it('hears the question, and encodes plainly without one', async () => {
       const [asked, plain] = await Promise.all([
         jsonOf<Encoded>(['encode', PICTURE, QUESTION]),

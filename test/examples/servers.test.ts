@@ -14,9 +14,9 @@ import { runExample, startServer } from './run-example';
 const SHAPES = readFileSync(path.join(root, 'models', 'demo', 'samples', 'shapes.png'));
 const QUESTION = 'what digit is on the red square?';
 
-/** What a server says to a body of that length before any of it is sent. */
-async function statusOfAnnounced(url: string, length: number): Promise<number | undefined> {
-  const headers = { 'content-type': 'image/png', 'content-length': length };
+/** What a server says to a body of that length, or of one that is not said, before any of it is sent. */
+async function statusOfAnnounced(url: string, length?: number): Promise<number | undefined> {
+  const headers = { 'content-type': 'image/png', ...(length !== undefined && { 'content-length': length }) };
   const sent = request(url, { method: 'POST', headers });
   sent.flushHeaders();
   const [{ statusCode }] = (await once(sent, 'response')) as [IncomingMessage];
@@ -55,6 +55,15 @@ describe('examples: servers', function () {
       }
     });
   }
+
+  it('http.mjs says that it needs a length', async () => {
+    const { url, stop } = await startServer('http.mjs');
+    try {
+      expect(await statusOfAnnounced(`${url}/ask?question=what`)).to.equal(411);
+    } finally {
+      await stop();
+    }
+  });
 
   it('the program of docs/serving.md serves until it is told to end', async () => {
     const text = readFileSync(path.join(root, 'docs', 'serving.md'), 'utf8');
