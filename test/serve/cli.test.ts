@@ -197,6 +197,14 @@ describe('qavit serve', () => {
     await inFile({ models: { a: {} }, adapter: 'x' }, /both, with --adapter\nhint: leave out --adapter/);
     await inFile({ offline: 'no' }, /a valid offline in .* "no"\nhint: Expected true or false/);
     await refused(['--remote-images', 'maybe'], /yes, no/);
+    // It would be every address of the machine.
+    await refused(['--host', ''], /--host.*Expected an address/);
+    await refused([], /QAVIT_HOST.*Expected an address/, { QAVIT_HOST: '' });
+    for (const origin of ['*', 'https://page.example/', 'https://Page.example', 'page.example'])
+      await refused(['--cors', `https://page.example,${origin}`], /--cors.*Expected origins such as/);
+    writeFileSync(at('keys.txt'), 'sesame\nopen # ours\n');
+    await refused(['--api-key-file', at('keys.txt')], /keys\.txt" but received another as key 2\nhint: /);
+    await refused([], /in QAVIT_API_KEYS but received another as key 1\nhint: /, { QAVIT_API_KEYS: 'two words' });
   });
 
   it('says that an address is taken', async () => {

@@ -1,4 +1,5 @@
 import { Command, Help, InvalidArgumentError, Option } from 'commander';
+import { isOrigin } from '../../serve/security/origins';
 import { addModelOptions, type ModelOptions, numberIn } from '../options';
 
 /** What `qavit serve` was told, from wherever. */
@@ -32,10 +33,22 @@ export interface ServeOptions extends ModelOptions {
 const whole = (low: number, high: number) => numberIn(low, high, { whole: true });
 
 /** `a, b` as ['a', 'b']. */
-export function list(text: string): string[] {
+function list(text: string): string[] {
   const parts = text.split(',').map((part) => part.trim());
   if (parts.every((part) => part !== '')) return parts;
   throw new InvalidArgumentError('Expected values separated by commas.');
+}
+
+/** Node.js takes no address for all of them. */
+function address(text: string): string {
+  if (text.trim() !== '') return text;
+  throw new InvalidArgumentError('Expected an address.');
+}
+
+function origins(text: string): string[] {
+  const named = list(text);
+  if (named.every(isOrigin)) return named;
+  throw new InvalidArgumentError('Expected origins such as https://example.org, separated by commas.');
 }
 
 function devices(text: string): string[] {
@@ -53,7 +66,9 @@ const OPTIONS: readonly (readonly [heading: string, options: () => Option[]])[] 
   [
     'Address:',
     () => [
-      new Option('--host <address>', 'where to listen; 0.0.0.0 for all addresses').default('127.0.0.1'),
+      new Option('--host <address>', 'where to listen; 0.0.0.0 for all addresses')
+        .argParser(address)
+        .default('127.0.0.1'),
       new Option('--port <n>', '0 takes a free one').argParser(whole(0, 65535)).default(8000),
       new Option('--name <id>', "the model's name for clients (default: the folder's)"),
       new Option('--devices <list>', 'a copy of the model on each: cuda:0,cuda:1').argParser(devices),
@@ -67,7 +82,7 @@ const OPTIONS: readonly (readonly [heading: string, options: () => Option[]])[] 
       new Option('--rate-limit <n>', 'requests a minute of each client; 0: no limit')
         .argParser(whole(0, 1e9))
         .default(0),
-      new Option('--cors <origins>', 'origins whose pages may call, separated by commas').argParser(list),
+      new Option('--cors <origins>', 'origins whose pages may call, separated by commas').argParser(origins),
       yesOrNo('remote-images', 'fetch pictures named by https: URLs', 'no'),
       yesOrNo('trust-proxy', 'believe X-Forwarded-For; only behind a proxy that sets it', 'no'),
       yesOrNo('page', 'serve the page at /', 'yes'),

@@ -3,6 +3,11 @@ import { expected } from '../../errors';
 
 const BEARER = /^Bearer +([^\s]+) *$/i;
 
+/** Whether a header can carry it. */
+export function isKey(key: unknown): boolean {
+  return typeof key === 'string' && /^[\x21-\x7e]{1,512}$/.test(key);
+}
+
 /** Keys that let clients in. Kept and compared as digests, so that how long a comparison takes tells nothing about a key. */
 export class ApiKeys {
   /** Makes the digests useless outside this process. */
@@ -12,7 +17,7 @@ export class ApiKeys {
   /** @throws QAViTError ERR_ARGUMENT for a key that no header can carry; the message does not repeat it */
   constructor(keys: readonly string[]) {
     this.digests = keys.map((key, i) => {
-      if (typeof key === 'string' && /^[\x21-\x7e]{1,512}$/.test(key)) return this.digest(key);
+      if (isKey(key)) return this.digest(key);
       throw expected('ERR_ARGUMENT', '1 to 512 visible ASCII characters', `apiKeys[${i}]`, typeof key);
     });
   }

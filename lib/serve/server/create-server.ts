@@ -33,6 +33,8 @@ import { ServedModel, type ServedModels } from './served-model';
 
 /** Characters of a model's name; as the schemas have it, three bytes in a path for each of four. */
 const MAX_NAME = 256 * 12;
+/** What a request can name and a line can show. */
+const NAME = /^[^\p{Cc}]{1,256}$/u;
 /** What is sent is checked, not repaired: no field is removed, and no string becomes a number. */
 const VALIDATION = {
   removeAdditional: false,
@@ -75,6 +77,9 @@ export async function createServer(models: ServedModels, options?: ServerOptions
     throw expected('ERR_ARGUMENT', 'models by name, { name: model },', 'createServer', models);
   const names = Object.keys(models);
   if (names.length === 0) throw expected('ERR_ARGUMENT', 'at least one model', 'createServer', models);
+  const nameless = names.find((name) => !NAME.test(name));
+  if (nameless !== undefined)
+    throw expected('ERR_ARGUMENT', 'a name of 1 to 256 characters', 'a model', JSON.stringify(nameless));
   const metrics = new Metrics();
   const served = new Map(names.map((id) => [id, new ServedModel(id, models[id]!, resolved, metrics.observerOf(id))]));
   metrics.watch(served);

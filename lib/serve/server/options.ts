@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import { boolean, checkOptions, either, integer, isPlainObject } from '../../calls/options';
 import { expected } from '../../errors';
 import type { BatcherOptions } from '../batcher';
+import { isOrigin } from '../security/origins';
 import { checkLogger, type LogOptions } from './logging';
 
 /** What one request may cost. */
@@ -50,7 +51,7 @@ export interface ServerOptions {
   limits?: RequestLimits;
   /** Of each client: an API key, or an address where there are no keys. Default: no limit. */
   rateLimit?: RateLimit;
-  /** Origins whose pages may call. Default: none but the server's own. */
+  /** Origins whose pages may call, as browsers name them: https://example.org. Default: none but the server's own. */
   corsOrigins?: readonly string[];
   /** Whether pictures may be named by https: URLs, which the server fetches. Default false. */
   remoteImages?: boolean;
@@ -81,12 +82,16 @@ const strings = {
   what: 'an array of strings',
   accepts: (value: unknown) => Array.isArray(value) && value.every((one) => typeof one === 'string'),
 };
+const origins = {
+  what: 'an array of origins such as https://example.org',
+  accepts: (value: unknown) => Array.isArray(value) && value.every(isOrigin),
+};
 
 const RULES = {
   apiKeys: strings,
   limits: object,
   rateLimit: object,
-  corsOrigins: strings,
+  corsOrigins: origins,
   remoteImages: boolean,
   batching: object,
   timeouts: object,

@@ -185,10 +185,13 @@ describe('operating the server', () => {
 
   it('refuses wrong options', async () => {
     await expectRejection(createServer({}), 'ERR_ARGUMENT', /at least one model/);
+    for (const name of ['', 'two\nlines', 'x'.repeat(257)])
+      await expectRejection(createServer({ [name]: new FakeModel() }), 'ERR_ARGUMENT', /a name of 1 to 256 characters/);
     const refused = (options: object, message: RegExp) =>
       expectRejection(createServer({ demo: new FakeModel() }, options), 'ERR_ARGUMENT', message);
     await refused({ apiKey: ['x'] }, /did you mean apiKeys/);
     await refused({ apiKeys: ['with space'] }, /visible ASCII characters for apiKeys\[0\] but received "string"/);
+    await refused({ corsOrigins: ['*'] }, /an array of origins such as https:\/\/example\.org for option corsOrigins/);
     await refused({ limits: { pixel: 3 } }, /did you mean pixels/);
     await refused({ timeouts: { drainMs: 0 } }, /drainMs/);
     await refused({ rateLimit: {} }, /max/);
