@@ -11,6 +11,16 @@ export interface Projector {
   readonly norm?: Norm;
   readonly layers: readonly Affine[];
   readonly activation: ActivationName;
+  /** Where the rows are laid out in lines afterwards, on the host. */
+  readonly lines?: Lines;
+}
+
+/** Of LLaVA-NeXT: projected rows of tiles in the lines of their picture, and those of the whole as one line. */
+export interface Lines {
+  /** Ends a line; f32 [E]. */
+  readonly newline: Float32Array;
+  /** A picture that fills more tiles by a tenth of an edge is scaled down to as many rows as these have. */
+  readonly mostTiles?: number;
 }
 
 /**

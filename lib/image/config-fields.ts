@@ -2,6 +2,7 @@ import { expected } from '../errors';
 import { asObject, JsonFields } from '../json-fields';
 import { isJsonObject, type JsonObject } from '../json-file';
 import type { ResizeRule } from './geometry';
+import type { Grid } from './tiles';
 
 type Triple = readonly [number, number, number];
 
@@ -77,6 +78,22 @@ export class ConfigFields extends JsonFields {
       throw expected('ERR_UNSUPPORTED', 'the key longest_edge', this.where(key), Object.keys(value));
     }
     return this.side(value.longest_edge, `${key}.longest_edge`, 4096);
+  }
+
+  /** Grids of tiles of `side` pixels, from heights and widths; of up to 100 tiles, as many as there can be of one size. */
+  grids(key: string, absent: unknown, side: number): Grid[] {
+    const value = this.value(key) ?? absent;
+    if (!Array.isArray(value) || value.length < 1 || value.length > 1000) {
+      throw expected('ERR_FORMAT', 'an array of 1 to 1000 sizes', this.where(key), value);
+    }
+    return value.map((size: unknown) => {
+      const edges: unknown[] = Array.isArray(size) ? size : [];
+      const [rows = 0, columns = 0, ...others] = edges.map((edge) => (isFiniteNumber(edge) ? edge / side : 0));
+      const whole = [rows, columns].every((count) => Number.isInteger(count) && count >= 1);
+      if (whole && others.length === 0 && rows * columns <= 100) return { rows, columns };
+      const what = `[height, width] of up to 100 tiles of ${side} pixels`;
+      throw expected('ERR_UNSUPPORTED', what, this.where(key), size);
+    });
   }
 
   private sizeObject(key: string, value: JsonObject): ResizeRule {

@@ -62,10 +62,22 @@ interface Rgb extends Size {
 }
 
 /** The middle of a picture; where the crop is larger, black surrounds it. Always a fresh array. */
-export function centerCrop(picture: Rgb, crop: Size): { data: Uint8Array; width: number; height: number } {
+export function centerCrop(picture: Rgb, crop: Size): Rgb {
   // Rounds down for negative margins too, so that an odd surplus lies right and below in a crop and left and above in a border.
   const left = Math.floor((picture.width - crop.width) / 2);
   const top = Math.floor((picture.height - crop.height) / 2);
+  return windowOf(picture, crop, left, top);
+}
+
+/** A picture in the middle of a canvas that is no smaller, in black; an odd pixel of a border lies right and below. */
+export function centerOn(canvas: Size, picture: Rgb): Rgb {
+  const left = Math.floor((canvas.width - picture.width) / 2);
+  const top = Math.floor((canvas.height - picture.height) / 2);
+  return windowOf(picture, canvas, -left, -top);
+}
+
+/** What a window shows of a picture, with its upper left corner there in the picture; black where it shows nothing of it. */
+function windowOf(picture: Rgb, crop: Size, left: number, top: number): Rgb {
   const firstColumn = Math.max(left, 0);
   const endColumn = Math.min(left + crop.width, picture.width);
   const data = new Uint8Array(crop.width * crop.height * 3);

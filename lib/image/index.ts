@@ -1,6 +1,6 @@
 import { throwIfAborted } from './abort';
 import { decodeImage } from './decode';
-import { centerCrop, resizedSize, type ResizeRule, sizeByLongEdge } from './geometry';
+import { centerCrop, centerOn, resizedSize, type ResizeRule, sizeByLongEdge } from './geometry';
 import { resolveLimits, type ImageLimits } from './limits';
 import type { PreprocessorConfig } from './preprocessor-config';
 import { type Resize, resizer } from './resize';
@@ -9,7 +9,7 @@ import { cutTiles, planTiles, type Tiles } from './tiles';
 
 export type { ImageInput, RawImage } from './source';
 export type { ImageLimits } from './limits';
-export { type Grid, type Tiles, withTiles } from './tiles';
+export { type Grid, type TileGrid, type Tiles, withTiles } from './tiles';
 export { atSize, preparedSize } from './at-size';
 export { type PreprocessorFile, readPreprocessorConfig } from './preprocessor-file';
 export {
@@ -71,9 +71,11 @@ async function prepareTiled(
 ): Promise<PreparedImage | undefined> {
   const cut = planTiles(picture, config);
   if (!cut) return undefined;
-  const { side, sizes, wholeOf } = cut;
-  let canvas = picture;
-  for (const size of sizes) canvas = await resize(canvas, size);
-  const whole = await resize(wholeOf === 'canvas' ? canvas : picture, { width: side, height: side });
-  return { ...centerCrop(whole, whole), tiles: cutTiles(canvas.data, cut) };
+  const { side, sizes, canvas, wholeOf } = cut;
+  let resized = picture;
+  for (const size of sizes) resized = await resize(resized, size);
+  const whole = await resize(wholeOf === 'canvas' ? resized : picture, { width: side, height: side });
+  const tiles = cutTiles(canvas ? centerOn(canvas, resized).data : resized.data, cut);
+  const { width, height } = picture;
+  return { ...centerCrop(whole, whole), tiles: { ...tiles, ...(canvas && { picture: { width, height } }) } };
 }

@@ -34,8 +34,8 @@ export interface Normalization {
 const FILTERS: readonly ResampleFilter[] = ['nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming'];
 
 /**
- * Reads the fields of CLIPImageProcessor, of its siblings with the same steps (ViT, DeiT, BiT, SigLIP, BLIP) and of Idefics3's. Absent
- * fields, and null ones but for flags, take the defaults of the named class. `do_convert_rgb` makes no difference: a tower has three channels, so a
+ * Reads the fields of CLIPImageProcessor, of its siblings with the same steps (ViT, DeiT, BiT, SigLIP, BLIP), and of those that cut pictures
+ * (Idefics3, InternVL, LLaVA-NeXT). Absent fields, and null ones but for flags, take the defaults of the named class. `do_convert_rgb` makes no difference: a tower has three channels, so a
  * picture is always made RGB.
  *
  * @param json the parsed file; @param path its path, for messages
@@ -47,7 +47,7 @@ export function parsePreprocessorConfig(json: unknown, path: string): Preprocess
   fields.flag('do_convert_rgb', true);
   const normalize = fields.flag('do_normalize', true);
   return {
-    ...(defaults.tile === undefined ? parseSteps(fields, defaults) : parseLongEdge(fields, defaults)),
+    ...parseGeometry(fields, defaults),
     // 1 / 255 maps bytes to 0..1, which every mean and std below is stated in.
     rescale: fields.flag('do_rescale', true) ? fields.nonZero('rescale_factor', 1 / 255) : 1,
     mean: normalize ? fields.triple('image_mean', defaults.mean) : [0, 0, 0],
@@ -74,6 +74,11 @@ function refuse(fields: ConfigFields, key: string): void {
 }
 
 type Steps = Pick<PreprocessorConfig, 'longestEdgeFirst' | 'resize' | 'crop' | 'tiling'>;
+
+function parseGeometry(fields: ConfigFields, defaults: ProcessorDefaults): Steps {
+  if (defaults.pinpoints) return parseFitted(fields, defaults, defaults.pinpoints);
+  return defaults.tile === undefined ? parseSteps(fields, defaults) : parseLongEdge(fields, defaults);
+}
 
 function parseSteps(fields: ConfigFields, defaults: ProcessorDefaults): Steps {
   refuse(fields, 'do_pad');
@@ -102,6 +107,30 @@ function parseLongEdge(fields: ConfigFields, defaults: ProcessorDefaults): Steps
   const edge = fields.longestEdge('size', defaults.size);
   const tiling: Tiling = { by: 'long-edge', least: 1, most: Math.ceil(edge / side) ** 2, usual };
   return { longestEdgeFirst: edge, resize, crop: null, tiling };
+}
+
+/**
+ * LLaVA-NeXT's and LLaVA-OneVision's: what is fitted into a grid is no crop, and the whole is squeezed into a tile. Their steps go on
+ * with tiles and whole, to which they do nothing; `do_pad` is about how many there are.
+ */
+function parseFitted(
+  fields: ConfigFields,
+  defaults: ProcessorDefaults,
+  pinpoints: NonNullable<ProcessorDefaults['pinpoints']>,
+): Steps {
+  for (const key of ['do_resize', 'do_pad']) fields.flag(key, true);
+  const size = fields.size('size', defaults.size, false);
+  const side = size.kind === 'exact' ? size.width : size.shortest;
+  const crop = parseCrop(fields, defaults);
+  const isSquare = size.kind === 'exact' ? size.height === side : size.longest === undefined;
+  if (!isSquare || (crop && (crop.width !== side || crop.height !== side))) {
+    const found = [fields.value('size'), fields.value('crop_size')];
+    throw expected('ERR_UNSUPPORTED', 'squares of one size', `${fields.where('size')} and crop_size`, found);
+  }
+  const grids = fields.grids('image_grid_pinpoints', pinpoints, side);
+  const most = Math.max(...grids.map(({ rows, columns }) => rows * columns));
+  const resize = { rule: { kind: 'exact', width: side, height: side }, filter: parseFilter(fields, defaults) } as const;
+  return { resize, crop: null, tiling: { by: 'fit', least: 1, most, usual: true, grids } };
 }
 
 function parseResize(fields: ConfigFields, defaults: ProcessorDefaults): PreprocessorConfig['resize'] {

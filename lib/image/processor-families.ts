@@ -14,6 +14,8 @@ export interface ProcessorDefaults {
   readonly tile?: unknown;
   /** Where it is cut into a grid of so many tiles. */
   readonly grids?: { readonly least: number; readonly most: number };
+  /** Where it is fitted into one of these, height and width in pixels. */
+  readonly pinpoints?: readonly (readonly [number, number])[];
 }
 
 /** Statistics of CLIP's own training pictures. */
@@ -61,6 +63,28 @@ const GOT_OCR2: ProcessorDefaults = {
   grids: { least: 1, most: 12 },
 };
 
+const LLAVA_NEXT: ProcessorDefaults = {
+  ...CLIP,
+  pinpoints: [
+    [336, 672],
+    [672, 336],
+    [672, 672],
+    [1008, 336],
+    [336, 1008],
+  ],
+};
+
+const UP_TO_SIX = [384, 768, 1152, 1536, 1920, 2304] as const;
+
+const LLAVA_ONEVISION: ProcessorDefaults = {
+  ...SQUARE,
+  size: { height: 384, width: 384 },
+  defaultToSquare: false,
+  mean: CLIP_MEAN,
+  std: CLIP_STD,
+  pinpoints: UP_TO_SIX.flatMap((height) => UP_TO_SIX.map((width) => [height, width] as const)),
+};
+
 /** The processors that differ from CLIP's in their defaults only, not in the steps. */
 const FAMILIES: ReadonlyMap<string, ProcessorDefaults> = new Map([
   ['CLIPImageProcessor', CLIP],
@@ -80,6 +104,8 @@ const FAMILIES: ReadonlyMap<string, ProcessorDefaults> = new Map([
   ['SmolVLMImageProcessor', IDEFICS3],
   // InternVL's.
   ['GotOcr2ImageProcessor', GOT_OCR2],
+  ['LlavaNextImageProcessor', LLAVA_NEXT],
+  ['LlavaOnevisionImageProcessor', LLAVA_ONEVISION],
 ]);
 
 export const PROCESSOR_NAMES = [...FAMILIES.keys()].join(', ');

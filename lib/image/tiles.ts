@@ -1,4 +1,5 @@
 import { expected } from '../errors';
+import { fitIntoGrid } from './fitted-tiles';
 import { sizeByLongEdge, type Size } from './geometry';
 import type { PreprocessorConfig } from './preprocessor-config';
 
@@ -6,14 +7,17 @@ import type { PreprocessorConfig } from './preprocessor-config';
 export interface Tiling {
   /**
    * `long-edge` (Idefics3): the long edge is brought to a size, both edges then to the next multiple of a tile's, and the whole is made
-   * from that. `proportions` (InternVL): the picture is brought to whichever grid has the proportions nearest to its own.
+   * from that. `proportions` (InternVL): the picture is brought to whichever grid has the proportions nearest to its own. `fit`
+   * (LLaVA-NeXT): it keeps its proportions, and black borders fill one of `grids`.
    */
-  readonly by: 'long-edge' | 'proportions';
+  readonly by: 'long-edge' | 'proportions' | 'fit';
   /** Tiles of a grid. */
   readonly least: number;
   readonly most: number;
   /** Whether the processor cuts unless it is told otherwise. */
   readonly usual: boolean;
+  /** Those that there are to `fit` a picture into. */
+  readonly grids?: readonly Grid[];
 }
 
 export interface Grid {
@@ -22,16 +26,24 @@ export interface Grid {
 }
 
 /** Tiles of a picture, u8 [rows * columns, height, width, 3], row by row; each as large as the whole. */
-export interface Tiles extends Grid {
+export interface Tiles extends TileGrid {
   readonly data: Uint8Array;
+}
+
+/** What a picture was cut into. */
+export interface TileGrid extends Grid {
+  /** Pixels of the picture as it came, where borders fill the grid: rows of these are no visual tokens. */
+  readonly picture?: Size;
 }
 
 /** How one picture is cut. */
 export interface Cut extends Grid {
   /** Of a tile, pixels. */
   readonly side: number;
-  /** What the picture is brought to, one after the other; the last is the canvas, which the grid divides. */
+  /** What the picture is brought to, one after the other; the last is the canvas, which the grid divides, unless there is another. */
   readonly sizes: readonly Size[];
+  /** In whose middle the picture is put, in black. */
+  readonly canvas?: Size;
   /** What the whole is resized from. */
   readonly wholeOf: 'canvas' | 'picture';
 }
@@ -51,8 +63,10 @@ export function withTiles(config: PreprocessorConfig, tiles: number | 'auto'): P
 /** As transformers cuts the picture where the config allows for as many tiles. Undefined: it is not cut. */
 export function planTiles(picture: Size, config: PreprocessorConfig): Cut | undefined {
   const { tiling, tiles: most = 0, longestEdgeFirst: edge, resize } = config;
-  if (!tiling || most < 2 || resize?.rule.kind !== 'exact') return undefined;
+  if (!tiling || resize?.rule.kind !== 'exact') return undefined;
   const { width: side } = resize.rule;
+  if (tiling.by === 'fit') return fitIntoGrid(picture, side, withUpTo(most, tiling.grids ?? []));
+  if (most < 2) return undefined;
   if (tiling.by === 'proportions') return byProportions(picture, side, { ...tiling, most });
   return edge === undefined ? undefined : byLongEdge(picture, side, edge, most);
 }
@@ -106,6 +120,10 @@ function byProportions({ width, height }: Size, side: number, { least, most }: T
   const { rows, columns } = best;
   if (rows * columns === 1) return undefined;
   return { rows, columns, side, sizes: [{ width: columns * side, height: rows * side }], wholeOf: 'picture' };
+}
+
+function withUpTo(most: number, all: readonly Grid[]): Grid[] {
+  return all.filter(({ rows, columns }) => rows * columns <= most);
 }
 
 /** In the order in which transformers tries them: fewer tiles first, and fewer columns among as many. */

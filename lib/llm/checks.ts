@@ -55,22 +55,16 @@ export function checkTokens(tokens: VisualTokens, width?: number): void {
   }
   const bad = firstNonFinite(data, 'f32');
   if (bad >= 0) throw expected('ERR_ARGUMENT', 'finite numbers', `the data of visual tokens at ${bad}`, data[bad]);
-  if (tiles !== undefined) checkTiles(tiles, rows);
+  if (tiles !== undefined) checkTiles(tiles);
   // Caches would take all tokens of an empty name for the same.
   if (key === undefined || (typeof key === 'string' && key !== '')) return;
   throw expected('ERR_ARGUMENT', 'a string that is not empty', 'the key of visual tokens', key);
 }
 
-function checkTiles(tiles: unknown, tokens: number): void {
-  const where = 'the tiles of visual tokens';
+function checkTiles(tiles: unknown): void {
   const { rows, columns } = isPlainObject(tiles) ? tiles : {};
-  if (![rows, columns].every((count) => Number.isSafeInteger(count) && (count as number) > 0)) {
-    throw expected('ERR_ARGUMENT', '{ rows, columns }', where, tiles);
-  }
-  const views = (rows as number) * (columns as number) + 1;
-  if (tokens % views === 0) return;
-  const what = `a grid whose tiles and whole share ${tokens} tokens out equally`;
-  throw expectedButFound('ERR_SHAPE', what, where, `${String(rows)} x ${String(columns)}`);
+  if ([rows, columns].every((count) => Number.isSafeInteger(count) && (count as number) > 0)) return;
+  throw expected('ERR_ARGUMENT', '{ rows, columns }', 'the tiles of visual tokens', tiles);
 }
 
 /** @throws QAViTError ERR_ARGUMENT */

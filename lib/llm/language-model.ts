@@ -11,7 +11,10 @@ export interface VisualTokens {
   shape: [number, number];
   /** Names picture, question and weights together, for caches. */
   key?: string;
-  /** Of a picture that was cut: equally many rows for each tile, row by row, and then for the whole. */
+  /**
+   * Of a picture that was cut: equally many rows for each tile, row by row, and then for the whole. Of LLaVA-NeXT's kind those of the whole
+   * come first, and those of the tiles in the lines of the picture.
+   */
   tiles?: { rows: number; columns: number };
 }
 

@@ -61,6 +61,16 @@ export function splitAtImage(ids: readonly number[], { token, spelled, places }:
   throw expectedButFound('ERR_FORMAT', what, where, String(texts.length - 1));
 }
 
+/**
+ * How many of `count` visual tokens go to each place.
+ *
+ * @throws QAViTError ERR_SHAPE where they cannot be shared out
+ */
+export function shareOf(places: number, count: number): number {
+  if (places > 0 && count % places === 0) return count / places;
+  throw expectedButFound('ERR_SHAPE', `a multiple of ${places}`, 'the number of visual tokens', `${count}`);
+}
+
 /** How often a text spells the token. */
 export function placesIn(text: string, spelled: string): number {
   return text.split(spelled).length - 1;

@@ -48,13 +48,12 @@ export interface Taken {
 export function plain(tower: Tower, { hiddenLayer, keepClass, projector }: Taken): VisionModel {
   const states = tower.layers.length + 1;
   const stop = hiddenLayer < 0 ? states + hiddenLayer : hiddenLayer;
-  if (keepClass && projector?.pixelShuffle !== undefined && tokensBeforePatches(tower) > 0) {
-    throw expectedButFound(
-      'ERR_UNSUPPORTED',
-      'patches alone',
-      'a projector that makes one row of several',
-      'the class token too',
-    );
+  const oneOfSeveral = projector?.pixelShuffle !== undefined;
+  if (keepClass && (oneOfSeveral || projector?.lines) && tokensBeforePatches(tower) > 0) {
+    const where = oneOfSeveral
+      ? 'a projector that makes one row of several'
+      : 'a projector whose rows are laid out in lines';
+    throw expectedButFound('ERR_UNSUPPORTED', 'patches alone', where, 'the class token too');
   }
   return { ...tower, stop, keepClass, fused: [], gates: [], projector };
 }
@@ -80,9 +79,11 @@ export function fuse(tower: Tower, adapter: Adapter, options: { folds: boolean }
       found,
     );
   }
-  if (adapter.selector && base.projector?.pixelShuffle !== undefined) {
+  const { pixelShuffle, lines } = base.projector ?? {};
+  if (adapter.selector && (pixelShuffle !== undefined || lines)) {
     const what = 'an adapter without token_selector, or with a projector of its own';
-    throw expectedButFound('ERR_UNSUPPORTED', what, 'a projector that makes one row of several tokens', 'one with');
+    const how = lines ? 'whose rows are laid out in lines' : 'that makes one row of several tokens';
+    throw expectedButFound('ERR_UNSUPPORTED', what, `a projector ${how}`, 'one with');
   }
   const slots = fused.map((layer) => slot(tower, adapter, layer));
   const gated = new Map(slots.map((each) => [each.layer, options.folds ? foldedGate(each) : dualGate(each)]));
@@ -97,7 +98,12 @@ export function fuse(tower: Tower, adapter: Adapter, options: { folds: boolean }
   };
 }
 
-/** Visual tokens that a tower has to hand over, N; a projector may make one of several. */
+/** Visual tokens of a whole picture, N. */
+export function visualTokens(model: VisionModel): number {
+  return tokensToHandOver(model, 'projected') + (model.projector?.lines ? 1 : 0);
+}
+
+/** Rows that the device hands over of a view; a projector may make one of several. */
 export function tokensToHandOver(model: VisionModel, output: 'projected' | 'tower'): number {
   const taken = model.keepClass ? model.tokens : model.tokens - tokensBeforePatches(model);
   return output === 'tower' ? taken : taken / (model.projector?.pixelShuffle ?? 1) ** 2;

@@ -1,6 +1,6 @@
 import type { DeviceTensor } from '../binding/native';
 import { QAViTError } from '../errors';
-import type { Grid, ImageInput, ImageLimits, PreprocessorConfig } from '../image';
+import type { ImageInput, ImageLimits, PreprocessorConfig, TileGrid } from '../image';
 import type { Output } from '../models/plans';
 import { tokensToHandOver } from '../models/qavit';
 import { digest } from '../weights';
@@ -83,7 +83,7 @@ class Batch {
   private readonly firstItems: number[] = [];
   private readonly results: Results;
   /** By number of the picture: what it was cut into. */
-  private readonly grids: (Grid | undefined)[] = [];
+  private readonly grids: (TileGrid | undefined)[] = [];
   private blocks: QuestionBlocks | undefined;
   private questionDigests: string[] = [];
   private readonly imageDigests = new Map<number, string>();
@@ -94,7 +94,9 @@ class Batch {
     private readonly output: Output,
     private readonly signal: AbortSignal,
   ) {
-    this.results = new Results(tokensToHandOver(context.engine.model, output), items.length === 1);
+    const { model } = context.engine;
+    const lines = output === 'projected' ? model.projector?.lines : undefined;
+    this.results = new Results(tokensToHandOver(model, output), items.length === 1, lines);
   }
 
   async encode(): Promise<VisualTokens[]> {

@@ -21,7 +21,11 @@ export async function preparePicture(
 
 /** Names the pixels. */
 export function digestOf({ data, tiles }: Picture): string {
-  return digest(tiles ? [data, tiles.data, `${tiles.rows} x ${tiles.columns}`] : [data]);
+  if (!tiles) return digest([data]);
+  const { rows, columns, picture } = tiles;
+  // Which rows are a border's follows from the picture's own size.
+  const fitted = picture ? [`of ${picture.width} x ${picture.height}`] : [];
+  return digest([data, tiles.data, `${rows} x ${columns}`, ...fitted]);
 }
 
 /** What look() gives out. */

@@ -1,5 +1,8 @@
-import type { Grid } from '../image';
+import type { Lines } from '../blocks/projector';
+import type { TileGrid } from '../image';
 import { expectFiniteTokens } from './finite';
+import { joinRows } from './join-rows';
+import { inLines } from './lines';
 import { bestRated, takeRows } from './token-selection';
 import type { VisualTokens } from './types';
 import { viewCount } from './views';
@@ -8,7 +11,7 @@ import { viewCount } from './views';
 export interface Recipient {
   readonly item: number;
   /** What the item's picture was cut into, and which view of it this is. */
-  readonly grid: Grid | undefined;
+  readonly grid: TileGrid | undefined;
   readonly view: number;
   /** Tokens to keep. */
   readonly count: number | 'all';
@@ -34,10 +37,12 @@ export class Results {
   /**
    * @param rows tokens of a view
    * @param alone whether there is one item only, which needs no number in messages
+   * @param lines how the tokens of a picture are laid out; one view's behind another's unless given
    */
   constructor(
     private readonly rows: number,
     private readonly alone: boolean,
+    private readonly lines: Lines | undefined,
   ) {}
 
   /** @throws QAViTError ERR_ARGUMENT for tokens that are not finite */
@@ -47,21 +52,20 @@ export class Results {
     const width = tokens.length / this.rows;
     const kept = ratings && count !== 'all' ? bestRated(ratings, count) : undefined;
     const own = kept ? takeRows(tokens, kept, width) : tokens;
-    const data = grid ? this.together(item, view, own, viewCount(grid)) : own;
-    if (!data) return;
+    const views = this.together(item, view, own, viewCount(grid));
+    if (!views) return;
+    const data = this.lines ? inLines(views, grid, this.lines) : joinRows(views);
     const tiles = grid && { rows: grid.rows, columns: grid.columns };
     const shape: [number, number] = [data.length / width, width];
     this.items[item] = { data, shape, key, ...(kept && { kept }), ...(tiles && { tiles }) };
   }
 
   /** Tokens of all views of an item's picture, in order; undefined until the last of them is there. */
-  private together(item: number, view: number, tokens: Float32Array, views: number): Float32Array | undefined {
+  private together(item: number, view: number, tokens: Float32Array, views: number): Float32Array[] | undefined {
     const parts = this.parts.get(item) ?? new Map<number, Float32Array>();
     this.parts.set(item, parts.set(view, tokens));
     if (parts.size < views) return undefined;
     this.parts.delete(item);
-    const all = new Float32Array(views * tokens.length);
-    for (const [i, part] of parts) all.set(part, i * tokens.length);
-    return all;
+    return Array.from({ length: views }, (_, i) => parts.get(i)!);
   }
 }

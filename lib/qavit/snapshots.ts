@@ -1,6 +1,6 @@
 import { types } from 'node:util';
 import { expectedButFound } from '../errors';
-import type { ImageInput } from '../image';
+import type { ImageInput, Tiles } from '../image';
 import type { RawImage } from '../image/source';
 import { LookedPicture } from './pictures';
 import type { Looked, Picture, QuestionFeatures, QuestionInput } from './types';
@@ -29,9 +29,7 @@ export class Snapshots {
       data: copyOf(data, 'data of a picture'),
       width,
       height,
-      ...(tiles && {
-        tiles: { rows: tiles.rows, columns: tiles.columns, data: copyOf(tiles.data, 'tiles.data of a picture') },
-      }),
+      ...(tiles && { tiles: copyOfTiles(tiles) }),
     }));
   }
 
@@ -55,6 +53,11 @@ export class Snapshots {
 function isRaw(image: unknown): image is RawImage {
   if (typeof image !== 'object' || image === null || image instanceof LookedPicture) return false;
   return types.isUint8Array((image as { data?: unknown }).data);
+}
+
+function copyOfTiles({ rows, columns, data, picture }: Tiles): Tiles {
+  const fitted = picture && { picture: { width: picture.width, height: picture.height } };
+  return { rows, columns, data: copyOf(data, 'tiles.data of a picture'), ...fitted };
 }
 
 /** Also of a Buffer, whose own slice() is a view. */

@@ -106,15 +106,21 @@ function checkPictures(pictures: readonly Picture[], side: number, mostTiles: nu
 
 function checkTiles(tiles: unknown, side: number, most: number, where: string): void {
   if (!isPlainObject(tiles)) throw expected('ERR_ARGUMENT', '{ rows, columns, data }', where, tiles);
-  const { rows, columns, data } = tiles;
-  const isGrid = [rows, columns].every((count) => Number.isSafeInteger(count) && (count as number) > 0);
-  const count = isGrid ? (rows as number) * (columns as number) : 0;
+  const { rows, columns, data, picture } = tiles;
+  const count = isPositive(rows) && isPositive(columns) ? rows * columns : 0;
   if (count < 1 || count > most) {
     const what = `a grid of at most ${most} tiles, as the model was loaded for`;
     throw expectedButFound('ERR_ARGUMENT', what, where, `${String(rows)} x ${String(columns)}`);
   }
+  if (picture !== undefined && !(isPlainObject(picture) && isPositive(picture.width) && isPositive(picture.height))) {
+    throw expected('ERR_ARGUMENT', '{ width, height } in pixels', `picture of ${where}`, picture);
+  }
   if (isPixels(data, count * side * side)) return;
   throw expected('ERR_SHAPE', `RGB of ${count} times ${side} x ${side} pixels`, where, data);
+}
+
+function isPositive(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) > 0;
 }
 
 function isPixels(data: unknown, pixels: number): boolean {

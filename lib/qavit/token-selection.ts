@@ -1,5 +1,5 @@
 import { expectedButFound } from '../errors';
-import { tokensToHandOver, type VisionModel } from '../models/qavit';
+import { type VisionModel, visualTokens } from '../models/qavit';
 
 /**
  * Which visual tokens are handed over where not all are. A token's rating is w . h, h the row that the projector takes and w the adapter's
@@ -13,7 +13,7 @@ export interface Selection {
 }
 
 export function selectionOf(model: VisionModel): Selection {
-  return { selectsTokens: model.selector !== undefined, allTokens: tokensToHandOver(model, 'projected') };
+  return { selectsTokens: model.selector !== undefined, allTokens: visualTokens(model) };
 }
 
 /**

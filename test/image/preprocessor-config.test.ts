@@ -100,6 +100,22 @@ describe('preprocessor_config.json', () => {
     });
   });
 
+  it('takes a picture that would be fitted into tiles as one', () => {
+    const published = { do_resize: true, do_center_crop: true, do_pad: true, resample: 3 };
+    const next = { ...published, image_processor_type: 'LlavaNextImageProcessor' };
+    const sizes = { size: { shortest_edge: 336 }, crop_size: { height: 336, width: 336 } };
+    const { resize, crop, tiling } = parse({ ...next, ...sizes });
+    expect({ resize, crop }).to.deep.equal({
+      resize: { rule: { kind: 'exact', width: 336, height: 336 }, filter: 'bicubic' },
+      crop: null,
+    });
+    expect(tiling).to.deep.include({ by: 'fit', most: 4 });
+    expect(tiling?.grids).to.have.length(5).and.deep.include({ rows: 3, columns: 1 });
+    const onevision = parse({ image_processor_type: 'LlavaOnevisionImageProcessor', do_pad: true, crop_size: null });
+    expect(onevision.resize?.rule).to.deep.equal({ kind: 'exact', width: 384, height: 384 });
+    expect(onevision.tiling).to.deep.include({ by: 'fit', most: 36 });
+  });
+
   it('knows every form of a size', () => {
     const rule = (size: unknown, more: object = {}) => parse({ size, ...more }).resize?.rule;
     expect(rule(30)).to.deep.equal({ kind: 'shortest-edge', shortest: 30 });
@@ -192,6 +208,26 @@ describe('preprocessor_config.json', () => {
         const json = { image_processor_type: 'Idefics3ImageProcessor', [key]: value };
         const { message } = await rejection(code, () => parse(json));
         expect(message).to.include(key).and.include(PATH);
+      });
+    }
+
+    for (const [fields, code] of [
+      [{ size: { height: 336, width: 300 } }, 'ERR_UNSUPPORTED'],
+      [{ size: { shortest_edge: 336, longest_edge: 500 } }, 'ERR_UNSUPPORTED'],
+      [{ size: 300, crop_size: 336 }, 'ERR_UNSUPPORTED'],
+      [{ image_grid_pinpoints: [] }, 'ERR_FORMAT'],
+      [{ image_grid_pinpoints: [[672, 336], 672] }, 'ERR_UNSUPPORTED'],
+      [{ image_grid_pinpoints: [[672, 336, 3]] }, 'ERR_UNSUPPORTED'],
+      [{ image_grid_pinpoints: [['672', 336]] }, 'ERR_UNSUPPORTED'],
+      [{ image_grid_pinpoints: [[672, 337]] }, 'ERR_UNSUPPORTED'],
+      [{ image_grid_pinpoints: [[0, 336]] }, 'ERR_UNSUPPORTED'],
+      [{ image_grid_pinpoints: [[336e9, 336]] }, 'ERR_UNSUPPORTED'],
+    ] as const) {
+      it(`${JSON.stringify(fields)} of a processor that fits pictures into tiles`, async () => {
+        const usual = { size: { shortest_edge: 336 }, crop_size: 336 };
+        const json = { image_processor_type: 'LlavaNextImageProcessor', ...usual, ...fields };
+        const { message } = await rejection(code, () => parse(json));
+        expect(message).to.include(Object.keys(fields)[0]).and.include(PATH);
       });
     }
 

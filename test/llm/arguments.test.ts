@@ -36,12 +36,6 @@ describe('language model arguments', () => {
     ['tiles that are a number', { data: numbers(96), shape: [3, 32], tiles: 2 }, 'ERR_ARGUMENT', /\{ rows, columns \}/],
     ['no tiles', { data: numbers(96), shape: [3, 32], tiles: { rows: 0, columns: 2 } }, 'ERR_ARGUMENT', /the tiles of/],
     [
-      'tiles that cannot share them out',
-      { data: numbers(96), shape: [3, 32], tiles: { rows: 1, columns: 1 } },
-      'ERR_SHAPE',
-      /whole share 3 tokens out equally for the tiles of visual tokens but received 1 x 1$/,
-    ],
-    [
       'of a picture in tiles',
       { data: numbers(96), shape: [3, 32], tiles: { rows: 2, columns: 1 } },
       'ERR_UNSUPPORTED',

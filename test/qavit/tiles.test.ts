@@ -241,6 +241,15 @@ describe('pictures in tiles', () => {
       await expectRejection(answer(model, picture, asked), 'ERR_UNSUPPORTED', whole);
     });
 
+    it('by language models with a place for each, where they cannot be shared out', async () => {
+      await using model = await QAViT.load(folderOf('smolvlm'), AUTO);
+      const { data, shape, tiles } = await model.encode(tiledTensors('smolvlm').picture, null);
+      const [rows, width] = shape;
+      const tokens = { data: data.subarray(width), shape: [rows - 1, width] as [number, number], tiles, key: 'few' };
+      const message = /^Expected a multiple of 5 for the number of visual tokens but received 44$/;
+      await expectRejection(model.stages.answer(tokens, 'what?').next(), 'ERR_SHAPE', message);
+    });
+
     it('as stages are given them, unless they are a grid that the model was loaded for', async () => {
       await using model = await QAViT.load({ tower: mergingFolder('internvl') }, { ...F32, tiles: 4 });
       const { data, width, height } = await model.stages.prepare(noiseImage(24, 24));

@@ -42,6 +42,12 @@ const mergingFixture = (name: MergingName): string => (name === 'internvl' ? 'in
 export const mergingFolder = (name: MergingName): string => fixture(mergingFixture(name), name);
 /** Of smolvlm or internvl. */
 export const mergingAdapter = (name: MergingName): string => fixture(mergingFixture(name), 'adapter');
+/** Models whose projected rows are laid out in lines, with what transformers makes of a whole picture as one line. */
+export const LINED = ['llava-next', 'onevision'] as const;
+export type LinedName = (typeof LINED)[number];
+export const linedFolder = (name: LinedName): string => fixture('llava_next', name);
+/** Of llava-next. */
+export const linedAdapter = fixture('llava_next', 'adapter');
 export const llavaFolder = (name: LlavaName): string => fixture('llava', name);
 export const llavaAdapter = fixture('llava', 'adapter');
 
@@ -51,6 +57,10 @@ export function expectedLlava(name: LlavaName): ExpectedLlava {
 
 export function expectedMerging(name: MergingName): ExpectedMerging {
   return expectedIn(mergingFixture(name), name);
+}
+
+export function expectedLined(name: LinedName): ExpectedMerging {
+  return expectedIn('llava_next', name);
 }
 
 function expectedIn<T>(folder: string, name: string): T {
@@ -66,9 +76,22 @@ export function mergingTensors(name: MergingName) {
   return tensorsIn(mergingFixture(name), name);
 }
 
+export function linedTensors(name: LinedName) {
+  return tensorsIn('llava_next', name);
+}
+
 /** Projected: of each tile and the whole, [V, N, E]. */
 export function tiledTensors(name: MergingName) {
-  const tensors = readSafetensors(fixture(mergingFixture(name), 'expected.safetensors'));
+  return tiledTensorsIn(mergingFixture(name), name);
+}
+
+/** Projected: [1, N, E]. */
+export function tiledLines(name: LinedName) {
+  return tiledTensorsIn('llava_next', name);
+}
+
+function tiledTensorsIn(folder: string, name: string) {
+  const tensors = readSafetensors(fixture(folder, 'expected.safetensors'));
   return { picture: pictureOf(tensors.get(`${name}/tiled_pixels`)!), projected: tensors.get(`${name}/tiled`)! };
 }
 
@@ -91,6 +114,10 @@ type Changes = Record<string, Record<string, unknown> | null>;
 /** A copy with fields of its JSON files changed; undefined takes a field out, and null a whole file. */
 export function copyLlava(name: LlavaName, to: string, changes: Changes = {}): string {
   return copyChanged(llavaFolder(name), to, changes);
+}
+
+export function copyLined(name: LinedName, to: string, changes: Changes = {}): string {
+  return copyChanged(linedFolder(name), to, changes);
 }
 
 export function copyMerging(name: MergingName, to: string, changes: Changes = {}): string {

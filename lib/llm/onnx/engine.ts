@@ -9,7 +9,7 @@ import { JsonFields } from '../../json-fields';
 import type { AnswerEnd, LanguageModelInfo, QuestionEncoding, QuestionFeatures, VisualTokens } from '../language-model';
 import { readModelConfig, type ModelConfig } from '../model-config';
 import { openPrompt, type PromptWriter } from '../open-prompt';
-import type { Prompt } from '../prompt';
+import { type Prompt, shareOf } from '../prompt';
 import { TokenRules } from '../token-rules';
 import type { AnswerModel, Rows } from './answer-model';
 import { DecoderOnly } from './decoder-only';
@@ -17,7 +17,7 @@ import { Embedding } from './embedding';
 import { EncoderDecoder } from './encoder-decoder';
 import { OnnxFolder, type OnnxDType } from './onnx-folder';
 import { OnnxRuntime } from './onnx-runtime';
-import { promptRows, shareOf } from './prompt-rows';
+import { promptRows } from './prompt-rows';
 
 /** A language model's folder at work, in the worker process: tokenizer, graphs and the loop that says token after token. */
 export class Engine {

@@ -1,4 +1,4 @@
-import { expectedButFound } from '../../errors';
+import { shareOf } from '../prompt';
 import type { Rows } from './answer-model';
 
 /**
@@ -21,10 +21,4 @@ export function promptRows(texts: readonly Rows[], visual: Rows, width: number):
     add(text.data);
   });
   return { data, count };
-}
-
-/** How many of `count` visual tokens go to each place. */
-export function shareOf(places: number, count: number): number {
-  if (places > 0 && count % places === 0) return count / places;
-  throw expectedButFound('ERR_SHAPE', `a multiple of ${places}`, 'the number of visual tokens', `${count}`);
 }

@@ -6,6 +6,7 @@ import { expected, expectedButFound } from '../../errors';
 import { isJsonObject } from '../../json-file';
 import { checkTokens } from '../checks';
 import type { VisualTokens } from '../language-model';
+import { shareOf } from '../prompt';
 
 /** What is needed of a tensor of transformers.js. */
 export interface TransformersTensor {
@@ -49,7 +50,7 @@ const hooked = new WeakSet<object>();
  *
  * @param prompt with the image token once, where the visual tokens go: `USER: <image>\nWhat is this? ASSISTANT:`; for a picture in tiles it
  *   may be there for each tile and the whole, as Idefics3 and SmolVLM want it
- * @throws QAViTError ERR_ARGUMENT (not such a model, not one image token in the prompt), ERR_DTYPE (a model with embeddings of another
+ * @throws QAViTError ERR_ARGUMENT (not such a model, not one image token in the prompt), ERR_SHAPE (tokens that cannot be shared out), ERR_DTYPE (a model with embeddings of another
  *   type than float32), and as checkTokens() for the tokens
  * @example
  * const { data, shape } = await qavit.encode('street.jpg', question);
@@ -69,7 +70,7 @@ export function visualInputs<T extends TransformersTensor>(
   const [rows, columns] = tokens.shape;
   const text = idsOf(tokenizer, prompt, addSpecialTokens);
   const places = expectPlaces(text, imageToken, tokens.tiles);
-  const run = new Array<bigint>(rows / places).fill(imageToken);
+  const run = new Array<bigint>(shareOf(places, rows)).fill(imageToken);
   const ids = text.flatMap((id) => (id === imageToken ? run : [id]));
   const pixels = new Tensor('float32', tokens.data.slice(), [1, rows, columns]);
   features.add(pixels);

@@ -45,6 +45,8 @@ export interface ProjectorShape {
   readonly pixelShuffle?: number;
   /** Of the rows that are projected. */
   readonly norm?: { readonly name: string; readonly eps: number };
+  /** Where projected rows are laid out in lines: the tensor that ends a line, beside the projector's, and as `Lines` has it. */
+  readonly lines?: { readonly newline: string; readonly mostTiles?: number };
 }
 
 export interface LanguageHalf {

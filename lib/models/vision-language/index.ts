@@ -5,10 +5,11 @@ import { towerTensors } from '../towers';
 import { IDEFICS3, SMOLVLM } from './idefics3';
 import { INTERNVL } from './internvl';
 import { LLAVA } from './llava';
+import { LLAVA_NEXT, LLAVA_ONEVISION } from './llava-next';
 
 export type { LanguageHalf, ProjectorShape, VisionHalf, VisionLanguageFamily } from './family';
 
-const FAMILIES: readonly VisionLanguageFamily[] = [LLAVA, IDEFICS3, SMOLVLM, INTERNVL];
+const FAMILIES: readonly VisionLanguageFamily[] = [LLAVA, LLAVA_NEXT, LLAVA_ONEVISION, IDEFICS3, SMOLVLM, INTERNVL];
 
 /** Every model_type that is one. */
 export const VISION_LANGUAGE_MODEL_TYPES = FAMILIES.map(({ modelType }) => modelType);

@@ -11,7 +11,7 @@ import type { ProjectorShape } from './family';
  * @throws QAViTError ERR_FORMAT or ERR_SHAPE, naming the tensor
  */
 export function openLanguageProjector(
-  { name, maps, bias, activation, pixelShuffle, norm }: ProjectorShape,
+  { name, maps, bias, activation, pixelShuffle, norm, lines }: ProjectorShape,
   source: TensorSource,
   width: number,
 ): { projector: Projector; languageWidth: number } {
@@ -24,8 +24,10 @@ export function openLanguageProjector(
     const affine = takeAffine(tensors, `${name}.${map}`, size);
     return { weight: stored(affine.weight, 'matrix'), bias: affine.bias && stored(affine.bias, 'vector') };
   });
+  const newline = lines && tensors.take(lines.newline, [languageWidth]).read();
   const ownNorm = norm && takeNorm(tensors, `${name}.${norm.name}`, inputs, norm.eps);
   // Whatever is not the projector's belongs to the rest of the model.
   tensors.expectNoOthers(new RegExp(`^(?!${name}\\.)`));
-  return { projector: { pixelShuffle, norm: ownNorm, layers, activation }, languageWidth };
+  const laidOut = lines && newline && { newline, mostTiles: lines.mostTiles };
+  return { projector: { pixelShuffle, norm: ownNorm, layers, activation, lines: laidOut }, languageWidth };
 }

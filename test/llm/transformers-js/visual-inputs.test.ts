@@ -110,6 +110,11 @@ describe('transformers.js', () => {
     expect(runs('a<image>b').join('').match(/i+/g)).to.deep.equal(['iiiiii']);
     const message = /one image token \(id 2\), or 3 for tiles and whole, for the prompt but received 2 of them$/;
     expectThrow(() => ids('<image> <image>'), 'ERR_ARGUMENT', message);
+    const odd = { ...someTokens(7), tiles: { rows: 1, columns: 2 } };
+    const share = /^Expected a multiple of 3 for the number of visual tokens but received 7$/;
+    expectThrow(() => visualInputs(loaded, odd, '<image><image><image>'), 'ERR_SHAPE', share);
+    // Of LLaVA-NeXT's kind: rows of the tiles are in lines.
+    expect(visualInputs(loaded, odd, '<image>').pixel_values.dims).to.deep.equal([1, 7, odd.shape[1]]);
   });
 
   it('refuses what does not fit', () => {
