@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import path from 'node:path';
 import { QAViT } from '../../lib';
 import { relativeError } from '../support/compare';
-import { expectedLlava, framingOf, llavaFolder, llavaTensors, NEW_TOKENS, mergingFolder } from '../support/vision-language';
+import { expectedLlava, framingOf, linedFolder, llavaFolder, llavaTensors, NEW_TOKENS, mergingFolder } from '../support/vision-language';
 import { root } from '../support/paths';
 import { requirePython, runPython, runTraining } from '../support/python';
 import { temporaryFolder } from '../support/temporary';
@@ -85,6 +85,8 @@ describe('training for a LLaVA', () => {
     ['for a LLaVA that leaves its projector alone', clip, {}],
     ['for a LLaVA with its projector', clip, { 'train-projector': true }],
     ['for a SmolVLM', mergingFolder('smolvlm'), {}],
+    ['for a LLaVA-NeXT', linedFolder('llava-next'), {}],
+    ['for a LLaVA-OneVision', linedFolder('onevision'), {}],
   ] as const) {
     it(`makes an adapter ${what}, which means here what it meant there`, async function () {
       requirePython(this, ...PACKAGES);

@@ -18,12 +18,14 @@ import onnxruntime
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from transformers import PreTrainedModel
 
 from fixtures.internvl_models import INTERNVL
 from fixtures.llava_models import CLIP_LLAMA, SIGLIP_QWEN
+from fixtures.llava_next_models import LLAVA_NEXT, ONEVISION
 from fixtures.smolvlm_models import IDEFICS3_LLAMA
 from fixtures.tiny_models import TinyModel, TinySpec
-from fixtures.vision_language import collapsed, inputs_of
+from fixtures.vision_language import collapsed, inputs_of, pictures_of
 
 from . import decoder_onnx, llava, train
 from .check import write_samples
@@ -68,7 +70,7 @@ def write_model(spec: TinySpec, folder: Path) -> TinyModel:
         for parameter in FAMILIES[tiny.model.config.model_type].language(tiny.model).parameters():
             parameter.mul_(0.2 if parameter.dim() > 1 else 1)  # what is drawn for fixtures is too loud to learn
     tiny.model.save_pretrained(folder / "llava")
-    tiny.processor.save_pretrained(folder / "llava")
+    tiny.saved_processor().save_pretrained(folder / "llava")
     return tiny
 
 
@@ -129,8 +131,7 @@ def check_beginning(folder: Path, tiny: TinyModel) -> None:
         )
         assert prompt.tolist() == collapsed(tiny, asked["input_ids"][0].tolist())
         asked["pixel_values"] = pixels.reshape(asked["pixel_values"].shape)
-        ids = own.generate(**asked, max_new_tokens=30, do_sample=False)[0, asked["input_ids"].shape[1] :]
-        own_said = setup.tokenizer.decode(ids.tolist(), skip_special_tokens=True).strip()
+        own_said = setup.tokenizer.decode(greedy(own, tiny, asked), skip_special_tokens=True).strip()
         assert own_said == said, f"Expected {own_said!r} but received {said!r}"
         alone = unasked(setup.join([(pixels, sample, answer)]))
         assert model.answer(alone, setup.tokenizer) == [said]
@@ -141,6 +142,17 @@ def check_beginning(folder: Path, tiny: TinyModel) -> None:
     counts = [one.labels.shape[1] for one in alone]
     mean = sum(model.loss(one) * count for one, count in zip(alone, counts, strict=True)) / sum(counts)
     torch.testing.assert_close(model.loss(batch), mean)
+
+
+def greedy(own: PreTrainedModel, tiny: TinyModel, asked: dict) -> list[int]:
+    settings = {"max_new_tokens": 30, "do_sample": False}
+    ids = asked["input_ids"]
+    if tiny.answers_pictures(asked):
+        return own.generate(**asked, **settings)[0, ids.shape[1] :].tolist()
+    rows = own.get_input_embeddings()(ids).clone()
+    with torch.no_grad():
+        rows[ids == tiny.image_token] = tiny.arranged(tiny.visual(pictures_of(asked)), None).flatten(0, 1)
+        return own.generate(inputs_embeds=rows, **settings)[0].tolist()
 
 
 def unasked(batch: LlavaBatch) -> LlavaBatch:
@@ -215,7 +227,7 @@ def check_refusals(folder: Path) -> None:
         ("Expected no --language-out beside --model", {"language-out": folder / "other"}, {}),
         ("for --out but received", {"out": folder / "llava"}, {}),
         ("Expected at most 9 visual tokens for --select but received 10", {"select": "10"}, {}),
-        ("Expected model_type llava, idefics3, smolvlm, internvl", {}, {"model_type": "llava_next"}),
+        (f"Expected model_type {', '.join(FAMILIES)}", {}, {"model_type": "qwen2_vl"}),
         ("Expected one layer for vision_feature_layer", {}, {"vision_feature_layer": [-2, -1]}),
         ("uses the rows of its embedding table as they are", {}, {"text_config": {"model_type": "gemma"}}),
         ("Expected 1 for embedding_multiplier", {}, {"text_config": {"embedding_multiplier": 12}}),
@@ -301,14 +313,13 @@ def check_siglip(folder: Path) -> None:
     losses, printed = run(folder, steps=FEW_STEPS, select="1,4", **{"held-out": folder / "samples.jsonl"})
     assert np.isfinite(losses).all() and printed.count("held-out") == 3, printed
     assert json.loads((folder / "adapter" / "config.json").read_text())["layers"] == [1]
-    config = folder / "llava" / "config.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"vision_feature_select_strategy": "default"}))
+    change_config(folder, vision_feature_select_strategy="default")
     said = complaint(folder)
     assert "Expected a tower with a class token and no registers" in said, said
 
 
-def check_merging(spec: TinySpec, folder: Path) -> None:
-    """Squares of patches become one row. SmolVLM is Idefics3 with other names (test/training)."""
+def check_others(spec: TinySpec, folder: Path) -> None:
+    """Whose visual tokens are no rows of their own. SmolVLM is Idefics3 with other names (test/training)."""
     tiny = write_model(spec, folder)
     check_beginning(folder, tiny)
     if spec is IDEFICS3_LLAMA:
@@ -319,7 +330,17 @@ def check_merging(spec: TinySpec, folder: Path) -> None:
     losses, printed = run(folder, steps=FEW_STEPS, bf16=True, **{"held-out": folder / "samples.jsonl"})
     assert np.isfinite(losses).all() and printed.count("held-out") == 1, printed
     config = json.loads((folder / "adapter" / "config.json").read_text())
-    assert config["vision_feature_layer"] == -1 and config["keep_cls"] is (spec is IDEFICS3_LLAMA), config
+    layer, keep_cls = tiny.taken["hidden_layer"], tiny.taken["keep_cls"]
+    assert (config["vision_feature_layer"], config["keep_cls"]) == (layer, keep_cls), config
+    if spec is LLAVA_NEXT:
+        change_config(folder, vision_feature_select_strategy="full")
+        said = complaint(folder)
+        assert "Expected a tower without tokens before its patches" in said, said
+
+
+def change_config(folder: Path, **fields: object) -> None:
+    file = folder / "llava" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | fields))
 
 
 def main() -> None:
@@ -342,10 +363,10 @@ def main() -> None:
         folder = Path(name)
         write_samples(folder, 8)
         check_siglip(folder)
-    for spec in (IDEFICS3_LLAMA, INTERNVL):
+    for spec in (IDEFICS3_LLAMA, INTERNVL, LLAVA_NEXT, ONEVISION):
         with tempfile.TemporaryDirectory() as name:
             write_samples(Path(name), 8)
-            check_merging(spec, Path(name))
+            check_others(spec, Path(name))
     print("llava: all checks passed")
 
 

@@ -10,6 +10,8 @@ from transformers import (
     Idefics3ForConditionalGeneration,
     InternVLForConditionalGeneration,
     LlavaForConditionalGeneration,
+    LlavaNextForConditionalGeneration,
+    LlavaOnevisionForConditionalGeneration,
     PreTrainedModel,
     SmolVLMForConditionalGeneration,
 )
@@ -23,7 +25,8 @@ class Family(Protocol):
     kind: type[PreTrainedModel]
     without_template: str  # how a question is put then, around {image} and {question}
     around: str  # what stands around a picture, for {image}
-    merges: bool  # whether the projector makes one row of several tokens, which then cannot be selected
+    unselectable: str | None  # why single visual tokens cannot be selected, of a folder
+    patches_alone: bool  # whether no class token may be among them
 
     def taken(self, config: dict, folder: Path) -> tuple[int, bool]:
         """The hidden layer that is handed over, and whether the class token is."""
@@ -40,14 +43,17 @@ class Family(Protocol):
         """Its own, in the form that adapters store."""
 
 
-def taken_by(config: dict, default: int, folder: Path) -> tuple[int, bool]:
+MERGES = "makes one row of several visual tokens"
+
+
+def taken_by(config: dict, default: int, folder: Path, usual: str = "default") -> tuple[int, bool]:
     """vision_feature_layer, and whether vision_feature_select_strategy keeps the class token."""
     layer = config.get("vision_feature_layer", default)
     if isinstance(layer, list) and len(layer) == 1:
         layer = layer[0]
     if not isinstance(layer, int):
         raise ValueError(f"Expected one layer for vision_feature_layer of {folder} but received {layer}")
-    strategy = config.get("vision_feature_select_strategy", "default")
+    strategy = config.get("vision_feature_select_strategy", usual)
     if strategy not in ("default", "full"):
         wanted = "'default' or 'full' for vision_feature_select_strategy"
         raise ValueError(f"Expected {wanted} of {folder} but received {strategy!r}")
@@ -60,7 +66,8 @@ class Llava:
     kind = LlavaForConditionalGeneration
     without_template = "USER: {image}\n{question} ASSISTANT:"
     around = "{image}"
-    merges = False
+    unselectable = None
+    patches_alone = False
 
     def taken(self, config: dict, folder: Path) -> tuple[int, bool]:
         return taken_by(config, -2, folder)
@@ -87,12 +94,39 @@ class Llava:
         return projector
 
 
+class LlavaNext(Llava):
+    """lib/models/vision-language/llava-next.ts. A whole picture is one line."""
+
+    kind = LlavaNextForConditionalGeneration
+    unselectable = "has a newline behind its visual tokens"
+    patches_alone = True
+
+    def project(self, model: PreTrainedModel, tokens: torch.Tensor) -> torch.Tensor:
+        rows = super().project(model, tokens)
+        newline = model.model.image_newline.to(rows.dtype).expand(len(rows), 1, -1)
+        return torch.cat([rows, newline], 1)
+
+    def trainable_projector(self, model: PreTrainedModel, folder: Path) -> nn.Sequential:
+        raise ValueError(f"Expected a LLaVA for --train-projector but received {folder}")
+
+
+class LlavaOnevision(LlavaNext):
+    """lib/models/vision-language/llava-next.ts"""
+
+    kind = LlavaOnevisionForConditionalGeneration
+    without_template = "<|im_start|>user {image}\n{question}<|im_end|><|im_start|>assistant\n"
+
+    def taken(self, config: dict, folder: Path) -> tuple[int, bool]:
+        return taken_by(config, -1, folder, "full")
+
+
 class Idefics3:
     """lib/models/vision-language/idefics3.ts"""
 
     without_template = "<|im_start|>User:{image}{question}<end_of_utterance>\nAssistant:"
     around = "<fake_token_around_image><global-img>{image}<fake_token_around_image>"
-    merges = True
+    unselectable = MERGES
+    patches_alone = False
 
     def __init__(self, kind: type[PreTrainedModel]):
         self.kind = kind
@@ -119,7 +153,8 @@ class Internvl:
     kind = InternVLForConditionalGeneration
     without_template = "<|im_start|>user\n{image}\n{question}<|im_end|>\n<|im_start|>assistant\n"
     around = "<img>{image}</img>"
-    merges = True
+    unselectable = MERGES
+    patches_alone = False
 
     def taken(self, config: dict, folder: Path) -> tuple[int, bool]:
         layer, keep_cls = taken_by(config, -1, folder)
@@ -147,6 +182,8 @@ class Internvl:
 
 FAMILIES: dict[str, Family] = {
     "llava": Llava(),
+    "llava_next": LlavaNext(),
+    "llava_onevision": LlavaOnevision(),
     "idefics3": Idefics3(Idefics3ForConditionalGeneration),
     "smolvlm": Idefics3(SmolVLMForConditionalGeneration),
     "internvl": Internvl(),

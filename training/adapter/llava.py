@@ -138,8 +138,8 @@ def prepare(options: argparse.Namespace) -> Setup:
     check_arguments(options)
     family, config, layer, keep_cls = describe(folder)
     expect_plain_rows(config, folder)
-    if family.merges and options.select:
-        raise ValueError(f"Expected no --select: {folder} makes one row of several visual tokens")
+    if family.unselectable and options.select:
+        raise ValueError(f"Expected no --select: {folder} {family.unselectable}")
     llava, _ = load_whole(family.kind, folder)
     llava.requires_grad_(False)
     table = llava.get_input_embeddings().weight.detach()
@@ -151,6 +151,9 @@ def prepare(options: argparse.Namespace) -> Setup:
     if not keep_cls and before != 1:
         wanted = "a tower with a class token and no registers"
         raise ValueError(f"Expected {wanted} for the strategy 'default' of {folder} but received {before} such tokens")
+    if keep_cls and before > 0 and family.patches_alone:
+        wanted = "a tower without tokens before its patches"
+        raise ValueError(f"Expected {wanted} for the strategy 'full' of {folder} but received {before} such tokens")
     layers = options.layers
     if layers is None and options.integration_point is None:
         # `late` of the layers that are computed: the last of LLaVA-1.5 is not.

@@ -14,6 +14,8 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
+from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
+from transformers.models.llava_onevision.image_processing_pil_llava_onevision import LlavaOnevisionImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
@@ -40,6 +42,25 @@ class WholeGotOcr2ImageProcessorPil(GotOcr2ImageProcessorPil):
         return super().__call__(picture, crop_to_patches=False, **options)
 
 
+class WithoutTiles:
+    """The whole, which comes first."""
+
+    def get_image_patches(self, *args: object, **options: object) -> list[np.ndarray]:
+        return super().get_image_patches(*args, **options)[:1]
+
+    def __call__(self, picture: Image.Image, **options: object) -> BatchFeature:
+        inputs = super().__call__(picture, **options)
+        return BatchFeature({"pixel_values": inputs["pixel_values"][0]})
+
+
+class WholeLlavaNextImageProcessorPil(WithoutTiles, LlavaNextImageProcessorPil):
+    pass
+
+
+class WholeLlavaOnevisionImageProcessorPil(WithoutTiles, LlavaOnevisionImageProcessorPil):
+    pass
+
+
 PROCESSORS = {
     "BitImageProcessor": BitImageProcessorPil,
     "BlipImageProcessor": BlipImageProcessorPil,
@@ -48,6 +69,8 @@ PROCESSORS = {
     "Gemma3ImageProcessor": Gemma3ImageProcessorPil,
     "GotOcr2ImageProcessor": WholeGotOcr2ImageProcessorPil,
     "Idefics3ImageProcessor": WholeIdefics3ImageProcessorPil,
+    "LlavaNextImageProcessor": WholeLlavaNextImageProcessorPil,
+    "LlavaOnevisionImageProcessor": WholeLlavaOnevisionImageProcessorPil,
     "SmolVLMImageProcessor": WholeIdefics3ImageProcessorPil,
     "SiglipImageProcessor": SiglipImageProcessorPil,
     "ViTImageProcessor": ViTImageProcessorPil,
@@ -58,6 +81,8 @@ UNKNOWN_STEPS = ("do_pad", "use_square_size", "crop_to_patches")
 # Those of these are left out, or have no others to be padded to.
 KNOWN_STEPS = {
     WholeGotOcr2ImageProcessorPil: {"crop_to_patches"},
+    WholeLlavaNextImageProcessorPil: {"do_pad"},
+    WholeLlavaOnevisionImageProcessorPil: {"do_pad"},
     WholeIdefics3ImageProcessorPil: {"do_pad", "use_square_size", "crop_to_patches"},
 }
 
