@@ -76,8 +76,8 @@ export interface LoadOptions {
   imageSize?: number;
   /**
    * How many tiles a picture is cut into at most, 0..100, each of which goes through the tower as the whole does: what is small in it is
-   * seen, for so many times the work. For models trained with tiles (Idefics3, SmolVLM, InternVL), cut as transformers does; `auto`: into
-   * as many as the model's processor would. Default 0: only the whole.
+   * seen, for so many times the work. For models trained with tiles (Idefics3, SmolVLM, InternVL, LLaVA-NeXT, LLaVA-OneVision), cut as transformers
+   * does; `auto`: into as many as the model's processor would. Default 0: only the whole.
    */
   tiles?: number | 'auto';
   /**
@@ -137,7 +137,10 @@ export type QuestionInput = string | QuestionFeatures | null;
 export interface VisualTokens extends ModelTokens {
   /** Row-major. */
   data: Float32Array;
-  /** [N, E], or [N, C] for the tower's own; of a picture in T tiles (T + 1) N rows, those of the whole last. */
+  /**
+   * [N, E], or [N, C] for the tower's own; of a picture in T tiles (T + 1) N rows, those of the whole last. Projected rows of LLaVA-NeXT's
+   * kind are laid out in lines: docs/models.md says how many there are.
+   */
   shape: [number, number];
   /** sha-256, hex: the same for the same pixels, question, weights and settings. */
   key: string;
@@ -231,7 +234,7 @@ export interface ModelInfo {
   registers: number;
   /** Visual tokens in the tower. */
   M: number;
-  /** Visual tokens handed over, of the whole picture and of each tile. */
+  /** Visual tokens handed over, of the whole picture and of each tile; of LLaVA-NeXT's kind of the whole alone, its newline included. */
   N: number;
   /** Tiles that a picture is cut into at most, besides the whole. */
   tiles: number;

@@ -198,6 +198,8 @@ describe('what is needed of a model', () => {
     for (const [model_type, name] of [
       ['gemma3', 'vision_tower.vision_model.x'],
       ['internvl', 'model.vision_tower.x'],
+      ['llava_next', 'image_newline'],
+      ['llava_onevision', 'model.image_newline'],
       ['blip-2', 'vision_model.x'],
     ] as const) {
       const map = { [name]: vision, 'language_model.model.x': rest, 'lm_head.weight': rest };

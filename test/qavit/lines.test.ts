@@ -174,6 +174,15 @@ describe('rows laid out in lines', () => {
     });
   });
 
+  it('are attended to as a whole, patch by patch', async () => {
+    await using model = await QAViT.load(FUSED, AUTO);
+    const { picture } = tiledLines('llava-next');
+    const { grid, difference, picture: seen } = await model.attend(picture, 'what is on the left?');
+    expect(grid).to.deep.equal({ rows: 6, columns: 6 });
+    expect(difference).to.have.length(37);
+    expect(seen.tiles).to.deep.include({ rows: 2, columns: 2, picture: { width: 70, height: 49 } });
+  });
+
   it('are rows of views without newlines as the tower hands them over', async () => {
     await using model = await QAViT.load({ tower: NEXT }, AUTO);
     const { picture } = tiledLines('llava-next');

@@ -4,14 +4,17 @@ import sharp from 'sharp';
 import { QAViT, type RawImage } from '../../../lib';
 import { createServer } from '../../../lib/serve';
 import {
-  type AskedLlava,
+  expectedLined,
   expectedLlava,
   expectedMerging,
+  linedFolder,
   llavaFolder,
   llavaTensors,
   mergingFolder,
   NEW_TOKENS,
+  tiledLines,
   tiledTensors,
+  type AskedLlava,
 } from '../../support/vision-language';
 import { post } from './requests';
 
@@ -91,52 +94,75 @@ describe('a vision-language model behind the server', function () {
   });
 });
 
-describe('a model that cuts pictures into tiles behind the server', function () {
-  this.timeout(120_000);
-  const { picture } = tiledTensors('internvl');
-  const { answers } = expectedMerging('internvl').tiled;
-  let model: QAViT;
-  let app: FastifyInstance;
-  let url: string;
+const CUTTING = [
+  {
+    id: 'internvl',
+    folder: mergingFolder('internvl'),
+    pixels: tiledTensors('internvl'),
+    expected: expectedMerging('internvl').tiled,
+    said: { tiles: 6, visualTokens: 9 },
+    grid: { rows: 2, columns: 3 },
+    tokens: 7 * 9,
+  },
+  {
+    id: 'llava-next',
+    folder: linedFolder('llava-next'),
+    pixels: tiledLines('llava-next'),
+    expected: expectedLined('llava-next').tiled,
+    said: { tiles: 4, visualTokens: 37 },
+    grid: { rows: 2, columns: 2 },
+    tokens: 140,
+  },
+] as const;
 
-  before(async () => {
-    url = await imageUrl(picture);
-    model = await QAViT.load(mergingFolder('internvl'), { device: 'cpu', dtype: 'f32', tiles: 6 });
-    app = await createServer({ internvl: model });
-  });
-  after(async () => {
-    await app.close();
-    await model.close();
-  });
+for (const { id, folder, pixels, expected, said, grid, tokens } of CUTTING) {
+  describe(`a model that cuts pictures into tiles behind the server: ${id}`, function () {
+    this.timeout(120_000);
+    const { picture } = pixels;
+    let model: QAViT;
+    let app: FastifyInstance;
+    let url: string;
 
-  it('says how many at most', async () => {
-    const { qavit } = (await app.inject('/v1/models/internvl')).json<{ qavit: object }>();
-    expect(qavit).to.include({ tiles: 6, visualTokens: 9 });
-  });
+    before(async () => {
+      url = await imageUrl(picture);
+      model = await QAViT.load(folder, { device: 'cpu', dtype: 'f32', tiles: said.tiles });
+      app = await createServer({ [id]: model });
+    });
+    after(async () => {
+      await app.close();
+      await model.close();
+    });
 
-  it("says transformers' answers", async () => {
-    const [plain] = answers;
-    const content = [
-      { type: 'image_url', image_url: { url } },
-      { type: 'text', text: plain!.question },
-    ];
-    const messages = [{ role: 'user', content }];
-    const asked = { model: 'internvl', max_tokens: NEW_TOKENS, messages };
-    const replies = await Promise.all([1, 2, 3].map(() => post(app, '/v1/chat/completions', asked)));
-    for (const { body } of replies) {
-      expect(body.choices[0]?.message.content).to.equal(plain!.text);
-      expect(body.usage.prompt_tokens).to.equal(plain!.ids.length - 1 + 7 * 9);
-    }
-  });
+    it('says how many at most', async () => {
+      const { qavit } = (await app.inject(`/v1/models/${id}`)).json<{ qavit: object }>();
+      expect(qavit).to.include(said);
+    });
 
-  it('hands out visual tokens with the grid', async () => {
-    const wanted = await model.encode(picture, null);
-    const asked = { model: 'internvl', image: url, question: null };
-    const { body } = await post(app, '/v1/visual-tokens', asked);
-    expect(body).to.deep.include({ shape: [63, 32], tiles: { rows: 2, columns: 3 }, key: wanted.key });
-    const payload = { ...asked, format: 'safetensors' };
-    const file = await app.inject({ method: 'POST', url: '/v1/visual-tokens', payload });
-    expect(file.headers).to.include({ 'x-qavit-shape': '63,32', 'x-qavit-tiles': '2x3' });
-    expect(file.rawPayload.toString('latin1')).to.include('"tiles":"2x3"');
+    it("says transformers' answers", async () => {
+      const [plain] = expected.answers;
+      const content = [
+        { type: 'image_url', image_url: { url } },
+        { type: 'text', text: plain!.question },
+      ];
+      const messages = [{ role: 'user', content }];
+      const asked = { model: id, max_tokens: NEW_TOKENS, messages };
+      const replies = await Promise.all([1, 2, 3].map(() => post(app, '/v1/chat/completions', asked)));
+      for (const { body } of replies) {
+        expect(body.choices[0]?.message.content).to.equal(plain!.text);
+        expect(body.usage.prompt_tokens).to.equal(plain!.ids.length - 1 + tokens);
+      }
+    });
+
+    it('hands out visual tokens with the grid', async () => {
+      const wanted = await model.encode(picture, null);
+      const asked = { model: id, image: url, question: null };
+      const { body } = await post(app, '/v1/visual-tokens', asked);
+      expect(body).to.deep.include({ shape: [tokens, 32], tiles: grid, key: wanted.key });
+      const payload = { ...asked, format: 'safetensors' };
+      const file = await app.inject({ method: 'POST', url: '/v1/visual-tokens', payload });
+      const cut = `${grid.rows}x${grid.columns}`;
+      expect(file.headers).to.include({ 'x-qavit-shape': `${tokens},32`, 'x-qavit-tiles': cut });
+      expect(file.rawPayload.toString('latin1')).to.include(`"tiles":"${cut}"`);
+    });
   });
-});
+}
