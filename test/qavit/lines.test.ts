@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { cpSync, readFileSync } from 'node:fs';
-import { QAViT, type RawImage } from '../../lib';
+import { QAViT } from '../../lib';
 import { inLines } from '../../lib/qavit/lines';
 import { noiseImage } from '../image/support';
 import { changeTensors } from '../support/changed-tower';
@@ -11,16 +11,14 @@ import { fixture } from '../support/paths';
 import { f32 } from '../support/safetensors-writer';
 import { temporaryFolder } from '../support/temporary';
 import {
-  type AskedLlava,
   copyLined,
   expectedLined,
-  framingOf,
   LINED,
   linedAdapter,
   linedFolder,
   linedTensors,
-  NEW_TOKENS,
   tiledLines,
+  saidBy,
 } from '../support/vision-language';
 
 const F32 = { device: 'cpu', dtype: 'f32' } as const;
@@ -28,14 +26,6 @@ const AUTO = { ...F32, tiles: 'auto' } as const;
 const WITHIN = { f32: 1e-5, bf16: 3e-2, int8: 1e-1 } as const;
 const NEXT = linedFolder('llava-next');
 const FUSED = { tower: NEXT, adapter: linedAdapter, language: NEXT };
-
-async function answer(model: QAViT, image: RawImage, asked: AskedLlava): Promise<string> {
-  let text = '';
-  for await (const piece of model.ask(image, asked.question, { maxNewTokens: NEW_TOKENS, ...framingOf(asked) })) {
-    text += piece;
-  }
-  return text;
-}
 
 interface LineCase {
   picture: [number, number];
@@ -108,7 +98,7 @@ describe('rows laid out in lines', () => {
             for (const asked of answers) {
               expect(await half.prompted(asked, tokens.tiles)).to.deep.equal(asked.ids);
               expect(await half.greedy(tokens, asked)).to.deep.equal(asked.tokens);
-              expect(await answer(model, picture, asked)).to.equal(asked.text);
+              expect(await saidBy(model, picture, asked)).to.equal(asked.text);
             }
           } finally {
             await half.close();
@@ -132,7 +122,7 @@ describe('rows laid out in lines', () => {
           for (const asked of fused) {
             const tokens = await model.encode(picture, asked.question);
             expect(await half.greedy(tokens, asked)).to.deep.equal(asked.tokens);
-            expect(await answer(model, picture, asked)).to.equal(asked.text);
+            expect(await saidBy(model, picture, asked)).to.equal(asked.text);
           }
         } finally {
           await half.close();

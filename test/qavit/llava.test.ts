@@ -1,11 +1,10 @@
 import { expect } from 'chai';
 import { cpSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import path from 'node:path';
-import { type AskOptions, type ModelFolders, QAViT } from '../../lib';
+import { type ModelFolders, QAViT } from '../../lib';
 import { relativeError } from '../support/compare';
 import { expectRejection } from '../support/expect-error';
 import {
-  type AskedLlava,
   copyLlava,
   expectedLlava,
   framingOf,
@@ -13,7 +12,7 @@ import {
   llavaFolder,
   LLAVAS,
   llavaTensors,
-  NEW_TOKENS,
+  saidBy,
 } from '../support/vision-language';
 import { LanguageHalf } from '../support/language-half';
 import { writeJson, writeRandomModel } from '../support/random-model';
@@ -22,20 +21,6 @@ import { temporaryFolder } from '../support/temporary';
 const F32 = { device: 'cpu', dtype: 'f32' } as const;
 const CLIP = llavaFolder('clip-llama');
 const FUSED: ModelFolders = { tower: CLIP, adapter: llavaAdapter, language: CLIP };
-
-async function answer(
-  model: QAViT,
-  image: Parameters<QAViT['ask']>[0],
-  asked: Omit<AskedLlava, 'ids'>,
-  options: AskOptions = {},
-): Promise<string> {
-  const framing = framingOf(asked as AskedLlava);
-  let text = '';
-  for await (const piece of model.ask(image, asked.question, { maxNewTokens: NEW_TOKENS, ...framing, ...options })) {
-    text += piece;
-  }
-  return text;
-}
 
 describe('LLaVA', () => {
   const at = temporaryFolder();
@@ -84,12 +69,12 @@ describe('LLaVA', () => {
       for (const asked of answers) {
         const around = Object.keys(framingOf(asked)).join(' and ') || 'nothing';
         it(`answers in words, with ${around} around ${JSON.stringify(asked.question)}`, async () => {
-          expect(await answer(model, picture, asked)).to.equal(asked.text);
+          expect(await saidBy(model, picture, asked)).to.equal(asked.text);
         });
       }
 
       it('draws the same from the same seed', async () => {
-        const drawn = (seed: number) => answer(model, picture, answers[0]!, { temperature: 1, seed });
+        const drawn = (seed: number) => saidBy(model, picture, answers[0]!, { temperature: 1, seed });
         const all = await Promise.all([1, 1, 2, 3].map(drawn));
         expect(all[1]).to.equal(all[0]);
         expect(new Set(all).size).to.equal(3);
@@ -97,7 +82,7 @@ describe('LLaVA', () => {
 
       it('takes no features and refuses a picture in words', async () => {
         await expectRejection(model.encode(picture, 'what?'), 'ERR_ARGUMENT', /null \(the model has no adapter\)/);
-        const spelled = answer(model, picture, { question: 'is there an <image>?' });
+        const spelled = saidBy(model, picture, { question: 'is there an <image>?' });
         await expectRejection(spelled, 'ERR_ARGUMENT', /a text without <image> for the question/);
       });
     });
@@ -123,7 +108,7 @@ describe('LLaVA', () => {
         for (const asked of fused) {
           const tokens = await model.encode(picture, asked.question);
           expect(await decoder.greedy(tokens, asked)).to.deep.equal(asked.tokens);
-          expect(await answer(model, picture, asked)).to.equal(asked.text);
+          expect(await saidBy(model, picture, asked)).to.equal(asked.text);
         }
       } finally {
         await decoder.close();
@@ -135,7 +120,7 @@ describe('LLaVA', () => {
       const shorter = { ...long, question: `${long.question} what is on the blue circle?` };
       const [one, other] = await Promise.all([long, shorter].map(({ question }) => model.encode(picture, question)));
       expect(one!.data).to.deep.equal(other!.data);
-      expect(await answer(model, picture, long)).to.not.equal(await answer(model, picture, shorter));
+      expect(await saidBy(model, picture, long)).to.not.equal(await saidBy(model, picture, shorter));
     });
 
     it('takes what the adapter does not say from the LLaVA', async () => {
@@ -162,7 +147,7 @@ describe('LLaVA', () => {
       const parts = { tower: 'llava', adapter: 'adapter', language: 'llava' };
       writeJson(at('combined', 'config.json'), { model_type: 'qavit', ...parts });
       await using combined = await QAViT.load(at('combined'), F32);
-      expect(await answer(combined, picture, fused[0]!)).to.equal(fused[0]!.text);
+      expect(await saidBy(combined, picture, fused[0]!)).to.equal(fused[0]!.text);
     });
   });
 
@@ -172,7 +157,7 @@ describe('LLaVA', () => {
 
     const answers = async (folders: string | ModelFolders, languageDType?: 'fp16' | 'q4'): Promise<void> => {
       await using model = await QAViT.load(folders, { ...F32, languageDType });
-      expect(await answer(model, picture, asked!)).to.equal(asked!.text);
+      expect(await saidBy(model, picture, asked!)).to.equal(asked!.text);
     };
 
     it('may keep the language half in a folder of its own', async () => {
@@ -221,7 +206,7 @@ describe('LLaVA', () => {
       const missingFiles = ['onnx/embed_tokens.onnx', 'onnx/decoder_model_merged.onnx', 'tokenizer.json'];
       expect(model.info).to.deep.include({ visionLanguage: 'LLaVA', language: null, missingFiles });
       expect((await model.encode(picture, null)).shape).to.deep.equal([9, 32]);
-      await expectRejection(answer(model, picture, asked!), 'ERR_ARGUMENT', /a model with a language model for ask/);
+      await expectRejection(saidBy(model, picture, asked!), 'ERR_ARGUMENT', /a model with a language model for ask/);
     });
 
     it('without a chat template are asked as LLaVA-1.5 was trained, and say nothing around it', async () => {
@@ -232,10 +217,10 @@ describe('LLaVA', () => {
       });
       await using model = await QAViT.load(bare, F32);
       await using same = await QAViT.load(worded, F32);
-      expect(await answer(model, picture, asked!)).to.equal(await answer(same, picture, asked!));
-      expect(await answer(model, picture, asked!)).to.equal(asked!.text);
+      expect(await saidBy(model, picture, asked!)).to.equal(await saidBy(same, picture, asked!));
+      expect(await saidBy(model, picture, asked!)).to.equal(asked!.text);
       for (const framing of [{ system: 'a' }, { before: 'b' }]) {
-        const refused = answer(model, picture, { question: 'what?', ...framing });
+        const refused = saidBy(model, picture, { question: 'what?', ...framing });
         await expectRejection(
           refused,
           'ERR_UNSUPPORTED',
@@ -247,8 +232,8 @@ describe('LLaVA', () => {
     it('are asked in the words of their config.json where it has some, chat template or not', async () => {
       const words = { 'config.json': { prompt_template: 'USER: <image>\n{question} ASSISTANT:' } };
       await using model = await QAViT.load(copyLlava('clip-llama', at('words'), words), F32);
-      expect(await answer(model, picture, asked!)).to.equal(asked!.text);
-      const refused = answer(model, picture, { question: 'what?', system: 'a' });
+      expect(await saidBy(model, picture, asked!)).to.equal(asked!.text);
+      const refused = saidBy(model, picture, { question: 'what?', system: 'a' });
       await expectRejection(refused, 'ERR_UNSUPPORTED', /a language model with a chat template for option system/);
     });
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { cpSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { type ModelFolders, QAViT, type RawImage, type VisualTokens } from '../../lib';
+import { type ModelFolders, QAViT, type VisualTokens } from '../../lib';
 import { relativeError } from '../support/compare';
 import { expectRejection } from '../support/expect-error';
 import { LanguageHalf } from '../support/language-half';
@@ -11,16 +11,14 @@ import { writeJson } from '../support/random-model';
 import { f32 } from '../support/safetensors-writer';
 import { temporaryFolder } from '../support/temporary';
 import {
-  type AskedLlava,
   copyMerging,
   expectedMerging,
-  framingOf,
-  NEW_TOKENS,
   mergingAdapter,
   mergingFolder,
   type MergingName,
   MERGING,
   mergingTensors,
+  saidBy,
 } from '../support/vision-language';
 
 const F32 = { device: 'cpu', dtype: 'f32' } as const;
@@ -36,14 +34,6 @@ const WITHIN = { f32: 1e-5, bf16: 3e-2, int8: 1e-1 } as const;
 function towerConfig(name: MergingName): object {
   const config = JSON.parse(readFileSync(path.join(mergingFolder(name), 'config.json'), 'utf8')) as object;
   return (config as { vision_config: object }).vision_config;
-}
-
-async function answer(model: QAViT, image: RawImage, asked: AskedLlava): Promise<string> {
-  let text = '';
-  for await (const piece of model.ask(image, asked.question, { maxNewTokens: NEW_TOKENS, ...framingOf(asked) })) {
-    text += piece;
-  }
-  return text;
 }
 
 describe('models whose projector makes one row of several patches', () => {
@@ -103,7 +93,7 @@ describe('models whose projector makes one row of several patches', () => {
           for (const asked of answers) {
             expect(await half.prompted(asked)).to.deep.equal(asked.ids);
             expect(await half.greedy(tokens, asked)).to.deep.equal(asked.tokens);
-            expect(await answer(model, picture, asked)).to.equal(asked.text);
+            expect(await saidBy(model, picture, asked)).to.equal(asked.text);
           }
         } finally {
           await half.close();
@@ -131,7 +121,7 @@ describe('models whose projector makes one row of several patches', () => {
         for (const asked of fused) {
           const tokens = await model.encode(picture, asked.question);
           expect(await half.greedy(tokens, asked)).to.deep.equal(asked.tokens);
-          expect(await answer(model, picture, asked)).to.equal(asked.text);
+          expect(await saidBy(model, picture, asked)).to.equal(asked.text);
         }
       } finally {
         await half.close();

@@ -7,18 +7,16 @@ import { LanguageHalf } from '../support/language-half';
 import { temporaryFolder } from '../support/temporary';
 import { fixture } from '../support/paths';
 import {
-  type AskedLlava,
   copyMerging,
   expectedMerging,
-  framingOf,
   llavaFolder,
   mergingAdapter,
   mergingFolder,
   type MergingName,
   MERGING,
   mergingTensors,
-  NEW_TOKENS,
   tiledTensors,
+  saidBy,
 } from '../support/vision-language';
 
 const F32 = { device: 'cpu', dtype: 'f32' } as const;
@@ -29,14 +27,6 @@ const GRIDS = {
   idefics3: { rows: 2, columns: 2 },
   internvl: { rows: 2, columns: 3 },
 } as const;
-
-async function answer(model: QAViT, image: RawImage, asked: AskedLlava): Promise<string> {
-  let text = '';
-  for await (const piece of model.ask(image, asked.question, { maxNewTokens: NEW_TOKENS, ...framingOf(asked) })) {
-    text += piece;
-  }
-  return text;
-}
 
 /** A square of a picture. */
 function squareOf({ data, width }: RawImage, left: number, top: number, side: number): RawImage {
@@ -97,7 +87,7 @@ describe('pictures in tiles', () => {
           for (const asked of answers) {
             expect(await half.prompted(asked, tokens.tiles)).to.deep.equal(asked.ids);
             expect(await half.greedy(tokens, asked)).to.deep.equal(asked.tokens);
-            expect(await answer(model, picture, asked)).to.equal(asked.text);
+            expect(await saidBy(model, picture, asked)).to.equal(asked.text);
           }
         } finally {
           await half.close();
@@ -145,7 +135,7 @@ describe('pictures in tiles', () => {
           for (const asked of fused) {
             const tokens = await model.encode(picture, asked.question);
             expect(await half.greedy(tokens, asked)).to.deep.equal(asked.tokens);
-            expect(await answer(model, picture, asked)).to.equal(asked.text);
+            expect(await saidBy(model, picture, asked)).to.equal(asked.text);
           }
         } finally {
           await half.close();
@@ -238,7 +228,7 @@ describe('pictures in tiles', () => {
       const { picture } = tiledTensors('internvl');
       const asked = { question: 'what?', ids: [] };
       const whole = /visual tokens of a whole picture for .*own-words but received those of a picture in 2 x 3 tiles/;
-      await expectRejection(answer(model, picture, asked), 'ERR_UNSUPPORTED', whole);
+      await expectRejection(saidBy(model, picture, asked), 'ERR_UNSUPPORTED', whole);
     });
 
     it('by language models with a place for each, where they cannot be shared out', async () => {

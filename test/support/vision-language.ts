@@ -1,6 +1,6 @@
 import { cpSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import type { RawImage } from '../../lib';
+import type { AskOptions, QAViT, RawImage } from '../../lib';
 import { fixture } from './paths';
 import { writeJson } from './random-model';
 import { readSafetensors } from './safetensors';
@@ -105,8 +105,21 @@ function pictureOf({ data, shape: [height = 0, width = 0] }: { data: ArrayLike<n
 }
 
 /** What a caller says around a question. */
-export function framingOf({ system, before }: AskedLlava): { system?: string; before?: string } {
+export function framingOf({ system, before }: Omit<AskedLlava, 'ids'>): { system?: string; before?: string } {
   return { ...(system !== undefined && { system }), ...(before !== undefined && { before }) };
+}
+
+/** A model's answer, put together. */
+export async function saidBy(
+  model: QAViT,
+  image: Parameters<QAViT['ask']>[0],
+  asked: Omit<AskedLlava, 'ids'>,
+  options: AskOptions = {},
+): Promise<string> {
+  let text = '';
+  const settings = { maxNewTokens: NEW_TOKENS, ...framingOf(asked), ...options };
+  for await (const piece of model.ask(image, asked.question, settings)) text += piece;
+  return text;
 }
 
 type Changes = Record<string, Record<string, unknown> | null>;
