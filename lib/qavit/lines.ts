@@ -1,14 +1,34 @@
 import type { Lines } from '../blocks/projector';
-import type { Size } from '../image/geometry';
 import type { TileGrid } from '../image';
+import type { Size } from '../image/geometry';
 import { joinRows } from './join-rows';
 
-/** Rows of numbers, [rows * columns, width], with a place each. */
-interface Plane {
-  readonly data: Float32Array;
+/** The projected rows of tiles in their places in the picture; each row is read where it lies, since there may be 100 MB of them. */
+interface Tiled {
+  /** [S * S, E] each, row by row. */
+  readonly tiles: readonly Float32Array[];
+  /** Of tiles. */
+  readonly columns: number;
+  /** S */
+  readonly side: number;
+  /** E */
+  readonly width: number;
+}
+
+/** A part of the picture, in rows of numbers. */
+interface Part {
+  readonly top: number;
+  readonly left: number;
   readonly rows: number;
   readonly columns: number;
-  readonly width: number;
+}
+
+/** What a place between two others takes of them. */
+interface Between {
+  readonly first: number;
+  readonly second: number;
+  /** Of the second; the rest is the first's. */
+  readonly share: number;
 }
 
 /**
@@ -23,39 +43,33 @@ export function inLines(views: readonly Float32Array[], grid: TileGrid | undefin
   const { newline } = lines;
   const whole = views.at(-1) ?? new Float32Array();
   if (!grid) return joinRows([whole, newline]);
-  const side = Math.sqrt(whole.length / newline.length);
-  const tiled = withoutBorders(besideEachOther(views.slice(0, -1), grid, side, newline.length), grid.picture);
-  return joinRows([whole, withNewlines(reduced(tiled, side, lines), newline)]);
-}
-
-/** The rows of the tiles in the lines of the picture. */
-function besideEachOther(
-  tiles: readonly Float32Array[],
-  { rows, columns }: TileGrid,
-  side: number,
-  width: number,
-): Plane {
-  const data = new Float32Array(rows * columns * side * side * width);
-  const length = side * width;
-  tiles.forEach((tile, i) => {
-    const first = Math.floor(i / columns) * side * columns * length + (i % columns) * length;
-    for (let y = 0; y < side; y++) {
-      data.set(tile.subarray(y * length, (y + 1) * length), first + y * columns * length);
-    }
-  });
-  return { data, rows: rows * side, columns: columns * side, width };
+  const width = newline.length;
+  const side = Math.sqrt(whole.length / width);
+  const tiled = { tiles: views, columns: grid.columns, side, width };
+  const part = withoutBorders({ top: 0, left: 0, rows: grid.rows * side, columns: grid.columns * side }, grid.picture);
+  const { rows, columns } = reduced(part, side, lines);
+  const made = new Float32Array(whole.length + rows * (columns + 1) * width);
+  made.set(whole);
+  const line =
+    rows === part.rows && columns === part.columns ? copying(tiled, part) : blending(tiled, part, rows, columns);
+  for (let y = 0; y < rows; y++) {
+    const start = whole.length + y * (columns + 1) * width;
+    line(y, made, start);
+    made.set(newline, start + columns * width);
+  }
+  return made;
 }
 
 /** Without the rows of which the picture, in the middle, has nothing; transformers rounds so. */
-function withoutBorders(plane: Plane, picture: Size | undefined): Plane {
-  if (!picture) return plane;
-  const { rows, columns } = plane;
+function withoutBorders(part: Part, picture: Size | undefined): Part {
+  if (!picture) return part;
+  const { rows, columns } = part;
   if (picture.width / picture.height > columns / rows) {
-    const kept = truncated(picture.height * (columns / picture.width));
-    return cut(plane, Math.floor((rows - kept) / 2), 0);
+    const above = Math.floor((rows - truncated(picture.height * (columns / picture.width))) / 2);
+    return { ...part, top: above, rows: rows - 2 * above };
   }
-  const kept = truncated(picture.width * (rows / picture.height));
-  return cut(plane, 0, Math.floor((columns - kept) / 2));
+  const left = Math.floor((columns - truncated(picture.width * (rows / picture.height))) / 2);
+  return { ...part, left, columns: columns - 2 * left };
 }
 
 /** Python's int(round(x, 7)). */
@@ -63,21 +77,10 @@ function truncated(value: number): number {
   return Math.trunc(Number(value.toFixed(7)));
 }
 
-function cut({ data, rows, columns, width }: Plane, above: number, left: number): Plane {
-  const kept = { rows: rows - 2 * above, columns: columns - 2 * left };
-  const lines = Array.from({ length: kept.rows }, (_, y) => {
-    const first = ((above + y) * columns + left) * width;
-    return data.subarray(first, first + kept.columns * width);
-  });
-  return { data: joinRows(lines), ...kept, width };
-}
-
-/** Bilinear, between the four nearest rows, as torch's interpolate without antialiasing. */
-function reduced(plane: Plane, side: number, { mostTiles }: Lines): Plane {
-  const { rows, columns } = plane;
+/** How many lines and columns of a picture are kept. */
+function reduced({ rows, columns }: Part, side: number, { mostTiles }: Lines): { rows: number; columns: number } {
   const ratio = mostTiles === undefined ? 1 : Math.sqrt((rows * columns) / (mostTiles * side * side));
-  if (ratio <= 1.1) return plane;
-  return resized(plane, floorDivided(rows, ratio), floorDivided(columns, ratio));
+  return ratio <= 1.1 ? { rows, columns } : { rows: floorDivided(rows, ratio), columns: floorDivided(columns, ratio) };
 }
 
 /** Python's //: the quotient itself rounded down, which for 135 and 5 / 3 is 80; that of floating point is 81. */
@@ -85,26 +88,49 @@ function floorDivided(value: number, by: number): number {
   return Math.round((value - (value % by)) / by);
 }
 
-function resized({ data, rows, columns, width }: Plane, toRows: number, toColumns: number): Plane {
-  const made = new Float32Array(toRows * toColumns * width);
-  const [down, across] = [neighbours(rows, toRows), neighbours(columns, toColumns)];
-  down.forEach((y, i) => {
+type WriteLine = (y: number, made: Float32Array, start: number) => void;
+
+/** A line as it is: a piece of each tile that it runs through. */
+function copying(tiled: Tiled, { top, left, columns }: Part): WriteLine {
+  const { tiles, side, width } = tiled;
+  return (y, made, start) => {
+    for (let x = 0; x < columns;) {
+      const count = Math.min(columns - x, side - ((left + x) % side));
+      const { tile, at } = placeOf(tiled, top + y, left + x);
+      made.set(tiles[tile]!.subarray(at, at + count * width), start + x * width);
+      x += count;
+    }
+  };
+}
+
+/** A line of fewer, longer steps: bilinear between the four nearest rows, as torch's interpolate without antialiasing. */
+function blending(tiled: Tiled, { top, left, ...from }: Part, rows: number, columns: number): WriteLine {
+  const { tiles, width } = tiled;
+  const [down, across] = [between(from.rows, rows), between(from.columns, columns)];
+  return (i, made, start) => {
+    const y = down[i]!;
     across.forEach((x, j) => {
-      const [a, b] = [(y.first * columns + x.first) * width, (y.first * columns + x.second) * width];
-      const [c, d] = [(y.second * columns + x.first) * width, (y.second * columns + x.second) * width];
-      const to = (i * toColumns + j) * width;
+      const near = [y.first, y.second].flatMap((row) =>
+        [x.first, x.second].map((column) => placeOf(tiled, top + row, left + column)),
+      );
+      const [a, b, c, d] = near.map(({ tile, at }) => tiles[tile]!.subarray(at, at + width)) as [
+        Float32Array,
+        Float32Array,
+        Float32Array,
+        Float32Array,
+      ];
+      const to = start + j * width;
       for (let k = 0; k < width; k++) {
-        const above = (1 - x.share) * data[a + k]! + x.share * data[b + k]!;
-        const below = (1 - x.share) * data[c + k]! + x.share * data[d + k]!;
+        const above = (1 - x.share) * a[k]! + x.share * b[k]!;
+        const below = (1 - x.share) * c[k]! + x.share * d[k]!;
         made[to + k] = (1 - y.share) * above + y.share * below;
       }
     });
-  });
-  return { data: made, rows: toRows, columns: toColumns, width };
+  };
 }
 
-/** Of each new place the two old ones around it, and what share the second has. */
-function neighbours(from: number, to: number): { first: number; second: number; share: number }[] {
+/** Of each of `to` places the two of `from` around it. */
+function between(from: number, to: number): Between[] {
   return Array.from({ length: to }, (_, i) => {
     const at = Math.max(0, ((i + 0.5) * from) / to - 0.5);
     const first = Math.floor(at);
@@ -112,8 +138,8 @@ function neighbours(from: number, to: number): { first: number; second: number; 
   });
 }
 
-function withNewlines({ data, rows, columns, width }: Plane, newline: Float32Array): Float32Array {
-  const length = columns * width;
-  const lines = Array.from({ length: rows }, (_, y) => [data.subarray(y * length, (y + 1) * length), newline]);
-  return joinRows(lines.flat());
+/** In which tile a row lies, and where its numbers begin there. */
+function placeOf({ columns, side, width }: Tiled, y: number, x: number): { tile: number; at: number } {
+  const tile = Math.floor(y / side) * columns + Math.floor(x / side);
+  return { tile, at: ((y % side) * side + (x % side)) * width };
 }
