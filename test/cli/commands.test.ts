@@ -195,7 +195,7 @@ describe('cli commands', () => {
       expect(stdout).to.match(/^tokens +63 × 32 f32, of 2 × 3 tiles and the whole$/m);
       expect(await jsonOf<Encoded>(['encode', picture, ...model])).to.deep.include({ shape: [9, 32] });
       const info = await runCli(['info', ...model, '--tiles', '4']);
-      expect(info.stdout).to.match(/^tokens +M = 37 .*, N = 9 handed over, of each of up to 4 tiles too$/m);
+      expect(info.stdout).to.match(/^tokens +M = 37 .*, N = 9 handed over, and those of up to 4 tiles$/m);
       const wrong = await runCli(['encode', picture, ...model, '--tiles', 'many']);
       expect([wrong.code, wrong.stderr]).to.satisfy(([code, text]: [number, string]) => {
         return code === 2 && text.includes('Expected a whole number from 0 to 100, or auto.');

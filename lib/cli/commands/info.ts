@@ -56,7 +56,7 @@ function pictureText({ image, trainedImage, patch }: ModelInfo): string {
 /** `M = 261 with the class token and 4 registers, N = 256 handed over`; behind it the option where it can be fewer. */
 function tokensText({ M, N, tiles, hasClass, registers, selectsTokens }: ModelInfo): string {
   const before = [...(hasClass ? ['the class token'] : []), ...(registers > 0 ? [`${registers} registers`] : [])];
-  return `M = ${M}${before.length > 0 ? ` with ${before.join(' and ')}` : ''}, N = ${N} handed over${selectsTokens ? ' (--visual-tokens)' : ''}${tiles > 0 ? `, of each of up to ${tiles} tiles too` : ''}`;
+  return `M = ${M}${before.length > 0 ? ` with ${before.join(' and ')}` : ''}, N = ${N} handed over${selectsTokens ? ' (--visual-tokens)' : ''}${tiles > 0 ? `, and those of up to ${tiles} tiles` : ''}`;
 }
 
 /** `cpu, AMD EPYC, avx512, 8 threads`; `cuda:0, NVIDIA H200`. */
