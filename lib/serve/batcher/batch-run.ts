@@ -104,7 +104,8 @@ export class BatchRun {
     for (const { work, prepared } of pairs) {
       if (prepared.picture) wanted.set(work.task.source.key, prepared.picture);
     }
-    return wanted.size > 0 ? this.tools.looking.lookAt(wanted) : Promise.resolve(new Map<string, Lease>());
+    if (wanted.size === 0) return Promise.resolve(new Map<string, Lease>());
+    return this.tools.looking.lookAt(wanted, this.controller.signal);
   }
 
   private async encode(pairs: readonly Pair[], leases: Map<string, Lease>, look: number | undefined): Promise<void> {

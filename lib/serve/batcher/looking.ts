@@ -1,10 +1,18 @@
+import { throwIfAborted } from '../../calls/abort';
 import type { Picture } from '../../qavit/types';
 import type { BatchModel } from './model';
 import type { Lease, PictureCache } from './picture-cache';
 
+/** Pictures that are looked at together, and how many batches wait for one of them. */
+interface Flight {
+  readonly controller: AbortController;
+  readonly leases: ReadonlyMap<string, Promise<Lease>>;
+  wanted: number;
+}
+
 /** Looks at pictures, each once however many batches need it at the same time. */
 export class Looking {
-  private readonly underWay = new Map<string, Promise<Lease>>();
+  private readonly underWay = new Map<string, Flight>();
 
   constructor(
     private readonly model: BatchModel,
@@ -13,19 +21,30 @@ export class Looking {
 
   /**
    * @param wanted decoded pictures by key
+   * @param signal of the batch: what no other batch waits for is stopped when it fires
    * @returns a lease on each, the caller's to release
    * @throws QAViTError of the model; then nothing is held
    */
-  async lookAt(wanted: ReadonlyMap<string, Picture>): Promise<Map<string, Lease>> {
+  async lookAt(wanted: ReadonlyMap<string, Picture>, signal: AbortSignal): Promise<Map<string, Lease>> {
+    throwIfAborted(signal, 'Batcher');
     const fresh: [string, Picture][] = [];
     const leases: Promise<[string, Lease]>[] = [];
+    const flights = new Set<Flight>();
     for (const [key, picture] of wanted) {
-      const known = this.known(key);
-      if (known) leases.push(known.then((lease) => [key, lease]));
-      else fresh.push([key, picture]);
+      const kept = this.cache.lease(key);
+      const flight = this.underWay.get(key);
+      if (kept) leases.push(Promise.resolve([key, kept]));
+      else if (flight) {
+        flights.add(flight);
+        leases.push(flight.leases.get(key)!.then((lease) => [key, lease.another()]));
+      } else fresh.push([key, picture]);
     }
-    if (fresh.length > 0) leases.push(...this.look(fresh));
-    const settled = await Promise.allSettled(leases);
+    if (fresh.length > 0) {
+      const flight = this.look(fresh);
+      flights.add(flight);
+      for (const [key, lease] of flight.leases) leases.push(lease.then((held) => [key, held]));
+    }
+    const settled = await this.waitFor(flights, Promise.allSettled(leases), signal);
     const failed = settled.find((one) => one.status === 'rejected');
     const held = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
     if (!failed) return new Map(held);
@@ -33,22 +52,44 @@ export class Looking {
     throw failed.reason;
   }
 
-  /** A lease on what the cache has, or on what another batch is looking at. */
-  private known(key: string): Promise<Lease> | undefined {
-    const kept = this.cache.lease(key);
-    if (kept) return Promise.resolve(kept);
-    return this.underWay.get(key)?.then((lease) => lease.another());
+  private async waitFor<T>(flights: ReadonlySet<Flight>, result: Promise<T>, signal: AbortSignal): Promise<T> {
+    for (const flight of flights) flight.wanted += 1;
+    const leave = (): void => {
+      for (const flight of flights) this.leave(flight, signal.reason);
+    };
+    signal.addEventListener('abort', leave, { once: true });
+    try {
+      return await result;
+    } finally {
+      signal.removeEventListener('abort', leave);
+    }
   }
 
-  private look(fresh: readonly [string, Picture][]): Promise<[string, Lease]>[] {
-    // Not to be aborted by the batch that began it: another may wait for the same picture. It is short.
-    const looking = this.model.stages.look(fresh.map(([, picture]) => picture));
-    return fresh.map(([key], i) => {
-      const lease = looking.then((looked) => this.cache.add(key, looked[i]!));
-      this.underWay.set(key, lease);
-      const over = (): void => void this.underWay.delete(key);
-      lease.then(over, over);
-      return lease.then((held): [string, Lease] => [key, held]);
-    });
+  /** One picture is looked at in a moment, but a batch of pictures in tiles may take minutes. */
+  private leave(flight: Flight, reason: unknown): void {
+    flight.wanted -= 1;
+    if (flight.wanted > 0) return;
+    // Who comes now begins anew.
+    this.forget(flight);
+    flight.controller.abort(reason);
+  }
+
+  private look(fresh: readonly [string, Picture][]): Flight {
+    const controller = new AbortController();
+    const pictures = fresh.map(([, picture]) => picture);
+    const looking = this.model.stages.look(pictures, { signal: controller.signal });
+    const leases = fresh.map(([key], i): [string, Promise<Lease>] => [
+      key,
+      looking.then((looked) => this.cache.add(key, looked[i]!)),
+    ]);
+    const flight = { controller, leases: new Map(leases), wanted: 0 };
+    for (const [key] of leases) this.underWay.set(key, flight);
+    const over = (): void => this.forget(flight);
+    Promise.all(flight.leases.values()).then(over, over);
+    return flight;
+  }
+
+  private forget(flight: Flight): void {
+    for (const key of flight.leases.keys()) if (this.underWay.get(key) === flight) this.underWay.delete(key);
   }
 }

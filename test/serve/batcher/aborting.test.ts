@@ -70,6 +70,26 @@ describe('Batcher and AbortSignal', () => {
     await Promise.all(staying);
   });
 
+  it('stops looking at pictures when nobody waits for any of the batch', async () => {
+    const { model, batcher } = open({ maxBatch: 2 });
+    model.heldLooking = true;
+    const controller = new AbortController();
+    const asked = batcher.encode(picture(1), null, { signal: controller.signal });
+    await settle();
+    expect(model).to.deep.include({ looked: [[1]], waiting: 1 });
+    controller.abort();
+    await expectRejection(asked, 'ERR_ABORTED');
+    await settle();
+    expect(model).to.deep.include({ waiting: 0, batches: [] });
+    // The place on the device is free, and the picture is looked at anew.
+    model.heldLooking = false;
+    const again = batcher.encode(picture(1), null);
+    await settle();
+    model.release();
+    await again;
+    expect(model.looked).to.deep.equal([[1], [1]]);
+  });
+
   it('stops a batch when nobody waits for any of it', async () => {
     const { model, clock, batcher } = open({ maxBatch: 2, delayMs: 10 });
     const controllers = [new AbortController(), new AbortController()];

@@ -46,6 +46,8 @@ export class FakeModel implements BatchModel {
   readonly pictures: FakeLooked[] = [];
   /** What encodeBatch throws, if it does. */
   failWith: ((items: readonly BatchItem[]) => Error | undefined) | undefined;
+  /** Whether looking at pictures waits for release() too. */
+  heldLooking = false;
   /** Signals of the batches that were begun. */
   readonly signals: (AbortSignal | undefined)[] = [];
   private readonly gates: Gate[] = [];
@@ -80,11 +82,12 @@ export class FakeModel implements BatchModel {
       this.prepared.push(data[0]!);
       return Promise.resolve({ data, width: 1, height: 1 });
     },
-    look: (pictures) => {
+    look: async (pictures, options) => {
       this.looked.push(pictures.map(({ data }) => data[0]!));
+      if (this.heldLooking) await this.gate(options?.signal);
       const all = pictures.map((picture) => new FakeLooked(picture, this.bytesOfLooked));
       this.pictures.push(...all);
-      return Promise.resolve(all);
+      return all;
     },
     listen: (question) => {
       this.heard.push(question);
@@ -93,7 +96,7 @@ export class FakeModel implements BatchModel {
     answer: (tokens, question) => this.answer(`${tokens.data[0]}:${question}`),
   };
 
-  /** Batches under way. */
+  /** Batches under way, and looks that are held. */
   get waiting(): number {
     return this.gates.length;
   }
@@ -103,7 +106,7 @@ export class FakeModel implements BatchModel {
     this.batches.push(pairs.map(({ picture, tokens }) => `${picture.number}:${tokens}`));
     this.signals.push(options?.signal);
     const failure = this.failWith?.(items);
-    await this.gate(options?.signal);
+    if (this.held) await this.gate(options?.signal);
     if (failure) throw failure;
     for (const { picture } of pairs) if (picture.disposed) throw new Error('a picture that was disposed of is used');
     return pairs.map(({ picture, tokens }) => ({
@@ -116,7 +119,7 @@ export class FakeModel implements BatchModel {
 
   async attend(image: unknown, question: QuestionInput) {
     this.attended.push(`${(image as FakeLooked).number}:${tokensOf(question)}`);
-    await this.gate(undefined);
+    if (this.held) await this.gate(undefined);
     return { layers: [], difference: new Float32Array(), grid: { rows: 2, columns: 2 } } as never;
   }
 
@@ -126,7 +129,6 @@ export class FakeModel implements BatchModel {
   }
 
   private gate(signal: AbortSignal | undefined): Promise<void> {
-    if (!this.held) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const gate = { resolve, reject };
       this.gates.push(gate);

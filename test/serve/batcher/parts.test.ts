@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { expect } from 'chai';
 import { resolveLimits } from '../../../lib/image/limits';
 import { chooseReplica } from '../../../lib/serve/batcher/choose-replica';
@@ -12,7 +13,7 @@ import { readAhead } from '../../../lib/serve/batcher/read-ahead';
 import { SharedWork } from '../../../lib/serve/batcher/shared-work';
 import { openSource, questionKey } from '../../../lib/serve/batcher/sources';
 import { expectRejection } from '../../support/expect-error';
-import { FakeClock } from './fake-clock';
+import { FakeClock, settle } from './fake-clock';
 import { FakeLooked, FakeModel } from './fake-model';
 
 const looked = (bytes = 100) => new FakeLooked({ data: Uint8Array.of(1), width: 1, height: 1 }, bytes);
@@ -42,6 +43,10 @@ describe('the choice of a replica', () => {
 });
 
 describe('looking at pictures', () => {
+  const wanted = (...numbers: number[]) =>
+    new Map(numbers.map((number) => [`${number}`, { data: Uint8Array.of(number), width: 1, height: 1 }]));
+  const { signal } = new AbortController();
+
   it('holds none when one cannot be looked at', async () => {
     const cache = new PictureCache(1000);
     const model = new FakeModel();
@@ -49,12 +54,10 @@ describe('looking at pictures', () => {
     model.stages.look = (pictures) =>
       pictures.some(({ data }) => data[0] === 3) ? Promise.reject(new Error('three')) : look(pictures);
     const looking = new Looking(model, cache);
-    const wanted = (...numbers: number[]) =>
-      new Map(numbers.map((number) => [`${number}`, { data: Uint8Array.of(number), width: 1, height: 1 }]));
-    for (const lease of (await looking.lookAt(wanted(1))).values()) lease.release();
+    for (const lease of (await looking.lookAt(wanted(1), signal)).values()) lease.release();
     // One is known, one is being looked at for another, one fails.
-    const other = looking.lookAt(wanted(2));
-    const failure = await looking.lookAt(wanted(1, 2, 3)).catch((error: Error) => error.message);
+    const other = looking.lookAt(wanted(2), signal);
+    const failure = await looking.lookAt(wanted(1, 2, 3), signal).catch((error: Error) => error.message);
     expect(failure).to.equal('three');
     cache.clear();
     expect(model.pictures.map(({ disposed }) => disposed)).to.deep.equal([true, false]);
@@ -62,7 +65,47 @@ describe('looking at pictures', () => {
     expect(model.pictures.map(({ disposed }) => disposed)).to.deep.equal([true, true]);
     // What failed is tried anew.
     model.stages.look = look;
-    expect([...(await looking.lookAt(wanted(3))).keys()]).to.deep.equal(['3']);
+    expect([...(await looking.lookAt(wanted(3), signal)).keys()]).to.deep.equal(['3']);
+  });
+
+  it('stops when the last batch that waits for it does, and begins anew for the next', async () => {
+    const model = new FakeModel();
+    model.heldLooking = true;
+    const looking = new Looking(model, new PictureCache(1000));
+    const [first, second] = [new AbortController(), new AbortController()];
+    const ends = [looking.lookAt(wanted(1, 2), first.signal), looking.lookAt(wanted(2), second.signal)].map((all) =>
+      all.catch((error: Error) => error.message),
+    );
+    first.abort();
+    await settle();
+    expect(model.waiting).to.equal(1);
+    second.abort();
+    const next = looking.lookAt(wanted(2), signal);
+    expect(await Promise.all(ends)).to.deep.equal(['aborted', 'aborted']);
+    model.release();
+    expect([...(await next).keys()]).to.deep.equal(['2']);
+    expect(model.looked).to.deep.equal([[1, 2], [2]]);
+    for (const each of [signal, first.signal, second.signal]) {
+      expect(getEventListeners(each, 'abort')).to.have.length(0);
+    }
+    await expectRejection(looking.lookAt(wanted(3), first.signal), 'ERR_ABORTED');
+    expect(model.looked).to.have.length(2);
+  });
+
+  it('goes on for the other batch when one that waits for it stops', async () => {
+    const model = new FakeModel();
+    model.heldLooking = true;
+    const looking = new Looking(model, new PictureCache(0));
+    const first = new AbortController();
+    const [left, kept] = [looking.lookAt(wanted(1), first.signal), looking.lookAt(wanted(1), signal)];
+    first.abort();
+    await settle();
+    model.release();
+    for (const lease of (await left).values()) lease.release();
+    const [picture] = model.pictures;
+    expect(picture?.disposed).to.equal(false);
+    for (const lease of (await kept).values()) lease.release();
+    expect(picture?.disposed).to.equal(true);
   });
 });
 
