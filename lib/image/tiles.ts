@@ -54,10 +54,13 @@ export interface Cut extends Grid {
  */
 export function withTiles(config: PreprocessorConfig, tiles: number | 'auto'): PreprocessorConfig {
   const { tiling } = config;
-  if (tiles === 'auto') return { ...config, tiles: tiling?.usual ? tiling.most : 0 };
-  if (tiling) return { ...config, tiles: Math.min(tiles, tiling.most) };
-  if (tiles === 0) return config;
-  throw expected('ERR_UNSUPPORTED', '0 (this model cuts no pictures into tiles)', 'option tiles', tiles);
+  if (!tiling && tiles !== 'auto' && tiles > 0) {
+    throw expected('ERR_UNSUPPORTED', '0 (this model cuts no pictures into tiles)', 'option tiles', tiles);
+  }
+  const { most, usual } = tiling ?? { most: 0, usual: false };
+  const asked = tiles === 'auto' ? (usual ? most : 0) : Math.min(tiles, most);
+  // One tile would be the whole.
+  return { ...config, tiles: asked < 2 ? 0 : asked };
 }
 
 /** As transformers cuts the picture where the config allows for as many tiles. Undefined: it is not cut. */
@@ -96,10 +99,10 @@ function byLongEdge(picture: Size, side: number, longest: number, most: number):
   return undefined;
 }
 
-/** The short edge follows from the long one's multiple, and is rounded up itself. */
+/** The short edge follows from the long one's multiple, and is rounded up itself; of a line of pixels it may come out as less than one. */
 function gridOver({ width, height }: Size, side: number): Grid {
   const ratio = width / height;
-  const tiles = (edge: number): number => Math.ceil(edge / side);
+  const tiles = (edge: number): number => Math.max(1, Math.ceil(edge / side));
   return width >= height
     ? { columns: tiles(width), rows: tiles(Math.trunc((tiles(width) * side) / ratio)) }
     : { rows: tiles(height), columns: tiles(Math.trunc(tiles(height) * side * ratio)) };

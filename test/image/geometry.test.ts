@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 
 import { centerCrop, resizedSize, type ResizeRule } from '../../lib/image/geometry';
+import { planTiles } from '../../lib/image/tiles';
 
 describe('sizes after resizing', () => {
   const cases: [[number, number], ResizeRule, [number, number]][] = [
@@ -24,6 +25,22 @@ describe('sizes after resizing', () => {
       expect(resizedSize({ width, height }, rule)).to.deep.equal({ width: toWidth, height: toHeight });
     });
   }
+});
+
+describe('tiles of a line of pixels', () => {
+  const tiling = { by: 'long-edge', least: 1, most: 16, usual: true } as const;
+
+  it('are at least one a side, where rounding leaves less than a pixel', () => {
+    // 784 * (1 / 784) is less than 1.
+    for (const edge of [784, 800]) {
+      const resize = { rule: { kind: 'exact', width: 196, height: 196 }, filter: 'lanczos' } as const;
+      const config = { longestEdgeFirst: edge, resize, crop: null, tiling, tiles: 25, rescale: 1 };
+      const half = [0.5, 0.5, 0.5] as const;
+      const cut = planTiles({ width: 1, height: 4000 }, { ...config, mean: half, std: half });
+      expect(cut).to.deep.include({ rows: Math.ceil(edge / 196), columns: 1 });
+      expect(cut?.sizes.at(-1)).to.deep.equal({ width: 196, height: Math.ceil(edge / 196) * 196 });
+    }
+  });
 });
 
 describe('the center crop', () => {

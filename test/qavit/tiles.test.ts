@@ -110,6 +110,18 @@ describe('pictures in tiles', () => {
     });
   }
 
+  it('are never one, which would be the whole', async () => {
+    // The fixture's long edge is a tile's own.
+    for (const [name, tiles] of [
+      ['smolvlm', 'auto'],
+      ['internvl', 1],
+    ] as const) {
+      await using model = await QAViT.load({ tower: mergingFolder(name) }, { ...F32, tiles });
+      expect(model.info.tiles).to.equal(0);
+      expect(await model.encode(noiseImage(70, 49), null)).to.not.have.property('tiles');
+    }
+  });
+
   it('are seen as pictures of their own', async () => {
     // Of a size that is cut without being resized.
     const canvas = noiseImage(72, 48);
