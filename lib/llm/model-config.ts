@@ -18,6 +18,8 @@ export interface ModelConfig {
   readonly prompt: string | undefined;
   /** The token in whose place the visual tokens go; without it they go first. */
   readonly imageToken: number | undefined;
+  /** What the file calls it. */
+  readonly imageTokenField: string;
   /** Of a vision-language model. */
   readonly family: VisionLanguageFamily | undefined;
 }
@@ -41,9 +43,12 @@ export function readModelConfig(file: JsonFields): ModelConfig {
   const vocabularySize = text.integer('vocab_size');
   if (!vocabularySize) throw expected('ERR_FORMAT', 'a positive integer', text.where('vocab_size'), vocabularySize);
   const encoderDecoder = file.flag('is_encoder_decoder') || text.flag('is_encoder_decoder');
-  const imageToken = file.integer('image_token_index') ?? file.integer('image_token_id') ?? family?.language.imageToken;
+  // LLaVA's files have the first, newer families' the second.
+  const fields = ['image_token_index', 'image_token_id'] as const;
+  const imageTokenField = fields.find((key) => file.integer(key) !== undefined) ?? fields[0];
+  const imageToken = file.integer(imageTokenField) ?? family?.language.imageToken;
   if (family && imageToken !== undefined && imageToken >= vocabularySize) {
-    throw expected('ERR_FORMAT', `below vocab_size ${vocabularySize}`, file.where('image_token_index'), imageToken);
+    throw expected('ERR_FORMAT', `below vocab_size ${vocabularySize}`, file.where(imageTokenField), imageToken);
   }
   return {
     kind: encoderDecoder ? 'encoder-decoder' : 'decoder-only',
@@ -52,6 +57,7 @@ export function readModelConfig(file: JsonFields): ModelConfig {
     positions: encoderDecoder ? undefined : pick('max_position_embeddings', 'n_positions'),
     prompt: readPrompt(file),
     imageToken,
+    imageTokenField,
     family,
   };
 }

@@ -23,11 +23,11 @@ export interface PromptWriter {
  * @throws QAViTError ERR_FORMAT for a template or tokenizer without a place for a picture
  */
 export async function openPrompt(dir: string, config: ModelConfig, tokenizer: TextTokenizer): Promise<PromptWriter> {
-  const { family, imageToken, prompt } = config;
+  const { family, imageToken, imageTokenField, prompt } = config;
   if (!family || imageToken === undefined || prompt !== undefined) return plainPrompt(dir, config, tokenizer);
   const image = tokenizer.tokenOf(imageToken);
   if (image === null) {
-    const what = `a token ${imageToken} (image_token_index of config.json)`;
+    const what = `a token ${imageToken} (${imageTokenField} of config.json)`;
     throw expectedButFound('ERR_FORMAT', what, `the tokenizer of ${dir}`, 'none');
   }
   const picture = (tiles?: Grid): string => family.language.picture?.(image, tiles) ?? image;

@@ -139,11 +139,17 @@ function expectPossible({ patch, width }: TowerArchitecture, side: number, file:
   throw expectedButFound('ERR_UNSUPPORTED', `patches with at most ${MAX_TABLE} numbers in all`, file, found);
 }
 
+/** Which of its fields says what size its pictures have in the end. */
+function sizeField({ crop, longestEdgeFirst }: PreprocessorConfig): string {
+  if (crop) return 'crop_size';
+  return longestEdgeFirst === undefined ? 'size' : 'max_image_size';
+}
+
 /** The size that preprocessor_config.json asks for, where it says one; it must be the tower's unless that takes any. */
 function sideOf({ image, patch, anySize }: TowerArchitecture, { config, file }: PreprocessorFile, own: string): number {
   const size = preparedSize(config);
   if (!size) return image;
-  const where = `${config.crop ? 'crop_size' : 'size'} of ${file}`;
+  const where = `${sizeField(config)} of ${file}`;
   const found = `${size.width} x ${size.height}`;
   const square = size.width === size.height;
   if (anySize) {

@@ -252,7 +252,14 @@ describe('models whose projector makes one row of several patches', () => {
       ['internvl', { vision_feature_select_strategy: 'full' }, 'ERR_UNSUPPORTED', /patches alone/],
       ['internvl', { projector_hidden_act: 'mish' }, 'ERR_UNSUPPORTED', /for projector_hidden_act of /],
       ['internvl', { vision_config: 5 }, 'ERR_FORMAT', /an object for vision_config of /],
-      ['idefics3', { image_token_id: 300 }, 'ERR_FORMAT', /below vocab_size 296 for image_token_i/],
+      [
+        'internvl',
+        { vision_config: { use_mean_pooling: 0 } },
+        'ERR_FORMAT',
+        /true or false for use_mean_pooling of vision_config/,
+      ],
+      ['idefics3', { image_token_id: 300 }, 'ERR_FORMAT', /below vocab_size 296 for image_token_id of /],
+      ['idefics3', { image_token_id: 295 }, 'ERR_FORMAT', /a token 295 \(image_token_id of config\.json\)/],
     ];
     for (const [name, fields, code, message] of refusals) {
       it(`refuse ${JSON.stringify(fields)}`, async () => {
@@ -260,6 +267,15 @@ describe('models whose projector makes one row of several patches', () => {
         await expectRejection(QAViT.load(folder, F32), code, message);
       });
     }
+
+    it('refuse tiles of a size that no tower takes', async () => {
+      const folder = copyMerging('smolvlm', at('tiny'), {
+        'preprocessor_config.json': { max_image_size: { longest_edge: 3 } },
+      });
+      const message =
+        /a square of 4 to 4096 pixels for max_image_size of .*preprocessor_config\.json but received 3 x 3$/;
+      await expectRejection(QAViT.load({ tower: folder }, F32), 'ERR_FORMAT', message);
+    });
 
     it('refuse a norm or a map that is missing', async () => {
       for (const [name, message] of [

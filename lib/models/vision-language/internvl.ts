@@ -1,6 +1,6 @@
 import { expected } from '../../errors';
 import { isJsonObject, type JsonObject } from '../../json-file';
-import { choice, positiveNumber } from '../config-values';
+import { choice, flag, positiveNumber } from '../config-values';
 import { activationNamed } from '../towers/tower-fields';
 import type { VisionLanguageFamily } from './family';
 import { featureLayer } from './feature-layer';
@@ -17,13 +17,14 @@ export const INTERNVL: VisionLanguageFamily = {
     const where = (key: string) => `${key} of ${path}`;
     const tower = towerOf(config.vision_config ?? {}, where('vision_config'));
     const hiddenLayer = featureLayer(config.vision_feature_layer ?? -1, where('vision_feature_layer'));
+    const pools = flag(tower.use_mean_pooling ?? true, `use_mean_pooling of ${where('vision_config')}`);
     const strategy = config.vision_feature_select_strategy ?? 'default';
     return {
       tower,
       hiddenLayer,
       keepClass: choice(['default', 'full'], strategy, where('vision_feature_select_strategy')) === 'full',
       // Only the last state passes it, and only in towers that do not pool.
-      ...(tower.use_mean_pooling === false && hiddenLayer === -1 && { towerNorm: 'layernorm' }),
+      ...(!pools && hiddenLayer === -1 && { towerNorm: 'layernorm' }),
       projector: {
         name: 'multi_modal_projector',
         maps: ['linear_1', 'linear_2'],
