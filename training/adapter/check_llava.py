@@ -322,8 +322,7 @@ def check_others(spec: TinySpec, folder: Path) -> None:
     """Whose visual tokens are no rows of their own. SmolVLM is Idefics3 with other names (test/training)."""
     tiny = write_model(spec, folder)
     check_beginning(folder, tiny)
-    if spec is IDEFICS3_LLAMA:
-        check_export(folder, tiny)
+    check_export(folder, tiny)
     for option in ("train-projector", "select"):
         said = complaint(folder, **{option: "1" if option == "select" else True})
         assert f"--{option}" in said, said

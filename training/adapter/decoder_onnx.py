@@ -1,5 +1,7 @@
 """Decoder-only language models (Llama, Qwen2 and their like) as ONNX graphs that qavit reads: rows in, logits out."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
@@ -55,19 +57,36 @@ def export_decoder_only(language: PreTrainedModel, folder: Path, bits: int | Non
     inputs = (torch.zeros(2, 3, config.hidden_size), torch.ones(2, 8, dtype=torch.long), ids, past)
     axes = {0: Dim.AUTO, 1: Dim.AUTO}
     names = [f"{i}.{slot}" for i in range(config.num_hidden_layers) for slot in ("key", "value")]
-    decoder = _export(
-        DecoderStep(language),
-        inputs,
-        (axes, axes, axes, tuple({0: Dim.AUTO, 2: Dim.AUTO} for _ in past)),
-        ["inputs_embeds", "attention_mask", "position_ids", *(f"past_key_values.{name}" for name in names)],
-        ["logits", *(f"present.{name}" for name in names)],
-    )
+    with _steady_frequencies(language):
+        decoder = _export(
+            DecoderStep(language),
+            inputs,
+            (axes, axes, axes, tuple({0: Dim.AUTO, 2: Dim.AUTO} for _ in past)),
+            ["inputs_embeds", "attention_mask", "position_ids", *(f"past_key_values.{name}" for name in names)],
+            ["logits", *(f"present.{name}" for name in names)],
+        )
     _save(decoder, folder / "decoder_model_merged.onnx")
     if bits is not None:
         whole = onnx.load(folder / "decoder_model_merged.onnx")  # saving has left only references
         quantizer = MatMulNBitsQuantizer(whole, bits=bits, block_size=BLOCK, is_symmetric=True, accuracy_level=4)
         quantizer.process()
         _save(quantizer.model.model, folder / f"decoder_model_merged_q{bits}.onnx")
+
+
+@contextmanager
+def _steady_frequencies(language: PreTrainedModel) -> Iterator[None]:
+    """Dynamic rotary embeddings, as in InternVL, are others beyond max_position_embeddings, which qavit never reads.
+
+    Whether a text is as long is a question of its positions, which no graph can be asked.
+    """
+    dynamic = [module for module in language.modules() if getattr(module, "rope_type", None) == "dynamic"]
+    for module in dynamic:
+        module.rope_type = "default"
+    try:
+        yield
+    finally:
+        for module in dynamic:
+            module.rope_type = "dynamic"
 
 
 def _save(model: onnx.ModelProto, file: Path) -> None:

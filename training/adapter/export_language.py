@@ -63,7 +63,7 @@ def main() -> None:
     )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--language", type=Path, help="Hugging Face folder of a T5 or mT5")
-    which.add_argument("--model", type=Path, help="Hugging Face folder of a LLaVA or SmolVLM")
+    which.add_argument("--model", type=Path, help="Hugging Face folder of a LLaVA, SmolVLM, Idefics3 or InternVL")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument(
         "--bits", type=int, choices=(4,), help="also the decoder with so many bits a weight (a LLaVA's)"
