@@ -30,7 +30,11 @@ export async function openPrompt(dir: string, config: ModelConfig, tokenizer: Te
     const what = `a token ${imageToken} (${imageTokenField} of config.json)`;
     throw expectedButFound('ERR_FORMAT', what, `the tokenizer of ${dir}`, 'none');
   }
-  const picture = (tiles?: Grid): string => family.language.picture?.(image, tiles) ?? image;
+  const picture = (tiles?: Grid): string => {
+    if (family.language.picture) return family.language.picture(image, tiles);
+    expectNoTiles({ tiles }, dir);
+    return image;
+  };
   const files = await readChatFiles(dir);
   if (files) return ChatPrompt.open(tokenizer, files, { token: imageToken, spelled: image, picture });
   return {

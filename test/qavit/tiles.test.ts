@@ -241,6 +241,12 @@ describe('pictures in tiles', () => {
       const asked = { question: 'what?', ids: [] };
       const whole = /visual tokens of a whole picture for .*own-words but received those of a picture in 2 x 3 tiles/;
       await expectRejection(saidBy(model, picture, asked), 'ERR_UNSUPPORTED', whole);
+      // A LLaVA was never shown any.
+      const strangers = { tower: mergingFolder('internvl'), language: llavaFolder('clip-llama') };
+      await using llava = await QAViT.load(strangers, AUTO);
+      const unseen = /visual tokens of a whole picture for .*clip-llama but received those of a picture in 2 x 3 tiles/;
+      await expectRejection(saidBy(llava, picture, asked), 'ERR_UNSUPPORTED', unseen);
+      expect(await saidBy(llava, noiseImage(24, 24), asked)).to.be.a('string');
     });
 
     it('by language models with a place for each, where they cannot be shared out', async () => {

@@ -5,6 +5,9 @@ import { LLAVA } from './llava';
 
 const NEWLINE = 'image_newline';
 
+/** One place for the rows of tiles and whole. */
+const picture = (image: string): string => image;
+
 /**
  * Liu et al. 2024 (LLaVA-NeXT, or LLaVA-1.6): LLaVA-1.5 with a learned row behind each line of patches; the tiles of a picture are read as
  * one picture, without its borders.
@@ -15,6 +18,7 @@ export const LLAVA_NEXT: VisionLanguageFamily = {
   modelType: 'llava_next',
   visionTensors: /(^|\.)(vision_tower\.|multi_modal_projector\.|image_newline$)/,
   describeVision: (config, path) => withLines(LLAVA.describeVision(config, path), {}),
+  language: { ...LLAVA.language, picture },
 };
 
 /** The tower where config.json has none: SigLIP so400m/14-384 without its last layer. */
@@ -46,6 +50,7 @@ export const LLAVA_ONEVISION: VisionLanguageFamily = {
   language: {
     imageToken: 151646,
     prompt: '<|im_start|>user {image}\n{question}<|im_end|><|im_start|>assistant\n',
+    picture,
   },
 };
 
