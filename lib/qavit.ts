@@ -191,7 +191,7 @@ export class QAViT implements AsyncDisposable {
       const features = await this.questions.encode(asked, abort);
       const { engine } = this.loaded;
       const before = alreadyLooked(picture, engine);
-      const looked = before ?? (await this.lookAt(picture as ImageInput, abort));
+      const looked = before ?? (await this.lookAt(picture as ImageInput, abort, 'whole'));
       try {
         return await attendTo(engine, looked, features, abort);
       } finally {
@@ -248,11 +248,11 @@ export class QAViT implements AsyncDisposable {
     await Promise.all([this.calls.close(), closeModel(this.loaded)]);
   }
 
-  private async lookAt(image: ImageInput, signal: AbortSignal): Promise<LookedPicture> {
+  private async lookAt(image: ImageInput, signal: AbortSignal, views?: 'all' | 'whole'): Promise<LookedPicture> {
     const { engine, vision, limits } = this.loaded;
     if (image instanceof LookedPicture) throw expected('ERR_ARGUMENT', 'a picture', 'image of look', image);
     const picture = await preparePicture(image, vision.preprocessor, engine.model.image, signal, limits);
-    const [looked] = await lookAt(engine, [picture], signal);
+    const [looked] = await lookAt(engine, [picture], signal, views);
     return looked as LookedPicture;
   }
 

@@ -9,17 +9,19 @@ import { tilesOf } from './views';
 /**
  * Runs prepared pictures, and their tiles, through the layers that do not depend on the question.
  *
+ * @param views `whole` leaves the tiles out, for what is done with the whole alone
  * @returns one a picture, each with memory of its own, the caller's to dispose
  */
 export async function lookAt(
   engine: Engine,
   pictures: readonly Picture[],
   signal: AbortSignal,
+  views: 'all' | 'whole' = 'all',
 ): Promise<LookedPicture[]> {
   const all: LookedPicture[] = [];
   try {
     for (const run of chunks(pictures, samplesPerRun(engine))) all.push(...(await lookTogether(engine, run, signal)));
-    for (const looked of all) await lookAtTiles(looked, signal);
+    if (views === 'all') for (const looked of all) await lookAtTiles(looked, signal);
     return all;
   } catch (error) {
     for (const looked of all) looked.dispose();

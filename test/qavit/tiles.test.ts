@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { type LoadOptions, type ModelFolders, QAViT, type RawImage, type VisualTokens } from '../../lib';
+import { Engine } from '../../lib/qavit/engine';
 import { noiseImage } from '../image/support';
 import { relativeError } from '../support/compare';
 import { expectRejection } from '../support/expect-error';
@@ -208,6 +209,24 @@ describe('pictures in tiles', () => {
         expect(tiles).to.include({ rows: 2, columns: 2 });
         const [seen] = await model.stages.look([whole]);
         expect(await model.attend(seen!, question!)).to.deep.equal({ ...maps, picture: whole });
+      }));
+
+    it('are not looked at where only the whole is attended to', () =>
+      opened(async (model) => {
+        const own = Object.getOwnPropertyDescriptor(Engine.prototype, 'look')!;
+        const look = own.value as Engine['look'];
+        const looked: number[] = [];
+        const value = function (this: Engine, ...given: Parameters<Engine['look']>) {
+          looked.push(given[1]);
+          return look.apply(this, given);
+        };
+        Object.defineProperty(Engine.prototype, 'look', { ...own, value });
+        try {
+          await model.attend(picture, questions[0]!);
+        } finally {
+          Object.defineProperty(Engine.prototype, 'look', own);
+        }
+        expect(looked).to.deep.equal([1]);
       }));
   });
 
