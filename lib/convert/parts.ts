@@ -45,8 +45,9 @@ export async function towerPart(
   folder: string,
 ): Promise<{ tensors: OutgoingTensor[]; sizes: Sizes; files: readonly string[] }> {
   const config = path.join(folder, 'config.json');
-  const architecture = describeTower(await readJsonObject(config), config);
-  const { config: preprocessor, file } = await readPreprocessorConfig(folder);
+  const json = await readJsonObject(config);
+  const architecture = describeTower(json, config);
+  const { config: preprocessor, file } = await readPreprocessorConfig(folder, json.model_type);
   const named = NamedTensors.behindPrefix(tower, architecture.names.kernels);
   const { width, layers } = transformerTower(architecture, named, normalization(preprocessor), {
     image: architecture.image,

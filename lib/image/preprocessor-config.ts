@@ -2,7 +2,7 @@ import type { ResampleFilter } from '../binding/native';
 import { expected } from '../errors';
 import { ConfigFields } from './config-fields';
 import type { ResizeRule } from './geometry';
-import { PROCESSOR_NAMES, processorDefaults, type ProcessorDefaults } from './processor-families';
+import { PROCESSOR_NAMES, processorDefaults, type ProcessorDefaults, processorOf } from './processor-families';
 import type { Tiling } from './tiles';
 
 type Triple = readonly [number, number, number];
@@ -39,11 +39,12 @@ const FILTERS: readonly ResampleFilter[] = ['nearest', 'lanczos', 'bilinear', 'b
  * picture is always made RGB.
  *
  * @param json the parsed file; @param path its path, for messages
+ * @param modelType of the model, whose processor it is where the file names none
  * @throws QAViTError ERR_FORMAT for a value of the wrong type or range, ERR_UNSUPPORTED for a processor with other steps
  */
-export function parsePreprocessorConfig(json: unknown, path: string): PreprocessorConfig {
+export function parsePreprocessorConfig(json: unknown, path: string, modelType?: unknown): PreprocessorConfig {
   const fields = new ConfigFields(json, path);
-  const defaults = defaultsOf(fields);
+  const defaults = defaultsOf(fields, modelType);
   fields.flag('do_convert_rgb', true);
   const normalize = fields.flag('do_normalize', true);
   return {
@@ -60,9 +61,9 @@ export function normalization(config: PreprocessorConfig): Normalization {
   return { mean: [...config.mean], std: [...config.std], rescale: config.rescale };
 }
 
-function defaultsOf(fields: ConfigFields): ProcessorDefaults {
+function defaultsOf(fields: ConfigFields, modelType: unknown): ProcessorDefaults {
   const key = fields.has('image_processor_type') ? 'image_processor_type' : 'feature_extractor_type';
-  const name = fields.text(key);
+  const name = fields.text(key) ?? processorOf(modelType);
   const defaults = processorDefaults(name);
   if (!defaults) throw expected('ERR_UNSUPPORTED', `one of ${PROCESSOR_NAMES}`, fields.where(key), name);
   return defaults;

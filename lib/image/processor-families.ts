@@ -110,8 +110,28 @@ const FAMILIES: ReadonlyMap<string, ProcessorDefaults> = new Map([
 
 export const PROCESSOR_NAMES = [...FAMILIES.keys()].join(', ');
 
-/** Undefined for a processor with other steps. A config without a name is CLIP's. */
-export function processorDefaults(name: string = 'CLIPImageProcessor'): ProcessorDefaults | undefined {
+/** Of models whose file names none, by model_type. Where transformers knows a whole model alone its tower has the same. */
+const OF_MODELS: Readonly<Record<string, readonly string[]>> = {
+  ViTImageProcessor: ['vit'],
+  BitImageProcessor: ['dinov2', 'dinov2_with_registers'],
+  DINOv3ViTImageProcessor: ['dinov3_vit'],
+  SiglipImageProcessor: ['siglip', 'siglip_vision_model', 'paligemma'],
+  BlipImageProcessor: ['blip-2', 'blip_2_vision_model', 'instructblip', 'instructblip_vision_model'],
+  Gemma3ImageProcessor: ['gemma3'],
+  Idefics3ImageProcessor: ['idefics3', 'idefics3_vision'],
+  SmolVLMImageProcessor: ['smolvlm', 'smolvlm_vision'],
+  GotOcr2ImageProcessor: ['internvl', 'internvl_vision'],
+};
+
+/** The processor of a model whose file names none, as the oldest do not: CLIP's unless it has one of its own. */
+export function processorOf(modelType: unknown): string {
+  const [name = 'CLIPImageProcessor'] =
+    Object.entries(OF_MODELS).find(([, types]) => types.some((type) => type === modelType)) ?? [];
+  return name;
+}
+
+/** Undefined for a processor with other steps. */
+export function processorDefaults(name: string): ProcessorDefaults | undefined {
   // 'Fast' and 'Pil' name the library that does the work, 'FeatureExtractor' is the class name before 2023.
   return FAMILIES.get(name.replace(/(Fast|Pil)$/, '').replace(/FeatureExtractor$/, 'ImageProcessor'));
 }

@@ -70,7 +70,7 @@ export async function openTower(
   const file = path.join(directory, 'config.json');
   const config = await readJsonObject(file);
   const { architecture, whole } = describeFolder(config, file);
-  const prepared = await readPreprocessorConfig(directory);
+  const prepared = await readPreprocessorConfig(directory, config.model_type);
   const { image, patch } = architecture;
   if (imageSize !== undefined && imageSize < patch) {
     throw expectedButFound('ERR_ARGUMENT', `at least ${patch}, a patch,`, 'option imageSize', String(imageSize));

@@ -83,6 +83,40 @@ describe('preprocessor_config.json', () => {
     });
   }
 
+  it("takes the model's own processor where the file names none", () => {
+    // As the oldest files of ViTs have it.
+    const old = {
+      do_normalize: true,
+      do_resize: true,
+      image_mean: [0.5, 0.5, 0.5],
+      image_std: [0.5, 0.5, 0.5],
+      size: 384,
+    };
+    const vit = parsePreprocessorConfig(old, PATH, 'vit');
+    expect(vit).to.deep.equal(parse({ ...old, image_processor_type: 'ViTImageProcessor' }));
+    expect(vit.resize).to.deep.equal({ rule: { kind: 'exact', width: 384, height: 384 }, filter: 'bilinear' });
+    for (const [modelType, name] of [
+      ['siglip_vision_model', 'SiglipImageProcessor'],
+      ['dinov2', 'BitImageProcessor'],
+      ['dinov3_vit', 'DINOv3ViTImageProcessor'],
+      ['instructblip', 'BlipImageProcessor'],
+      ['gemma3', 'Gemma3ImageProcessor'],
+      ['idefics3', 'Idefics3ImageProcessor'],
+      ['smolvlm', 'SmolVLMImageProcessor'],
+      ['internvl', 'GotOcr2ImageProcessor'],
+      ['llava', 'LlavaImageProcessor'],
+      ['clip', 'CLIPImageProcessor'],
+      [undefined, 'CLIPImageProcessor'],
+    ]) {
+      expect(parsePreprocessorConfig({}, PATH, modelType), modelType).to.deep.equal(
+        parse({ image_processor_type: name }),
+      );
+    }
+    // What the file names counts.
+    const named = { image_processor_type: 'SiglipImageProcessor' };
+    expect(parsePreprocessorConfig(named, PATH, 'vit')).to.deep.equal(parse(named));
+  });
+
   it('takes a picture that would be cut into tiles as one', () => {
     const published = { image_processor_type: 'Idefics3ImageProcessor', do_image_splitting: true, do_pad: true };
     const whole = { longestEdgeFirst: 1456, crop: null, mean: [0.5, 0.5, 0.5] };

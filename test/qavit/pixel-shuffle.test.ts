@@ -196,6 +196,19 @@ describe('models whose projector makes one row of several patches', () => {
       expect(relativeError((await tokensOf(folder)).data, projected.data)).to.be.below(1e-5);
     });
 
+    it('may leave the name of their image processor out', async () => {
+      for (const name of MERGING) {
+        const { picture, projected } = mergingTensors(name);
+        const unnamed = { 'preprocessor_config.json': { image_processor_type: undefined } };
+        await using model = await QAViT.load(
+          { tower: copyMerging(name, at('unnamed'), unnamed) },
+          { ...F32, tiles: 9 },
+        );
+        const { data } = await model.encode(picture, null);
+        expect(relativeError(data, projected.data)).to.be.below(1e-5);
+      }
+    });
+
     it('need no weights of the language half', async () => {
       const folder = copyMerging('smolvlm', at('vision'));
       changeTensors(folder, (all) => {
