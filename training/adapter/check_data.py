@@ -102,6 +102,12 @@ def check_processors(folder: Path) -> None:
         picture.paste("black", (0, 0, 32, 32))
         pixels = load_processor(folder)(picture, return_tensors="pt")["pixel_values"]
         assert pixels.shape == (1, 3, 16, 16) and pixels[0, 0, 0, 0] < 0 < pixels[0, 0, 0, -1], (kind, pixels.shape)
+    # Of a file without a name the model says whose it is.
+    (folder / "preprocessor_config.json").write_text("{}")
+    for model_type, kind in (("vit", "ViT"), ("siglip", "Siglip"), ("internvl", "GotOcr2"), (None, "CLIP")):
+        (folder / "config.json").write_text(json.dumps({"model_type": model_type} if model_type else {}))
+        made = load_processor(folder)
+        assert type(made).__name__.removeprefix("Whole") == f"{kind}ImageProcessorPil", (model_type, made)
 
 
 def main() -> None:

@@ -76,6 +76,21 @@ PROCESSORS = {
     "ViTImageProcessor": ViTImageProcessorPil,
 }
 
+# Of models whose files name none, by the beginning of their model_type, as lib/image/processor-families.ts has it.
+OF_MODELS = {
+    "vit": "ViTImageProcessor",
+    "dinov2": "BitImageProcessor",
+    "dinov3_vit": "DINOv3ViTImageProcessor",
+    "siglip": "SiglipImageProcessor",
+    "paligemma": "SiglipImageProcessor",
+    "blip": "BlipImageProcessor",
+    "instructblip": "BlipImageProcessor",
+    "gemma3": "Gemma3ImageProcessor",
+    "idefics3": "Idefics3ImageProcessor",
+    "smolvlm": "SmolVLMImageProcessor",
+    "internvl": "GotOcr2ImageProcessor",
+}
+
 # They would change the pixels, or make several pictures of one: lib/image/preprocessor-config.ts refuses them too.
 UNKNOWN_STEPS = ("do_pad", "use_square_size", "crop_to_patches")
 # Those of these are left out, or have no others to be padded to.
@@ -143,10 +158,16 @@ def read_config(folder: Path) -> dict:
     return json.loads((folder / "preprocessor_config.json").read_text()) if nested is None else nested
 
 
+def own_processor(folder: Path) -> str:
+    file = folder / "config.json"
+    model_type = json.loads(file.read_text()).get("model_type", "") if file.is_file() else ""
+    return next((name for kind, name in OF_MODELS.items() if model_type.startswith(kind)), "CLIPImageProcessor")
+
+
 def load_processor(folder: Path) -> BaseImageProcessor:
-    """What its configuration names; CLIP's where it names nothing, as in qavit."""
+    """What its configuration names; where that names nothing the model's own, or else CLIP's, as in qavit."""
     config = read_config(folder)
-    name = config.get("image_processor_type") or config.get("feature_extractor_type") or "CLIPImageProcessor"
+    name = config.get("image_processor_type") or config.get("feature_extractor_type") or own_processor(folder)
     # 'Fast' names the library that does the work, 'FeatureExtractor' is the class name before 2023.
     kind = name.removesuffix("Fast").removesuffix("Pil").replace("FeatureExtractor", "ImageProcessor")
     if kind not in PROCESSORS:
