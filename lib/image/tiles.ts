@@ -57,10 +57,15 @@ export function withTiles(config: PreprocessorConfig, tiles: number | 'auto'): P
   if (!tiling && tiles !== 'auto' && tiles > 0) {
     throw expected('ERR_UNSUPPORTED', '0 (this model cuts no pictures into tiles)', 'option tiles', tiles);
   }
-  const { most, usual } = tiling ?? { most: 0, usual: false };
+  if (!tiling) return { ...config, tiles: 0 };
+  const { most, usual } = tiling;
   const asked = tiles === 'auto' ? (usual ? most : 0) : Math.min(tiles, most);
-  // One tile would be the whole.
-  return { ...config, tiles: asked < 2 ? 0 : asked };
+  return { ...config, tiles: asked < fewest(tiling) ? 0 : asked };
+}
+
+/** One tile would be the whole, but where it has borders, which the whole has not. */
+function fewest({ grids }: Tiling): number {
+  return grids ? Math.min(...grids.map(({ rows, columns }) => rows * columns)) : 2;
 }
 
 /** As transformers cuts the picture where the config allows for as many tiles. Undefined: it is not cut. */

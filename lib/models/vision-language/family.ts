@@ -56,7 +56,8 @@ export interface LanguageHalf {
   readonly prompt: string;
   /**
    * What stands for a picture wherever the template has its token: the token `image` with what belongs around it, and where visual tokens
-   * of tiles and whole do not follow each other, as often as there are of these. The token alone unless given.
+   * of tiles and whole do not follow each other, as often as there are of these. Absent: the token alone, for a model that was never
+   * shown tiles.
    */
   picture?(image: string, tiles?: Grid): string;
 }
