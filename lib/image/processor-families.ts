@@ -121,6 +121,8 @@ const OF_MODELS: Readonly<Record<string, readonly string[]>> = {
   Idefics3ImageProcessor: ['idefics3', 'idefics3_vision'],
   SmolVLMImageProcessor: ['smolvlm', 'smolvlm_vision'],
   GotOcr2ImageProcessor: ['internvl', 'internvl_vision'],
+  LlavaNextImageProcessor: ['llava_next'],
+  LlavaOnevisionImageProcessor: ['llava_onevision'],
 };
 
 /** The processor of a model whose file names none, as the oldest do not: CLIP's unless it has one of its own. */

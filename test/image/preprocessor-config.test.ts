@@ -104,6 +104,7 @@ describe('preprocessor_config.json', () => {
       ['idefics3', 'Idefics3ImageProcessor'],
       ['smolvlm', 'SmolVLMImageProcessor'],
       ['internvl', 'GotOcr2ImageProcessor'],
+      ['llava_onevision', 'LlavaOnevisionImageProcessor'],
       ['llava', 'LlavaImageProcessor'],
       ['clip', 'CLIPImageProcessor'],
       [undefined, 'CLIPImageProcessor'],

@@ -89,6 +89,8 @@ OF_MODELS = {
     "idefics3": "Idefics3ImageProcessor",
     "smolvlm": "SmolVLMImageProcessor",
     "internvl": "GotOcr2ImageProcessor",
+    "llava_next": "LlavaNextImageProcessor",
+    "llava_onevision": "LlavaOnevisionImageProcessor",
 }
 
 # They would change the pixels, or make several pictures of one: lib/image/preprocessor-config.ts refuses them too.
