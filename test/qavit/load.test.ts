@@ -79,9 +79,9 @@ describe('QAViT.load', () => {
 
   it('says that it does not know an architecture before it looks how its pictures are prepared', async () => {
     const { tower } = write();
-    writeJson(path.join(tower, 'config.json'), { model_type: 'llava_next' });
-    writeJson(path.join(tower, 'preprocessor_config.json'), { image_processor_type: 'LlavaNextImageProcessor' });
-    await expectRejection(QAViT.load({ tower }), 'ERR_UNSUPPORTED', /for model_type of .*received "llava_next"$/);
+    writeJson(path.join(tower, 'config.json'), { model_type: 'qwen2_vl' });
+    writeJson(path.join(tower, 'preprocessor_config.json'), { image_processor_type: 'Qwen2VLImageProcessor' });
+    await expectRejection(QAViT.load({ tower }), 'ERR_UNSUPPORTED', /for model_type of .*received "qwen2_vl"$/);
   });
 
   it('lets options override what is taken from the tower', async () => {
