@@ -1,10 +1,10 @@
 /** Which of a model's files qavit reads. Asked of a folder it says what is missing there; of a hub, what to fetch. */
-import { expected } from '../errors';
 import { isJsonObject, type JsonObject } from '../json-file';
 import { graphFiles, type OnnxDType } from '../llm/onnx/onnx-folder';
 import { isT5Config } from '../llm/t5/config';
 import { TABLE } from '../llm/text-rows';
 import { isTowerConfig, TOWER_MODEL_TYPES } from '../models/towers';
+import { unknownModel } from '../models/unknown-model';
 import { VISION_LANGUAGE_MODEL_TYPES, visionLanguageFamily, visionTensors } from '../models/vision-language';
 import { shardsOf, type Storage, storageOf, STORAGES } from '../weights';
 import { type Part, partFolder, PARTS } from './parts';
@@ -51,7 +51,7 @@ export function roleOf(config: JsonObject, path: string): 'model' | 'adapter' | 
   if (isT5Config(type) || isLanguageConfig(config)) return 'language';
   const towers = `a tower (${TOWER_MODEL_TYPES.join(', ')})`;
   const what = `qavit, ${VISION_LANGUAGE_MODEL_TYPES.join(', ')}, ${towers}, or a language model's`;
-  throw expected('ERR_UNSUPPORTED', what, `model_type of ${path}`, type);
+  throw unknownModel(what, `model_type of ${path}`, type);
 }
 
 /** What reads has a vocabulary, and what also sees is more than a language model. */

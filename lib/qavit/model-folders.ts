@@ -4,6 +4,7 @@ import { expected, expectedButFound, type QAViTError } from '../errors';
 import { ensureModel, type HubOptions, type Part, partFolder, PARTS, type Role, tokenizerFile } from '../hub';
 import { missingLanguageFiles } from '../llm/onnx/onnx-folder';
 import { isTowerConfig, TOWER_MODEL_TYPES } from '../models/towers';
+import { unknownModel } from '../models/unknown-model';
 import { VISION_LANGUAGE_MODEL_TYPES, visionLanguageFamily } from '../models/vision-language';
 import { type JsonObject, readJsonObject } from '../json-file';
 import { isServer, readServer } from '../llm/vllm/server';
@@ -82,7 +83,7 @@ async function inFolder(folder: string): Promise<ModelFolders> {
   if (visionLanguageFamily(json.model_type)) return { tower: folder, language: await languageIn(folder) };
   if (json.model_type !== 'qavit') {
     const what = `qavit, ${VISION_LANGUAGE_MODEL_TYPES.join(', ')} or a tower: ${TOWER_MODEL_TYPES.join(', ')}`;
-    throw expected('ERR_UNSUPPORTED', what, `model_type of ${config}`, json.model_type);
+    throw unknownModel(what, `model_type of ${config}`, json.model_type);
   }
   const tower = partOf(json, 'tower', folder);
   if (tower === undefined) throw expected('ERR_FORMAT', 'the name of a folder', `tower in ${config}`, undefined);

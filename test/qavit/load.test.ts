@@ -4,9 +4,10 @@ import { cpSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, wri
 import path from 'node:path';
 import { mock } from 'node:test';
 import { type LoadOptions, type ModelFolders, QAViT } from '../../lib';
+import { roleOf } from '../../lib/hub';
 import { TextTokenizer } from '../../lib/text/tokenizer';
 import { TensorFolder } from '../../lib/weights';
-import { expectRejection } from '../support/expect-error';
+import { expectRejection, expectThrow } from '../support/expect-error';
 import { fixture } from '../support/paths';
 import { type RandomModelOptions, writeJson, writeRandomModel } from '../support/random-model';
 import { f32 } from '../support/safetensors-writer';
@@ -82,6 +83,16 @@ describe('QAViT.load', () => {
     writeJson(path.join(tower, 'config.json'), { model_type: 'qwen2_vl' });
     writeJson(path.join(tower, 'preprocessor_config.json'), { image_processor_type: 'Qwen2VLImageProcessor' });
     await expectRejection(QAViT.load({ tower }), 'ERR_UNSUPPORTED', /for model_type of .*received "qwen2_vl"$/);
+  });
+
+  it("says where to find models that it knows in transformers' form alone", async () => {
+    const { tower } = write();
+    for (const model_type of ['internvl_chat', 'intern_vit_6b']) {
+      writeJson(path.join(tower, 'config.json'), { model_type });
+      const message = new RegExp(`for model_type of .*received "${model_type}" \\(in code of its own; .* in -hf\\)$`);
+      for (const model of [tower, { tower }]) await expectRejection(QAViT.load(model), 'ERR_UNSUPPORTED', message);
+      expectThrow(() => roleOf({ model_type }, 'config.json'), 'ERR_UNSUPPORTED', message);
+    }
   });
 
   it('lets options override what is taken from the tower', async () => {

@@ -1,6 +1,7 @@
 /** The towers there are. To add one, describe it in a file beside this one and list it here. */
 import { expected, expectedButFound } from '../../errors';
 import { isJsonObject, type JsonObject } from '../../json-file';
+import { unknownModel } from '../unknown-model';
 import type { TowerArchitecture, TowerFamily } from './architecture';
 import { BLIP2, INSTRUCTBLIP } from './blip2';
 import { CLIP } from './clip';
@@ -70,7 +71,7 @@ function unknown(type: unknown, path: string) {
     return expectedButFound('ERR_UNSUPPORTED', what, where, `"${type}" (NaFlex)`);
   }
   const known = [...TOWER_MODEL_TYPES, ...FAMILIES.flatMap(({ halfOf = [] }) => halfOf)];
-  return expected('ERR_UNSUPPORTED', `one of ${known.join(', ')}`, where, type);
+  return unknownModel(`one of ${known.join(', ')}`, where, type);
 }
 
 function isPresent(value: unknown): boolean {
