@@ -29,6 +29,7 @@ const TEXT_DEFAULTS: Readonly<Record<string, JsonObject>> = {
   llama: { vocab_size: 32000, hidden_size: 4096, max_position_embeddings: 2048, eos_token_id: 2 },
   mistral: { vocab_size: 32000, hidden_size: 4096, max_position_embeddings: 131072, eos_token_id: 2 },
   qwen2: { vocab_size: 151936, hidden_size: 4096, max_position_embeddings: 32768 },
+  qwen3: { vocab_size: 151936, hidden_size: 4096, max_position_embeddings: 32768 },
 };
 
 /**
@@ -64,11 +65,12 @@ export function readModelConfig(file: JsonFields): ModelConfig {
 
 /** The part of `config.json` that is about the language model. */
 export function languageFields(file: JsonFields): JsonFields {
-  if (!visionLanguageFamily(file.value('model_type'))) {
+  const family = visionLanguageFamily(file.value('model_type'));
+  if (!family) {
     return file.value('text_config') === undefined ? file : file.object('text_config');
   }
   const text = file.object('text_config');
-  const type = text.text('model_type') ?? 'llama';
+  const type = text.text('model_type') ?? family.language.model;
   return Object.hasOwn(TEXT_DEFAULTS, type) ? text.over(TEXT_DEFAULTS[type] ?? {}) : text;
 }
 

@@ -1,7 +1,10 @@
 import { copyFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { expect } from 'chai';
 import type { QAViTErrorCode } from '../../lib/errors';
+import { JsonFields } from '../../lib/json-fields';
 import { loadLanguageModel } from '../../lib/llm/load-language-model';
+import { readModelConfig } from '../../lib/llm/model-config';
 import { expectRejection } from '../support/expect-error';
 import { temporaryFolder } from '../support/temporary';
 import { collect, copyFolder, folderOf, someTokens, type Form } from './support';
@@ -188,6 +191,30 @@ describe('language model files', () => {
     const model = await loadLanguageModel(dir);
     await collect(model, someTokens(), 'what shape?');
     await model.close();
+  });
+
+  it("reads what is not said of a nested language model as its kind's class has it", async () => {
+    const file = at('terse.json');
+    const sizesOf = async (json: object) => {
+      writeFileSync(file, JSON.stringify(json));
+      const { vocabularySize, width, positions } = readModelConfig(await JsonFields.read(file));
+      return [vocabularySize, width, positions];
+    };
+    const image_token_id = 5;
+    const [llama, qwen] = [
+      [32000, 4096, 2048],
+      [151936, 4096, 32768],
+    ];
+    for (const [model_type, wanted] of [
+      ['llava', llama],
+      ['smolvlm', llama],
+      ['idefics3', llama],
+      ['internvl', qwen],
+    ] as const) {
+      expect(await sizesOf({ model_type, image_token_id }), model_type).to.deep.equal(wanted);
+      const text_config = { model_type: 'qwen3', hidden_size: 1024 };
+      expect(await sizesOf({ model_type, image_token_id, text_config })).to.deep.equal([151936, 1024, 32768]);
+    }
   });
 
   it('says that a tokenizer has more tokens than the model', async () => {

@@ -50,6 +50,8 @@ export interface ProjectorShape {
 }
 
 export interface LanguageHalf {
+  /** The model_type of its text_config, where that says none. */
+  readonly model: string;
   /** The token that stands for the picture, where config.json does not say. */
   readonly imageToken: number;
   /** How a question is put where the folder has no chat template, around `{image}` and `{question}`. */

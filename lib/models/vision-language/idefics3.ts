@@ -28,6 +28,7 @@ export const IDEFICS3: VisionLanguageFamily = {
     },
   }),
   language: {
+    model: 'llama',
     imageToken: 128257,
     prompt: '<|im_start|>User:{image}{question}<end_of_utterance>\nAssistant:',
     picture: (image, tiles) => `${tiles ? tilesAbove(image, tiles) : ''}${EDGE}<global-img>${image}${EDGE}`,

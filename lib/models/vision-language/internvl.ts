@@ -36,6 +36,7 @@ export const INTERNVL: VisionLanguageFamily = {
     };
   },
   language: {
+    model: 'qwen2',
     imageToken: 151667,
     prompt: '<|im_start|>user\n{image}\n{question}<|im_end|>\n<|im_start|>assistant\n',
     // One place for tiles and whole.

@@ -39,7 +39,7 @@ export const LLAVA: VisionLanguageFamily = {
     };
   },
   // Vicuna's way of asking, which LLaVA-1.5 was trained with.
-  language: { imageToken: 32000, prompt: 'USER: {image}\n{question} ASSISTANT:' },
+  language: { model: 'llama', imageToken: 32000, prompt: 'USER: {image}\n{question} ASSISTANT:' },
 };
 
 function towerOf(config: unknown, where: string): JsonObject {
