@@ -207,6 +207,8 @@ describe('language model files', () => {
     ];
     for (const [model_type, wanted] of [
       ['llava', llama],
+      ['llava_next', llama],
+      ['llava_onevision', qwen],
       ['smolvlm', llama],
       ['idefics3', llama],
       ['internvl', qwen],

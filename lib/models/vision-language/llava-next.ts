@@ -48,6 +48,7 @@ export const LLAVA_ONEVISION: VisionLanguageFamily = {
     return withLines(LLAVA.describeVision(fields, path), { mostTiles });
   },
   language: {
+    model: 'qwen2',
     imageToken: 151646,
     prompt: '<|im_start|>user {image}\n{question}<|im_end|><|im_start|>assistant\n',
     picture,
