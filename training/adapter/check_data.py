@@ -91,6 +91,11 @@ def check_processors(folder: Path) -> None:
         ("GotOcr2ImageProcessor", {"crop_to_patches": True}, None),
         ("GotOcr2ImageProcessor", {"use_square_size": True}, "Expected pictures as a whole"),
         ("Idefics3ImageProcessor", {"do_pad": True, "do_image_splitting": True, "size": {"longest_edge": 32}}, None),
+        ("DeiTImageProcessor", {}, None),
+        ("LlavaImageProcessor", {}, None),
+        ("LlavaImageProcessor", {"do_pad": True}, "Expected pictures as a whole"),
+        ("LlavaNextImageProcessor", {"do_pad": True, "image_grid_pinpoints": [[16, 32]]}, None),
+        ("LlavaOnevisionImageProcessor", {"do_pad": True, "image_grid_pinpoints": [[32, 16]]}, None),
         ("OtherImageProcessor", {}, "Expected one of BitImageProcessor"),
     ):
         config = {"image_processor_type": kind, "max_image_size": {"longest_edge": 16}} | square | fields

@@ -11,9 +11,11 @@ from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.deit.image_processing_pil_deit import DeiTImageProcessorPil
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
+from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 from transformers.models.llava_onevision.image_processing_pil_llava_onevision import LlavaOnevisionImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
@@ -66,9 +68,11 @@ PROCESSORS = {
     "BlipImageProcessor": BlipImageProcessorPil,
     "CLIPImageProcessor": CLIPImageProcessorPil,
     "DINOv3ViTImageProcessor": DINOv3ViTImageProcessorPil,
+    "DeiTImageProcessor": DeiTImageProcessorPil,
     "Gemma3ImageProcessor": Gemma3ImageProcessorPil,
     "GotOcr2ImageProcessor": WholeGotOcr2ImageProcessorPil,
     "Idefics3ImageProcessor": WholeIdefics3ImageProcessorPil,
+    "LlavaImageProcessor": LlavaImageProcessorPil,
     "LlavaNextImageProcessor": WholeLlavaNextImageProcessorPil,
     "LlavaOnevisionImageProcessor": WholeLlavaOnevisionImageProcessorPil,
     "SmolVLMImageProcessor": WholeIdefics3ImageProcessorPil,
