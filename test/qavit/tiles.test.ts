@@ -1,6 +1,11 @@
 import { expect } from 'chai';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { type LoadOptions, type ModelFolders, QAViT, type RawImage, type VisualTokens } from '../../lib';
 import { Engine } from '../../lib/qavit/engine';
+import { parsePreprocessorConfig, withTiles } from '../../lib/image';
+import { resolveLimits } from '../../lib/image/limits';
+import { BatchPictures } from '../../lib/qavit/batch-pictures';
 import { noiseImage } from '../image/support';
 import { relativeError } from '../support/compare';
 import { expectRejection } from '../support/expect-error';
@@ -134,6 +139,19 @@ describe('pictures in tiles', () => {
     const views = await plain.encodeBatch([...places, canvas].map((image) => ({ image, question: null })));
     const together = views.flatMap((view) => [...view.data]);
     expect([...data]).to.deep.equal(together);
+  });
+
+  it('leave no pixels behind in a batch, but how they were cut', async () => {
+    const json: unknown = JSON.parse(
+      readFileSync(path.join(mergingFolder('internvl'), 'preprocessor_config.json'), 'utf8'),
+    );
+    const preprocessor = withTiles(parsePreprocessorConfig(json, 'preprocessor_config.json'), 'auto');
+    const context = { engine: { model: { image: 24 } }, preprocessor, limits: resolveLimits(undefined, 'limits') };
+    const { signal } = new AbortController();
+    const batch = new BatchPictures(context as never, [noiseImage(72, 48)], (error) => error, signal);
+    const [prepared] = await batch.prepare([0]);
+    expect(prepared?.tiles?.data).to.have.length(6 * 24 * 24 * 3);
+    expect(batch.grid(0)).to.have.all.keys('rows', 'columns', 'picture');
   });
 
   describe('under questions', () => {
