@@ -1,7 +1,7 @@
 import { throwIfAborted } from './abort';
 import { decodeImage } from './decode';
 import { centerCrop, centerOn, resizedSize, type ResizeRule, sizeByLongEdge } from './geometry';
-import { resolveLimits, type ImageLimits } from './limits';
+import { checkPixels, resolveLimits, type ImageLimits } from './limits';
 import type { PreprocessorConfig } from './preprocessor-config';
 import { type Resize, resizer } from './resize';
 import { openImage, type ImageInput, type RawImage } from './source';
@@ -49,7 +49,7 @@ export async function prepareImage(
   const { resize: step, crop } = config;
   if (!step) return centerCrop(decoded, crop ?? decoded);
   const resize = resizer(step.filter, limits, signal);
-  return (await prepareTiled(decoded, config, resize)) ?? prepareWhole(decoded, step.rule, config, resize);
+  return (await prepareTiled(decoded, config, resize, limits)) ?? prepareWhole(decoded, step.rule, config, resize);
 }
 
 async function prepareWhole(
@@ -68,10 +68,12 @@ async function prepareTiled(
   picture: RawImage,
   config: PreprocessorConfig,
   resize: Resize,
+  limits: Required<ImageLimits>,
 ): Promise<PreparedImage | undefined> {
   const cut = planTiles(picture, config);
   if (!cut) return undefined;
   const { side, sizes, canvas, wholeOf } = cut;
+  if (canvas) checkPixels(canvas.width, canvas.height, limits, 'the picture with its borders');
   let resized = picture;
   for (const size of sizes) resized = await resize(resized, size);
   const whole = await resize(wholeOf === 'canvas' ? resized : picture, { width: side, height: side });

@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { crc32, deflateSync } from 'node:zlib';
 import sharp from 'sharp';
 
-import { parsePreprocessorConfig, prepareImage, type ImageInput, type ImageLimits } from '../../lib/image';
+import { parsePreprocessorConfig, prepareImage, type ImageInput, type ImageLimits, withTiles } from '../../lib/image';
 import { DECODE_ONLY, noise, noiseImage, rejection } from './support';
 
 const decode = (image: unknown, limits?: ImageLimits) => prepareImage(image as ImageInput, DECODE_ONLY, { limits });
@@ -158,6 +158,15 @@ describe('pictures that cannot be used', () => {
       const config = parsePreprocessorConfig({ size: 336 }, 'preprocessor_config.json');
       const { message } = await rejection('ERR_ARGUMENT', () => prepareImage(noiseImage(60000, 1), config));
       expect(message).to.include('20160000 x 336');
+    });
+
+    it('refuses a picture whose borders would make it huge', async () => {
+      const json = { image_processor_type: 'LlavaOnevisionImageProcessor', size: { height: 9000, width: 9000 } };
+      const config = parsePreprocessorConfig({ ...json, image_grid_pinpoints: [[90000, 90000]] }, 'p.json');
+      const { message } = await rejection('ERR_ARGUMENT', () =>
+        prepareImage(noiseImage(1000, 1), withTiles(config, 'auto')),
+      );
+      expect(message).to.include('the picture with its borders').and.include('90000 x 90000');
     });
 
     it('refuses a picture that resizing would make vanish', async () => {
