@@ -115,6 +115,7 @@ export interface OpDescription {
     | 'question_attention'
     | 'gated_projection'
     | 'gated_activation'
+    | 'mean_rows'
     | 'gather_rows'
     | 'append_rows'
     | 'copy';

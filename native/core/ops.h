@@ -162,6 +162,13 @@ struct GatedActivationParams {
   View y;                                     // [B, rows, C]
 };
 
+// y[b, r, :] = mean over i in [0, G) of x[b, r * G + i, :], with as many rows G to a group as y leaves.
+struct MeanRowsParams {
+  static constexpr const char* kName = "mean_rows";
+  View x;  // [B, G * rows, C]
+  View y;  // [B, rows, C]
+};
+
 // cache[b, position[b] + r, :] = x[b, r, :]; all other rows stay. The one operation that changes a value which outlives
 // the plan (ValueKind::kState).
 struct AppendRowsParams {
@@ -180,7 +187,7 @@ struct CopyParams {
 
 using OpParams = std::variant<PatchEmbedParams, LayerNormParams, RmsNormParams, LinearParams, ConcatAttentionParams,
                               AttentionParams, RotaryEmbedParams, QuestionAttentionParams, GatedProjectionParams,
-                              GatedActivationParams, GatherRowsParams, AppendRowsParams, CopyParams>;
+                              GatedActivationParams, MeanRowsParams, GatherRowsParams, AppendRowsParams, CopyParams>;
 
 // The name used in every layer and message.
 inline const char* op_name(const OpParams& params) {

@@ -191,6 +191,16 @@ void check(const GatedActivationParams& p, Rules& rules) {
   rules.float_dtype(p.y, "y");
 }
 
+void check(const MeanRowsParams& p, Rules& rules) {
+  rules.float_dtype(p.x, "x");
+  if (p.x.rows % p.y.rows != 0) {
+    rules.fail(ErrorCode::kShape, "x of whole groups for " + std::to_string(p.y.rows) + " rows",
+               to_string(shape_of(p.x)));
+  }
+  rules.shape(p.y, "y", {p.x.batch, p.y.rows, p.x.cols});
+  rules.float_dtype(p.y, "y");
+}
+
 void check(const GatherRowsParams& p, Rules& rules) {
   if ((p.table != nullptr) == p.source.present()) {
     return rules.fail(ErrorCode::kArgument, "either table or source", p.table != nullptr ? "both" : "neither");

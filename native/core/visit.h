@@ -77,6 +77,11 @@ void for_each_view(GatedActivationParams& p, F&& f) {
   f(p.y, "y", Access::kWrite, true);
 }
 template <typename F>
+void for_each_view(MeanRowsParams& p, F&& f) {
+  f(p.x, "x", Access::kRead, true);
+  f(p.y, "y", Access::kWrite, true);
+}
+template <typename F>
 void for_each_view(GatherRowsParams& p, F&& f) {
   f(p.source, "source", Access::kRead, false);
   f(p.index, "index", Access::kRead, true);
@@ -140,6 +145,8 @@ void for_each_weight(QuestionAttentionParams&, F&&) {}
 template <typename F>
 void for_each_weight(GatedActivationParams&, F&&) {}
 template <typename F>
+void for_each_weight(MeanRowsParams&, F&&) {}
+template <typename F>
 void for_each_weight(AppendRowsParams&, F&&) {}
 template <typename F>
 void for_each_weight(CopyParams&, F&&) {}
@@ -187,6 +194,8 @@ template <typename F>
 void for_each_attribute(GatedActivationParams& p, F&& f) {
   f(p.activation, "activation");
 }
+template <typename F>
+void for_each_attribute(MeanRowsParams&, F&&) {}
 template <typename F>
 void for_each_attribute(RotaryEmbedParams&, F&&) {}
 template <typename F>

@@ -197,6 +197,16 @@ struct GatedRows {
   int64_t end = 0;
 };
 
+// y[r, :] = mean of rows [r * group, (r + 1) * group) of x for rows [begin, end) of y.
+struct MeanRows {
+  RowSpan x;  // `group` times as many rows to a batch entry as y: no group reaches into the next one
+  RowSpan y;
+  int64_t group = 1;
+  int64_t width = 0;
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
 // Heads turned by their row's place: rows [begin, end) of RotaryEmbedParams.
 struct RotaryRows {
   RowSpan x;
@@ -249,6 +259,7 @@ struct KernelTable {
   void (*layer_norm)(const NormRows&) = nullptr;
   void (*rms_norm)(const NormRows&) = nullptr;
   void (*gated_activation)(const GatedRows&) = nullptr;
+  void (*mean_rows)(const MeanRows&) = nullptr;
   void (*rotary_embed)(const RotaryRows&) = nullptr;
   // Multiplies and adds in registers only, as often as `rounds` micro-kernel steps of the tallest tile would; what a
   // processor could do if memory were free. Returns a number that depends on all of it.

@@ -18,6 +18,7 @@ Status run(Context& context, const RotaryEmbedParams& params);
 Status run(Context& context, const QuestionAttentionParams& params);
 Status run(Context& context, const GatedProjectionParams& params);
 Status run(Context& context, const GatedActivationParams& params);
+Status run(Context& context, const MeanRowsParams& params);
 Status run(Context& context, const GatherRowsParams& params);
 Status run(Context& context, const AppendRowsParams& params);
 Status run(Context& context, const CopyParams& params);

@@ -7,6 +7,7 @@
 #include "cuda/gated_projection/gated_projection.h"
 #include "cuda/layer_norm/layer_norm.h"
 #include "cuda/linear/linear.h"
+#include "cuda/mean_rows/mean_rows.h"
 #include "cuda/patch_embed/patch_embed.h"
 #include "cuda/question_attention/question_attention.h"
 #include "cuda/rms_norm/rms_norm.h"

@@ -17,6 +17,7 @@ void rotary_embed(const RotaryEmbedParams& p);
 void question_attention(const QuestionAttentionParams& p);
 void gated_projection(const GatedProjectionParams& p);
 void gated_activation(const GatedActivationParams& p);
+void mean_rows(const MeanRowsParams& p);
 void gather_rows(const GatherRowsParams& p);
 void append_rows(const AppendRowsParams& p);
 void copy(const CopyParams& p);

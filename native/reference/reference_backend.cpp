@@ -37,6 +37,7 @@ struct Run {
   void operator()(const QuestionAttentionParams& p) const { question_attention(p); }
   void operator()(const GatedProjectionParams& p) const { gated_projection(p); }
   void operator()(const GatedActivationParams& p) const { gated_activation(p); }
+  void operator()(const MeanRowsParams& p) const { mean_rows(p); }
   void operator()(const GatherRowsParams& p) const { gather_rows(p); }
   void operator()(const AppendRowsParams& p) const { append_rows(p); }
   void operator()(const CopyParams& p) const { copy(p); }

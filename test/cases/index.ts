@@ -132,6 +132,18 @@ export interface GatedActivationCase extends Case {
   gain?: number;
 }
 
+export interface MeanRowsCase extends Case {
+  B: number;
+  /** Of the result. */
+  rows: number;
+  /** Rows of x to one of the result. */
+  G: number;
+  C: number;
+  /** x is drawn from [-gain, gain) + shift. Default 1 and 0. */
+  gain?: number;
+  shift?: number;
+}
+
 export interface GatedProjectionCase extends Case {
   B: number;
   rows: number;
@@ -162,6 +174,7 @@ export interface CaseTable {
   rotary_embed: RotaryEmbedCase;
   gated_projection: GatedProjectionCase;
   gated_activation: GatedActivationCase;
+  mean_rows: MeanRowsCase;
   gather_rows: GatherRowsCase;
 }
 
@@ -177,6 +190,7 @@ export const CASE_OPS: readonly CaseOp[] = [
   'rotary_embed',
   'gated_projection',
   'gated_activation',
+  'mean_rows',
   'gather_rows',
 ];
 

@@ -7,6 +7,7 @@ import type {
   GatherRowsCase,
   LayerNormCase,
   LinearCase,
+  MeanRowsCase,
   PatchEmbedCase,
   RmsNormCase,
   RotaryEmbedCase,
@@ -130,6 +131,13 @@ export function gatedActivationTensors(c: GatedActivationCase) {
     /** [B, rows, 2C] */
     x: floats(c.seed, 'x', c.B * c.rows * 2 * c.C, { gain: c.gain }),
     activation: c.activation,
+  };
+}
+
+export function meanRowsTensors(c: MeanRowsCase) {
+  return {
+    /** [B, rows * G, C] */
+    x: floats(c.seed, 'x', c.B * c.rows * c.G * c.C, { gain: c.gain, shift: c.shift }),
   };
 }
 

@@ -163,6 +163,12 @@ const builders: { [Op in CaseOp]: (c: CaseTable[Op]) => Omit<CaseOperation, 'op'
       result: { name: 'y', shape: [c.B, c.rows, c.C] },
     };
   },
+  mean_rows: (c) => ({
+    views: { x: { shape: [c.B, c.rows * c.G, c.C], data: tensors.meanRowsTensors(c).x } },
+    weights: {},
+    attributes: {},
+    result: { name: 'y', shape: [c.B, c.rows, c.C] },
+  }),
   gated_projection: (c) => {
     const { x, weight, bias, gate_weight, gate_bias, gate, residual } = tensors.gatedProjectionTensors(c);
     const shape: Shape = [c.B, c.rows, c.C];

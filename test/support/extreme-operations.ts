@@ -70,6 +70,23 @@ export function extremeOperations(): { name: string; operation: CaseOperation }[
     });
   }
 
+  // Each value in a group of its own; four times 3e38 overflows f32, which the reference's f64 does not.
+  const grouped = x.map((value) => (Number.isFinite(value) ? Math.min(Math.max(value, -1e37), 1e37) : value));
+  const opposites = [Infinity, -Infinity, NaN, 1].flatMap((first) => [first, 1, -Infinity, 1]);
+  for (const [name, values, width] of [
+    ['mean_rows', [...grouped, ...grouped, ...grouped, ...grouped], C],
+    ['mean_rows, infinities that meet', opposites, 1],
+  ] as const) {
+    const count = values.length / width;
+    add(name, {
+      op: 'mean_rows',
+      views: { x: { shape: [1, count, width], data: Float32Array.from(values) } },
+      weights: {},
+      attributes: {},
+      result: { name: 'y', shape: [1, count / 4, width] },
+    });
+  }
+
   const D = 16;
   const special = [Infinity, -Infinity, NaN, 1e4, -1e4];
   // Rows without a place are copied, not multiplied by 1 and 0.

@@ -15,6 +15,7 @@
 #include "cpu/kernels/attention_row.inl"
 #include "cpu/kernels/layer_norm.inl"
 #include "cpu/kernels/gated_activation.inl"
+#include "cpu/kernels/mean_rows.inl"
 #include "cpu/kernels/convert.inl"
 #include "cpu/kernels/rotary_embed.inl"
 // clang-format on
@@ -40,6 +41,7 @@ constexpr KernelTable kTable = {
     .layer_norm = layer_norm,
     .rms_norm = rms_norm,
     .gated_activation = gated_activation,
+    .mean_rows = mean_rows,
     .rotary_embed = rotary_embed,
     .multiply_registers = multiply_registers,
     .convert = convert,

@@ -111,6 +111,17 @@ export const rows: RuledOperation[] = [
     ],
   },
   {
+    good: { op: 'mean_rows', views: { x: { shape: [B, 3 * M, C] }, y: { shape: [B, M, C], dtype: 'bf16' } } },
+    rules: [
+      ['a group of fewer', { views: { x: { shape: [B, 14, C] } } }, 'ERR_SHAPE', 'Expected x of whole groups for 5'],
+      ['fewer rows than y', { views: { x: { shape: [B, 4, C] } } }, 'ERR_SHAPE', 'Expected x of whole groups for 5'],
+      ['y of another width', { views: { y: { shape: [B, M, 11] } } }, 'ERR_SHAPE', 'Expected y [2, 5, 12]'],
+      ['y of another batch', { views: { y: { shape: [1, M, C] } } }, 'ERR_SHAPE', 'Expected y [2, 5, 12]'],
+      ['x of bytes', { views: { x: { shape: [B, 15, C], dtype: 'u8' } } }, 'ERR_DTYPE', 'Expected x in f32'],
+      ['y of integers', { views: { y: { shape: [B, M, C], dtype: 'i32' } } }, 'ERR_DTYPE', 'Expected y in f32'],
+    ],
+  },
+  {
     good: {
       op: 'gather_rows',
       views: { index: { shape: [1, 1, B * M], dtype: 'i32' }, out: { shape: [B, M, C] } },
