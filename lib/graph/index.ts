@@ -2,6 +2,7 @@ export { compile, describePlan, parametersOf } from './compile';
 export { type ComputeDType, Graph, type GraphOptions } from './graph';
 export { appendRows } from './operations/append-rows';
 export { attention, type RelativeAttentionOptions } from './operations/attention';
+export { averagePool } from './operations/average-pool';
 export { concatAttention, type QuestionKeys } from './operations/concat-attention';
 export { concatColumns, concatRows, copy, joinSamples, pixelShuffle } from './operations/copy';
 export { type GatedAffine, gatedProjection } from './operations/gated-projection';
