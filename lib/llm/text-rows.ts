@@ -24,23 +24,28 @@ export class TextRows implements QuestionReader {
     private readonly tokenizer: TextTokenizer,
     private readonly folder: TensorFolder,
     private readonly table: StoredTensor,
+    /** Of its rows. */
+    private readonly scale: number,
   ) {}
 
   /**
+   * @param options plain: rows must be those of the table, as for servers that multiply them
    * @throws QAViTError ERR_FORMAT where a file is missing or damaged, ERR_SHAPE where the table has another width than config.json says,
    *   ERR_UNSUPPORTED for models that change their table's rows before they use them
    */
-  static async open(dir: string): Promise<TextRows> {
+  static async open(dir: string, options: { plain?: boolean } = {}): Promise<TextRows> {
     const resolved = path.resolve(dir);
     const file = await JsonFields.read(path.join(resolved, 'config.json'));
     const config = readModelConfig(file);
-    refuseScaled(file);
+    const isGemma = scalesRows(languageFields(file), options.plain ?? false);
     const tokenizer = await TextTokenizer.load(path.join(resolved, 'tokenizer.json'));
     const folder = await TensorFolder.open(resolved, TABLE);
     try {
       const table = findTable(folder, config);
-      const info = { path: resolved, questionWidth: table.shape[1] as number };
-      return new TextRows(info, config, tokenizer, folder, table);
+      const width = table.shape[1] as number;
+      const info = { path: resolved, questionWidth: width };
+      const scale = isGemma ? Math.fround(Math.sqrt(width)) : 1;
+      return new TextRows(info, config, tokenizer, folder, table, scale);
     } catch (error) {
       folder.close();
       throw error;
@@ -87,7 +92,7 @@ export class TextRows implements QuestionReader {
   }
 
   private rows(ids: readonly number[]): Float32Array {
-    const { table, width } = this;
+    const { table, width, scale } = this;
     const rows = new Float32Array(ids.length * width);
     const [vocabulary = 0] = table.shape;
     const places = new Map<number, number>();
@@ -102,7 +107,8 @@ export class TextRows implements QuestionReader {
         const where = path.join(this.info.path, 'tokenizer.json');
         throw expectedButFound('ERR_FORMAT', `token ids below ${vocabulary}`, where, `${id}`);
       }
-      rows.set(table.sliceRows(id, id + 1).read(), i * width);
+      const row = table.sliceRows(id, id + 1).read();
+      rows.set(scale === 1 ? row : row.map((value) => value * scale), i * width);
     }
     return rows;
   }
@@ -120,14 +126,21 @@ function findTable(folder: TensorFolder, { width }: ModelConfig): StoredTensor {
   return table;
 }
 
-/** Some models multiply the rows of their table, each in a place of its own; rows that vLLM is given must be as it expects them. */
-function refuseScaled(file: JsonFields): void {
-  const fields = languageFields(file);
+/** What multiplies its embedding table's rows by the root of their width. */
+const GEMMAS = /^gemma(2|3|3_text)?$/;
+
+/**
+ * Gemma's embedding layer does so itself. Other models multiply rows in a place of their own and are refused: what an adapter was
+ * trained with is not said.
+ */
+function scalesRows(fields: JsonFields, plain: boolean): boolean {
   const type = fields.text('model_type') ?? '';
-  const scale = ['embedding_multiplier', 'scale_emb'].find((key) => (fields.value(key) ?? 1) !== 1);
-  if (/^(gemma|recurrent_gemma|t5gemma)/.test(type)) {
+  const isGemma = GEMMAS.test(type);
+  if (/^(gemma|recurrent_gemma|t5gemma)/.test(type) && (plain || !isGemma)) {
     const what = 'a model that uses the rows of its embedding table as they are';
     throw expected('ERR_UNSUPPORTED', what, fields.where('model_type'), type);
   }
+  const scale = ['embedding_multiplier', 'scale_emb'].find((key) => (fields.value(key) ?? 1) !== 1);
   if (scale !== undefined) throw expected('ERR_UNSUPPORTED', '1', fields.where(scale), fields.value(scale));
+  return isGemma;
 }

@@ -184,7 +184,9 @@ describe('rows of text', () => {
       message: RegExp,
       ...how: [object?, Record<string, TensorToWrite>?]
     ) => expectRejection(TextRows.open(llama(name, ...how)), code, message);
-    await refuse('gemma', 'ERR_UNSUPPORTED', /as they are for model_type .* "gemma3"/, { model_type: 'gemma3' });
+    await refuse('gemma', 'ERR_UNSUPPORTED', /as they are for model_type .* "gemma3n"/, { model_type: 'gemma3n' });
+    const plain = TextRows.open(llama('gemma', { model_type: 'gemma2' }), { plain: true });
+    await expectRejection(plain, 'ERR_UNSUPPORTED', /as they are for model_type .* "gemma2"/);
     await refuse('granite', 'ERR_UNSUPPORTED', /1 for embedding_multiplier of .* 12$/, { embedding_multiplier: 12 });
     await refuse('minicpm', 'ERR_UNSUPPORTED', /scale_emb/, { scale_emb: 2 });
     const close = mock.method(TensorFolder.prototype, 'close');

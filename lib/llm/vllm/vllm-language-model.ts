@@ -48,7 +48,7 @@ export class VllmLanguageModel implements LanguageModel {
   static async open(server: string | VllmServer, options: OpenVllmOptions = {}): Promise<VllmLanguageModel> {
     if (!isServer(server)) throw expected('ERR_ARGUMENT', 'an address or { url, model }', 'a server', server);
     const settings = readServer(server);
-    const text = settings.text === undefined ? undefined : await TextRows.open(settings.text);
+    const text = settings.text === undefined ? undefined : await TextRows.open(settings.text, { plain: true });
     try {
       const width = widthOf(settings, options.width, text?.width);
       const { name: path } = settings;
