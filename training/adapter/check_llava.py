@@ -20,6 +20,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
+from fixtures.gemma_models import GEMMA3, PALIGEMMA, PALIGEMMA2, TinyGemma
 from fixtures.internvl_models import INTERNVL
 from fixtures.llava_models import CLIP_LLAMA, SIGLIP_QWEN
 from fixtures.llava_next_models import LLAVA_NEXT, ONEVISION
@@ -179,15 +180,18 @@ def check_export(folder: Path, tiny: TinyModel) -> None:
     out, inside = folder / "onnx", decoder_onnx.INSIDE
     config = tiny.model.config.text_config
     rows = torch.randn(1, 7, config.hidden_size)
+    # Of the first five the middle three are a picture's, where a language model is told.
+    types = tiny.row_types(torch.tensor([[0, *[tiny.image_token] * 3, 0]]), 2) if isinstance(tiny, TinyGemma) else None
+    told = {} if types is None else {"token_type_ids": types}
     with torch.no_grad():
-        wanted = tiny.model(inputs_embeds=rows).logits[0].numpy()
+        wanted = tiny.model(inputs_embeds=rows, **told).logits[0].numpy()
     for limit in (inside, 1024):
         decoder_onnx.INSIDE = limit
         export_llava(folder / "llava", out, bits=4)
         for name, most in (("decoder_model_merged", 1e-4), ("decoder_model_merged_q4", 0.5)):
             assert (out / f"{name}.onnx_data").exists() == (limit < inside)
             session = onnxruntime.InferenceSession(out / f"{name}.onnx")
-            error = np.abs(in_two(session, rows.numpy(), 5) - wanted).max() / np.abs(wanted).max()
+            error = np.abs(in_two(session, rows.numpy(), 5, types) - wanted).max() / np.abs(wanted).max()
             assert error < most, f"{name} is off by {error}"
     decoder_onnx.INSIDE = inside
     assert (out / "tokenizer.json").is_file() and (out / "config.json").is_file()
@@ -197,7 +201,9 @@ def check_export(folder: Path, tiny: TinyModel) -> None:
     shutil.rmtree(folder / "llava" / "onnx")
 
 
-def in_two(session: onnxruntime.InferenceSession, rows: np.ndarray, first: int) -> np.ndarray:
+def in_two(
+    session: onnxruntime.InferenceSession, rows: np.ndarray, first: int, types: torch.Tensor | None
+) -> np.ndarray:
     """Logits [T, vocabulary] of rows [1, T, E], of which `first` go before the others."""
     outputs = [value.name for value in session.get_outputs()]
     shapes = {value.name: value.shape for value in session.get_inputs() if value.name.startswith("past")}
@@ -206,6 +212,8 @@ def in_two(session: onnxruntime.InferenceSession, rows: np.ndarray, first: int) 
     for begin, end in ((0, first), (first, rows.shape[1])):
         feeds = {"inputs_embeds": rows[:, begin:end], "attention_mask": np.ones((1, end), np.int64)}
         feeds |= {"position_ids": np.arange(begin, end)[None]} | past
+        if "token_type_ids" in (value.name for value in session.get_inputs()):
+            feeds["token_type_ids"] = types[:, begin:end].numpy()
         said = dict(zip(outputs, session.run(None, feeds), strict=True))
         logits.append(said.pop("logits")[0])
         past = {name.replace("present", "past_key_values"): value for name, value in said.items()}
@@ -229,7 +237,7 @@ def check_refusals(folder: Path) -> None:
         ("Expected at most 9 visual tokens for --select but received 10", {"select": "10"}, {}),
         (f"Expected model_type {', '.join(FAMILIES)}", {}, {"model_type": "qwen2_vl"}),
         ("Expected one layer for vision_feature_layer", {}, {"vision_feature_layer": [-2, -1]}),
-        ("uses the rows of its embedding table as they are", {}, {"text_config": {"model_type": "gemma"}}),
+        ("uses the rows of its embedding table as they are", {}, {"text_config": {"model_type": "gemma3n_text"}}),
         ("Expected 1 for embedding_multiplier", {}, {"text_config": {"embedding_multiplier": 12}}),
         ("Expected 'default' or 'full'", {}, {"vision_feature_select_strategy": "cls"}),
         ("Expected one <image> in the prompts", {}, {"prompt_template": "Q: {question}\nA:"}),
@@ -319,11 +327,12 @@ def check_siglip(folder: Path) -> None:
 
 
 def check_others(spec: TinySpec, folder: Path) -> None:
-    """Whose visual tokens are no rows of their own. SmolVLM is Idefics3 with other names (test/training)."""
+    """SmolVLM is Idefics3 with other names (test/training)."""
     tiny = write_model(spec, folder)
     check_beginning(folder, tiny)
     check_export(folder, tiny)
-    for option in ("train-projector", "select"):
+    unwanted = ["train-projector", *(["select"] if FAMILIES[tiny.model.config.model_type].unselectable else [])]
+    for option in unwanted:
         said = complaint(folder, **{option: "1" if option == "select" else True})
         assert f"--{option}" in said, said
     losses, printed = run(folder, steps=FEW_STEPS, bf16=True, **{"held-out": folder / "samples.jsonl"})
@@ -362,7 +371,7 @@ def main() -> None:
         folder = Path(name)
         write_samples(folder, 8)
         check_siglip(folder)
-    for spec in (IDEFICS3_LLAMA, INTERNVL, LLAVA_NEXT, ONEVISION):
+    for spec in (IDEFICS3_LLAMA, INTERNVL, LLAVA_NEXT, ONEVISION, PALIGEMMA, PALIGEMMA2, GEMMA3):
         with tempfile.TemporaryDirectory() as name:
             write_samples(Path(name), 8)
             check_others(spec, Path(name))

@@ -10,35 +10,15 @@ from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from torch import nn
 from torch.export import Dim
 from transformers import PreTrainedModel
-from transformers.cache_utils import DynamicCache
+
+from .steps import DecoderStep
+from .two_way import STEPS
 
 OPSET = 18
 # A protobuf message cannot be larger than 2 GiB.
 INSIDE = 2**30
 # Weights that share a scale in 4 bits.
 BLOCK = 32
-
-
-class DecoderStep(nn.Module):
-    """One call of a decoder-only model: new rows behind cached ones."""
-
-    def __init__(self, language: PreTrainedModel):
-        super().__init__()
-        self.language = language
-
-    def forward(self, inputs_embeds, attention_mask, position_ids, past):
-        """[B, T, E], [B, P + T], [B, T], keys and values [B, H, P, D] in turn -> logits [B, T, vocabulary], caches."""
-        cache = DynamicCache()
-        for layer in range(len(past) // 2):
-            cache.update(past[2 * layer], past[2 * layer + 1], layer)
-        said = self.language(
-            inputs_embeds=inputs_embeds,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            past_key_values=cache,
-            use_cache=True,
-        )
-        return said.logits, *(part for layer in said.past_key_values.layers for part in (layer.keys, layer.values))
 
 
 def export_decoder_only(language: PreTrainedModel, folder: Path, bits: int | None = None) -> None:
@@ -54,15 +34,19 @@ def export_decoder_only(language: PreTrainedModel, folder: Path, bits: int | Non
     head_width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     # 5 cached rows and 3 new ones stand for any number of each; 0 and 1 would be taken for constants.
     past = tuple(torch.zeros(2, config.num_key_value_heads, 5, head_width) for _ in range(2 * config.num_hidden_layers))
-    inputs = (torch.zeros(2, 3, config.hidden_size), torch.ones(2, 8, dtype=torch.long), ids, past)
+    step = STEPS.get(language.config.model_type, DecoderStep)(language)
+    # Each its own: of one tensor for several inputs the exporter makes one input.
+    extra = [ids.clone() for _ in step.extra_inputs]
+    inputs = (torch.zeros(2, 3, config.hidden_size), torch.ones(2, 8, dtype=torch.long), ids, *extra, past)
     axes = {0: Dim.AUTO, 1: Dim.AUTO}
     names = [f"{i}.{slot}" for i in range(config.num_hidden_layers) for slot in ("key", "value")]
+    rows = ["inputs_embeds", "attention_mask", "position_ids", *step.extra_inputs]
     with _steady_frequencies(language):
         decoder = _export(
-            DecoderStep(language),
+            step,
             inputs,
-            (axes, axes, axes, tuple({0: Dim.AUTO, 2: Dim.AUTO} for _ in past)),
-            ["inputs_embeds", "attention_mask", "position_ids", *(f"past_key_values.{name}" for name in names)],
+            (*(axes for _ in rows), tuple({0: Dim.AUTO, 2: Dim.AUTO} for _ in past)),
+            [*rows, *(f"past_key_values.{name}" for name in names)],
             ["logits", *(f"present.{name}" for name in names)],
         )
     _save(decoder, folder / "decoder_model_merged.onnx")

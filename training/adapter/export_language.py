@@ -1,6 +1,6 @@
 """`python -m adapter.export_language --language DIR --out DIR`: a T5 or mT5 as ONNX files that qavit reads.
 
-With --model DIR instead of --language: the language half of a LLaVA, SmolVLM, Idefics3 or InternVL. `--out
+With --model DIR instead of --language: the language half of a vision-language model (families.py). `--out
 DIR/onnx` makes its folder whole; any other folder is a language model by itself.
 """
 
@@ -16,7 +16,7 @@ from demo.onnx_export import export_language
 
 from .decoder_onnx import export_decoder_only
 from .llava import describe
-from .models import load_language, load_tokenizer, load_whole
+from .models import load_language, load_tokenizer
 
 # A protobuf message cannot be larger, and the encoder and the decoder are one each.
 LIMIT = 2**31
@@ -40,7 +40,7 @@ def export(source: Path, target: Path) -> None:
 
 def export_llava(source: Path, target: Path, bits: int | None) -> None:
     family, *_ = describe(source)
-    llava, _ = load_whole(family.kind, source)
+    llava = family.load(source)
     target.mkdir(parents=True, exist_ok=True)
     export_decoder_only(llava, target, bits)
     if target.resolve() != (source / "onnx").resolve():
@@ -63,7 +63,7 @@ def main() -> None:
     )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--language", type=Path, help="Hugging Face folder of a T5 or mT5")
-    which.add_argument("--model", type=Path, help="Hugging Face folder of a LLaVA, SmolVLM, Idefics3 or InternVL")
+    which.add_argument("--model", type=Path, help="Hugging Face folder of a vision-language model")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument(
         "--bits", type=int, choices=(4,), help="also the decoder with so many bits a weight (a LLaVA's)"

@@ -2,45 +2,65 @@
 
 import math
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import nn
 from transformers import (
+    Gemma3ForConditionalGeneration,
     Idefics3ForConditionalGeneration,
     InternVLForConditionalGeneration,
     LlavaForConditionalGeneration,
     LlavaNextForConditionalGeneration,
     LlavaOnevisionForConditionalGeneration,
+    PaliGemmaForConditionalGeneration,
     PreTrainedModel,
     SmolVLMForConditionalGeneration,
 )
 
 from qavit_torch import build_projector
 
-from .models import read_model_type
+from .models import load_whole, read_model_type
 
 
-class Family(Protocol):
+class Family:
+    """With what holds for most of them."""
+
     kind: type[PreTrainedModel]
     without_template: str  # how a question is put then, around {image} and {question}
-    around: str  # what stands around a picture, for {image}
-    unselectable: str | None  # why single visual tokens cannot be selected, of a folder
-    patches_alone: bool  # whether no class token may be among them
+    begun = False  # whether that has the beginning of the text in it
+    around = "{image}"  # what stands around a picture
+    in_templates: str | None = None  # what chat templates write for a picture, where it is not the picture's token
+    unselectable: str | None = None  # why single visual tokens cannot be selected, of a folder
+    patches_alone = False  # whether no class token may be among them
+
+    def load(self, folder: Path) -> PreTrainedModel:
+        return load_whole(self.kind, folder)[0]
 
     def taken(self, config: dict, folder: Path) -> tuple[int, bool]:
         """The hidden layer that is handed over, and whether the class token is."""
+        return -1, True
 
-    def tower(self, model: PreTrainedModel) -> PreTrainedModel: ...
+    def tower(self, model: PreTrainedModel) -> PreTrainedModel:
+        return model.model.vision_tower
 
     def language(self, model: PreTrainedModel) -> PreTrainedModel:
         """Without its head."""
+        return model.model.language_model
 
     def project(self, model: PreTrainedModel, tokens: torch.Tensor) -> torch.Tensor:
         """[B, tokens, C] -> [B, N, E]"""
+        raise NotImplementedError
 
     def trainable_projector(self, model: PreTrainedModel, folder: Path) -> nn.Sequential:
         """Its own, in the form that adapters store."""
+        raise ValueError(f"Expected a LLaVA for --train-projector but received {folder}")
+
+    def row_types(self, place: int, count: int, prompt: int, said: int) -> list[int] | None:
+        """token_type_ids, where the language model wants some.
+
+        Of a prompt of so many rows, `count` of which from `place` on are the picture's, and so many behind it.
+        """
+        return None
 
 
 MERGES = "makes one row of several visual tokens"
@@ -60,23 +80,17 @@ def taken_by(config: dict, default: int, folder: Path, usual: str = "default") -
     return layer, strategy == "full"
 
 
-class Llava:
+class Llava(Family):
     """lib/models/vision-language/llava.ts"""
 
     kind = LlavaForConditionalGeneration
     without_template = "USER: {image}\n{question} ASSISTANT:"
-    around = "{image}"
-    unselectable = None
-    patches_alone = False
 
     def taken(self, config: dict, folder: Path) -> tuple[int, bool]:
         return taken_by(config, -2, folder)
 
     def tower(self, model: PreTrainedModel) -> PreTrainedModel:
         return getattr(model.model.vision_tower, "vision_model", model.model.vision_tower)
-
-    def language(self, model: PreTrainedModel) -> PreTrainedModel:
-        return model.model.language_model
 
     def project(self, model: PreTrainedModel, tokens: torch.Tensor) -> torch.Tensor:
         return model.model.multi_modal_projector(tokens)
@@ -120,19 +134,15 @@ class LlavaOnevision(LlavaNext):
         return taken_by(config, -1, folder, "full")
 
 
-class Idefics3:
+class Idefics3(Family):
     """lib/models/vision-language/idefics3.ts"""
 
     without_template = "<|im_start|>User:{image}{question}<end_of_utterance>\nAssistant:"
     around = "<fake_token_around_image><global-img>{image}<fake_token_around_image>"
     unselectable = MERGES
-    patches_alone = False
 
     def __init__(self, kind: type[PreTrainedModel]):
         self.kind = kind
-
-    def taken(self, config: dict, folder: Path) -> tuple[int, bool]:
-        return -1, True
 
     def tower(self, model: PreTrainedModel) -> PreTrainedModel:
         return model.model.vision_model
@@ -143,30 +153,20 @@ class Idefics3:
     def project(self, model: PreTrainedModel, tokens: torch.Tensor) -> torch.Tensor:
         return model.model.connector(model.model.vision_model.post_layernorm(tokens))
 
-    def trainable_projector(self, model: PreTrainedModel, folder: Path) -> nn.Sequential:
-        raise ValueError(f"Expected a LLaVA for --train-projector but received {folder}")
 
-
-class Internvl:
+class Internvl(Family):
     """lib/models/vision-language/internvl.ts"""
 
     kind = InternVLForConditionalGeneration
     without_template = "<|im_start|>user\n{image}\n{question}<|im_end|>\n<|im_start|>assistant\n"
     around = "<img>{image}</img>"
     unselectable = MERGES
-    patches_alone = False
 
     def taken(self, config: dict, folder: Path) -> tuple[int, bool]:
         layer, keep_cls = taken_by(config, -1, folder)
         if keep_cls:
             raise ValueError(f"Expected 'default' for vision_feature_select_strategy of {folder} but received 'full'")
         return layer, keep_cls
-
-    def tower(self, model: PreTrainedModel) -> PreTrainedModel:
-        return model.model.vision_tower
-
-    def language(self, model: PreTrainedModel) -> PreTrainedModel:
-        return model.model.language_model
 
     def project(self, model: PreTrainedModel, tokens: torch.Tensor) -> torch.Tensor:
         inner, config = model.model, model.config
@@ -176,8 +176,47 @@ class Internvl:
         squares = inner.pixel_shuffle(seen.unflatten(1, (side, side)), config.downsample_ratio)
         return inner.multi_modal_projector(squares.flatten(1, 2))
 
-    def trainable_projector(self, model: PreTrainedModel, folder: Path) -> nn.Sequential:
-        raise ValueError(f"Expected a LLaVA for --train-projector but received {folder}")
+
+class Paligemma(Family):
+    """lib/models/vision-language/paligemma.ts"""
+
+    kind = PaliGemmaForConditionalGeneration
+    without_template = "{image}<bos>{question}\n"
+    begun = True
+
+    def load(self, folder: Path) -> PreTrainedModel:
+        """Ready to answer rows: generate() looks for these names in the method that it calls."""
+        model = super().load(folder)
+        prepare = model.prepare_inputs_for_generation
+        model.prepare_inputs_for_generation = lambda input_ids, inputs_embeds=None, **kwargs: prepare(
+            input_ids, inputs_embeds=inputs_embeds, **kwargs
+        )
+        return model
+
+    def tower(self, model: PreTrainedModel) -> PreTrainedModel:
+        return getattr(model.model.vision_tower, "vision_model", model.model.vision_tower)
+
+    def project(self, model: PreTrainedModel, tokens: torch.Tensor) -> torch.Tensor:
+        return model.model.multi_modal_projector(self.tower(model).post_layernorm(tokens))
+
+    def row_types(self, place: int, count: int, prompt: int, said: int) -> list[int]:
+        """The rows of a prompt see each other."""
+        return [0] * prompt + [1] * said
+
+
+class Gemma3(Paligemma):
+    """lib/models/vision-language/gemma3.ts"""
+
+    kind = Gemma3ForConditionalGeneration
+    without_template = "{image}{question}"
+    begun = False
+    around = "\n\n<start_of_image>{image}<end_of_image>\n\n"
+    in_templates = "<start_of_image>"
+    unselectable = MERGES
+
+    def row_types(self, place: int, count: int, prompt: int, said: int) -> list[int]:
+        """The rows of a picture see each other."""
+        return [0] * place + [1] * count + [0] * (prompt - place - count + said)
 
 
 FAMILIES: dict[str, Family] = {
@@ -187,6 +226,8 @@ FAMILIES: dict[str, Family] = {
     "idefics3": Idefics3(Idefics3ForConditionalGeneration),
     "smolvlm": Idefics3(SmolVLMForConditionalGeneration),
     "internvl": Internvl(),
+    "paligemma": Paligemma(),
+    "gemma3": Gemma3(),
 }
 
 

@@ -22,7 +22,6 @@ from .answerer import NEW_TOKENS, Answerer, Setup
 from .data import Batch, Reading
 from .families import Family, family_of
 from .llava_prompts import LlavaBatch, LlavaCollate, Prompts, end_tokens
-from .models import load_whole
 from .pictures import load_processor
 
 # What these would say stands in the model's own files.
@@ -37,6 +36,9 @@ SAID_BY_THE_MODEL = (
     "projector_layers",
     "projector_activation",
 )
+
+# Whose embedding layers scale the rows of their tables themselves.
+GEMMAS = ("gemma", "gemma2", "gemma3", "gemma3_text")
 
 
 class LlavaAnswerer(Answerer):
@@ -73,6 +75,19 @@ class LlavaAnswerer(Answerer):
             rows.append(torch.cat([before, tokens.to(before.dtype), after]))
         return rows
 
+    def row_types(
+        self, visual: torch.Tensor, prompts: list[torch.Tensor], rows: list[torch.Tensor], side: str
+    ) -> dict[str, torch.Tensor]:
+        """token_type_ids for the language models that want some; `rows` begin with those of the prompts."""
+        count, types = visual.shape[1], []
+        for ids, row in zip(prompts, rows, strict=True):
+            place, prompt = (ids == self.image_token).nonzero().item(), len(ids) - 1 + count
+            types.append(self.family.row_types(place, count, prompt, len(row) - prompt))
+        if None in types:
+            return {}
+        tensors = [torch.tensor(each, device=visual.device) for each in types]
+        return {"token_type_ids": nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_side=side)}
+
     def answer_loss(self, visual: torch.Tensor, batch: LlavaBatch) -> torch.Tensor:
         table = self.language.get_input_embeddings()
         rows, labels = [], []
@@ -81,7 +96,8 @@ class LlavaAnswerer(Answerer):
             rows.append(torch.cat([prompt, table(said)]))
             labels.append(torch.cat([said.new_full(prompt.shape[:1], -100), said]))
         labels = nn.utils.rnn.pad_sequence(labels, batch_first=True, padding_value=-100)[:, 1:]
-        hidden = self.language.model(**padded(rows, "right"), use_cache=False).last_hidden_state[:, :-1]
+        inputs = padded(rows, "right") | self.row_types(visual, batch.prompts, rows, "right")
+        hidden = self.language.model(**inputs, use_cache=False).last_hidden_state[:, :-1]
         told = labels >= 0  # logits of the other rows would take more memory than all else
         return nn.functional.cross_entropy(self.language.lm_head(hidden[told]).float(), labels[told])
 
@@ -92,7 +108,8 @@ class LlavaAnswerer(Answerer):
         _, visual = self.see(batch, count)
         settings = {"max_new_tokens": max_new_tokens, "do_sample": False, "num_beams": 1}
         settings |= {"eos_token_id": self.end_tokens, "pad_token_id": self.end_tokens[0]}
-        inputs = padded(self.sequences(visual, batch.prompts), "left")
+        rows = self.sequences(visual, batch.prompts)
+        inputs = padded(rows, "left") | self.row_types(visual, batch.prompts, rows, "left")
         said = self.language.generate(**inputs, **settings).tolist()
         whole = [list(takewhile(lambda token: token not in self.end_tokens, ids)) for ids in said]
         return [text.strip() for text in tokenizer.decode_batch(whole, skip_special_tokens=True)]
@@ -122,10 +139,10 @@ def describe(folder: Path) -> tuple[Family, dict, int, bool]:
 
 
 def expect_plain_rows(config: dict, folder: Path) -> None:
-    """lib/llm/text-rows.ts refuses models that scale the rows of their embedding table: questions are read by these."""
+    """lib/llm/text-rows.ts refuses models that scale rows behind their embedding layer: questions are read by these."""
     text = config.get("text_config") or {}
     kind = text.get("model_type") or ""
-    if kind.startswith(("gemma", "recurrent_gemma", "t5gemma")):
+    if kind.startswith(("gemma", "recurrent_gemma", "t5gemma")) and kind not in GEMMAS:
         wanted = "a language model that uses the rows of its embedding table as they are"
         raise ValueError(f"Expected {wanted} in {folder} but received {kind!r}")
     for key in ("embedding_multiplier", "scale_emb"):
@@ -140,9 +157,13 @@ def prepare(options: argparse.Namespace) -> Setup:
     expect_plain_rows(config, folder)
     if family.unselectable and options.select:
         raise ValueError(f"Expected no --select: {folder} {family.unselectable}")
-    llava, _ = load_whole(family.kind, folder)
+    llava = family.load(folder)
     llava.requires_grad_(False)
-    table = llava.get_input_embeddings().weight.detach()
+    words = llava.get_input_embeddings()
+    # Gemma's multiplies the rows of its table.
+    table = words.weight.detach() * getattr(words, "scalar_embed_scale", 1.0)
+    if getattr(family.language(llava).config, "attn_logit_softcapping", None) is not None:
+        family.language(llava).set_attn_implementation("eager")  # the others leave the cap out
     if options.bf16:
         family.language(llava).bfloat16()
         llava.lm_head.bfloat16()

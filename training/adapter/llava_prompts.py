@@ -53,8 +53,13 @@ class Prompts:
         # A prompt_template writes all that it wants.
         around = "{image}" if self.plain is not None else family.around
         self.picture = around.replace("{image}", self.image)
+        self.in_templates = self.image
+        self.begun = False
         if self.plain is None and self.template is None:
             self.plain = family.without_template.replace("{image}", self.image)
+            self.begun = family.begun
+        elif self.plain is None:
+            self.in_templates = family.in_templates or self.image
         self.in_parts = True
         self.in_parts = self.plain is not None or self.takes_parts()
         self.ids(QUESTION)  # refused here, not at the first batch
@@ -63,7 +68,7 @@ class Prompts:
     def takes_parts(self) -> bool:
         """Other templates want each message as one text, and some fail where it is none."""
         try:
-            return self.chat(QUESTION).count(self.image) == 1
+            return self.chat(QUESTION).count(self.in_templates) == 1
         except ValueError:
             return False
 
@@ -74,7 +79,7 @@ class Prompts:
 
     def chat(self, question: str, answer: str | None = None) -> str:
         """What the template makes of a question, up to where the answer begins, or of both."""
-        told = [("user", f"{self.image}\n{question}", [{"type": "image"}, {"type": "text", "text": question}])]
+        told = [("user", f"{self.in_templates}\n{question}", [{"type": "image"}, {"type": "text", "text": question}])]
         if answer is not None:
             told.append(("assistant", answer, [{"type": "text", "text": answer}]))
         messages = [{"role": role, "content": parts if self.in_parts else whole} for role, whole, parts in told]
@@ -98,13 +103,14 @@ class Prompts:
 
     def split(self, text: str) -> list[int]:
         """A chat template that writes the beginning of the text itself must not get a second one."""
-        begun = self.plain is None and bool(self.begins) and text.startswith(self.begins)
-        whole = text.replace(self.image, self.picture, 1)
+        begun = self.begun or (self.plain is None and bool(self.begins) and text.startswith(self.begins))
+        whole = text.replace(self.in_templates, self.picture, 1)
         return self.tokenizer.encode(whole, add_special_tokens=not begun).ids
 
     def expect_askable(self, question: str, where: str) -> None:
-        if self.image in question:
-            raise ValueError(f"Expected a question without {self.image} in {where} but received {question!r}")
+        for mark in (self.image, self.in_templates):
+            if mark in question:
+                raise ValueError(f"Expected a question without {mark} in {where} but received {question!r}")
 
     def ids(self, question: str) -> list[int]:
         ids = self.split(self.text(question))

@@ -4,7 +4,7 @@ The tower stays frozen. Projector, question path, gates and gated projections tr
 --language-out says where to keep it, and a token selector with --select. The adapter folder is what
 `QAViT.load({ tower, adapter, language })` reads.
 
-With --model DIR instead of --tower and --language: for a LLaVA, SmolVLM, Idefics3 or InternVL. Its language
+With --model DIR instead of --tower and --language: for a vision-language model (families.py). Its language
 model stays frozen, and so does its projector unless --train-projector says otherwise. `QAViT.load({ tower: DIR,
 adapter, language: DIR })` reads it.
 """
@@ -37,7 +37,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     folders.add_argument("--tower", type=Path, help="Hugging Face folder of a vision tower")
     folders.add_argument("--language", type=Path, help="Hugging Face folder of a T5 or mT5")
     folders.add_argument(
-        "--model", type=Path, help="Hugging Face folder of a LLaVA, SmolVLM or InternVL, instead of these two"
+        "--model", type=Path, help="Hugging Face folder of a vision-language model, instead of these two"
     )
     folders.add_argument(
         "--data", type=Path, required=True, help='JSONL: {"image": path, "question": .., "answer": ..}'

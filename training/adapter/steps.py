@@ -1,0 +1,37 @@
+"""One call of a decoder-only model, in the form in which it is exported."""
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.cache_utils import DynamicCache
+
+
+class DecoderStep(nn.Module):
+    """New rows behind cached ones."""
+
+    # Of integers [B, T], between the positions and the caches.
+    extra_inputs: tuple[str, ...] = ()
+
+    def __init__(self, language: PreTrainedModel):
+        super().__init__()
+        self.language = language
+
+    def forward(self, inputs_embeds, attention_mask, position_ids, past):
+        """[B, T, E], [B, P + T], [B, T], keys and values [B, H, P, D] in turn -> logits [B, T, vocabulary], caches."""
+        said = self.language(
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=self.cache(past),
+            use_cache=True,
+        )
+        return said.logits, *self.caches(said.past_key_values)
+
+    def cache(self, past: tuple[torch.Tensor, ...]) -> DynamicCache:
+        cache = DynamicCache()
+        for layer in range(len(past) // 2):
+            cache.update(past[2 * layer], past[2 * layer + 1], layer)
+        return cache
+
+    def caches(self, cache: DynamicCache) -> tuple[torch.Tensor, ...]:
+        return tuple(part for layer in cache.layers for part in (layer.keys, layer.values))
