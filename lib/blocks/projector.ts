@@ -1,18 +1,38 @@
 import type { ActivationName } from '../binding/native';
-import { type Affine, copy, type Graph, layerNorm, linear, type Norm, pixelShuffle, type Tensor } from '../graph';
+import {
+  type Affine,
+  averagePool,
+  copy,
+  type Graph,
+  layerNorm,
+  linear,
+  type Norm,
+  pixelShuffle,
+  type RmsNorm,
+  rmsNorm,
+  type Tensor,
+} from '../graph';
 
 /** From the tower's width to the language model's: one linear map, or two with an activation between them. */
 export interface Projector {
   /** The tower's last norm, which comes first in some models. */
   readonly towerNorm?: Norm;
-  /** Neighbouring patches of a square of this side become one row, side by side. Unless given each is a row of its own. */
-  readonly pixelShuffle?: number;
+  /** Neighbouring patches that are projected as one. Unless given each is projected by itself. */
+  readonly squares?: Squares;
   /** Of the rows that are projected. */
   readonly norm?: Norm;
+  /** The same, not centred. */
+  readonly rmsNorm?: RmsNorm;
   readonly layers: readonly Affine[];
   readonly activation: ActivationName;
   /** Where the rows are laid out in lines afterwards, on the host. */
   readonly lines?: Lines;
+}
+
+/** What becomes of the patches of a square of this side: one row, side by side (pixel shuffle), or their mean. */
+export interface Squares {
+  readonly side: number;
+  readonly as: 'one row' | 'mean';
 }
 
 /** Of LLaVA-NeXT: projected rows of tiles in the lines of their picture, and those of the whole as one line. */
@@ -24,7 +44,7 @@ export interface Lines {
 }
 
 /**
- * @param x [B, N, C], or [B, N * pixelShuffle^2, C]
+ * @param x [B, N, C], or [B, N * squares.side^2, C]
  * @returns f32 [B, N, E]
  */
 export function project(g: Graph, x: Tensor, projector: Projector): Tensor {
@@ -40,10 +60,19 @@ export function project(g: Graph, x: Tensor, projector: Projector): Tensor {
 }
 
 /** Rows of the first map, in the compute dtype. */
-function inputOf(g: Graph, x: Tensor, { towerNorm, pixelShuffle: factor, norm }: Projector): Tensor {
+function inputOf(g: Graph, x: Tensor, { towerNorm, squares, norm, rmsNorm: unCentred }: Projector): Tensor {
   const seen = towerNorm ? layerNorm(g.scope('tower_norm'), x, towerNorm) : x;
-  // A norm takes the stream as it is, and makes the compute dtype of it.
-  const input = norm || seen.dtype === g.options.dtype ? seen : copy(g.scope('input'), seen);
-  const rows = factor === undefined ? input : pixelShuffle(g.scope('pixel_shuffle'), input, factor);
+  // A norm or a mean takes the stream as it is, and makes the compute dtype of it.
+  const isTaken = norm !== undefined || squares?.as === 'mean' || seen.dtype === g.options.dtype;
+  const rows = merged(g, isTaken ? seen : copy(g.scope('input'), seen), squares);
+  if (unCentred) return rmsNorm(g.scope('norm'), rows, unCentred);
   return norm ? layerNorm(g.scope('norm'), rows, norm) : rows;
+}
+
+function merged(g: Graph, x: Tensor, squares: Squares | undefined): Tensor {
+  if (!squares) return x;
+  const { side, as } = squares;
+  return as === 'mean'
+    ? averagePool(g.scope('average_pool'), x, side)
+    : pixelShuffle(g.scope('pixel_shuffle'), x, side);
 }

@@ -30,6 +30,9 @@ const TEXT_DEFAULTS: Readonly<Record<string, JsonObject>> = {
   mistral: { vocab_size: 32000, hidden_size: 4096, max_position_embeddings: 131072, eos_token_id: 2 },
   qwen2: { vocab_size: 151936, hidden_size: 4096, max_position_embeddings: 32768 },
   qwen3: { vocab_size: 151936, hidden_size: 4096, max_position_embeddings: 32768 },
+  gemma: { vocab_size: 256000, hidden_size: 3072, max_position_embeddings: 8192, eos_token_id: 1 },
+  gemma2: { vocab_size: 256000, hidden_size: 2304, max_position_embeddings: 8192, eos_token_id: 1 },
+  gemma3_text: { vocab_size: 262208, hidden_size: 2304, max_position_embeddings: 131072, eos_token_id: 1 },
 };
 
 /**

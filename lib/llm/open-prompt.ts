@@ -35,13 +35,14 @@ export async function openPrompt(dir: string, config: ModelConfig, tokenizer: Te
     expectNoTiles({ tiles }, dir);
     return image;
   };
+  const { prompt: form, begun, inTemplates = image } = family.language;
   const files = await readChatFiles(dir);
-  if (files) return ChatPrompt.open(tokenizer, files, { token: imageToken, spelled: image, picture });
+  if (files) return ChatPrompt.open(tokenizer, files, { token: imageToken, spelled: image, inTemplates, picture });
   return {
     async write(question, framing, tiles) {
       expectNoFraming(framing, dir);
       const text = picture(tiles);
-      const own = { imageToken, prompt: family.language.prompt.replace('{image}', () => text) };
+      const own = { imageToken, begun, prompt: form.replace('{image}', () => text) };
       return buildPrompt(tokenizer, own, question, placesIn(text, image));
     },
   };

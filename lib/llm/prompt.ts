@@ -20,6 +20,12 @@ export interface Framing {
   readonly before?: string;
 }
 
+/** Around a question. */
+export interface PromptForm extends Pick<ModelConfig, 'prompt' | 'imageToken'> {
+  /** Whether it has the beginning of the text in it. */
+  readonly begun?: boolean;
+}
+
 /**
  * The tokens of a prompt template with the question in it, which is cut to `maxTokens` of its own.
  *
@@ -28,13 +34,13 @@ export interface Framing {
  */
 export async function buildPrompt(
   tokenizer: TextTokenizer,
-  { prompt = QUESTION_SLOT, imageToken }: Pick<ModelConfig, 'prompt' | 'imageToken'>,
+  { prompt = QUESTION_SLOT, imageToken, begun }: PromptForm,
   { text, maxTokens }: QuestionText,
   places = 1,
 ): Promise<Prompt> {
   const spelled = imageToken === undefined ? null : tokenizer.tokenOf(imageToken);
   if (spelled !== null) expectNotSpelled(spelled, { question: text });
-  const ids = await promptIds(tokenizer, prompt, text, maxTokens);
+  const ids = await promptIds(tokenizer, { prompt, begun }, text, maxTokens);
   const hasPlace = imageToken !== undefined && spelled !== null && prompt.includes(spelled);
   if (!hasPlace) return { texts: [[], ids] };
   return splitAtImage(ids, { token: imageToken, spelled, places }, 'the prompt template');
@@ -100,12 +106,13 @@ export function expectNoFraming({ system, before }: Framing, model: string): voi
 
 async function promptIds(
   tokenizer: TextTokenizer,
-  prompt: string,
+  { prompt, begun }: { prompt: string; begun?: boolean },
   text: string,
   maxTokens: number | undefined,
 ): Promise<number[]> {
   // Where the question is all there is, its tokens are cut, as transformers does; a cut text could split into other tokens.
   if (prompt === QUESTION_SLOT) return tokenizer.encode(text, maxTokens);
   const question = maxTokens === undefined ? text : await tokenizer.cutText(text, maxTokens);
-  return tokenizer.encode(prompt.replace(QUESTION_SLOT, () => question));
+  const whole = prompt.replace(QUESTION_SLOT, () => question);
+  return begun ? tokenizer.encodeBare(whole) : tokenizer.encode(whole);
 }

@@ -48,7 +48,7 @@ export interface Taken {
 export function plain(tower: Tower, { hiddenLayer, keepClass, projector }: Taken): VisionModel {
   const states = tower.layers.length + 1;
   const stop = hiddenLayer < 0 ? states + hiddenLayer : hiddenLayer;
-  const oneOfSeveral = projector?.pixelShuffle !== undefined;
+  const oneOfSeveral = projector?.squares !== undefined;
   if (keepClass && (oneOfSeveral || projector?.lines) && tokensBeforePatches(tower) > 0) {
     const where = oneOfSeveral
       ? 'a projector that makes one row of several'
@@ -79,8 +79,8 @@ export function fuse(tower: Tower, adapter: Adapter, options: { folds: boolean }
       found,
     );
   }
-  const { pixelShuffle, lines } = base.projector ?? {};
-  if (adapter.selector && (pixelShuffle !== undefined || lines)) {
+  const { squares, lines } = base.projector ?? {};
+  if (adapter.selector && (squares || lines)) {
     const what = 'an adapter without token_selector, or with a projector of its own';
     const how = lines ? 'whose rows are laid out in lines' : 'that makes one row of several tokens';
     throw expectedButFound('ERR_UNSUPPORTED', what, `a projector ${how}`, 'one with');
@@ -106,7 +106,7 @@ export function visualTokens(model: VisionModel): number {
 /** Rows that the device hands over of a view; a projector may make one of several. */
 export function tokensToHandOver(model: VisionModel, output: 'projected' | 'tower'): number {
   const taken = model.keepClass ? model.tokens : model.tokens - tokensBeforePatches(model);
-  return output === 'tower' ? taken : taken / (model.projector?.pixelShuffle ?? 1) ** 2;
+  return output === 'tower' ? taken : taken / (model.projector?.squares?.side ?? 1) ** 2;
 }
 
 /** A layer of the tower and what the adapter brings to it. */

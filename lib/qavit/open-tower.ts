@@ -113,7 +113,7 @@ function openWhole(
     const found = `"default" with a tower that has ${before} tokens before its patches`;
     throw expectedButFound('ERR_UNSUPPORTED', '"full"', `vision_feature_select_strategy of ${file}`, found);
   }
-  expectWholeSquares(tower, vision.projector.pixelShuffle ?? 1, file);
+  expectWholeSquares(tower, vision.projector.squares?.side ?? 1, file);
   const { projector, languageWidth } = openLanguageProjector(vision.projector, folder, width);
   const towerNorm = vision.towerNorm === undefined ? undefined : takeNorm(tensors, vision.towerNorm, width, eps);
   return {

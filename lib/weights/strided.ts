@@ -28,3 +28,8 @@ export function gatherStrided<T extends Float32Array | Uint16Array>(
   }
   return dense;
 }
+
+/** A matrix [rows, columns] as [columns, rows]. */
+export function transposed(matrix: Float32Array, rows: number, columns: number): Float32Array {
+  return gatherStrided(matrix, [columns, rows], [1, columns]);
+}

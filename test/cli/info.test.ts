@@ -72,7 +72,7 @@ describe('qavit info of files', () => {
     const text_config = { model_type: 'gemma', vocab_size: 50, hidden_size: 16 };
     for (const config of [
       { model_type: 'beit', hidden_size: 16, image_size: 32, patch_size: 8 },
-      { model_type: 'paligemma', vision_config: { model_type: 'siglip_vision_model' }, text_config },
+      { model_type: 'mllama', vision_config: { model_type: 'mllama_vision_model' }, text_config },
     ]) {
       writeJson(path.join(folder, 'config.json'), config);
       const { code, stderr } = await runCli(['info', folder]);
@@ -80,7 +80,7 @@ describe('qavit info of files', () => {
       const message = `Expected qavit, llava, .*, a tower \\(clip, .*\\), or a language model's for model_type of .*"${config.model_type}"`;
       expect(stderr).to.match(new RegExp(message));
     }
-    writeJson(path.join(folder, 'config.json'), { model_type: 'gemma3', text_config });
+    writeJson(path.join(folder, 'config.json'), { model_type: 'kosmos-2', text_config });
     expect((await json(folder)).language).to.include({ kind: 'decoder-only', E: 16 });
   });
 

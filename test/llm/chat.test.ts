@@ -25,6 +25,7 @@ async function withPrompt<T>(
   const prompt = await ChatPrompt.open(tokenizer, change(files), {
     token: IMAGE_TOKEN,
     spelled: IMAGE,
+    inTemplates: IMAGE,
     picture: () => IMAGE,
   });
   try {

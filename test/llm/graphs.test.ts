@@ -28,7 +28,7 @@ async function open(form: Form): Promise<Opened> {
   const runtime = await OnnxRuntime.start(1);
   const files = await OnnxFolder.open(dir);
   const embedding = await Embedding.open(runtime, files, { width: WIDTH, vocabularySize });
-  const sizes = { width: WIDTH, vocabularySize, positions: undefined };
+  const sizes = { width: WIDTH, vocabularySize, positions: undefined, family: undefined };
   const model = form.startsWith('t5')
     ? await EncoderDecoder.open(runtime, files, sizes, 0)
     : await DecoderOnly.open(runtime, files, embedding, sizes);

@@ -23,6 +23,7 @@ export class LanguageHalf {
     private readonly embedding: Embedding,
     private readonly decoder: DecoderOnly,
     private readonly ends: readonly number[],
+    private told = true,
   ) {}
 
   static async open(dir: string, dtype?: OnnxDType): Promise<LanguageHalf> {
@@ -49,12 +50,18 @@ export class LanguageHalf {
     const visual = { data: tokens.data, count: tokens.shape[0] };
     const rows = [];
     for (const ids of texts) rows.push(await this.embedding.rows(ids));
-    const next = await this.decoder.read(promptRows(rows, visual, this.embedding.width));
+    const prompt = promptRows(rows, visual, this.embedding.width);
+    const next = await this.decoder.read(this.told ? prompt : { ...prompt, visual: undefined });
     const sample = makeSampler({ temperature: 0, topK: 0, topP: 1, seed: 0 });
     const said: number[] = [];
     while (said.length < NEW_TOKENS && !this.ends.includes(said.at(-1) ?? -1))
       said.push(sample(await next(said.at(-1))));
     return said;
+  }
+
+  /** Its decoder no longer hears which rows are the picture's. */
+  tellNothing(): void {
+    this.told = false;
   }
 
   private write(asked: AskedLlava, tiles: VisualTokens['tiles']): Promise<Prompt> {

@@ -48,6 +48,13 @@ export type LinedName = (typeof LINED)[number];
 export const linedFolder = (name: LinedName): string => fixture('llava_next', name);
 /** Of llava-next. */
 export const linedAdapter = fixture('llava_next', 'adapter');
+/** Models whose rows see each other in both directions: those of a prompt (PaliGemma), or of a picture (Gemma 3). */
+export const TWO_WAY = ['paligemma', 'paligemma2', 'gemma3'] as const;
+export type TwoWayName = (typeof TWO_WAY)[number];
+const twoWayFixture = (name: TwoWayName): string => (name === 'gemma3' ? 'gemma3' : 'paligemma');
+export const twoWayFolder = (name: TwoWayName): string => fixture(twoWayFixture(name), name);
+/** Of paligemma or gemma3. */
+export const twoWayAdapter = (name: TwoWayName): string => fixture(twoWayFixture(name), 'adapter');
 export const llavaFolder = (name: LlavaName): string => fixture('llava', name);
 export const llavaAdapter = fixture('llava', 'adapter');
 
@@ -61,6 +68,10 @@ export function expectedMerging(name: MergingName): ExpectedMerging {
 
 export function expectedLined(name: LinedName): ExpectedMerging {
   return expectedIn('llava_next', name);
+}
+
+export function expectedTwoWay(name: TwoWayName): Omit<ExpectedLlava, 'prompts'> {
+  return expectedIn(twoWayFixture(name), name);
 }
 
 function expectedIn<T>(folder: string, name: string): T {
@@ -78,6 +89,10 @@ export function mergingTensors(name: MergingName) {
 
 export function linedTensors(name: LinedName) {
   return tensorsIn('llava_next', name);
+}
+
+export function twoWayTensors(name: TwoWayName) {
+  return tensorsIn(twoWayFixture(name), name);
 }
 
 /** Projected: of each tile and the whole, [V, N, E]. */
@@ -135,6 +150,10 @@ export function copyLined(name: LinedName, to: string, changes: Changes = {}): s
 
 export function copyMerging(name: MergingName, to: string, changes: Changes = {}): string {
   return copyChanged(mergingFolder(name), to, changes);
+}
+
+export function copyTwoWay(name: TwoWayName, to: string, changes: Changes = {}): string {
+  return copyChanged(twoWayFolder(name), to, changes);
 }
 
 function copyChanged(from: string, to: string, changes: Changes): string {

@@ -19,7 +19,9 @@ export interface ImageText {
   readonly token: number;
   /** How the tokenizer spells it. */
   readonly spelled: string;
-  /** The same with what the model wants around it, and for tiles as often as it wants. */
+  /** What templates write for a picture. */
+  readonly inTemplates: string;
+  /** What stands for a picture: `spelled` with what the model wants around it, and for tiles as often as it wants. */
   picture(tiles?: Grid): string;
 }
 
@@ -45,14 +47,14 @@ export class ChatPrompt {
       for (const content of ['parts', 'text'] as const) {
         const prompt = new ChatPrompt(tokenizer, files, image, renderer, content);
         const rendered = await prompt.render({ question: 'What is this?' });
-        const places = 'text' in rendered ? placesIn(rendered.text, image.spelled) : 0;
+        const places = 'text' in rendered ? placesIn(rendered.text, image.inTemplates) : 0;
         if (places === 1) return prompt;
         // What is wrong with the usual form is the better explanation.
         found ||= 'text' in rendered ? `${places} of them` : rendered.reason;
       }
       throw expectedButFound(
         'ERR_FORMAT',
-        `one ${image.spelled} for a picture`,
+        `one ${image.inTemplates} for a picture`,
         `the chat template ${files.file}`,
         found,
       );
@@ -67,15 +69,15 @@ export class ChatPrompt {
    */
   async write({ text: asked, maxTokens }: QuestionText, framing: Framing, tiles?: Grid): Promise<Prompt> {
     const question = maxTokens === undefined ? asked : await this.tokenizer.cutText(asked, maxTokens);
-    expectNotSpelled(this.image.spelled, { question, ...framing });
+    const { token, spelled, inTemplates } = this.image;
+    for (const mark of new Set([spelled, inTemplates])) expectNotSpelled(mark, { question, ...framing });
     const rendered = await this.render({ ...framing, question });
     if ('reason' in rendered) throw this.refusal(rendered.reason);
     const { bos_token: start } = this.files.specials;
     // A template that writes the beginning itself must not get a second one.
     const begun = start !== undefined && start !== '' && rendered.text.startsWith(start);
-    const { token, spelled } = this.image;
     const picture = this.image.picture(tiles);
-    const text = rendered.text.replace(spelled, () => picture);
+    const text = rendered.text.replace(inTemplates, () => picture);
     const ids = begun ? await this.tokenizer.encodeBare(text) : await this.tokenizer.encode(text);
     const places = placesIn(picture, spelled);
     return splitAtImage(ids, { token, spelled, places }, `the prompt of ${this.files.file}`);
@@ -86,7 +88,7 @@ export class ChatPrompt {
   }
 
   private render(asked: Asked) {
-    const messages = this.content === 'parts' ? inParts(asked) : inText(asked, this.image.spelled);
+    const messages = this.content === 'parts' ? inParts(asked) : inText(asked, this.image.inTemplates);
     return this.renderer.render({
       ...this.files.specials,
       messages,

@@ -4,6 +4,8 @@ import type { NextLogits } from '../answer';
 export interface Rows {
   data: Float32Array;
   count: number;
+  /** Of a prompt: where the runs of visual tokens begin, and how long each is. */
+  visual?: { readonly starts: readonly number[]; readonly length: number };
 }
 
 /** A language model's graphs behind the embedding table. */

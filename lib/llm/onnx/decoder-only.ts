@@ -4,6 +4,7 @@ import { Decoder } from './decoder';
 import type { Embedding } from './embedding';
 import type { OnnxFolder } from './onnx-folder';
 import type { OnnxRuntime } from './onnx-runtime';
+import type { ModelConfig } from '../model-config';
 
 const INPUTS = {
   required: ['inputs_embeds'],
@@ -13,6 +14,7 @@ const INPUTS = {
     position_ids: { type: 'int64', rank: 2 },
   },
 };
+const ROW_TYPES = { token_type_ids: { type: 'int64', rank: 2 } };
 
 /** Llama and its like: the answer goes on behind the prompt's rows. */
 export class DecoderOnly implements AnswerModel {
@@ -27,17 +29,18 @@ export class DecoderOnly implements AnswerModel {
     runtime: OnnxRuntime,
     files: OnnxFolder,
     embedding: Embedding,
-    sizes: { vocabularySize: number; positions: number | undefined },
+    { vocabularySize, positions, family }: Pick<ModelConfig, 'vocabularySize' | 'positions' | 'family'>,
   ): Promise<DecoderOnly> {
-    const decoder = await Decoder.open(runtime, files, sizes.vocabularySize, INPUTS);
-    return new DecoderOnly(runtime, embedding, decoder, sizes.positions ?? Infinity);
+    const known = family?.language.typedRows ? { ...INPUTS.known, ...ROW_TYPES } : INPUTS.known;
+    const decoder = await Decoder.open(runtime, files, vocabularySize, { ...INPUTS, known });
+    return new DecoderOnly(runtime, embedding, decoder, positions ?? Infinity);
   }
 
   read(prompt: Rows): Promise<NextLogits> {
     const decoding = this.decoder.start();
     let seen = 0;
     const next: NextLogits = async (said) => {
-      const { data, count } = said === undefined ? prompt : await this.embedding.rows([said]);
+      const { data, count, visual } = said === undefined ? prompt : await this.embedding.rows([said]);
       const positions = Array.from({ length: count }, (_, i) => seen + i);
       seen += count;
       return decoding.step({
@@ -48,8 +51,19 @@ export class DecoderOnly implements AnswerModel {
         ),
         attention_mask: this.runtime.ones(seen),
         position_ids: this.runtime.integers(positions, [1, count]),
+        token_type_ids: this.runtime.integers(rowTypes(count, visual), [1, count]),
       });
     };
     return Promise.resolve(next);
   }
+}
+
+/** 1 for rows of a picture, 0 for those of words. */
+function rowTypes(
+  count: number,
+  { starts, length }: NonNullable<Rows['visual']> = { starts: [], length: 0 },
+): number[] {
+  const types = new Array<number>(count).fill(0);
+  for (const start of starts) types.fill(1, start, start + length);
+  return types;
 }

@@ -11,14 +11,18 @@ export function promptRows(texts: readonly Rows[], visual: Rows, width: number):
   const share = shareOf(texts.length - 1, visual.count) * width;
   const count = texts.reduce((sum, text) => sum + text.count, visual.count);
   const data = new Float32Array(count * width);
+  const starts: number[] = [];
   let offset = 0;
   const add = (rows: Float32Array): void => {
     data.set(rows, offset);
     offset += rows.length;
   };
   texts.forEach((text, i) => {
-    if (i > 0) add(visual.data.subarray((i - 1) * share, i * share));
+    if (i > 0) {
+      starts.push(offset / width);
+      add(visual.data.subarray((i - 1) * share, i * share));
+    }
     add(text.data);
   });
-  return { data, count };
+  return { data, count, visual: { starts, length: share / width } };
 }

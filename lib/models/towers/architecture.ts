@@ -81,8 +81,6 @@ export interface TowerFamily {
   readonly modelType: string;
   /** model_types of models with such a tower, described by their vision_config. */
   readonly wholes: readonly string[];
-  /** The same of models that are language models first: what is named without saying as what is not taken for a tower. */
-  readonly halfOf?: readonly string[];
   /**
    * @param config the fields of the tower
    * @throws QAViTError ERR_UNSUPPORTED for a variant that cannot be built, ERR_FORMAT for a field that makes no sense

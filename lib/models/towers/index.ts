@@ -41,7 +41,7 @@ const VISION_HALF = /(^|\.)vision_(model|tower)\./;
 
 /** The names of a tower's tensors among those of the model that it is part of; undefined for a tower alone. */
 export function towerTensors({ model_type: type }: JsonObject): RegExp | undefined {
-  const isWhole = FAMILIES.some(({ wholes, halfOf = [] }) => [...wholes, ...halfOf].some((known) => known === type));
+  const isWhole = FAMILIES.some(({ wholes }) => wholes.some((known) => known === type));
   return isWhole ? VISION_HALF : undefined;
 }
 
@@ -52,9 +52,7 @@ export function towerTensors({ model_type: type }: JsonObject): RegExp | undefin
  */
 export function describeTower(json: JsonObject, path: string): TowerArchitecture {
   const type = json.model_type;
-  const family = FAMILIES.find(({ modelType, wholes, halfOf = [] }) =>
-    [modelType, ...wholes, ...halfOf].some((known) => known === type),
-  );
+  const family = FAMILIES.find(({ modelType, wholes }) => [modelType, ...wholes].some((known) => known === type));
   if (!family) throw unknown(type, path);
   if (type === family.modelType) return family.describe(json, path);
   // Files of before 2023 hold the whole of it twice, and where they differ the copy counts.
@@ -70,8 +68,7 @@ function unknown(type: unknown, path: string) {
     const what = 'siglip, as SigLIP 2 in a fixed resolution is called,';
     return expectedButFound('ERR_UNSUPPORTED', what, where, `"${type}" (NaFlex)`);
   }
-  const known = [...TOWER_MODEL_TYPES, ...FAMILIES.flatMap(({ halfOf = [] }) => halfOf)];
-  return unknownModel(`one of ${known.join(', ')}`, where, type);
+  return unknownModel(`one of ${TOWER_MODEL_TYPES.join(', ')}`, where, type);
 }
 
 function isPresent(value: unknown): boolean {

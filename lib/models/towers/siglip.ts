@@ -21,7 +21,6 @@ const DEFAULTS = {
 export const SIGLIP: TowerFamily = {
   modelType: 'siglip_vision_model',
   wholes: ['siglip'],
-  halfOf: ['paligemma', 'gemma3'],
   describe: (config, path) => siglipTower(new TowerFields(config, path, DEFAULTS)),
 };
 

@@ -1,4 +1,5 @@
 import type { ActivationName } from '../../binding/native';
+import type { Squares } from '../../blocks/projector';
 import type { Grid } from '../../image';
 import type { JsonObject } from '../../json-file';
 
@@ -39,12 +40,14 @@ export interface ProjectorShape {
   /** Its linear maps, in order. */
   readonly maps: readonly [string] | readonly [string, string];
   readonly bias: boolean;
+  /** Whether its map is a matrix [inputs, outputs] of that very name. */
+  readonly transposed?: boolean;
   /** Between two of them. */
   readonly activation: ActivationName;
-  /** Side of the squares of patches that are projected as one; absent: each is projected by itself. */
-  readonly pixelShuffle?: number;
-  /** Of the rows that are projected. */
-  readonly norm?: { readonly name: string; readonly eps: number };
+  /** Squares of patches that are projected as one; absent: each is projected by itself. */
+  readonly squares?: Squares;
+  /** Of the rows that are projected: a layer norm, or an RMS norm that multiplies by 1 + its weight. */
+  readonly norm?: { readonly name: string; readonly eps: number; readonly kind?: 'rms' };
   /** Where projected rows are laid out in lines: the tensor that ends a line, beside the projector's, and as `Lines` has it. */
   readonly lines?: { readonly newline: string; readonly mostTiles?: number };
 }
@@ -56,6 +59,12 @@ export interface LanguageHalf {
   readonly imageToken: number;
   /** How a question is put where the folder has no chat template, around `{image}` and `{question}`. */
   readonly prompt: string;
+  /** Whether that has the beginning of the text in it, which the tokenizer then does not put in front. */
+  readonly begun?: boolean;
+  /** What chat templates write for a picture, where it is not the token that `picture` has. */
+  readonly inTemplates?: string;
+  /** Whether decoders are told which rows are the picture's (`token_type_ids` 1), because these see each other in both directions. */
+  readonly typedRows?: boolean;
   /**
    * What stands for a picture wherever the template has its token: the token `image` with what belongs around it, and where visual tokens
    * of tiles and whole do not follow each other, as often as there are of these. Absent: the token alone, for a model that was never

@@ -24,7 +24,7 @@ export const IDEFICS3: VisionLanguageFamily = {
       maps: ['modality_projection.proj'],
       bias: false,
       activation: 'none',
-      pixelShuffle: positiveInteger(config.scale_factor ?? 2, `scale_factor of ${path}`),
+      squares: { side: positiveInteger(config.scale_factor ?? 2, `scale_factor of ${path}`), as: 'one row' },
     },
   }),
   language: {

@@ -2,14 +2,25 @@
 import type { VisionLanguageFamily } from './family';
 import type { JsonObject } from '../../json-file';
 import { towerTensors } from '../towers';
+import { GEMMA3 } from './gemma3';
 import { IDEFICS3, SMOLVLM } from './idefics3';
 import { INTERNVL } from './internvl';
 import { LLAVA } from './llava';
 import { LLAVA_NEXT, LLAVA_ONEVISION } from './llava-next';
+import { PALIGEMMA } from './paligemma';
 
 export type { LanguageHalf, ProjectorShape, VisionHalf, VisionLanguageFamily } from './family';
 
-const FAMILIES: readonly VisionLanguageFamily[] = [LLAVA, LLAVA_NEXT, LLAVA_ONEVISION, IDEFICS3, SMOLVLM, INTERNVL];
+const FAMILIES: readonly VisionLanguageFamily[] = [
+  LLAVA,
+  LLAVA_NEXT,
+  LLAVA_ONEVISION,
+  IDEFICS3,
+  SMOLVLM,
+  INTERNVL,
+  PALIGEMMA,
+  GEMMA3,
+];
 
 /** Every model_type that is one. */
 export const VISION_LANGUAGE_MODEL_TYPES = FAMILIES.map(({ modelType }) => modelType);

@@ -30,7 +30,7 @@ export const INTERNVL: VisionLanguageFamily = {
         maps: ['linear_1', 'linear_2'],
         bias: true,
         activation: activationNamed(config.projector_hidden_act ?? 'gelu', where('projector_hidden_act')),
-        pixelShuffle: squareSide(config.downsample_ratio ?? 0.5, where('downsample_ratio')),
+        squares: { side: squareSide(config.downsample_ratio ?? 0.5, where('downsample_ratio')), as: 'one row' },
         norm: { name: 'layer_norm', eps: 1e-5 },
       },
     };

@@ -1,5 +1,7 @@
 import type { Projector } from '../../blocks/projector';
-import { NamedTensors, stored, type TensorSource } from '../../weights';
+import type { Affine, RmsNorm } from '../../graph';
+import { computed, NamedTensors, stored, type StoredTensor, type TensorSource } from '../../weights';
+import { transposed } from '../../weights/strided';
 import { takeAffine, takeNorm } from '../stored-affine';
 import type { ProjectorShape } from './family';
 
@@ -11,23 +13,40 @@ import type { ProjectorShape } from './family';
  * @throws QAViTError ERR_FORMAT or ERR_SHAPE, naming the tensor
  */
 export function openLanguageProjector(
-  { name, maps, bias, activation, pixelShuffle, norm, lines }: ProjectorShape,
+  shape: ProjectorShape,
   source: TensorSource,
   width: number,
 ): { projector: Projector; languageWidth: number } {
-  const first = `${name}.${maps[0]}.weight`;
+  const { name, maps, bias, activation, squares, norm, lines } = shape;
+  const first = `${name}.${maps[0]}${shape.transposed ? '' : '.weight'}`;
   const tensors = NamedTensors.behindPrefix(source, first);
-  const [languageWidth = 0] = tensors.shapeOf(first);
-  const inputs = width * (pixelShuffle ?? 1) ** 2;
-  const layers = maps.map((map, i) => {
+  const languageWidth = tensors.shapeOf(first)[shape.transposed ? 1 : 0] ?? 0;
+  const inputs = squares?.as === 'one row' ? width * squares.side ** 2 : width;
+  const layers = maps.map((map, i): Affine => {
     const size = { out: languageWidth, inputs: i === 0 ? inputs : languageWidth, bias };
+    if (shape.transposed) return { weight: transposedMap(tensors.take(first, [size.inputs, size.out])) };
     const affine = takeAffine(tensors, `${name}.${map}`, size);
     return { weight: stored(affine.weight, 'matrix'), bias: affine.bias && stored(affine.bias, 'vector') };
   });
   const newline = lines && tensors.take(lines.newline, [languageWidth]).read();
-  const ownNorm = norm && takeNorm(tensors, `${name}.${norm.name}`, inputs, norm.eps);
+  const own = norm && `${name}.${norm.name}`;
+  const norms =
+    norm?.kind === 'rms'
+      ? { rmsNorm: takeRmsNorm(tensors, `${own}.weight`, inputs, norm.eps) }
+      : { norm: norm && takeNorm(tensors, `${own}`, inputs, norm.eps) };
   // Whatever is not the projector's belongs to the rest of the model.
   tensors.expectNoOthers(new RegExp(`^(?!${name}\\.)`));
   const laidOut = lines && newline && { newline, mostTiles: lines.mostTiles };
-  return { projector: { pixelShuffle, norm: ownNorm, layers, activation, lines: laidOut }, languageWidth };
+  return { projector: { squares, ...norms, layers, activation, lines: laidOut }, languageWidth };
+}
+
+function transposedMap(tensor: StoredTensor): Affine['weight'] {
+  const [inputs = 0, outputs = 0] = tensor.shape;
+  return computed(tensor.name, 'matrix', [outputs, inputs], () => transposed(tensor.read(), inputs, outputs));
+}
+
+/** Gemma's norms store what their factors have above 1. */
+function takeRmsNorm(tensors: NamedTensors, name: string, width: number, eps: number): RmsNorm {
+  const above = tensors.take(name, [width]);
+  return { gamma: computed(above.name, 'vector', [width], () => above.read().map((value) => 1 + value)), eps };
 }
