@@ -1,5 +1,5 @@
 import type { ResampleFilter } from '../binding/native';
-import { expected } from '../errors';
+import { expected, expectedButFound } from '../errors';
 import { ConfigFields } from './config-fields';
 import type { ResizeRule } from './geometry';
 import { PROCESSOR_NAMES, processorDefaults, type ProcessorDefaults, processorOf } from './processor-families';
@@ -119,14 +119,16 @@ function parseFitted(
   defaults: ProcessorDefaults,
   pinpoints: NonNullable<ProcessorDefaults['pinpoints']>,
 ): Steps {
-  for (const key of ['do_resize', 'do_pad']) fields.flag(key, true);
+  for (const key of ['do_resize', 'do_center_crop', 'do_pad']) fields.flag(key, true);
   const size = fields.size('size', defaults.size, false);
   const side = size.kind === 'exact' ? size.width : size.shortest;
-  const crop = parseCrop(fields, defaults);
+  // transformers makes tiles of this size where nothing is cropped, too.
+  const crop = fields.has('crop_size') ? parseCropSize(fields, defaults) : parseCrop(fields, defaults);
   const isSquare = size.kind === 'exact' ? size.height === side : size.longest === undefined;
   if (!isSquare || (crop && (crop.width !== side || crop.height !== side))) {
-    const found = [fields.value('size'), fields.value('crop_size')];
-    throw expected('ERR_UNSUPPORTED', 'squares of one size', `${fields.where('size')} and crop_size`, found);
+    const where = `${fields.where('size')} and crop_size`;
+    const found = `${JSON.stringify(size)} and ${JSON.stringify(crop)}`;
+    throw expectedButFound('ERR_UNSUPPORTED', 'squares of one size', where, found);
   }
   const grids = fields.grids('image_grid_pinpoints', pinpoints, side);
   const most = Math.max(...grids.map(({ rows, columns }) => rows * columns));
@@ -148,7 +150,10 @@ function parseFilter(fields: ConfigFields, defaults: ProcessorDefaults): Resampl
 }
 
 function parseCrop(fields: ConfigFields, defaults: ProcessorDefaults): PreprocessorConfig['crop'] {
-  if (!fields.flag('do_center_crop', defaults.centerCrop)) return null;
+  return fields.flag('do_center_crop', defaults.centerCrop) ? parseCropSize(fields, defaults) : null;
+}
+
+function parseCropSize(fields: ConfigFields, defaults: ProcessorDefaults): NonNullable<PreprocessorConfig['crop']> {
   const rule = fields.size('crop_size', defaults.cropSize, true);
   if (rule.kind === 'exact') return { width: rule.width, height: rule.height };
   throw expected('ERR_FORMAT', 'height and width', fields.where('crop_size'), fields.value('crop_size'));

@@ -149,6 +149,9 @@ describe('preprocessor_config.json', () => {
     const onevision = parse({ image_processor_type: 'LlavaOnevisionImageProcessor', do_pad: true, crop_size: null });
     expect(onevision.resize?.rule).to.deep.equal({ kind: 'exact', width: 384, height: 384 });
     expect(onevision.tiling).to.deep.include({ by: 'fit', most: 36 });
+    const uncropped = { ...next, ...sizes, do_center_crop: false };
+    expect(parse(uncropped).tiling).to.deep.equal(tiling);
+    expect(parse({ ...uncropped, crop_size: null }).tiling).to.deep.equal(tiling);
   });
 
   it('knows every form of a size', () => {
@@ -250,6 +253,10 @@ describe('preprocessor_config.json', () => {
       [{ size: { height: 336, width: 300 } }, 'ERR_UNSUPPORTED'],
       [{ size: { shortest_edge: 336, longest_edge: 500 } }, 'ERR_UNSUPPORTED'],
       [{ size: 300, crop_size: 336 }, 'ERR_UNSUPPORTED'],
+      [{ crop_size: 168, do_center_crop: false }, 'ERR_UNSUPPORTED'],
+      [{ crop_size: { height: 336, width: 168 }, do_center_crop: null }, 'ERR_UNSUPPORTED'],
+      [{ crop_size: 'none', do_center_crop: false }, 'ERR_FORMAT'],
+      [{ do_center_crop: 'no' }, 'ERR_FORMAT'],
       [{ image_grid_pinpoints: [] }, 'ERR_FORMAT'],
       [{ image_grid_pinpoints: [[672, 336], 672] }, 'ERR_UNSUPPORTED'],
       [{ image_grid_pinpoints: [[672, 336, 3]] }, 'ERR_UNSUPPORTED'],
@@ -282,6 +289,12 @@ describe('preprocessor_config.json', () => {
         expect(message).to.include(key).and.include(PATH);
       });
     }
+
+    it('squares of two sizes, saying which', async () => {
+      const json = { image_processor_type: 'LlavaNextImageProcessor', size: 300, crop_size: 336 };
+      const { message } = await rejection('ERR_UNSUPPORTED', () => parse(json));
+      expect(message).to.match(/squares of one size for size of .* and crop_size .*"shortest":300.*"width":336/);
+    });
 
     it('a center crop without a size where the processor has none', async () => {
       await rejection('ERR_FORMAT', () => parse({ image_processor_type: 'ViTImageProcessor', do_center_crop: true }));
