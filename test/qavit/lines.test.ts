@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import { cpSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { QAViT } from '../../lib';
+import type { JsonObject } from '../../lib/json-file';
 import { inLines } from '../../lib/qavit/lines';
 import { noiseImage } from '../image/support';
 import { changeTensors } from '../support/changed-tower';
@@ -14,6 +16,7 @@ import {
   copyLined,
   expectedLined,
   LINED,
+  type LinedName,
   linedAdapter,
   linedFolder,
   linedTensors,
@@ -33,6 +36,10 @@ interface LineCase {
   side: number;
   most: number | null;
   rows: number[];
+}
+
+function configOf(name: LinedName): JsonObject {
+  return JSON.parse(readFileSync(path.join(linedFolder(name), 'config.json'), 'utf8')) as JsonObject;
 }
 
 describe('rows laid out in lines', () => {
@@ -226,6 +233,17 @@ describe('rows laid out in lines', () => {
         await expectRejection(load(folder), 'ERR_UNSUPPORTED', message);
       }
       await load(copyLined('onevision', at('silent'), { 'config.json': { vision_aspect_ratio: undefined } }));
+    });
+
+    it('with a tower that is no object, where only a silent one is SigLIP', async () => {
+      const message = /an object for vision_config of .*config\.json but received/;
+      for (const vision_config of [[], [{}], 'siglip', 3]) {
+        const folder = copyLined('onevision', at('tower'), { 'config.json': { vision_config } });
+        await expectRejection(load(folder), 'ERR_FORMAT', message);
+      }
+      const { vision_config: own } = configOf('onevision');
+      const silent = { 'config.json': { vision_config: { ...(own as object), model_type: null } } };
+      await load(copyLined('onevision', at('tower'), silent));
     });
 
     it('without their newline, or with one of another width', async () => {

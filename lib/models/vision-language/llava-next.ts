@@ -1,7 +1,6 @@
 import { expected } from '../../errors';
-import type { JsonObject } from '../../json-file';
 import type { VisionHalf, VisionLanguageFamily } from './family';
-import { LLAVA } from './llava';
+import { LLAVA, towerOf } from './llava';
 
 const NEWLINE = 'image_newline';
 
@@ -40,7 +39,7 @@ export const LLAVA_ONEVISION: VisionLanguageFamily = {
   describeVision(config, path) {
     const fields = {
       ...config,
-      vision_config: towerOf(config.vision_config),
+      vision_config: towerOf(config.vision_config, `vision_config of ${path}`, ONEVISION_TOWER),
       vision_feature_layer: config.vision_feature_layer ?? -1,
       vision_feature_select_strategy: config.vision_feature_select_strategy ?? 'full',
     };
@@ -57,12 +56,6 @@ export const LLAVA_ONEVISION: VisionLanguageFamily = {
 
 function withLines(half: VisionHalf, lines: { mostTiles?: number }): VisionHalf {
   return { ...half, projector: { ...half.projector, lines: { newline: NEWLINE, ...lines } } };
-}
-
-function towerOf(config: unknown): unknown {
-  if (config === undefined || config === null) return ONEVISION_TOWER;
-  const fields = config as JsonObject;
-  return typeof config === 'object' ? { model_type: 'siglip_vision_model', ...fields } : config;
 }
 
 function mostTilesOf(value: unknown, where: string): number {

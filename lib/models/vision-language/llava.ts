@@ -7,6 +7,7 @@ import { featureLayer } from './feature-layer';
 
 /** LlavaConfig's own tower, which is CLIP ViT-L/14-336. */
 const TOWER = {
+  model_type: 'clip_vision_model',
   hidden_size: 1024,
   intermediate_size: 4096,
   num_hidden_layers: 24,
@@ -27,7 +28,7 @@ export const LLAVA: VisionLanguageFamily = {
     const where = (key: string) => `${key} of ${path}`;
     const strategy = config.vision_feature_select_strategy ?? 'default';
     return {
-      tower: towerOf(config.vision_config, where('vision_config')),
+      tower: towerOf(config.vision_config, where('vision_config'), TOWER),
       hiddenLayer: featureLayer(config.vision_feature_layer ?? -2, where('vision_feature_layer')),
       keepClass: choice(['default', 'full'], strategy, where('vision_feature_select_strategy')) === 'full',
       projector: {
@@ -42,8 +43,9 @@ export const LLAVA: VisionLanguageFamily = {
   language: { model: 'llama', imageToken: 32000, prompt: 'USER: {image}\n{question} ASSISTANT:' },
 };
 
-function towerOf(config: unknown, where: string): JsonObject {
-  if (config === undefined || config === null) return { model_type: 'clip_vision_model', ...TOWER };
-  if (!isJsonObject(config)) throw expected('ERR_FORMAT', 'an object', where, config);
-  return { ...config, model_type: config.model_type ?? 'clip_vision_model' };
+/** @param usual the tower where there are no fields; the model_type is that of fields which say none, too */
+export function towerOf(fields: unknown, where: string, usual: JsonObject): JsonObject {
+  if (fields === undefined || fields === null) return usual;
+  if (!isJsonObject(fields)) throw expected('ERR_FORMAT', 'an object', where, fields);
+  return { ...fields, model_type: fields.model_type ?? usual.model_type };
 }
