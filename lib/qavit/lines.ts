@@ -15,7 +15,7 @@ interface Tiled {
   readonly width: number;
 }
 
-/** A part of the picture, in rows of numbers. */
+/** A part of the picture; its sides are in projected rows, as many as there are patches. */
 interface Part {
   readonly top: number;
   readonly left: number;
@@ -77,10 +77,11 @@ function truncated(value: number): number {
   return Math.trunc(Number(value.toFixed(7)));
 }
 
-/** How many lines and columns of a picture are kept. */
+/** How many lines and columns of a picture are kept: of a line of patches one, where transformers fails. */
 function reduced({ rows, columns }: Part, side: number, { mostTiles }: Lines): { rows: number; columns: number } {
   const ratio = mostTiles === undefined ? 1 : Math.sqrt((rows * columns) / (mostTiles * side * side));
-  return ratio <= 1.1 ? { rows, columns } : { rows: floorDivided(rows, ratio), columns: floorDivided(columns, ratio) };
+  if (ratio <= 1.1) return { rows, columns };
+  return { rows: Math.max(1, floorDivided(rows, ratio)), columns: Math.max(1, floorDivided(columns, ratio)) };
 }
 
 /** Python's //: the quotient itself rounded down, which for 135 and 5 / 3 is 80; that of floating point is 81. */
@@ -107,18 +108,15 @@ function copying(tiled: Tiled, { top, left, columns }: Part): WriteLine {
 function blending(tiled: Tiled, { top, left, ...from }: Part, rows: number, columns: number): WriteLine {
   const { tiles, width } = tiled;
   const [down, across] = [between(from.rows, rows), between(from.columns, columns)];
+  const rowAt = (y: number, x: number): Float32Array => {
+    const { tile, at } = placeOf(tiled, top + y, left + x);
+    return tiles[tile]!.subarray(at, at + width);
+  };
   return (i, made, start) => {
     const y = down[i]!;
     across.forEach((x, j) => {
-      const near = [y.first, y.second].flatMap((row) =>
-        [x.first, x.second].map((column) => placeOf(tiled, top + row, left + column)),
-      );
-      const [a, b, c, d] = near.map(({ tile, at }) => tiles[tile]!.subarray(at, at + width)) as [
-        Float32Array,
-        Float32Array,
-        Float32Array,
-        Float32Array,
-      ];
+      const [a, b] = [rowAt(y.first, x.first), rowAt(y.first, x.second)];
+      const [c, d] = [rowAt(y.second, x.first), rowAt(y.second, x.second)];
       const to = start + j * width;
       for (let k = 0; k < width; k++) {
         const above = (1 - x.share) * a[k]! + x.share * b[k]!;

@@ -2,7 +2,7 @@ import { types } from 'node:util';
 import type { Calls } from '../calls/calls';
 import { checkOptions, isPlainObject } from '../calls/options';
 import { expected, expectedButFound } from '../errors';
-import type { ImageInput, ImageLimits } from '../image';
+import type { ImageInput, ImageLimits, PreprocessorConfig } from '../image';
 import { resolveLimits } from '../image/limits';
 import { DECODING_RULES } from '../llm/decoding-rules';
 import type { AnswerEnd, LanguageModel, QuestionEncoding } from '../llm/language-model';
@@ -46,7 +46,7 @@ export class Stages {
     const { signal } = checkOptions(options, CALL_RULES, 'stages.look');
     const { engine, preprocessor } = this.context;
     return this.calls.run('stages.look', signal, async (abort) => {
-      checkPictures(pictures, engine.model.image, preprocessor.tiles ?? 0);
+      checkPictures(pictures, engine.model.image, preprocessor);
       const snapshots = new Snapshots();
       const copies = pictures.map((picture) => snapshots.picture(picture));
       return lookAt(engine, copies, abort);
@@ -91,7 +91,7 @@ export function readingOf({ language, vision }: LoadedModel): QuestionEncoding |
   return language?.info.visionLanguage === undefined ? vision.question : undefined;
 }
 
-function checkPictures(pictures: readonly Picture[], side: number, mostTiles: number): void {
+function checkPictures(pictures: readonly Picture[], side: number, preprocessor: PreprocessorConfig): void {
   const where = 'stages.look';
   if (!Array.isArray(pictures)) throw expected('ERR_ARGUMENT', 'an array of prepared pictures', where, pictures);
   pictures.forEach((picture: unknown, i) => {
@@ -100,11 +100,16 @@ function checkPictures(pictures: readonly Picture[], side: number, mostTiles: nu
     const { data, width, height, tiles } = picture;
     const fits = isPixels(data, side * side) && width === side && height === side;
     if (!fits) throw expected('ERR_SHAPE', `RGB of ${side} x ${side} pixels`, at, data);
-    if (tiles !== undefined) checkTiles(tiles, side, mostTiles, `tiles of ${at}`);
+    if (tiles !== undefined) checkTiles(tiles, side, preprocessor, `tiles of ${at}`);
   });
 }
 
-function checkTiles(tiles: unknown, side: number, most: number, where: string): void {
+function checkTiles(
+  tiles: unknown,
+  side: number,
+  { tiles: most = 0, tiling }: PreprocessorConfig,
+  where: string,
+): void {
   if (!isPlainObject(tiles)) throw expected('ERR_ARGUMENT', '{ rows, columns, data }', where, tiles);
   const { rows, columns, data, picture } = tiles;
   const count = isPositive(rows) && isPositive(columns) ? rows * columns : 0;
@@ -112,7 +117,9 @@ function checkTiles(tiles: unknown, side: number, most: number, where: string): 
     const what = `a grid of at most ${most} tiles, as the model was loaded for`;
     throw expectedButFound('ERR_ARGUMENT', what, where, `${String(rows)} x ${String(columns)}`);
   }
-  if (picture !== undefined && !(isPlainObject(picture) && isPositive(picture.width) && isPositive(picture.height))) {
+  // Where borders fill a grid nothing else says how wide they are.
+  const sized = picture !== undefined || tiling?.by === 'fit';
+  if (sized && !(isPlainObject(picture) && isPositive(picture.width) && isPositive(picture.height))) {
     throw expected('ERR_ARGUMENT', '{ width, height } in pixels', `picture of ${where}`, picture);
   }
   if (isPixels(data, count * side * side)) return;

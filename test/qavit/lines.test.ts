@@ -60,6 +60,18 @@ describe('rows laid out in lines', () => {
     }
   });
 
+  it('keep one line or column of a picture that scaling down would leave none of', () => {
+    const lines = { newline: Float32Array.of(-1), mostTiles: 1 };
+    const made = (rows: number, columns: number, width: number, height: number) =>
+      inLines(Array.from({ length: 21 }, ones), { rows, columns, picture: { width, height } }, lines);
+    const ones = () => new Float32Array(81).fill(1);
+    // 180 rows where there may be 81: each edge shrinks by sqrt(180 / 81) = 1.49.
+    expect(made(20, 1, 1, 1963)).to.deep.equal(
+      Float32Array.from([...ones(), ...new Array<number[]>(120).fill([1, -1]).flat()]),
+    );
+    expect(made(1, 20, 1963, 1)).to.deep.equal(Float32Array.from([...ones(), ...new Array<number>(120).fill(1), -1]));
+  });
+
   const at = temporaryFolder();
   const known = {
     'llava-next': { visionLanguage: 'LLaVA-NeXT', family: 'CLIP', image: 24, M: 37, N: 37, C: 24, L: 4 },
@@ -259,7 +271,7 @@ describe('rows laid out in lines', () => {
       await using model = await QAViT.load({ tower: NEXT }, AUTO);
       const prepared = await model.stages.prepare(noiseImage(70, 49));
       expect(prepared.tiles?.picture).to.deep.equal({ width: 70, height: 49 });
-      for (const picture of [null, 3, {}, { width: 0, height: 4 }, { width: 4, height: 1.5 }]) {
+      for (const picture of [undefined, null, 3, {}, { width: 0, height: 4 }, { width: 4, height: 1.5 }]) {
         const tiles = { ...prepared.tiles!, picture: picture as { width: number; height: number } };
         const message = /\{ width, height \} in pixels for picture of tiles of pictures\[0\] of stages\.look/;
         await expectRejection(model.stages.look([{ ...prepared, tiles }]), 'ERR_ARGUMENT', message);
