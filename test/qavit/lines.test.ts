@@ -3,6 +3,7 @@ import { cpSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { QAViT } from '../../lib';
 import type { JsonObject } from '../../lib/json-file';
+import { LLAVA_NEXT, LLAVA_ONEVISION } from '../../lib/models/vision-language/llava-next';
 import { inLines } from '../../lib/qavit/lines';
 import { noiseImage } from '../image/support';
 import { changeTensors } from '../support/changed-tower';
@@ -45,7 +46,7 @@ function configOf(name: LinedName): JsonObject {
 describe('rows laid out in lines', () => {
   it("lie in transformers' places, borders and pictures of too many tiles among them", () => {
     const cases = JSON.parse(readFileSync(fixture('llava_next', 'lines.json'), 'utf8')) as LineCase[];
-    expect(cases.length).to.equal(251);
+    expect(cases.length).to.equal(254);
     for (const { picture, grid, side, most, rows: wanted } of cases) {
       const [width, height] = picture;
       const [rows, columns] = grid;
@@ -62,14 +63,49 @@ describe('rows laid out in lines', () => {
 
   it('keep one line or column of a picture that scaling down would leave none of', () => {
     const lines = { newline: Float32Array.of(-1), mostTiles: 1 };
-    const made = (rows: number, columns: number, width: number, height: number) =>
-      inLines(Array.from({ length: 21 }, ones), { rows, columns, picture: { width, height } }, lines);
-    const ones = () => new Float32Array(81).fill(1);
+    const made = (side: number, rows: number, columns: number, [width, height]: [number, number]) => {
+      const ones = () => new Float32Array(side * side).fill(1);
+      const views = Array.from({ length: rows * columns + 1 }, ones);
+      return [...inLines(views, { rows, columns, picture: { width, height } }, lines)].slice(side * side);
+    };
+    const newlines = (count: number) => Array.from({ length: count }, () => [1, -1]).flat();
     // 180 rows where there may be 81: each edge shrinks by sqrt(180 / 81) = 1.49.
-    expect(made(20, 1, 1, 1963)).to.deep.equal(
-      Float32Array.from([...ones(), ...new Array<number[]>(120).fill([1, -1]).flat()]),
-    );
-    expect(made(1, 20, 1963, 1)).to.deep.equal(Float32Array.from([...ones(), ...new Array<number>(120).fill(1), -1]));
+    expect(made(9, 20, 1, [1, 1963])).to.deep.equal(newlines(120));
+    expect(made(9, 1, 20, [1963, 1])).to.deep.equal([...new Array<number>(120).fill(1), -1]);
+    // Tiles of one patch each, and by sqrt(20 / 1) = 4.47.
+    expect(made(1, 20, 1, [10, 200])).to.deep.equal(newlines(4));
+  });
+
+  it('are of the tower and the state that their classes assume where config.json says nothing', () => {
+    const projector = {
+      name: 'multi_modal_projector',
+      maps: ['linear_1', 'linear_2'],
+      bias: true,
+      activation: 'gelu_erf',
+      lines: { newline: 'image_newline' },
+    };
+    const clip = { hidden_size: 1024, intermediate_size: 4096, num_hidden_layers: 24, image_size: 336, patch_size: 14 };
+    const so400m = {
+      hidden_size: 1152,
+      intermediate_size: 4304,
+      num_hidden_layers: 26,
+      image_size: 384,
+      patch_size: 14,
+    };
+    expect(LLAVA_NEXT.describeVision({}, 'config.json')).to.deep.equal({
+      tower: { ...clip, model_type: 'clip_vision_model', num_attention_heads: 16 },
+      hiddenLayer: -2,
+      keepClass: false,
+      projector,
+    });
+    expect(LLAVA_ONEVISION.describeVision({}, 'config.json')).to.deep.equal({
+      tower: { ...so400m, model_type: 'siglip_vision_model', num_attention_heads: 16 },
+      hiddenLayer: -1,
+      keepClass: true,
+      projector: { ...projector, lines: { newline: 'image_newline', mostTiles: 9 } },
+    });
+    expect(LLAVA_NEXT.language).to.include({ model: 'llama', imageToken: 32000 });
+    expect(LLAVA_ONEVISION.language).to.include({ model: 'qwen2', imageToken: 151646 });
   });
 
   const at = temporaryFolder();
