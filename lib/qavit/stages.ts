@@ -40,6 +40,7 @@ export class Stages {
   /**
    * Runs prepared pictures through the layers that do not depend on the question, together.
    *
+   * @param pictures as prepare() gives them; `tiles.picture` too, where borders fill the tiles
    * @returns one a picture, each with memory of its own
    */
   async look(pictures: readonly Picture[], options?: CallOptions): Promise<Looked[]> {
