@@ -35,8 +35,8 @@ const FILTERS: readonly ResampleFilter[] = ['nearest', 'lanczos', 'bilinear', 'b
 
 /**
  * Reads the fields of CLIPImageProcessor, of its siblings with the same steps (ViT, DeiT, BiT, SigLIP, BLIP), and of those that cut pictures
- * (Idefics3, InternVL, LLaVA-NeXT). Absent fields, and null ones but for flags, take the defaults of the named class. `do_convert_rgb` makes no difference: a tower has three channels, so a
- * picture is always made RGB.
+ * (Idefics3, InternVL, LLaVA-NeXT). Absent fields, and null ones but for flags, take the defaults of the named class. `do_convert_rgb` makes
+ * no difference: a tower has three channels, so a picture is always made RGB.
  *
  * @param json the parsed file; @param path its path, for messages
  * @param modelType of the model, whose processor it is where the file names none

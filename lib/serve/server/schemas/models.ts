@@ -76,7 +76,8 @@ export const modelSchema = {
         tiles: {
           type: 'integer',
           minimum: 0,
-          description: 'Tiles that a picture is cut into at most, each with as many visual tokens as the whole.',
+          description:
+            'Tiles that a picture is cut into at most. Each has as many visual tokens as the whole, but in a LLaVA-NeXT or LLaVA-OneVision, where borders have none.',
         },
         allTokens: { ...size, description: 'Visual tokens there are to hand over.' },
         selectsTokens: {

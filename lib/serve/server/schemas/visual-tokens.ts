@@ -51,7 +51,7 @@ export const visualTokensSchema = (limits: Required<RequestLimits>) => ({
                 additionalProperties: false,
                 properties: { rows: { type: 'integer', minimum: 1 }, columns: { type: 'integer', minimum: 1 } },
                 description:
-                  'Of a picture that was cut: equally many tokens for each tile, row by row, and then for the whole.',
+                  "Of a picture that was cut: equally many tokens for each tile, row by row, and then for the whole. Projected ones of a LLaVA-NeXT or LLaVA-OneVision are the whole's and then, without borders, those of the tiles in the lines of the picture.",
               },
               dtype: { const: 'float32' },
               data: { type: 'string', description: 'base64 of little-endian numbers, row by row.' },
