@@ -5,6 +5,7 @@ import path from 'node:path';
 import { mock } from 'node:test';
 import { type ChatFiles, readChatFiles } from '../../lib/llm/chat/chat-files';
 import { ChatPrompt } from '../../lib/llm/chat/chat-prompt';
+import { keepUnknownEscapes } from '../../lib/llm/chat/unknown-escapes';
 import { TextTokenizer } from '../../lib/text/tokenizer';
 import { expectRejection } from '../support/expect-error';
 import { copyLlava, expectedLlava, framingOf, llavaFolder, LLAVAS } from '../support/vision-language';
@@ -128,6 +129,42 @@ describe('chat prompts', () => {
         expect([...texts[0], IMAGE_TOKEN, ...texts[1]]).to.deep.equal(wanted);
       },
     ));
+
+  // As LLaVA-NeXT's with Mistral, whose answers end in <\s>.
+  const MISTRAL =
+    "{% for m in messages %}{% if m['role'] == 'user' %}[INST] {% for p in m['content'] %}" +
+    "{{ '<image>\\n' if p['type'] == 'image' else p['text'] }}{% endfor %} [/INST]" +
+    "{% else %}{{ ' ' + m['content'] + '<\\s> ' }}{% endif %}{% endfor %}";
+
+  it('take backslashes that escape nothing, as Jinja does', () =>
+    withPrompt(
+      llavaFolder('clip-llama'),
+      (files) => ({ ...files, source: `{{ '\\d\\\\s\\n' }}${MISTRAL}` }),
+      async (prompt) => {
+        const tokenizer = await TextTokenizer.load(path.join(llavaFolder('clip-llama'), 'tokenizer.json'));
+        const { texts } = await prompt.write({ ...plain, text: 'what?' }, {});
+        const wanted = await tokenizer.encode('\\d\\s\n[INST] <image>\nwhat? [/INST]');
+        expect([...texts[0], IMAGE_TOKEN, ...texts[1]]).to.deep.equal(wanted);
+      },
+    ));
+
+  it('have their backslashes doubled in string literals alone, and only those that escape nothing', () => {
+    const kept = [
+      String.raw`a\s{# '\s {{ #}{{ '\n\'\"\\s\x41' }}\s`,
+      String.raw`{% set a = "\u0041'\t" %}{{ a }}{ '\s' }`,
+      String.raw`{{ 'left open\n`,
+      String.raw`{# '\s`,
+      '{{',
+      '',
+    ];
+    for (const source of kept) expect(keepUnknownEscapes(source)).to.equal(source);
+    expect(keepUnknownEscapes(String.raw`{{ '<\s>' }}`)).to.equal(String.raw`{{ '<\\s>' }}`);
+    expect(keepUnknownEscapes(String.raw`{%- if x == "\-" -%}\-`)).to.equal(String.raw`{%- if x == "\\-" -%}\-`);
+    const nested = String.raw`{{ {'a': {'b': '}}\s'}}['a'] }}'\s'`;
+    expect(keepUnknownEscapes(nested)).to.equal(String.raw`{{ {'a': {'b': '}}\\s'}}['a'] }}'\s'`);
+    // Its end is a backslash.
+    expect(keepUnknownEscapes(String.raw`{{ '` + '\\')).to.equal(String.raw`{{ '` + '\\');
+  });
 
   it('are cut in the question alone', () =>
     withPrompt(

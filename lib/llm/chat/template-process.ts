@@ -7,6 +7,7 @@ import type { Template } from '@huggingface/jinja' with { 'resolution-mode': 'im
 import { createContext, Script } from 'node:vm';
 
 import { MAX_RENDERED, READY, TIME_LIMIT_MS, type Rendered, type Rendering } from './template-protocol';
+import { keepUnknownEscapes } from './unknown-escapes';
 
 void serve();
 
@@ -22,7 +23,7 @@ async function serve(): Promise<void> {
 function render(Parsed: typeof Template, { source, variables }: Rendering): Rendered {
   try {
     // The context is there for its timeout: it stops whatever the call does, wherever that was made.
-    const context = createContext({ render: () => new Parsed(source).render(variables) });
+    const context = createContext({ render: () => new Parsed(keepUnknownEscapes(source)).render(variables) });
     const text = String(new Script('render()').runInContext(context, { timeout: TIME_LIMIT_MS }));
     if (text.length <= MAX_RENDERED) return { text };
     return { stopped: `a text of ${text.length} characters` };
