@@ -1,10 +1,11 @@
-import { expected, expectedButFound } from '../../errors';
-import { isJsonObject, type JsonObject } from '../../json-file';
+import { expectedButFound } from '../../errors';
+import type { JsonObject } from '../../json-file';
 import { positiveInteger, positiveNumber } from '../config-values';
 import type { VisionLanguageFamily } from './family';
+import { towerOf } from './llava';
 
 /** Of SiglipVisionConfig, where a file leaves them out. */
-const TOWER = { image_size: 224, patch_size: 16, layer_norm_eps: 1e-6 };
+const TOWER = { model_type: 'siglip_vision_model', image_size: 224, patch_size: 16, layer_norm_eps: 1e-6 };
 
 /**
  * Gemma team 2025, arXiv 2503.19786 (Gemma 3): SigLIP's last state behind its last norm; the means of squares of patches, normed, through
@@ -16,7 +17,7 @@ export const GEMMA3: VisionLanguageFamily = {
   visionTensors: /(^|\.)(vision_tower|multi_modal_projector)\./,
   describeVision(config, path) {
     const vision = `vision_config of ${path}`;
-    const tower = towerOf(config.vision_config ?? {}, vision);
+    const tower = { ...TOWER, ...towerOf(config.vision_config, vision, TOWER) };
     return {
       tower,
       hiddenLayer: -1,
@@ -47,11 +48,6 @@ export const GEMMA3: VisionLanguageFamily = {
     typedRows: true,
   },
 };
-
-function towerOf(config: unknown, where: string): JsonObject {
-  if (isJsonObject(config)) return { ...TOWER, ...config, model_type: config.model_type ?? 'siglip_vision_model' };
-  throw expected('ERR_FORMAT', 'an object', where, config);
-}
 
 /** Side of the squares of patches that make a picture's tokens. */
 function squareSide({ image_size: image, patch_size: patch }: JsonObject, wanted: unknown, path: string): number {

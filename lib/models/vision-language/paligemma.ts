@@ -1,9 +1,9 @@
-import { expected } from '../../errors';
-import { isJsonObject, type JsonObject } from '../../json-file';
 import type { VisionLanguageFamily } from './family';
+import { towerOf } from './llava';
 
 /** PaliGemmaConfig's own tower, SigLIP so400m/14-224. */
 const TOWER = {
+  model_type: 'siglip_vision_model',
   hidden_size: 1152,
   intermediate_size: 4096,
   num_hidden_layers: 27,
@@ -21,7 +21,7 @@ export const PALIGEMMA: VisionLanguageFamily = {
   modelType: 'paligemma',
   visionTensors: /(^|\.)(vision_tower|multi_modal_projector)\./,
   describeVision: (config, path) => ({
-    tower: towerOf(config.vision_config, `vision_config of ${path}`),
+    tower: towerOf(config.vision_config, `vision_config of ${path}`, TOWER),
     hiddenLayer: -1,
     keepClass: true,
     towerNorm: 'post_layernorm',
@@ -35,9 +35,3 @@ export const PALIGEMMA: VisionLanguageFamily = {
     begun: true,
   },
 };
-
-function towerOf(config: unknown, where: string): JsonObject {
-  if (config === undefined || config === null) return { model_type: 'siglip_vision_model', ...TOWER };
-  if (!isJsonObject(config)) throw expected('ERR_FORMAT', 'an object', where, config);
-  return { ...config, model_type: config.model_type ?? 'siglip_vision_model' };
-}
