@@ -53,7 +53,7 @@ function plainPrompt(dir: string, config: ModelConfig, tokenizer: TextTokenizer)
     async write(question, framing, tiles) {
       expectNoFraming(framing, dir);
       expectNoTiles({ tiles }, dir);
-      return buildPrompt(tokenizer, config, question);
+      return buildPrompt(tokenizer, { ...config, begun: config.family?.language.begun }, question);
     },
   };
 }

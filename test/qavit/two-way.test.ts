@@ -183,10 +183,12 @@ describe('models whose rows see each other in both directions', () => {
     });
 
     it('may hold a prompt of their own', async () => {
-      const form = { 'config.json': { prompt_template: '<image>answer en {question}\n' } };
+      const form = { 'config.json': { prompt_template: '<image><bos>answer en {question}\n' } };
       const half = await LanguageHalf.open(copyTwoWay('paligemma', at('prompt'), form));
-      const [start, image] = await half.prompted({ question: 'what is it?', ids: [] });
-      expect([start, image]).to.deep.equal([0, 2]);
+      const asked = await half.prompted({ question: 'what is it?', ids: [] });
+      const usual = await LanguageHalf.open(twoWayFolder('paligemma'));
+      expect(asked).to.deep.equal(await usual.prompted({ question: 'answer en what is it?', ids: [] }));
+      expect(asked.slice(0, 2)).to.deep.equal([2, 0]);
     });
 
     it('take no words that spell a picture', async () => {

@@ -27,7 +27,7 @@ class Family:
 
     kind: type[PreTrainedModel]
     without_template: str  # how a question is put then, around {image} and {question}
-    begun = False  # whether that has the beginning of the text in it
+    begun = False  # whether that, or a prompt_template, has the beginning of the text in it
     around = "{image}"  # what stands around a picture
     in_templates: str | None = None  # what chat templates write for a picture, where it is not the picture's token
     unselectable: str | None = None  # why single visual tokens cannot be selected, of a folder

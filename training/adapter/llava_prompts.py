@@ -54,12 +54,11 @@ class Prompts:
         around = "{image}" if self.plain is not None else family.around
         self.picture = around.replace("{image}", self.image)
         self.in_templates = self.image
-        self.begun = False
         if self.plain is None and self.template is None:
             self.plain = family.without_template.replace("{image}", self.image)
-            self.begun = family.begun
         elif self.plain is None:
             self.in_templates = family.in_templates or self.image
+        self.begun = self.plain is not None and family.begun
         self.in_parts = True
         self.in_parts = self.plain is not None or self.takes_parts()
         self.ids(QUESTION)  # refused here, not at the first batch

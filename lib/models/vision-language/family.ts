@@ -59,7 +59,7 @@ export interface LanguageHalf {
   readonly imageToken: number;
   /** How a question is put where the folder has no chat template, around `{image}` and `{question}`. */
   readonly prompt: string;
-  /** Whether that has the beginning of the text in it, which the tokenizer then does not put in front. */
+  /** Whether that, and a folder's `prompt_template`, has the beginning of the text in it, which the tokenizer then does not put in front. */
   readonly begun?: boolean;
   /** What chat templates write for a picture, where it is not the token that `picture` has. */
   readonly inTemplates?: string;
