@@ -1,7 +1,8 @@
 export type { CpuIsa, DeviceMemory, MatrixDType } from './binding/native';
 export type { DeviceName } from './binding/open-device';
 export { QAViTError, type QAViTErrorCode } from './errors';
-export type { Grid, ImageInput, ImageLimits, RawImage, Tiles } from './image';
+export type { Grid } from './grid';
+export type { ImageInput, ImageLimits, RawImage, Tiles } from './image';
 export type { ResizeRule, Size } from './image/geometry';
 export type { LanguageModelInfo } from './llm/language-model';
 export type { OnnxDType } from './llm/onnx/onnx-folder';

@@ -1,11 +1,11 @@
 /**
- * Which part of a picture the encoder sees: most towers resize the shorter edge and crop the middle, others squeeze the whole picture into a
- * square, and pixels beyond the last whole patch are seen by none.
+ * Which part of a picture the encoder sees: most towers resize the shorter edge and crop the middle, others squeeze the whole picture into the
+ * tower's size, and pixels beyond the last whole patch are seen by none.
  */
 
 /**
  * @typedef {{ width: number, height: number }} Size
- * @typedef {{ kind: 'exact', width: number, height: number } | { kind: 'shortest-edge', shortest: number, longest?: number }} ResizeRule
+ * @typedef {{ kind: 'exact', width: number, height: number } | { kind: 'shortest-edge', shortest: number, longest?: number } | { kind: 'cover', width: number, height: number }} ResizeRule
  * @typedef {Size & { resize: ResizeRule | null, crop: Size | null }} Preprocessing as GET /v1/models states it
  * @typedef {{ left: number, top: number, width: number, height: number }} Region in shares of the picture; may reach beyond it
  */
@@ -18,6 +18,10 @@
 function resized({ width, height }, rule) {
   if (!rule) return { width, height };
   if (rule.kind === 'exact') return { width: rule.width, height: rule.height };
+  if (rule.kind === 'cover') {
+    const factor = Math.max(rule.width / width, rule.height / height);
+    return { width: width * factor, height: height * factor };
+  }
   const byShortest = rule.shortest / Math.min(width, height);
   const byLongest = rule.longest === undefined ? Infinity : rule.longest / Math.max(width, height);
   const factor = Math.min(byShortest, byLongest);

@@ -137,7 +137,7 @@ export class OwnTower {
     const pixels = this.pixels(entries);
     const index = images.indexed ? [Int32Array.from({ length: pairs }, (_, b) => Math.floor(b / perImage))] : [];
     const host: HostArray[] = [pixels, ...index];
-    const pixelShape = [entries, image, image * 3] as [number, number, number];
+    const pixelShape = [entries, image.height, image.width * 3] as [number, number, number];
     const device: Loaded['device'] = [await this.device.write(pixels, { dtype: 'u8', shape: pixelShape }), ...index];
     if (questions) {
       const [features, lengths] = [this.questions(pairs * K * Dq), new Int32Array(pairs).fill(K)];
@@ -148,8 +148,9 @@ export class OwnTower {
   }
 
   private pixels(images: number): Uint8Array {
+    const { width, height } = this.vision.model.image;
     const all = readFileSync(path.join(this.directory, 'pixels.u8'));
-    return new Uint8Array(all).slice(0, images * this.vision.model.image ** 2 * 3);
+    return new Uint8Array(all).slice(0, images * width * height * 3);
   }
 
   private questions(elements: number): Float32Array {

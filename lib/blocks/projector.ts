@@ -12,6 +12,7 @@ import {
   rmsNorm,
   type Tensor,
 } from '../graph';
+import type { Grid } from '../grid';
 
 /** From the tower's width to the language model's: one linear map, or two with an activation between them. */
 export interface Projector {
@@ -45,9 +46,10 @@ export interface Lines {
 
 /**
  * @param x [B, N, C], or [B, N * squares.side^2, C]
+ * @param grid of patches, where squares of them are projected as one
  * @returns f32 [B, N, E]
  */
-export function project(g: Graph, x: Tensor, projector: Projector): Tensor {
+export function project(g: Graph, x: Tensor, projector: Projector, grid: Grid): Tensor {
   const { layers, activation } = projector;
   return layers.reduce(
     (hidden, layer, i) => {
@@ -55,24 +57,24 @@ export function project(g: Graph, x: Tensor, projector: Projector): Tensor {
       const scope = g.scope('layers').scope(i);
       return linear(scope, hidden, layer, last ? { dtype: 'f32', as: 'E' } : { activation, as: 'E' });
     },
-    inputOf(g, x, projector),
+    inputOf(g, x, projector, grid),
   );
 }
 
 /** Rows of the first map, in the compute dtype. */
-function inputOf(g: Graph, x: Tensor, { towerNorm, squares, norm, rmsNorm: unCentred }: Projector): Tensor {
+function inputOf(g: Graph, x: Tensor, { towerNorm, squares, norm, rmsNorm: unCentred }: Projector, grid: Grid): Tensor {
   const seen = towerNorm ? layerNorm(g.scope('tower_norm'), x, towerNorm) : x;
   // A norm or a mean takes the stream as it is, and makes the compute dtype of it.
   const isTaken = norm !== undefined || squares?.as === 'mean' || seen.dtype === g.options.dtype;
-  const rows = merged(g, isTaken ? seen : copy(g.scope('input'), seen), squares);
+  const rows = merged(g, isTaken ? seen : copy(g.scope('input'), seen), squares, grid);
   if (unCentred) return rmsNorm(g.scope('norm'), rows, unCentred);
   return norm ? layerNorm(g.scope('norm'), rows, norm) : rows;
 }
 
-function merged(g: Graph, x: Tensor, squares: Squares | undefined): Tensor {
+function merged(g: Graph, x: Tensor, squares: Squares | undefined, grid: Grid): Tensor {
   if (!squares) return x;
   const { side, as } = squares;
   return as === 'mean'
-    ? averagePool(g.scope('average_pool'), x, side)
-    : pixelShuffle(g.scope('pixel_shuffle'), x, side);
+    ? averagePool(g.scope('average_pool'), x, grid, side)
+    : pixelShuffle(g.scope('pixel_shuffle'), x, grid, side);
 }

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Size } from '../image/geometry';
 import { DECODING_RULES, MOST_NEW_TOKENS, MOST_TEMPERATURE } from '../llm/decoding-rules';
 import type { ServerInput } from '../llm/vllm/server';
 
@@ -21,7 +22,7 @@ export interface ModelOptions extends DeviceOptions {
   languageText?: string;
   questions?: string;
   padding?: 'mask' | 'attend';
-  imageSize?: number;
+  imageSize?: number | Size;
   tiles?: number | 'auto';
   hiddenLayer?: number;
   keepClass?: 'yes' | 'no';
@@ -54,6 +55,15 @@ export function numberIn(low: number, high: number, { whole = false } = {}): (te
 export function questionText(text: string): string {
   if (text.trim() !== '') return text;
   throw new InvalidArgumentError('Expected a question.');
+}
+
+function imageSize(text: string): number | Size {
+  const [width = 0, height, ...others] = text.split('x').map((edge) => (/^\d+$/.test(edge) ? Number(edge) : 0));
+  const isEdge = (edge: number): boolean => edge >= 1 && edge <= 4096;
+  if (others.length === 0 && isEdge(width) && isEdge(height ?? width)) {
+    return height === undefined ? width : { width, height };
+  }
+  throw new InvalidArgumentError('Expected a whole number from 1 to 4096, or two as in 640x360.');
 }
 
 function tileCount(text: string): number | 'auto' {
@@ -126,8 +136,8 @@ export function addModelOptions(command: Command): Command {
     )
     .option(
       '--image-size <pixels>',
-      "side of the pictures, other than the tower's own (positions are interpolated)",
-      numberIn(1, 4096, { whole: true }),
+      "side of the pictures, or width x height as in 640x360, other than the tower's own (positions are interpolated)",
+      imageSize,
     )
     .option(
       '--tiles <n>',

@@ -17,9 +17,8 @@ export interface QuestionMapRequest {
   outlined?: number;
 }
 
-function subtitle(name: string, { image, patch, fusedLayers, L, device, dtype }: ModelInfo): string {
-  const side = Math.floor(image / patch);
-  return `${name}  ·  ${side} × ${side} patches  ·  fused layers ${ranges(fusedLayers)} of 0–${L - 1}  ·  ${device.kind}, ${dtype}`;
+function subtitle(name: string, { grid, fusedLayers, L, device, dtype }: ModelInfo): string {
+  return `${name}  ·  ${grid.columns} × ${grid.rows} patches  ·  fused layers ${ranges(fusedLayers)} of 0–${L - 1}  ·  ${device.kind}, ${dtype}`;
 }
 
 /** What the questions do to a picture, measured. */

@@ -50,7 +50,7 @@ export async function towerPart(
   const { config: preprocessor, file } = await readPreprocessorConfig(folder, json.model_type);
   const named = NamedTensors.behindPrefix(tower, architecture.names.kernels);
   const { width, layers } = transformerTower(architecture, named, normalization(preprocessor), {
-    image: architecture.image,
+    image: { width: architecture.image, height: architecture.image },
     folds: true,
   });
   const tensors = [...tower.all].map((tensor) => copied(tensor.name.slice(tensor.name.indexOf(VISION_MODEL)), tensor));

@@ -8,24 +8,37 @@ export function preparedSize({ resize, crop }: PreprocessorConfig): Size | undef
 }
 
 /**
- * The same steps for squares of `side` pixels. Where pictures are resized and then cropped, or resized twice, both grow alike, so that
- * the tower sees the same part of a picture, in more or fewer pixels.
+ * The same steps for pictures of another size. Where they are resized and then cropped, or resized twice, both grow alike, so that the
+ * tower sees the same part of a picture, in more or fewer pixels; of a rectangle, as much of it as has the rectangle's proportions.
  */
-export function atSize(config: PreprocessorConfig, side: number): PreprocessorConfig {
+export function atSize(config: PreprocessorConfig, size: Size): PreprocessorConfig {
   const { resize, crop, longestEdgeFirst: first } = config;
-  const factor = crop ? side / Math.min(crop.width, crop.height) : undefined;
-  const before = preparedSize(config)?.width ?? side;
+  const before = preparedSize(config) ?? size;
+  const grown = Math.max(size.width, size.height) / Math.max(before.width, before.height);
   return {
     ...config,
-    ...(first !== undefined && { longestEdgeFirst: Math.round((first * side) / before) }),
-    resize: resize && { ...resize, rule: resizeRule(resize.rule, side, factor) },
-    crop: crop && { width: side, height: side },
+    ...(first !== undefined && { longestEdgeFirst: Math.round(first * grown) }),
+    resize: resize && { ...resize, rule: resizeRule(resize.rule, size, crop) },
+    crop: crop && { width: size.width, height: size.height },
   };
 }
 
-function resizeRule(rule: ResizeRule, side: number, factor: number | undefined): ResizeRule {
-  const scaled = (pixels: number): number => (factor === undefined ? side : Math.round(pixels * factor));
-  if (rule.kind === 'exact') return { kind: 'exact', width: scaled(rule.width), height: scaled(rule.height) };
+function resizeRule(rule: ResizeRule, size: Size, crop: Size | null): ResizeRule {
+  const scaled = (pixels: number, edge: 'width' | 'height'): number =>
+    crop ? Math.round((pixels * size[edge]) / crop[edge]) : size[edge];
+  if (rule.kind !== 'shortest-edge') {
+    return { kind: rule.kind, width: scaled(rule.width, 'width'), height: scaled(rule.height, 'height') };
+  }
   const { shortest, longest } = rule;
-  return { kind: 'shortest-edge', shortest: scaled(shortest), ...(longest && { longest: scaled(longest) }) };
+  const across = crop && crop.width <= crop.height ? 'width' : 'height';
+  if (size.width === size.height) {
+    return {
+      kind: 'shortest-edge',
+      shortest: scaled(shortest, across),
+      ...(longest && { longest: scaled(longest, across) }),
+    };
+  }
+  // A rectangle's longer edge may be the one that a picture falls short of.
+  const margin = crop ? shortest / crop[across] : 1;
+  return { kind: 'cover', width: Math.round(size.width * margin), height: Math.round(size.height * margin) };
 }

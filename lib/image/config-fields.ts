@@ -1,8 +1,8 @@
 import { expected } from '../errors';
+import type { Grid } from '../grid';
 import { asObject, JsonFields } from '../json-fields';
 import { isJsonObject, type JsonObject } from '../json-file';
-import type { ResizeRule } from './geometry';
-import type { Grid } from './tiles';
+import type { StatedResizeRule } from './geometry';
 
 type Triple = readonly [number, number, number];
 
@@ -56,7 +56,7 @@ export class ConfigFields extends JsonFields {
   }
 
   /** `224`, `[height, width]`, or an object with one of the sets of keys that CLIP's processor knows. */
-  size(key: string, absent: unknown, square: boolean): ResizeRule {
+  size(key: string, absent: unknown, square: boolean): StatedResizeRule {
     const value = this.value(key) ?? absent;
     if (typeof value === 'number') {
       const side = this.side(value, key);
@@ -96,7 +96,7 @@ export class ConfigFields extends JsonFields {
     });
   }
 
-  private sizeObject(key: string, value: JsonObject): ResizeRule {
+  private sizeObject(key: string, value: JsonObject): StatedResizeRule {
     const side = (name: string) => this.side(value[name], `${key}.${name}`);
     const names = Object.keys(value).filter((name) => value[name] !== null);
     switch (names.sort().join()) {

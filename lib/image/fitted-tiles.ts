@@ -1,5 +1,6 @@
+import type { Grid } from '../grid';
 import type { Size } from './geometry';
-import type { Cut, Grid } from './tiles';
+import type { Cut } from './tiles';
 
 /**
  * LLaVA-NeXT's way ("any resolution"): of the grids that a model knows the one that keeps most of a picture's pixels, and of several the

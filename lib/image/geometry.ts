@@ -5,13 +5,20 @@ export interface Size {
   readonly height: number;
 }
 
-export type ResizeRule =
+/** As a folder's files can say it. */
+export type StatedResizeRule =
   | { readonly kind: 'exact'; readonly width: number; readonly height: number }
   /** Keeps the proportions; `longest` bounds the other edge. */
   | { readonly kind: 'shortest-edge'; readonly shortest: number; readonly longest?: number };
 
+export type ResizeRule =
+  | StatedResizeRule
+  /** Keeps the proportions: the smallest that this size has room in. What `shortest-edge` is to squares, to other rectangles. */
+  | { readonly kind: 'cover'; readonly width: number; readonly height: number };
+
 export function resizedSize({ width, height }: Size, rule: ResizeRule): Size {
   if (rule.kind === 'exact') return { width: rule.width, height: rule.height };
+  if (rule.kind === 'cover') return covering({ width, height }, rule);
   const short = Math.min(width, height);
   const long = Math.max(width, height);
   const edges =
@@ -19,6 +26,13 @@ export function resizedSize({ width, height }: Size, rule: ResizeRule): Size {
       ? byShortEdge(short, long, rule.shortest)
       : byBothEdges(short, long, rule.shortest, rule.longest);
   return width <= height ? { width: edges.short, height: edges.long } : { width: edges.long, height: edges.short };
+}
+
+/** Of the two edges that decide, the other is rounded as byShortEdge() does. */
+function covering({ width, height }: Size, window: Size): Size {
+  return window.width * height > width * window.height
+    ? { width: window.width, height: Math.trunc((window.width * height) / width) }
+    : { width: Math.trunc((window.height * width) / height), height: window.height };
 }
 
 interface Edges {

@@ -9,7 +9,7 @@ import { cutTiles, planTiles, type Tiles } from './tiles';
 
 export type { ImageInput, RawImage } from './source';
 export type { ImageLimits } from './limits';
-export { type Grid, type TileGrid, type Tiles, withTiles } from './tiles';
+export { type TileGrid, type Tiles, withTiles } from './tiles';
 export { atSize, preparedSize } from './at-size';
 export { type PreprocessorFile, readPreprocessorConfig } from './preprocessor-file';
 export {

@@ -1,4 +1,6 @@
 import { expected } from '../errors';
+import type { Grid } from '../grid';
+import { preparedSize } from './at-size';
 import { fitIntoGrid } from './fitted-tiles';
 import { sizeByLongEdge, type Size } from './geometry';
 import type { PreprocessorConfig } from './preprocessor-config';
@@ -18,11 +20,6 @@ export interface Tiling {
   readonly usual: boolean;
   /** Those that there are to `fit` a picture into. */
   readonly grids?: readonly Grid[];
-}
-
-export interface Grid {
-  readonly rows: number;
-  readonly columns: number;
 }
 
 /** Tiles of a picture, u8 [rows * columns, height, width, 3], row by row; each as large as the whole. */
@@ -50,7 +47,7 @@ export interface Cut extends Grid {
 
 /**
  * @param tiles how many a picture may be cut into; `auto`: as many as its processor makes of it
- * @throws QAViTError ERR_UNSUPPORTED where a processor cuts no pictures
+ * @throws QAViTError ERR_UNSUPPORTED where a processor cuts no pictures, or they are no squares
  */
 export function withTiles(config: PreprocessorConfig, tiles: number | 'auto'): PreprocessorConfig {
   const { tiling } = config;
@@ -58,9 +55,17 @@ export function withTiles(config: PreprocessorConfig, tiles: number | 'auto'): P
     throw expected('ERR_UNSUPPORTED', '0 (this model cuts no pictures into tiles)', 'option tiles', tiles);
   }
   if (!tiling) return { ...config, tiles: 0 };
+  if (tiles !== 0 && !isSquare(config)) {
+    throw expected('ERR_UNSUPPORTED', '0 (tiles are squares, and these pictures are not)', 'option tiles', tiles);
+  }
   const { most, usual } = tiling;
   const asked = tiles === 'auto' ? (usual ? most : 0) : Math.min(tiles, most);
   return { ...config, tiles: asked < fewest(tiling) ? 0 : asked };
+}
+
+function isSquare(config: PreprocessorConfig): boolean {
+  const size = preparedSize(config);
+  return size === undefined || size.width === size.height;
 }
 
 /** One tile would be the whole, but where it has borders, which the whole has not. */

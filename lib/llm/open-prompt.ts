@@ -1,5 +1,5 @@
 import { expectedButFound } from '../errors';
-import type { Grid } from '../image';
+import type { Grid } from '../grid';
 import type { TextTokenizer } from '../text/tokenizer';
 import { readChatFiles } from './chat/chat-files';
 import { ChatPrompt } from './chat/chat-prompt';

@@ -17,7 +17,7 @@ export function firstFused({ fused, stop }: VisionModel): number {
 /**
  * The layers below the first fused one.
  *
- * @param pixels u8 [B, image, image*3]
+ * @param pixels u8 [B, image height, image width * 3]
  * @returns residual stream [B, M, C]
  */
 export function look(g: Graph, model: VisionModel, pixels: Tensor): Tensor {
@@ -71,10 +71,10 @@ export function handOver(
   const taken =
     output === 'tower' || !model.projector
       ? copy(g.scope('output'), tokens, { dtype: 'f32' })
-      : project(g.scope('translation_mlp'), tokens, model.projector);
+      : project(g.scope('translation_mlp'), tokens, model.projector, model.grid);
   const { selector } = model;
   if (!selector) return [taken];
-  return [taken, project(g.scope('token_selector'), tokens, { layers: [selector], activation: 'none' })];
+  return [taken, project(g.scope('token_selector'), tokens, { layers: [selector], activation: 'none' }, model.grid)];
 }
 
 function layers(g: Graph, model: VisionModel, stream: Tensor, start: number, end: number, heard?: Heard): Tensor {

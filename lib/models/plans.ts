@@ -7,7 +7,7 @@ const ONE = dim('1', 1);
 
 export type Output = 'projected' | 'tower';
 
-/** Inputs: pixels u8 [U, image, image*3]. Outputs: residual stream [U, M, C]. */
+/** Inputs: pixels u8 [U, image height, image width * 3]. Outputs: residual stream [U, M, C]. */
 export function lookPlan(model: VisionModel, options: GraphOptions, images: number): Graph {
   const g = Graph.create('look', options);
   g.output(look(g, model, pixelsInput(g, model, images)));
@@ -114,7 +114,7 @@ export interface EncodeSize {
 /**
  * What lookPlan, listenPlan and fusePlan (or plainPlan) compute, as one plan: for pictures and questions that nothing else needs.
  *
- * Inputs: pixels u8 [U, image, image*3]; if indexed, i32 [1, 1, B]; features f32 [Q, K, Dq]; if indexed, i32 [1, 1, B]; lengths
+ * Inputs: pixels u8 [U, image height, image width * 3]; if indexed, i32 [1, 1, B]; features f32 [Q, K, Dq]; if indexed, i32 [1, 1, B]; lengths
  * i32 [1, 1, B].
  * Outputs: handOver()'s.
  */
@@ -163,7 +163,7 @@ function outputAll(g: Graph, results: readonly (Tensor | undefined)[]): void {
 }
 
 function pixelsInput(g: Graph, { image }: VisionModel, images: number): Tensor {
-  return g.input('u8', [dim('B', images), dim('rows', image), dim('columns*3', image * 3)]);
+  return g.input('u8', [dim('B', images), dim('rows', image.height), dim('columns*3', image.width * 3)]);
 }
 
 function featuresInput(g: Graph, { questions, tokens, width }: QuestionSize): Tensor {

@@ -1,5 +1,7 @@
 import type { EncoderLayer } from '../blocks/encoder-layer';
 import type { Graph, Tensor } from '../graph';
+import type { Grid } from '../grid';
+import type { Size } from '../image/geometry';
 import type { Matrix } from '../weights';
 
 /** The numbers of a linear map, for folds. */
@@ -31,12 +33,14 @@ export interface Tower {
   readonly width: number;
   /** H */
   readonly heads: number;
-  /** Side of the square pictures it takes, pixels. */
-  readonly image: number;
-  /** Side of those that its position table was made for; where it is another, the table is interpolated. */
-  readonly trainedImage: number;
+  /** Of the pictures it takes, pixels. */
+  readonly image: Size;
+  /** Of those that its position table was made for; where these have another grid, the table is interpolated. */
+  readonly trainedImage: Size;
   /** P, side of a patch, pixels. */
   readonly patch: number;
+  /** Of patches. */
+  readonly grid: Grid;
   /** M, class token and registers included. */
   readonly tokens: number;
   readonly hasClass: boolean;
@@ -44,8 +48,13 @@ export interface Tower {
   readonly registers: number;
   /** All layers, lowest first. */
   readonly layers: readonly TowerLayer[];
-  /** Pixels u8 [B, image, image*3] -> the residual stream before layer 0, [B, M, C]. */
+  /** Pixels u8 [B, image height, image width * 3] -> the residual stream before layer 0, [B, M, C]. */
   embed(g: Graph, pixels: Tensor): Tensor;
+}
+
+/** Whole patches: what is left over at the right and below belongs to none. */
+export function patchesOf({ width, height }: Size, patch: number): Grid {
+  return { rows: Math.floor(height / patch), columns: Math.floor(width / patch) };
 }
 
 /** Tokens that stand before the patches: the class token and the registers. */

@@ -1,4 +1,6 @@
 import { type Affine, type Graph, layerNorm, type Tensor } from '../graph';
+import type { Grid } from '../grid';
+import type { Size } from '../image/geometry';
 import {
   computed,
   exactScale,
@@ -18,12 +20,12 @@ import {
   takeAffine,
   takeNorm,
 } from './stored-affine';
-import type { Tower, TowerLayer } from './tower';
+import { patchesOf, type Tower, type TowerLayer } from './tower';
 import type { TowerArchitecture } from './towers';
 
 export interface TowerOptions {
-  /** Side of the pictures, pixels. */
-  readonly image: number;
+  /** Of the pictures, pixels. */
+  readonly image: Size;
   /** False keeps D^-0.5 out of the weights, for tests of the fold. */
   readonly folds: boolean;
 }
@@ -40,9 +42,10 @@ export function transformerTower(
   { image, folds }: TowerOptions,
 ): Tower {
   const { family, width, heads, patch, registers, eps, names } = architecture;
-  const embedding = pixelEmbedding(architecture, tensors, pixels, image);
+  const grid = patchesOf(image, patch);
+  const embedding = pixelEmbedding(architecture, tensors, pixels, grid);
   const preNorm = names.preNorm === undefined ? undefined : takeNorm(tensors, names.preNorm, width, eps);
-  const rotary = rotaryParameter(architecture, image);
+  const rotary = rotaryParameter(architecture, grid);
   const layers: TowerLayer[] = [];
   // The first that the file does not have ends this: a configuration may lie by any number.
   for (let i = 0; i < architecture.layers; i++) layers.push(encoderLayer(architecture, tensors, i, { folds, rotary }));
@@ -52,8 +55,9 @@ export function transformerTower(
     width,
     heads,
     image,
-    trainedImage: rotary ? image : architecture.image,
+    trainedImage: rotary ? image : { width: architecture.image, height: architecture.image },
     patch,
+    grid,
     tokens: embedding.tokens,
     hasClass: names.classToken !== undefined,
     registers,
@@ -66,13 +70,10 @@ export function transformerTower(
 }
 
 /** One for all layers. */
-function rotaryParameter(
-  { width, heads, patch, rotaryBase }: TowerArchitecture,
-  image: number,
-): WeightParameter | undefined {
+function rotaryParameter({ width, heads, rotaryBase }: TowerArchitecture, grid: Grid): WeightParameter | undefined {
   if (rotaryBase === undefined) return undefined;
-  const [side, headWidth] = [Math.floor(image / patch), width / heads];
-  return computed('rotary', 'table', [side ** 2, headWidth], () => rotaryPositions(side, headWidth, rotaryBase));
+  const [patches, headWidth] = [grid.rows * grid.columns, width / heads];
+  return computed('rotary', 'table', [patches, headWidth], () => rotaryPositions(grid, headWidth, rotaryBase));
 }
 
 function encoderLayer(

@@ -27,7 +27,6 @@ export async function attendTo(
     expectFiniteTokens(tokens, firstNonFinite(tokens, 'f32'), 'attend');
     const maps = rest.slice(0, model.fused.length);
     const ratings = rest[model.fused.length];
-    const side = Math.floor(model.image / model.patch);
     return {
       layers: maps.map((map, i) => ({
         layer: model.fused[i] ?? -1,
@@ -37,7 +36,7 @@ export async function attendTo(
       difference: relativeDifference(asked ?? new Float32Array(), plain ?? new Float32Array(), model.width),
       // Class token and registers come first, and so what is not handed over does.
       ...(ratings && { ratings: ratings.slice(model.tokens - tokensToHandOver(model, 'tower')) }),
-      grid: { rows: side, columns: side },
+      grid: { ...model.grid },
       hasClass: model.hasClass,
       picture: looked.picture,
     };

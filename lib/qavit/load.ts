@@ -25,7 +25,9 @@ import {
   deviceName,
   either,
   integer,
+  isPlainObject,
   oneOf,
+  type Rule,
 } from '../calls/options';
 import { expectSelectable, selectionOf } from './token-selection';
 import type { LoadOptions, ModelFolders } from './types';
@@ -51,6 +53,13 @@ export interface LoadedModel {
   readonly fingerprint: string;
 }
 
+const SIDE = integer(1, MAX_IMAGE_SIZE);
+const SIZE: Rule = {
+  what: '{ width, height } of such',
+  accepts: (value) =>
+    isPlainObject(value) && Object.keys(value).length === 2 && SIDE.accepts(value.width) && SIDE.accepts(value.height),
+};
+
 const RULES = {
   device: deviceName,
   languageDevice: deviceName,
@@ -60,7 +69,7 @@ const RULES = {
   threads: integer(1, 256),
   hiddenLayer: integer(-1e6, 1e6), // against the tower's layers once they are known
   keepClass: boolean,
-  imageSize: integer(1, MAX_IMAGE_SIZE),
+  imageSize: either(SIDE, SIZE),
   tiles: either(integer(0, 100), oneOf('auto')),
   visualTokens: integer(1, 2 ** 31), // against the tower's tokens once they are known
   maxPending: integer(1, 2 ** 31),

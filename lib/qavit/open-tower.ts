@@ -9,9 +9,10 @@ import {
   readPreprocessorConfig,
   withTiles,
 } from '../image';
+import type { Size } from '../image/geometry';
 import { type JsonObject, readJsonObject } from '../json-file';
 import { integerBetween } from '../models/config-values';
-import { type Tower, tokensBeforePatches } from '../models/tower';
+import { patchesOf, type Tower, tokensBeforePatches } from '../models/tower';
 import type { TowerArchitecture } from '../models/towers';
 import { takeNorm } from '../models/stored-affine';
 import { transformerTower } from '../models/transformer-tower';
@@ -21,14 +22,14 @@ import { openLanguageProjector } from '../models/vision-language/open-projector'
 import type { Taken } from '../models/qavit';
 import { NamedTensors, type TensorFolder } from '../weights';
 
-/** Squares of 4096 pixels in patches of 14 are 85,000 tokens, beyond any use of a tower. */
+/** Of an edge: squares of 4096 pixels in patches of 14 are 85,000 tokens, beyond any use of a tower. */
 export const MAX_IMAGE_SIZE = 4096;
 /** 1 GiB: twice what those tokens have in the widest tower. Interpolating as many takes seconds. */
 const MAX_TABLE = 2 ** 28;
 
 export interface TowerOptions {
-  /** Side of the pictures; unless given, the tower's own. */
-  readonly imageSize?: number;
+  /** Of the pictures, or the side of squares; unless given, the tower's own. */
+  readonly imageSize?: number | Size;
   /** How many tiles a picture is cut into at most; none unless given. */
   readonly tiles?: number | 'auto';
   /** False keeps every published operation apart, for tests of the folds. */
@@ -71,17 +72,14 @@ export async function openTower(
   const config = await readJsonObject(file);
   const { architecture, whole } = describeFolder(config, file);
   const prepared = await readPreprocessorConfig(directory, config.model_type);
-  const { image, patch } = architecture;
-  if (imageSize !== undefined && imageSize < patch) {
-    throw expectedButFound('ERR_ARGUMENT', `at least ${patch}, a patch,`, 'option imageSize', String(imageSize));
-  }
-  const side = imageSize ?? sideOf(architecture, prepared, `image_size ${image} of ${file}`);
-  expectPossible(architecture, side, file);
-  const sized = imageSize === undefined ? prepared.config : atSize(prepared.config, imageSize);
+  const asked = imageSize === undefined ? undefined : sizeAsked(imageSize, architecture);
+  const image = asked ?? ownSize(architecture, prepared, `image_size ${architecture.image} of ${file}`);
+  expectPossible(architecture, image, file);
+  const sized = asked ? atSize(prepared.config, asked) : prepared.config;
   const preprocessor = withTiles(sized, tiles);
   const folder = await open(directory, visionTensors(config));
   const tensors = NamedTensors.behindPrefix(folder, architecture.names.kernels);
-  const tower = transformerTower(architecture, tensors, normalization(preprocessor), { image: side, folds });
+  const tower = transformerTower(architecture, tensors, normalization(preprocessor), { image, folds });
   return {
     tower,
     preprocessor,
@@ -124,18 +122,18 @@ function openWhole(
 }
 
 /** Patches that are projected together need as many in every row and column. */
-function expectWholeSquares({ image, patch }: Tower, factor: number, file: string): void {
-  const side = Math.floor(image / patch);
-  if (side % factor === 0) return;
-  const found = `${side} a side (${image} pixels in patches of ${patch})`;
+function expectWholeSquares({ image, patch, grid }: Tower, factor: number, file: string): void {
+  const { rows, columns } = grid;
+  if (rows % factor === 0 && columns % factor === 0) return;
+  const found = `${rows} rows of ${columns} (${image.width} x ${image.height} pixels in patches of ${patch})`;
   throw expectedButFound('ERR_UNSUPPORTED', `patches in squares of ${factor} x ${factor}`, file, found);
 }
 
 /** Tiny patches in a large picture are more tokens than any array holds. */
-function expectPossible({ patch, width }: TowerArchitecture, side: number, file: string): void {
-  const patches = Math.floor(side / patch) ** 2;
-  if (patches * width <= MAX_TABLE) return;
-  const found = `${patches} of width ${width} (${side} pixels in patches of ${patch})`;
+function expectPossible({ patch, width }: TowerArchitecture, image: Size, file: string): void {
+  const { rows, columns } = patchesOf(image, patch);
+  if (rows * columns * width <= MAX_TABLE) return;
+  const found = `${rows * columns} of width ${width} (${image.width} x ${image.height} pixels in patches of ${patch})`;
   throw expectedButFound('ERR_UNSUPPORTED', `patches with at most ${MAX_TABLE} numbers in all`, file, found);
 }
 
@@ -145,17 +143,26 @@ function sizeField({ crop, longestEdgeFirst }: PreprocessorConfig): string {
   return longestEdgeFirst === undefined ? 'size' : 'max_image_size';
 }
 
+/** @throws QAViTError ERR_ARGUMENT where no patch fits into it */
+function sizeAsked(imageSize: number | Size, { patch }: TowerArchitecture): Size {
+  const size = typeof imageSize === 'number' ? { width: imageSize, height: imageSize } : imageSize;
+  const { width, height } = size;
+  if (Math.min(width, height) >= patch) return { width, height };
+  const found = typeof imageSize === 'number' ? String(imageSize) : `${width} x ${height}`;
+  throw expectedButFound('ERR_ARGUMENT', `at least ${patch}, a patch,`, 'option imageSize', found);
+}
+
 /** The size that preprocessor_config.json asks for, where it says one; it must be the tower's unless that takes any. */
-function sideOf({ image, patch, anySize }: TowerArchitecture, { config, file }: PreprocessorFile, own: string): number {
+function ownSize({ image, patch, anySize }: TowerArchitecture, { config, file }: PreprocessorFile, own: string): Size {
   const size = preparedSize(config);
-  if (!size) return image;
+  if (!size) return { width: image, height: image };
   const where = `${sizeField(config)} of ${file}`;
   const found = `${size.width} x ${size.height}`;
-  const square = size.width === size.height;
+  const edges = [size.width, size.height];
   if (anySize) {
-    if (square && size.width >= patch && size.width <= MAX_IMAGE_SIZE) return size.width;
-    throw expectedButFound('ERR_FORMAT', `a square of ${patch} to ${MAX_IMAGE_SIZE} pixels`, where, found);
+    if (edges.every((edge) => edge >= patch && edge <= MAX_IMAGE_SIZE)) return size;
+    throw expectedButFound('ERR_FORMAT', `edges of ${patch} to ${MAX_IMAGE_SIZE} pixels`, where, found);
   }
-  if (square && size.width === image) return image;
+  if (edges.every((edge) => edge === image)) return size;
   throw expectedButFound('ERR_FORMAT', `${own} (or option imageSize)`, where, found);
 }

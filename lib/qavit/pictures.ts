@@ -2,21 +2,23 @@ import { digest } from '../weights';
 import type { DeviceTensor } from '../binding/native';
 import { expectedButFound } from '../errors';
 import { type ImageInput, type ImageLimits, type PreprocessorConfig, prepareImage } from '../image';
+import type { Size } from '../image/geometry';
 import type { Engine } from './engine';
 import type { Looked, Picture } from './types';
 
-/** Decodes, resizes, crops and cuts a picture for a tower that takes squares of `side` pixels. */
+/** Decodes, resizes, crops and cuts a picture for a tower that takes pictures of this size. */
 export async function preparePicture(
   image: ImageInput,
   config: PreprocessorConfig,
-  side: number,
+  size: Size,
   signal: AbortSignal,
   limits?: ImageLimits,
 ): Promise<Picture> {
   const picture = await prepareImage(image, config, { signal, limits });
-  if (picture.width === side && picture.height === side) return picture;
-  const found = `${picture.width} x ${picture.height} (preprocessor_config.json neither crops nor resizes to a square)`;
-  throw expectedButFound('ERR_SHAPE', `${side} x ${side} pixels`, 'the prepared picture', found);
+  const { width, height } = size;
+  if (picture.width === width && picture.height === height) return picture;
+  const found = `${picture.width} x ${picture.height} (preprocessor_config.json neither crops nor resizes to that)`;
+  throw expectedButFound('ERR_SHAPE', `${width} x ${height} pixels`, 'the prepared picture', found);
 }
 
 /** Names the pixels. */

@@ -3,6 +3,7 @@ import type { Calls } from '../calls/calls';
 import { checkOptions, isPlainObject } from '../calls/options';
 import { expected, expectedButFound } from '../errors';
 import type { ImageInput, ImageLimits, PreprocessorConfig } from '../image';
+import type { Size } from '../image/geometry';
 import { resolveLimits } from '../image/limits';
 import { DECODING_RULES } from '../llm/decoding-rules';
 import type { AnswerEnd, LanguageModel, QuestionEncoding } from '../llm/language-model';
@@ -92,22 +93,22 @@ export function readingOf({ language, vision }: LoadedModel): QuestionEncoding |
   return language?.info.visionLanguage === undefined ? vision.question : undefined;
 }
 
-function checkPictures(pictures: readonly Picture[], side: number, preprocessor: PreprocessorConfig): void {
+function checkPictures(pictures: readonly Picture[], size: Size, preprocessor: PreprocessorConfig): void {
   const where = 'stages.look';
   if (!Array.isArray(pictures)) throw expected('ERR_ARGUMENT', 'an array of prepared pictures', where, pictures);
   pictures.forEach((picture: unknown, i) => {
     const at = `pictures[${i}] of ${where}`;
     if (!isPlainObject(picture)) throw expected('ERR_ARGUMENT', 'a prepared picture', at, picture);
     const { data, width, height, tiles } = picture;
-    const fits = isPixels(data, side * side) && width === side && height === side;
-    if (!fits) throw expected('ERR_SHAPE', `RGB of ${side} x ${side} pixels`, at, data);
-    if (tiles !== undefined) checkTiles(tiles, side, preprocessor, `tiles of ${at}`);
+    const fits = isPixels(data, size.width * size.height) && width === size.width && height === size.height;
+    if (!fits) throw expected('ERR_SHAPE', `RGB of ${size.width} x ${size.height} pixels`, at, data);
+    if (tiles !== undefined) checkTiles(tiles, size, preprocessor, `tiles of ${at}`);
   });
 }
 
 function checkTiles(
   tiles: unknown,
-  side: number,
+  { width, height }: Size,
   { tiles: most = 0, tiling }: PreprocessorConfig,
   where: string,
 ): void {
@@ -123,8 +124,8 @@ function checkTiles(
   if (sized && !(isPlainObject(picture) && isPositive(picture.width) && isPositive(picture.height))) {
     throw expected('ERR_ARGUMENT', '{ width, height } in pixels', `picture of ${where}`, picture);
   }
-  if (isPixels(data, count * side * side)) return;
-  throw expected('ERR_SHAPE', `RGB of ${count} times ${side} x ${side} pixels`, where, data);
+  if (isPixels(data, count * width * height)) return;
+  throw expected('ERR_SHAPE', `RGB of ${count} times ${width} x ${height} pixels`, where, data);
 }
 
 function isPositive(value: unknown): value is number {

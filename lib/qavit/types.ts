@@ -1,6 +1,7 @@
 /** The public types of the model API. Symbols: M visual tokens (class token included), K question tokens, N tokens handed over. */
 import type { CpuIsa, DeviceMemory, MatrixDType } from '../binding/native';
 import type { DeviceName } from '../binding/open-device';
+import type { Grid } from '../grid';
 import type { DownloadProgress } from '../hub';
 import type { ImageInput, ImageLimits, Tiles } from '../image';
 import type { ResizeRule, Size } from '../image/geometry';
@@ -69,11 +70,11 @@ export interface LoadOptions {
   /** Whether the class token, and registers where there are some, are handed over; overrides the adapter's. */
   keepClass?: boolean;
   /**
-   * Side of the square pictures the tower takes, pixels, 1..4096; unless given, what the folder says. For another size than the tower was
-   * trained on its position table is interpolated, as transformers' interpolate_pos_encoding does, and preprocessor_config.json's
-   * resize and crop are scaled to it.
+   * Of the pictures the tower takes, pixels, 1..4096: the side of squares, or width and height; unless given, what the folder says. For
+   * another size than the tower was trained on its position table is interpolated, as transformers' interpolate_pos_encoding does, and
+   * preprocessor_config.json's resize and crop are scaled to it.
    */
-  imageSize?: number;
+  imageSize?: number | Size;
   /**
    * How many tiles a picture is cut into at most, 0..100, each of which goes through the tower as the whole does: what is small in it is
    * seen, for so many times the work. For models trained with tiles (Idefics3, SmolVLM, InternVL, LLaVA-NeXT, LLaVA-OneVision), cut as transformers
@@ -196,7 +197,7 @@ export interface AttentionMaps {
    */
   ratings?: Float32Array;
   /** Patches of a picture; M = rows * columns, and the class token and registers before them. */
-  grid: { rows: number; columns: number };
+  grid: Grid;
   hasClass: boolean;
   picture: Picture;
 }
@@ -221,14 +222,16 @@ export interface ModelInfo {
   visionLanguage: string | null;
   /** Files that a vision-language model's folder lacks to answer by itself; empty where there is a language model, and for others. */
   missingFiles: readonly string[];
-  /** Side of the square pictures the tower takes, pixels. */
-  image: number;
-  /** Side of those that its position table was made for, pixels; for another `image` the table is interpolated. */
-  trainedImage: number;
+  /** Of the pictures the tower takes, pixels. */
+  image: Size;
+  /** Of those that its position table was made for, pixels; for another `image` the table is interpolated. */
+  trainedImage: Size;
   /** How a picture becomes the tower's pixels: resized, then cropped in its middle, each unless null. Tells which part of it a patch is. */
   preprocessing: { resize: ResizeRule | null; crop: Size | null };
   /** Side of a patch, pixels. */
   patch: number;
+  /** Of the patches. */
+  grid: Grid;
   hasClass: boolean;
   /** Register tokens, between class token and patches. */
   registers: number;

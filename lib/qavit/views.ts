@@ -2,7 +2,7 @@
  * What goes through the tower of one picture: its tiles, row by row, and then the whole, which is all there is of a picture that was not
  * cut. Visual tokens are in this order too, as Idefics3 and InternVL have them.
  */
-import type { Grid } from '../image';
+import type { Grid } from '../grid';
 import type { Picture } from './types';
 
 /** The pixels of a tile or of the whole, RGB. */

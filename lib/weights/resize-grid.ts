@@ -1,3 +1,5 @@
+import type { Grid } from '../grid';
+
 /**
  * PyTorch's bicubic interpolation (align_corners off), which transformers' interpolate_pos_encoding resizes position tables with.
  * Computed in f64 and rounded once; PyTorch's own f32 differs in the last bits. `nearest`: the row in whose part of the picture a patch
@@ -6,29 +8,30 @@
 export type GridFilter = 'bicubic' | 'bicubic-antialiased' | 'nearest';
 
 /**
- * @param grid [from, from, columns], row-major
- * @returns [to, to, columns]
+ * @param grid [from.rows, from.columns, C], row-major
+ * @returns [to.rows, to.columns, C]
  */
-export function resizeGrid(grid: Float32Array, from: number, to: number, filter: GridFilter): Float32Array {
-  const columns = grid.length / (from * from);
-  const taps = TAPS[filter](from, to);
-  const out = new Float32Array(to * to * columns);
-  const row = new Float64Array(from * columns);
-  for (let y = 0; y < to; y++) {
+export function resizeGrid(grid: Float32Array, from: Grid, to: Grid, filter: GridFilter): Float32Array {
+  const width = grid.length / (from.rows * from.columns);
+  const down = TAPS[filter](from.rows, to.rows);
+  const across = TAPS[filter](from.columns, to.columns);
+  const out = new Float32Array(to.rows * to.columns * width);
+  const row = new Float64Array(from.columns * width);
+  down.forEach((rows, y) => {
     row.fill(0);
-    for (const { at, weight } of taps[y]!) {
+    for (const { at, weight } of rows) {
       const start = at * row.length;
       for (let i = 0; i < row.length; i++) row[i]! += weight * grid[start + i]!;
     }
-    for (let x = 0; x < to; x++) {
-      const start = (y * to + x) * columns;
-      for (let c = 0; c < columns; c++) {
+    across.forEach((columns, x) => {
+      const start = (y * to.columns + x) * width;
+      for (let c = 0; c < width; c++) {
         let sum = 0;
-        for (const { at, weight } of taps[x]!) sum += weight * row[at * columns + c]!;
+        for (const { at, weight } of columns) sum += weight * row[at * width + c]!;
         out[start + c] = sum;
       }
-    }
-  }
+    });
+  });
   return out;
 }
 

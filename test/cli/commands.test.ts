@@ -14,6 +14,7 @@ import path from 'node:path';
 import sharp from 'sharp';
 import { fixture, root } from '../support/paths';
 import { withSelector, writeRandomModel } from '../support/random-model';
+import { square } from '../support/square';
 import { mergingFolder } from '../support/vision-language';
 import { readSafetensors } from '../support/safetensors';
 import { readNpy } from './npy-reader';
@@ -340,10 +341,21 @@ describe('cli commands', () => {
 
     it('takes another size of pictures', async () => {
       const args = ['info', '--tower', tower('siglip'), '--image-size', '26'];
-      expect(await jsonOf<object>(args)).to.include({ family: 'SigLIP', image: 26, trainedImage: 19, M: 16 });
-      const { code, stderr } = await runCli([...args.slice(0, -1), '0']);
-      expect(code).to.equal(2);
-      expect(stderr).to.match(/a whole number from 1 to 4096/);
+      expect(await jsonOf<object>(args)).to.deep.include({
+        family: 'SigLIP',
+        image: square(26),
+        trainedImage: square(19),
+        M: 16,
+      });
+      const wide = await jsonOf<object>([...args.slice(0, -1), '26x19']);
+      expect(wide).to.deep.include({ image: { width: 26, height: 19 }, grid: { rows: 3, columns: 4 }, M: 12 });
+      const { stdout } = await runCli([...args.slice(0, -1), '26x19']);
+      expect(stdout).to.match(/^picture +26 × 19 pixels in patches of 6; positions interpolated from 3 × 3 patches$/m);
+      for (const text of ['0', '26x', 'x19', '26x19x3', '26x5000', '2.5', '1e3', '']) {
+        const { code, stderr } = await runCli([...args.slice(0, -1), text]);
+        expect(code, text).to.equal(2);
+        expect(stderr, text).to.match(/a whole number from 1 to 4096, or two as in 640x360/);
+      }
     });
   });
 

@@ -19,6 +19,14 @@ describe('sizes after resizing', () => {
     [[20, 11], { kind: 'shortest-edge', shortest: 11, longest: 10 }, [10, 6]],
     // 100.1 is 100, which the short edge is already: both stay, though the long one could be 1001.
     [[1000, 100], { kind: 'shortest-edge', shortest: 101, longest: 1001 }, [1000, 100]],
+    // Whichever edge falls short decides, and the other is cut off as above.
+    [[1920, 1080], { kind: 'cover', width: 640, height: 360 }, [640, 360]],
+    [[640, 480], { kind: 'cover', width: 640, height: 360 }, [640, 480]],
+    [[500, 300], { kind: 'cover', width: 640, height: 360 }, [640, 384]],
+    [[1000, 300], { kind: 'cover', width: 640, height: 360 }, [1200, 360]],
+    [[500, 375], { kind: 'cover', width: 120, height: 224 }, [298, 224]],
+    [[375, 500], { kind: 'cover', width: 224, height: 120 }, [224, 298]],
+    [[336, 337], { kind: 'cover', width: 224, height: 224 }, [224, 224]],
   ];
   for (const [[width, height], rule, [toWidth, toHeight]] of cases) {
     it(`makes ${width} x ${height} ${toWidth} x ${toHeight} under ${JSON.stringify(rule)}`, () => {

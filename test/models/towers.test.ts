@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { QAViT } from '../../lib';
+import type { Size } from '../../lib/image/geometry';
 import { loadModel } from '../../lib/qavit/load';
 import { patchGrid } from '../../lib/view/patch-grid';
 import { changedTower, tensorsOf, type TowerChange } from '../support/changed-tower';
@@ -11,6 +12,7 @@ import { itemsOf, questionsOf } from '../support/encode-case';
 import { expectRejection } from '../support/expect-error';
 import { fixture } from '../support/paths';
 import { f32, type TensorToWrite } from '../support/safetensors-writer';
+import { square } from '../support/square';
 import { temporaryFolder } from '../support/temporary';
 import { loadingOf, readTowerFixture } from '../support/towers';
 
@@ -37,23 +39,45 @@ describe('towers', () => {
 
   describe('say what they are', () => {
     const families = {
-      laion: { family: 'CLIP', image: 18, M: 10, N: 9, C: 16, hasClass: true, registers: 0 },
-      siglip: { family: 'SigLIP', image: 19, patch: 6, M: 9, N: 9, hasClass: false, registers: 0 },
-      vit: { family: 'ViT', image: 16, M: 17, N: 16, L: 3, hasClass: true },
-      dinov2: { family: 'DINOv2', image: 16, trainedImage: 28, M: 17, N: 16 },
-      'dinov2-registers': { family: 'DINOv2 with registers', image: 16, trainedImage: 24, registers: 3, M: 20, N: 16 },
-      'dinov2-registers-swiglu': { family: 'DINOv2 with registers', image: 12, registers: 2, M: 12, N: 9, C: 12 },
-      dinov3: { family: 'DINOv3', image: 20, trainedImage: 20, registers: 4, M: 30, N: 25, hasClass: true },
-      'dinov3-swiglu': { family: 'DINOv3', image: 12, registers: 0, M: 10, N: 9, C: 24, H: 2 },
-      idefics3: { family: 'SigLIP', image: 24, trainedImage: 16, M: 36, N: 36, hasClass: false },
-      internvit: { family: 'InternViT', image: 12, M: 10, N: 9, C: 16, hasClass: true },
-      blip2: { family: 'EVA ViT-g (BLIP-2)', image: 12, M: 10, N: 9, H: 1 },
+      laion: { family: 'CLIP', image: square(18), M: 10, N: 9, C: 16, hasClass: true, registers: 0 },
+      siglip: { family: 'SigLIP', image: square(19), patch: 6, M: 9, N: 9, hasClass: false, registers: 0 },
+      vit: { family: 'ViT', image: square(16), M: 17, N: 16, L: 3, hasClass: true },
+      dinov2: { family: 'DINOv2', image: square(16), trainedImage: square(28), M: 17, N: 16 },
+      'dinov2-registers': {
+        family: 'DINOv2 with registers',
+        image: square(16),
+        trainedImage: square(24),
+        registers: 3,
+        M: 20,
+        N: 16,
+      },
+      'dinov2-registers-swiglu': {
+        family: 'DINOv2 with registers',
+        image: square(12),
+        registers: 2,
+        M: 12,
+        N: 9,
+        C: 12,
+      },
+      dinov3: {
+        family: 'DINOv3',
+        image: square(20),
+        trainedImage: square(20),
+        registers: 4,
+        M: 30,
+        N: 25,
+        hasClass: true,
+      },
+      'dinov3-swiglu': { family: 'DINOv3', image: square(12), registers: 0, M: 10, N: 9, C: 24, H: 2 },
+      idefics3: { family: 'SigLIP', image: square(24), trainedImage: square(16), M: 36, N: 36, hasClass: false },
+      internvit: { family: 'InternViT', image: square(12), M: 10, N: 9, C: 16, hasClass: true },
+      blip2: { family: 'EVA ViT-g (BLIP-2)', image: square(12), M: 10, N: 9, H: 1 },
     } as const;
     for (const [name, wanted] of Object.entries(families)) {
       it(wanted.family, async () => {
         // By the folder's own name, and without what stands before the patches.
         await using model = await QAViT.load(tower(name), { ...CPU, keepClass: false });
-        expect(model.info).to.include(wanted);
+        expect(model.info).to.deep.include(wanted);
       });
     }
   });
@@ -88,20 +112,48 @@ describe('towers', () => {
   describe('take another size of pictures', () => {
     it('that is asked for', async () => {
       await using model = await QAViT.load(tower('siglip'), { ...CPU, imageSize: 32 });
-      expect(model.info).to.include({ image: 32, trainedImage: 19, M: 25 });
+      expect(model.info).to.deep.include({ image: square(32), trainedImage: square(19), M: 25 });
       const picture = { data: new Uint8Array(50 * 40 * 3).fill(7), width: 50, height: 40, channels: 3 } as const;
       using seen = await model.look(picture);
       expect(seen.picture).to.include({ width: 32, height: 32 });
     });
 
+    it('that is no square, resized and cropped or squeezed to as its own', async () => {
+      const picture = { data: new Uint8Array(50 * 40 * 3).fill(7), width: 50, height: 40, channels: 3 } as const;
+      const wide = { width: 38, height: 19 };
+      await using cropping = await QAViT.load(tower('laion'), { ...CPU, imageSize: wide });
+      expect(cropping.info).to.deep.include({
+        image: wide,
+        trainedImage: square(18),
+        grid: { rows: 3, columns: 6 },
+        M: 19,
+        preprocessing: { resize: { kind: 'cover', ...wide }, crop: wide },
+      });
+      using seen = await cropping.look(picture);
+      expect(seen.picture).to.include(wide);
+      const upright = { width: 19, height: 32 };
+      await using squeezing = await QAViT.load(tower('siglip'), { ...CPU, imageSize: upright });
+      expect(squeezing.info).to.deep.include({
+        image: upright,
+        grid: { rows: 5, columns: 3 },
+        M: 15,
+        preprocessing: { resize: { kind: 'exact', ...upright }, crop: null },
+      });
+      using squeezed = await squeezing.look(picture);
+      expect(squeezed.picture).to.include(upright);
+    });
+
     it('that the preprocessor makes, where the family takes any', async () => {
       const preprocessor = { size: { shortest_edge: 16 }, crop_size: { height: 12, width: 12 } };
       await using model = await QAViT.load(changed('dinov2', { preprocessor }), CPU);
-      expect(model.info).to.include({ image: 12, trainedImage: 28, M: 10 });
+      expect(model.info).to.deep.include({ image: square(12), trainedImage: square(28), M: 10 });
       const large = { preprocessor: { crop_size: { height: 4100, width: 4100 } } };
-      await expectRejection(QAViT.load(changed('dinov2', large), CPU), 'ERR_FORMAT', /a square of 4 to 4096 pixels/);
-      const oblong = { preprocessor: { crop_size: { height: 12, width: 16 } } };
-      await expectRejection(QAViT.load(changed('dinov2', oblong), CPU), 'ERR_FORMAT', /a square .* 16 x 12/);
+      await expectRejection(QAViT.load(changed('dinov2', large), CPU), 'ERR_FORMAT', /edges of 4 to 4096 pixels/);
+      const low = { preprocessor: { crop_size: { height: 3, width: 16 } } };
+      await expectRejection(QAViT.load(changed('dinov2', low), CPU), 'ERR_FORMAT', /edges of 4 .* received 16 x 3$/);
+      const oblong = { preprocessor: { size: { shortest_edge: 16 }, crop_size: { height: 12, width: 16 } } };
+      await using wide = await QAViT.load(changed('dinov2', oblong), CPU);
+      expect(wide.info).to.deep.include({ image: { width: 16, height: 12 }, M: 13 });
     });
 
     it('and refuse one that the preprocessor makes and nobody asked for', async () => {
@@ -109,14 +161,19 @@ describe('towers', () => {
       const message = /image_size 16 of .*\(or option imageSize\) for size of .*preprocessor_config\.json .* 24 x 24/;
       await expectRejection(QAViT.load(folder, CPU), 'ERR_FORMAT', message);
       await using model = await QAViT.load(folder, { ...CPU, imageSize: 24 });
-      expect(model.info).to.include({ image: 24, trainedImage: 16, M: 37 });
+      expect(model.info).to.deep.include({ image: square(24), trainedImage: square(16), M: 37 });
     });
 
     it('and refuse one without a patch', async () => {
-      const refuse = (imageSize: number, message: RegExp) =>
+      const refuse = (imageSize: number | Size, message: RegExp) =>
         expectRejection(QAViT.load(tower('siglip'), { ...CPU, imageSize }), 'ERR_ARGUMENT', message);
+      await refuse({ width: 20, height: 5 }, /at least 6, a patch, for option imageSize but received 20 x 5/);
+      await refuse({ width: 20, height: 0 }, /\{ width, height \} of such for option imageSize/);
+      await refuse({ width: 20 } as Size, /\{ width, height \} of such for option imageSize/);
+      await refuse({ width: 20, height: 20, depth: 1 } as Size, /\{ width, height \} of such for option imageSize/);
       await refuse(5, /at least 6, a patch, for option imageSize but received 5/);
-      for (const size of [0, -1, 1.5, 4097, NaN]) await refuse(size, /integer from 1 to 4096 for option imageSize/);
+      for (const size of [0, -1, 1.5, 4097, NaN])
+        await refuse(size, /integer from 1 to 4096 or \{ width, height \} of such for option imageSize/);
     });
 
     it('and refuse one with more patches than any array holds', async () => {
@@ -128,12 +185,30 @@ describe('towers', () => {
     it('and say so in the keys of their results', async () => {
       const picture = { data: new Uint8Array(16 * 16 * 3), width: 16, height: 16, channels: 3 } as const;
       const keys = new Set<string>();
-      for (const imageSize of [undefined, 16, 20]) {
+      const [wide, upright] = [
+        { width: 20, height: 16 },
+        { width: 16, height: 20 },
+      ];
+      for (const imageSize of [undefined, 16, square(16), 20, wide, upright]) {
         await using model = await QAViT.load(tower('vit'), { ...CPU, imageSize });
         keys.add((await model.encode(picture, null)).key);
       }
-      expect(keys.size).to.equal(2);
+      expect(keys.size).to.equal(4);
     });
+  });
+
+  it('show where a question looks in a picture that is no square', async () => {
+    const dinov2 = readTowerFixture(fixture('towers', 'dinov2'));
+    const entry = dinov2.cases.find(({ name }) => name === 'adapter, a rectangle')!;
+    const { folders, options } = loadingOf(dinov2, entry);
+    await using model = await QAViT.load(folders, { ...options, ...CPU });
+    const [item] = itemsOf(entry);
+    const { difference, grid, picture } = await model.attend(item!.image, item!.question);
+    expect(grid).to.deep.equal({ rows: 7, columns: 3 });
+    expect(difference).to.have.length(22);
+    expect(picture).to.include({ width: 13, height: 28 });
+    Object.assign(grid, { rows: 1 });
+    expect(model.info.grid.rows).to.equal(7);
   });
 
   it('put the gate before LayerScale, folded or not', async () => {

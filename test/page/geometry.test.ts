@@ -39,6 +39,16 @@ describe('the region of a picture that patches cover', () => {
     expectRegion(tall, { left: 0, top: 1 / 3, width: 1, height: 1 / 3 });
   });
 
+  it('is the middle in a rectangle, too, where whichever edge falls short of it is resized', () => {
+    const size = { width: 448, height: 224 };
+    const clip = { ...size, resize: { kind: 'cover', ...size }, crop: size };
+    const half = { rows: 16, columns: 32 };
+    const tall = coveredRegion({ width: 400, height: 400 }, clip, half, 14);
+    expectRegion(tall, { left: 0, top: 0.25, width: 1, height: 0.5 });
+    const wide = coveredRegion({ width: 900, height: 300 }, clip, half, 14);
+    expectRegion(wide, { left: 1 / 6, top: 0, width: 2 / 3, height: 1 });
+  });
+
   it('leaves a rim out where the crop is smaller than the resized picture', () => {
     const dino = { ...square, resize: { kind: 'shortest-edge', shortest: 256 }, crop: square };
     expectRegion(coveredRegion({ width: 512, height: 512 }, dino, grid, 14), {

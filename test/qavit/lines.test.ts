@@ -12,6 +12,7 @@ import { expectRejection } from '../support/expect-error';
 import { LanguageHalf } from '../support/language-half';
 import { fixture } from '../support/paths';
 import { f32 } from '../support/safetensors-writer';
+import { square } from '../support/square';
 import { temporaryFolder } from '../support/temporary';
 import {
   copyLined,
@@ -110,8 +111,8 @@ describe('rows laid out in lines', () => {
 
   const at = temporaryFolder();
   const known = {
-    'llava-next': { visionLanguage: 'LLaVA-NeXT', family: 'CLIP', image: 24, M: 37, N: 37, C: 24, L: 4 },
-    onevision: { visionLanguage: 'LLaVA-OneVision', family: 'SigLIP', image: 20, M: 25, N: 26, C: 16, L: 2 },
+    'llava-next': { visionLanguage: 'LLaVA-NeXT', family: 'CLIP', image: square(24), M: 37, N: 37, C: 24, L: 4 },
+    onevision: { visionLanguage: 'LLaVA-OneVision', family: 'SigLIP', image: square(20), M: 25, N: 26, C: 16, L: 2 },
   };
   const grids = { 'llava-next': { rows: 2, columns: 2 }, onevision: { rows: 3, columns: 3 } };
 
@@ -126,9 +127,9 @@ describe('rows laid out in lines', () => {
       it('knows itself', async () => {
         await using model = await QAViT.load(linedFolder(name), AUTO);
         const { image } = known[name];
-        expect(model.info).to.include({ ...known[name], E: 32, tiles: name === 'onevision' ? 9 : 4 });
+        expect(model.info).to.deep.include({ ...known[name], E: 32, tiles: name === 'onevision' ? 9 : 4 });
         expect(model.info.preprocessing).to.deep.equal({
-          resize: { kind: 'exact', width: image, height: image },
+          resize: { kind: 'exact', ...image },
           crop: null,
         });
       });
@@ -250,7 +251,7 @@ describe('rows laid out in lines', () => {
 
   it('grow with the size of the pictures', async () => {
     await using model = await QAViT.load({ tower: NEXT }, { ...AUTO, imageSize: 32 });
-    expect(model.info).to.include({ image: 32, N: 65 });
+    expect(model.info).to.deep.include({ image: square(32), N: 65 });
     const { shape, tiles } = await model.encode(noiseImage(64, 64), null);
     expect(tiles).to.deep.equal({ rows: 2, columns: 2 });
     expect(shape).to.deep.equal([64 + 16 * 17, 32]);

@@ -50,10 +50,10 @@ describe('library in another context, as under Jest', () => {
     expect(answer.trim()).to.equal('8');
     expect((await model.attend(readFileSync(image), 'what?')).layers).to.have.length(3);
 
-    const { patch, image: side, Dq } = model.info;
+    const { grid, Dq } = model.info;
     const data = Float32Array.from({ length: 2 * Dq! }, (_, i) => Math.sin(i));
     const { key, shape } = await model.encode(image, { data, shape: [2, Dq!] });
-    expect(shape[0]).to.equal((side / patch) ** 2 + 1);
+    expect(shape[0]).to.equal(grid.rows * grid.columns + 1);
     expect(key).to.match(/^[0-9a-f]{64}$/);
   });
 

@@ -1,14 +1,17 @@
 import { expect } from 'chai';
 import { cpSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { type ModelFolders, QAViT, type VisualTokens } from '../../lib';
+import { type LoadOptions, type ModelFolders, QAViT, type VisualTokens } from '../../lib';
+import { layerNorm, linear } from '../../lib/ops';
 import { relativeError } from '../support/compare';
 import { expectRejection } from '../support/expect-error';
 import { LanguageHalf } from '../support/language-half';
 import { noiseImage } from '../image/support';
 import { changeTensors } from '../support/changed-tower';
 import { writeJson } from '../support/random-model';
+import { readSafetensors, type StoredTensor } from '../support/safetensors';
 import { f32 } from '../support/safetensors-writer';
+import { square } from '../support/square';
 import { temporaryFolder } from '../support/temporary';
 import {
   copyMerging,
@@ -40,9 +43,9 @@ describe('models whose projector makes one row of several patches', () => {
   const at = temporaryFolder();
 
   const known = {
-    smolvlm: { visionLanguage: 'SmolVLM', family: 'SigLIP', trainedImage: 24, M: 36, N: 9, C: 16, L: 4 },
-    idefics3: { visionLanguage: 'Idefics3', family: 'SigLIP', trainedImage: 16, M: 36, N: 4, C: 24, L: 2 },
-    internvl: { visionLanguage: 'InternVL', family: 'InternViT', trainedImage: 24, M: 37, N: 9, C: 16, L: 4 },
+    smolvlm: { visionLanguage: 'SmolVLM', family: 'SigLIP', trainedImage: square(24), M: 36, N: 9, C: 16, L: 4 },
+    idefics3: { visionLanguage: 'Idefics3', family: 'SigLIP', trainedImage: square(16), M: 36, N: 4, C: 24, L: 2 },
+    internvl: { visionLanguage: 'InternVL', family: 'InternViT', trainedImage: square(24), M: 37, N: 9, C: 16, L: 4 },
   };
   for (const name of MERGING) {
     describe(name, () => {
@@ -55,7 +58,7 @@ describe('models whose projector makes one row of several patches', () => {
       after(() => model.close());
 
       it('knows itself', () => {
-        expect(model.info).to.include({ ...known[name], image: 24, E: 32, hasClass: name === 'internvl' });
+        expect(model.info).to.deep.include({ ...known[name], image: square(24), E: 32, hasClass: name === 'internvl' });
         expect(model.info.layersComputed).to.equal(model.info.L);
         expect(model.info.preprocessing).to.deep.equal({
           resize: { kind: 'exact', width: 24, height: 24 },
@@ -173,7 +176,7 @@ describe('models whose projector makes one row of several patches', () => {
   describe('folders', () => {
     const { picture, projected } = mergingTensors('smolvlm');
 
-    async function tokensOf(folder: string, imageSize?: number): Promise<VisualTokens> {
+    async function tokensOf(folder: string, imageSize?: LoadOptions['imageSize']): Promise<VisualTokens> {
       await using model = await QAViT.load({ tower: folder }, { ...F32, imageSize });
       return await model.encode(picture, null);
     }
@@ -181,8 +184,41 @@ describe('models whose projector makes one row of several patches', () => {
     it('take pictures of another size that has whole squares', async () => {
       expect((await tokensOf(SMOLVLM, 32)).shape).to.deep.equal([16, 32]);
       const message =
-        /patches in squares of 2 x 2 for .*config\.json but received 7 a side \(28 pixels in patches of 4\)/;
+        /patches in squares of 2 x 2 for .*config\.json but received 7 rows of 7 \(28 x 28 pixels in patches of 4\)/;
       await expectRejection(tokensOf(SMOLVLM, 28), 'ERR_UNSUPPORTED', message);
+      const odd = tokensOf(SMOLVLM, { width: 24, height: 20 });
+      await expectRejection(odd, 'ERR_UNSUPPORTED', /5 rows of 6 \(24 x 20 pixels in patches of 4\)/);
+    });
+
+    it('take rectangles, whose squares of patches are rows of their own', async () => {
+      const size = { width: 32, height: 16 };
+      await using model = await QAViT.load({ tower: SMOLVLM }, { ...F32, imageSize: size });
+      const patches = await model.encode(picture, null, { output: 'tower' });
+      expect(patches.shape).to.deep.equal([32, 16]);
+      const tensors = readSafetensors(path.join(SMOLVLM, 'model.safetensors'));
+      const take = (end: string): StoredTensor<Float32Array> => {
+        const [found] = [...tensors].filter(([name]) => name.endsWith(end)).map(([, tensor]) => tensor);
+        return found as StoredTensor<Float32Array>;
+      };
+      const [gamma, beta] = ['weight', 'bias'].map((part) => take(`vision_model.post_layernorm.${part}`));
+      const normed = await layerNorm(patches, { gamma, beta, eps: 1e-6 });
+      const rows = [0, 2].flatMap((top) => [0, 2, 4, 6].map((left) => 8 * top + left));
+      const squares = rows.flatMap((first) =>
+        [0, 1, 8, 9].flatMap((next) => [...normed.data.slice((first + next) * 16, (first + next + 1) * 16)]),
+      );
+      const joined = { data: Float32Array.from(squares), shape: [8, 64] };
+      const wanted = await linear(joined, { weight: take('modality_projection.proj.weight') });
+      const { data, shape } = await model.encode(picture, null);
+      expect(shape).to.deep.equal([8, 32]);
+      expect(relativeError(data, wanted.data)).to.be.below(1e-6);
+    });
+
+    it('are not cut into tiles where pictures are no squares', async () => {
+      const message = /0 \(tiles are squares, and these pictures are not\) for option tiles but received/;
+      for (const tiles of [4, 'auto'] as const) {
+        const loading = QAViT.load({ tower: SMOLVLM }, { ...F32, tiles, imageSize: { width: 32, height: 16 } });
+        await expectRejection(loading, 'ERR_UNSUPPORTED', message);
+      }
     });
 
     it('may have the names of a file of old', async () => {
@@ -256,7 +292,7 @@ describe('models whose projector makes one row of several patches', () => {
 
     const refusals: [MergingName, object, 'ERR_FORMAT' | 'ERR_SHAPE' | 'ERR_UNSUPPORTED', RegExp][] = [
       ['smolvlm', { scale_factor: 0 }, 'ERR_FORMAT', /a positive integer for scale_factor of /],
-      ['smolvlm', { scale_factor: 4 }, 'ERR_UNSUPPORTED', /squares of 4 x 4 .* 6 a side/],
+      ['smolvlm', { scale_factor: 4 }, 'ERR_UNSUPPORTED', /squares of 4 x 4 .* 6 rows of 6/],
       ['smolvlm', { scale_factor: 3 }, 'ERR_SHAPE', /\[32, 144\] for tensor model\.connector.* \[32, 64\]/],
       ['smolvlm', { vision_config: 5 }, 'ERR_FORMAT', /an object for vision_config of /],
       ['internvl', { downsample_ratio: 0.4 }, 'ERR_UNSUPPORTED', /1, 1\/2, 1\/3, \.\.\. for downsample_ratio of /],
@@ -286,7 +322,7 @@ describe('models whose projector makes one row of several patches', () => {
         'preprocessor_config.json': { max_image_size: { longest_edge: 3 } },
       });
       const message =
-        /a square of 4 to 4096 pixels for max_image_size of .*preprocessor_config\.json but received 3 x 3$/;
+        /edges of 4 to 4096 pixels for max_image_size of .*preprocessor_config\.json but received 3 x 3$/;
       await expectRejection(QAViT.load({ tower: folder }, F32), 'ERR_FORMAT', message);
     });
 

@@ -10,6 +10,7 @@ import { noiseImage } from '../image/support';
 import { relativeError } from '../support/compare';
 import { expectRejection } from '../support/expect-error';
 import { LanguageHalf } from '../support/language-half';
+import { square } from '../support/square';
 import { temporaryFolder } from '../support/temporary';
 import { fixture } from '../support/paths';
 import {
@@ -146,7 +147,11 @@ describe('pictures in tiles', () => {
       readFileSync(path.join(mergingFolder('internvl'), 'preprocessor_config.json'), 'utf8'),
     );
     const preprocessor = withTiles(parsePreprocessorConfig(json, 'preprocessor_config.json'), 'auto');
-    const context = { engine: { model: { image: 24 } }, preprocessor, limits: resolveLimits(undefined, 'limits') };
+    const context = {
+      engine: { model: { image: square(24) } },
+      preprocessor,
+      limits: resolveLimits(undefined, 'limits'),
+    };
     const { signal } = new AbortController();
     const batch = new BatchPictures(context as never, [noiseImage(72, 48)], (error) => error, signal);
     const [prepared] = await batch.prepare([0]);

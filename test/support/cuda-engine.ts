@@ -37,7 +37,7 @@ export async function encodeBatch(
   output: Output = 'tower',
 ): Promise<Float32Array> {
   const { image } = engine.model;
-  const images = pixels.length / (image * image * 3);
+  const images = pixels.length / (image.width * image.height * 3);
   const stream = await engine.look(pixels, images, never);
   const pictures = { tensor: stream, index: Array.from({ length: images }, (_, b) => b) };
   const blocks = questions && new QuestionBlocks(engine, questions, padding);

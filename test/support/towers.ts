@@ -13,7 +13,7 @@ export interface TowerCase {
   padding: 'mask' | 'attend';
   /** What the case asks for when the model is loaded, beyond its padding. */
   options?: Pick<LoadOptions, 'imageSize' | 'hiddenLayer' | 'keepClass' | 'visualTokens'>;
-  /** u8 [B, S, S, 3]: prepared, not normalised. */
+  /** u8 [B, height, width, 3]: prepared, not normalised. */
   pixels: StoredTensor<Uint8Array>;
   /** Real tokens of each sample's question; null where there is none. */
   lengths: number[] | null;
@@ -44,7 +44,7 @@ export function readTowerFixture(folder: string): TowerFixture {
   const cases = file.cases.map((entry) => {
     const tower = floats(`${entry.name}/tower`)!;
     const { imageSize } = entry.options ?? {};
-    const pixels = tensors.get(imageSize === undefined ? 'pixels' : `pixels-${imageSize}`) as StoredTensor<Uint8Array>;
+    const pixels = tensors.get(pixelsName(imageSize)) as StoredTensor<Uint8Array>;
     return {
       ...entry,
       adapter: entry.adapter && path.join(folder, entry.adapter),
@@ -55,6 +55,11 @@ export function readTowerFixture(folder: string): TowerFixture {
     };
   });
   return { name: path.basename(folder), tower: path.join(folder, file.tower), cases };
+}
+
+function pixelsName(size: LoadOptions['imageSize']): string {
+  if (typeof size === 'object') return `pixels-${size.width}x${size.height}`;
+  return size === undefined ? 'pixels' : `pixels-${size}`;
 }
 
 /** What QAViT.load is given for a case. */

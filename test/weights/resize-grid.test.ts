@@ -1,6 +1,9 @@
 import { expect } from 'chai';
+import type { Grid } from '../../lib/grid';
 import { resizeGrid } from '../../lib/weights';
 import { relativeError } from '../support/compare';
+
+const squareOf = (side: number): Grid => ({ rows: side, columns: side });
 
 describe('resizing a grid', () => {
   const grid = [-5, 1, 2, 4, 2, 0, 4, -2, 1, 2, -2, -5, 3, -4, -5, -5];
@@ -35,34 +38,60 @@ describe('resizing a grid', () => {
     },
   } as const;
 
+  /** The same numbers as [2, 8], to [3, 5]. */
+  const oblong = {
+    bicubic: [
+      -3.793497396, 2.125194444, 3.722222222, 0.659695313, 0.289236979, -0.952625, 0.177, 1.375, -2.130125, -2.592125,
+      1.888247396, -1.771194444, -0.972222222, -4.919945313, -5.473486979,
+    ],
+    'bicubic-antialiased': [
+      -3.040815674, 2.618893644, 3.198979717, 1.716480381, 0.820491765, -0.567994172, 0.308206392, 0.935821822,
+      -0.734767025, -2.373603691, 1.904827331, -2.002480861, -1.327336073, -3.186014431, -5.567699147,
+    ],
+  } as const;
+
   it('takes the row in whose part of the picture a patch begins, nearest', () => {
     const square = Float32Array.from({ length: 16 }, (_, i) => i);
     // As Idefics3 looks positions up, in exact arithmetic.
     const taken = { 1: [0], 2: [0, 2], 3: [0, 1, 2], 6: [0, 0, 1, 2, 2, 3], 8: [0, 0, 1, 1, 2, 2, 3, 3] };
     for (const [to, places] of Object.entries(taken)) {
       const expected = places.flatMap((y) => places.map((x) => 4 * y + x));
-      expect([...resizeGrid(square, 4, Number(to), 'nearest')], to).to.deep.equal(expected);
+      expect([...resizeGrid(square, squareOf(4), squareOf(Number(to)), 'nearest')], to).to.deep.equal(expected);
     }
+    const oblong = [0, 2].flatMap((y) => taken[3].map((x) => 4 * y + x));
+    expect([...resizeGrid(square, squareOf(4), { rows: 2, columns: 3 }, 'nearest')]).to.deep.equal(oblong);
   });
 
   for (const filter of ['bicubic', 'bicubic-antialiased'] as const) {
     for (const to of [3, 6] as const) {
       it(`from 4 x 4 to ${to} x ${to} is PyTorch's, ${filter}`, () => {
-        expect(relativeError(resizeGrid(Float32Array.from(grid), 4, to, filter), wanted[filter][to])).to.be.below(1e-7);
+        expect(
+          relativeError(resizeGrid(Float32Array.from(grid), squareOf(4), squareOf(to), filter), wanted[filter][to]),
+        ).to.be.below(1e-7);
         // Columns do not mix.
         const pairs = Float32Array.from(grid.flatMap((value) => [value, -2 * value]));
         const both = wanted[filter][to].flatMap((value) => [value, -2 * value]);
-        expect(relativeError(resizeGrid(pairs, 4, to, filter), both)).to.be.below(1e-7);
+        expect(relativeError(resizeGrid(pairs, squareOf(4), squareOf(to), filter), both)).to.be.below(1e-7);
       });
     }
 
+    it(`from 2 rows of 8 to 3 of 5 is PyTorch's, ${filter}`, () => {
+      const [from, to] = [
+        { rows: 2, columns: 8 },
+        { rows: 3, columns: 5 },
+      ];
+      expect(relativeError(resizeGrid(Float32Array.from(grid), from, to, filter), oblong[filter])).to.be.below(1e-7);
+    });
+
     it(`keeps a grid of the same size, ${filter}`, () => {
-      expect([...resizeGrid(Float32Array.from(grid), 4, 4, filter)]).to.deep.equal(grid);
+      expect([...resizeGrid(Float32Array.from(grid), squareOf(4), squareOf(4), filter)]).to.deep.equal(grid);
     });
 
     it(`spreads a single value, and makes one of many, ${filter}`, () => {
-      expect([...resizeGrid(Float32Array.of(3, -7), 1, 2, filter)]).to.deep.equal([3, -7, 3, -7, 3, -7, 3, -7]);
-      expect(resizeGrid(Float32Array.from(grid), 4, 1, filter)).to.have.length(1);
+      expect([...resizeGrid(Float32Array.of(3, -7), squareOf(1), squareOf(2), filter)]).to.deep.equal([
+        3, -7, 3, -7, 3, -7, 3, -7,
+      ]);
+      expect(resizeGrid(Float32Array.from(grid), squareOf(4), squareOf(1), filter)).to.have.length(1);
     });
   }
 });

@@ -1,5 +1,6 @@
 """`python -m qavit_torch.check`: the reference against transformers' own towers and the paper's formulas, literally."""
 
+import math
 import resource
 import tempfile
 from copy import deepcopy
@@ -36,12 +37,13 @@ def check_plain(model: QuestionAwareVisionTower, tower: PreTrainedModel, pixels:
 
 
 def check_other_size(model: QuestionAwareVisionTower, tower: PreTrainedModel) -> None:
-    pixels = torch.randn(2, 3, 43, 43).double()
     # Some interpolate without being asked.
     unasked = ("dinov", "internvl", "idefics3", "smolvlm")
     asked = {} if tower.config.model_type.startswith(unasked) else {"interpolate_pos_encoding": True}
-    states = tower(pixels, output_hidden_states=True, **asked).hidden_states
-    assert_equal(model(pixels)[0], states[-1], "a picture of another size left the tower")
+    for height, width in ((43, 43), (26, 43), (43, 26)):
+        pixels = torch.randn(2, 3, height, width).double()
+        states = tower(pixels, output_hidden_states=True, **asked).hidden_states
+        assert_equal(model(pixels)[0], states[-1], f"a picture of {width} x {height} pixels left the tower")
 
 
 def check_empty(model: QuestionAwareVisionTower, pixels: torch.Tensor, question: torch.Tensor) -> None:
@@ -77,8 +79,8 @@ def check_fused_layer(model: QuestionAwareVisionTower, hidden: torch.Tensor, que
 
     asking, answering = heads(layer.q), heads(layer.k)
     if seen.rotate is not None:
-        patches = hidden.shape[1] - seen.before_patches
-        asking, answering = seen.rotate(asking, patches), seen.rotate(answering, patches)
+        side = math.isqrt(hidden.shape[1] - seen.before_patches)
+        asking, answering = seen.rotate(asking, (side, side)), seen.rotate(answering, (side, side))
     scores = asking @ answering.mT / 16**0.5
     mixed = (scores.softmax(-1) @ heads(layer.v)).permute(0, 2, 1, 3).reshape(rows.shape)[:, count:]
     projected = layer.out(mixed)

@@ -8,6 +8,7 @@ Shapes: B batch, M visual tokens (class token included), N of them handed over, 
 H heads, D head width, Dq question width, E language-model width, L layers.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -17,7 +18,7 @@ from transformers import PreTrainedModel
 
 from .layers import integration_layers
 from .selection import select_tokens
-from .towers import Layer, Tower, see
+from .towers import Grid, Layer, Tower, grid_of, see
 
 
 class QuestionFusing(nn.Module):
@@ -85,7 +86,7 @@ class QuestionAwareVisionTower(nn.Module):
         return [*self.fusing.parameters(), *(p for module in optional for p in module.parameters())]
 
     def embed(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """[B, 3, S, S] normalised pixels -> the residual stream before layer 0, [B, M, C]."""
+        """[B, 3, height, width] normalised pixels -> the residual stream before layer 0, [B, M, C]."""
         return see(self.tower).embed(pixel_values)
 
     def run_layers(
@@ -96,8 +97,9 @@ class QuestionAwareVisionTower(nn.Module):
         question: torch.Tensor | None = None,
         question_mask: torch.Tensor | None = None,
         padding: str = "mask",
+        grid: Grid | None = None,
     ) -> torch.Tensor:
-        """Layers start..stop-1 of the residual stream [B, M, C].
+        """Layers start..stop-1 of the residual stream [B, M, C], of a `grid` of patches, a square unless given.
 
         `question` [B, K, Dq]; `question_mask` [B, K], true for real tokens. With padding='mask' padded rows are no
         keys; with 'attend' they act as keys, as the published code has it. A sample without any real row goes through
@@ -113,9 +115,11 @@ class QuestionAwareVisionTower(nn.Module):
             if padding == "attend":
                 keep = keep.any(1, keepdim=True).expand_as(keep)
         seen = see(self.tower)
+        side = math.isqrt(hidden.shape[1] - seen.before_patches)
+        grid = grid or (side, side)
         for index in range(start, stop):
             fusing = self.fusing[str(index)] if str(index) in self.fusing and question is not None else None
-            inputs = (hidden, seen, index, fusing, question, keep)
+            inputs = (hidden, seen, index, grid, fusing, question, keep)
             if self.gradient_checkpointing and torch.is_grad_enabled():
                 hidden = checkpoint(self._layer, *inputs, use_reentrant=False, preserve_rng_state=False)
             else:
@@ -150,7 +154,8 @@ class QuestionAwareVisionTower(nn.Module):
         if not -states <= hidden_layer < states:
             raise ValueError(f"Expected a hidden layer in {-states}..{states - 1} but received {hidden_layer}")
         stop = hidden_layer % states
-        hidden = self.run_layers(self.embed(pixel_values), 0, stop, question, question_mask, padding)
+        grid = grid_of(self.config, pixel_values)
+        hidden = self.run_layers(self.embed(pixel_values), 0, stop, question, question_mask, padding, grid)
         tokens = hidden if keep_cls else hidden[:, see(self.tower).before_patches :]
         if count is not None:
             tokens = select_tokens(tokens, self.rate(tokens), count)
@@ -161,13 +166,14 @@ class QuestionAwareVisionTower(nn.Module):
         hidden: torch.Tensor,
         tower: Tower,
         index: int,
+        grid: Grid,
         fusing: QuestionFusing | None,
         question: torch.Tensor | None,
         keep: torch.Tensor | None,
     ) -> torch.Tensor:
         layer = tower.layers[index]
         # LayerScale multiplies the gated sum, as it does the frozen projection.
-        hidden = hidden + layer.scale1(self._attention(tower, layer, layer.norm1(hidden), fusing, question, keep))
+        hidden = hidden + layer.scale1(self._attention(tower, layer, layer.norm1(hidden), grid, fusing, question, keep))
         return hidden + layer.scale2(layer.mlp(layer.norm2(hidden)))
 
     def _attention(
@@ -175,6 +181,7 @@ class QuestionAwareVisionTower(nn.Module):
         tower: Tower,
         layer: Layer,
         x: torch.Tensor,
+        grid: Grid,
         fusing: QuestionFusing | None,
         question: torch.Tensor | None,
         keep: torch.Tensor | None,
@@ -194,8 +201,7 @@ class QuestionAwareVisionTower(nn.Module):
         q, k, v = split(layer.q(x)), split(layer.k(rows)), split(layer.v(rows))
         if tower.rotate is not None:
             # A question's keys have no place in the picture, as the class token's has none.
-            patches = x.shape[1] - tower.before_patches
-            q, k = tower.rotate(q, patches), tower.rotate(k, patches)
+            q, k = tower.rotate(q, grid), tower.rotate(k, grid)
         # softmax(q k^T / sqrt(D)) v over K + M keys.
         attended = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=visible)
         attended = attended.transpose(1, 2).flatten(2)

@@ -1,6 +1,6 @@
 """The towers of transformers, seen alike: a residual stream, and layers with norms, projections and an MLP.
 
-Shapes: B batch, M visual tokens, C tower width, S side of a picture in pixels.
+Shapes: B batch, M visual tokens, C tower width.
 """
 
 import math
@@ -18,6 +18,7 @@ from transformers import (
     Idefics3VisionTransformer,
     InstructBlipVisionModel,
     InternVLVisionModel,
+    PreTrainedConfig,
     PreTrainedModel,
     SiglipVisionModel,
     SmolVLMVisionTransformer,
@@ -26,6 +27,7 @@ from transformers import (
 from transformers.models.dinov3_vit.modeling_dinov3_vit import rotate_half
 
 Map = Callable[[torch.Tensor], torch.Tensor]
+Grid = tuple[int, int]  # rows and columns of patches
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Tower:
-    embed: Map  # [B, 3, S, S] normalised pixels -> the residual stream before layer 0, [B, M, C]
+    embed: Map  # [B, 3, height, width] normalised pixels -> the residual stream before layer 0, [B, M, C]
     layers: list[Layer]
     before_patches: int  # class token and registers
-    # Queries or keys [B, H, rows, D] -> the same with the last so many rows, the patches, turned by where they are.
-    rotate: Callable[[torch.Tensor, int], torch.Tensor] | None = None
+    # Queries or keys [B, H, rows, D] -> the same with the last rows, the patches of a grid, turned by where they are.
+    rotate: Callable[[torch.Tensor, Grid], torch.Tensor] | None = None
 
 
 def third(linear: nn.Linear, which: int) -> Map:
@@ -119,10 +121,12 @@ def dinov3(tower: DINOv3ViTModel) -> Tower:
         qkv = attention.q_proj, attention.k_proj, attention.v_proj
         return Layer(layer.norm1, *qkv, attention.o_proj, scales[0], layer.norm2, layer.mlp, scales[1])
 
-    def rotate(heads: torch.Tensor, patches: int) -> torch.Tensor:
+    def rotate(heads: torch.Tensor, grid: Grid) -> torch.Tensor:
         # Of the pixels it looks at their size alone. Positions are not augmented: the tower is frozen.
-        side = math.isqrt(patches) * tower.config.patch_size
-        cosines, sines = tower.rope_embeddings(heads.new_empty(1, 3, side, side))
+        cosines, sines = tower.rope_embeddings(
+            heads.new_empty(1, 3, *(side * tower.config.patch_size for side in grid))
+        )
+        patches = math.prod(grid)
         before, x = heads.split((heads.shape[2] - patches, patches), 2)
         return torch.cat([before, x * cosines + rotate_half(x) * sines], 2)
 
@@ -158,6 +162,13 @@ def internvit(tower: InternVLVisionModel) -> Tower:
         return Layer(norms[0], *qkv, attention.projection_layer, scales[0], norms[1], layer.mlp, scales[1])
 
     return Tower(tower.embeddings, [describe(layer) for layer in tower.encoder.layer], 1)
+
+
+def grid_of(config: PreTrainedConfig, pixels: torch.Tensor) -> Grid:
+    """The patches of pictures [B, 3, height, width]; what is left over at the right and below belongs to none."""
+    patch = config.patch_size if isinstance(config.patch_size, int) else config.patch_size[0]  # InternViT has two
+    height, width = pixels.shape[2:]
+    return height // patch, width // patch
 
 
 def any_size(tower: PreTrainedModel) -> Map:

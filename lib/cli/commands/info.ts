@@ -47,10 +47,11 @@ function missingForQuestions({ folders, language, Dq }: ModelInfo): string[] {
 }
 
 /** `336 × 336 pixels in patches of 14`, and where the position table is another's, from what it is interpolated. */
-function pictureText({ image, trainedImage, patch }: ModelInfo): string {
-  const [grid, trained] = [image, trainedImage].map((side) => Math.floor(side / patch));
-  const table = grid === trained ? '' : `; positions interpolated from ${trained} × ${trained} patches`;
-  return `${image} × ${image} pixels in patches of ${patch}${table}`;
+function pictureText({ image, trainedImage, patch, grid }: ModelInfo): string {
+  const [columns, rows] = [trainedImage.width, trainedImage.height].map((edge) => Math.floor(edge / patch));
+  const isOwn = grid.rows === rows && grid.columns === columns;
+  const table = isOwn ? '' : `; positions interpolated from ${columns} × ${rows} patches`;
+  return `${image.width} × ${image.height} pixels in patches of ${patch}${table}`;
 }
 
 /** `M = 261 with the class token and 4 registers, N = 256 handed over`; behind it the option where it can be fewer. */

@@ -1,3 +1,4 @@
+import type { Grid } from '../../grid';
 import type { ComputeDType, Graph } from '../graph';
 import { dim } from '../shape';
 import type { Tensor } from '../tensor';
@@ -64,26 +65,27 @@ export function concatRows(
 }
 
 /**
- * Neighbours of a square of rows side by side: pixel shuffle (Shi et al. 2016, arXiv 1609.05158) backwards, as Idefics3's connector does
+ * Neighbours in a grid of rows side by side: pixel shuffle (Shi et al. 2016, arXiv 1609.05158) backwards, as Idefics3's connector does
  * it. Row (i, j) of the result is the rows (i*factor + dy, j*factor + dx) of x, dx counting fastest.
  *
- * @param x [B, side^2, C]
- * @param factor divides the side
- * @returns [B, (side/factor)^2, factor^2*C] in the dtype of x
+ * @param x [B, rows * columns, C]
+ * @param grid what rows of x are patches of
+ * @param factor divides its rows and its columns
+ * @returns [B, rows/factor * columns/factor, factor^2*C] in the dtype of x
  */
-export function pixelShuffle(g: Graph, x: Tensor, factor: number): Tensor {
-  const side = Math.sqrt(x.rows.size);
-  if (!Number.isInteger(side / factor)) {
-    throw g.wrongArgument('copy', `a square of rows, its side a multiple of ${factor},`, `${x.rows.size} rows`);
+export function pixelShuffle(g: Graph, x: Tensor, { rows, columns }: Grid, factor: number): Tensor {
+  if (rows % factor !== 0 || columns % factor !== 0) {
+    throw g.wrongArgument('copy', `a grid in squares of ${factor} x ${factor}`, `${rows} x ${columns}`);
   }
   g.expectDType('copy', 'x', x, ...FLOATS);
-  const [cells, width] = [side / factor, factor * x.columns.size];
+  g.expectShape('copy', 'x', x, [x.batch, dim('rows*columns', rows * columns), x.columns]);
+  const [bandCount, cells, width] = [rows / factor, columns / factor, factor * x.columns.size];
   const samples = x.batch.size;
-  const all = g.allocate(x.dtype, [x.batch, dim('N', cells ** 2), dim(`${factor ** 2}*C`, factor * width)]);
-  // A line of the square is `cells` pieces of `factor` rows, and each piece has its place in one row of the result.
+  const all = g.allocate(x.dtype, [x.batch, dim('N', bandCount * cells), dim(`${factor ** 2}*C`, factor * width)]);
+  // A line of the grid is `cells` pieces of `factor` rows of x, and each piece has its place in one row of the result.
   const dense = x.isDense ? x : gathered(g.scope('dense'), x);
-  const lines = dense.reshape([dim('lines', samples * side), dim('cells', cells), dim(`${factor}*C`, width)]);
-  const bands = all.reshape([dim('bands', samples * cells), dim('cells', cells), all.columns]);
+  const lines = dense.reshape([dim('lines', samples * rows), dim('cells', cells), dim(`${factor}*C`, width)]);
+  const bands = all.reshape([dim('bands', samples * bandCount), dim('cells', cells), all.columns]);
   for (let dy = 0; dy < factor; dy++) {
     const y = bands.sliceColumns(dy * width, (dy + 1) * width);
     g.record('copy', { x: lines.everySample(dy, factor), y }, {}, {});

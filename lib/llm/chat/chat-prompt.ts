@@ -1,5 +1,5 @@
 import { expectedButFound, type QAViTError } from '../../errors';
-import type { Grid } from '../../image';
+import type { Grid } from '../../grid';
 import type { TextTokenizer } from '../../text/tokenizer';
 import type { QuestionText } from '../checks';
 import { expectNotSpelled, type Framing, placesIn, type Prompt, splitAtImage } from '../prompt';

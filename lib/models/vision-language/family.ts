@@ -1,6 +1,6 @@
 import type { ActivationName } from '../../binding/native';
 import type { Squares } from '../../blocks/projector';
-import type { Grid } from '../../image';
+import type { Grid } from '../../grid';
 import type { JsonObject } from '../../json-file';
 
 /**

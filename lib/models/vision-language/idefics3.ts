@@ -1,5 +1,5 @@
 import { expected } from '../../errors';
-import type { Grid } from '../../image';
+import type { Grid } from '../../grid';
 import { isJsonObject, type JsonObject } from '../../json-file';
 import { positiveInteger } from '../config-values';
 import type { VisionLanguageFamily } from './family';

@@ -58,17 +58,16 @@ export class ServedModel {
 
   /** As `GET /v1/models` lists it. */
   describe() {
-    const { image, preprocessing, patch, N, tiles, L, fusedLayers, gates, dtype, device } = this.info;
-    const side = Math.floor(image / patch);
+    const { image, preprocessing, patch, grid, N, tiles, L, fusedLayers, gates, dtype, device } = this.info;
     return {
       id: this.id,
       object: 'model',
       created: this.created,
       owned_by: 'qavit',
       qavit: {
-        image: { width: image, height: image, ...preprocessing },
+        image: { ...image, ...preprocessing },
         patch,
-        grid: { rows: side, columns: side },
+        grid,
         visualTokens: N,
         tiles,
         allTokens: this.allTokens,

@@ -1,5 +1,6 @@
 import type { BatchItem, Looked, ModelInfo, Picture, QuestionFeatures, QuestionInput } from '../../../lib';
 import type { BatchModel } from '../../../lib/serve';
+import { square } from '../../support/square';
 
 type Gate = { resolve(): void; reject(error: Error): void };
 
@@ -61,8 +62,9 @@ export class FakeModel implements BatchModel {
   readonly info = {
     device: { kind: 'cpu', name: 'fake', isa: '', threads: 1 },
     dtype: 'f32',
-    image: 8,
+    image: square(8),
     patch: 4,
+    grid: { rows: 2, columns: 2 },
     N: 4,
     tiles: 0,
     allTokens: 4,

@@ -45,11 +45,11 @@ export const modelSchema = {
               type: ['object', 'null'],
               description:
                 'How a picture is resized first: `exact`, to width x height; `shortest-edge`, so that the shorter edge has `shortest` pixels and the ' +
-                'longer no more than `longest`.',
+                'longer no more than `longest`; `cover`, to the smallest of its proportions that width x height has room in.',
               required: ['kind'],
               additionalProperties: false,
               properties: {
-                kind: { enum: ['exact', 'shortest-edge'] },
+                kind: { enum: ['exact', 'shortest-edge', 'cover'] },
                 width: size,
                 height: size,
                 shortest: size,
