@@ -1,12 +1,14 @@
 /** What a model's files say about it. Nothing is loaded: of weights the headers are read, and a few numbers. */
 import path from 'node:path';
 import type { ActivationName } from '../binding/native';
+import type { Size } from '../image/geometry';
 import { readJsonObject } from '../json-file';
 import { JsonFields } from '../json-fields';
 import { readModelConfig } from '../llm/model-config';
 import { isT5Folder } from '../llm/t5/t5-folder';
 import { openAdapter } from '../models/adapter';
-import { parseAdapterConfig } from '../models/adapter-config';
+import { adapterImageSize, parseAdapterConfig } from '../models/adapter-config';
+import { patchesOf, tokensBeforePatches } from '../models/tower';
 import { visionTensors } from '../models/vision-language';
 import { describeFolder } from '../models/vision-language/describe-folder';
 import { openLanguageProjector } from '../models/vision-language/open-projector';
@@ -30,9 +32,12 @@ export interface DescribedTower extends Described {
   readonly H: number;
   readonly mlpWidth: number;
   readonly activation: ActivationName;
-  /** Side of the pictures its position table was made for, and of a patch, pixels. */
-  readonly trainedImage: number;
+  /** Of the pictures its position table was made for, pixels. */
+  readonly trainedImage: Size;
+  /** Side of a patch, pixels. */
   readonly patch: number;
+  /** Visual tokens of such a picture. */
+  readonly M: number;
   readonly hasClass: boolean;
   readonly registers: number;
   /** The vision-language model that it is part of, and what the folder lacks to be its language model too. */
@@ -50,6 +55,8 @@ export interface DescribedAdapter extends Described {
   /** E; null without a projector, absent without weights. */
   readonly E?: number | null;
   readonly hiddenLayer: number;
+  /** Of the pictures it was trained on, pixels, where the tower's folder does not say. */
+  readonly image?: Size;
 }
 
 export interface DescribedLanguage extends Described {
@@ -111,8 +118,10 @@ async function hasGraphs({ part, folder }: LocatedPart): Promise<boolean> {
 async function towerFacts(file: string, weights: TensorFolder | undefined) {
   const { architecture, whole } = describeFolder(await readJsonObject(file), file);
   const { family, names, ...shape } = architecture;
-  const { width: C, layers: L, heads: H, mlpWidth, activation, image: trainedImage, patch, registers } = shape;
+  const { width: C, layers: L, heads: H, mlpWidth, activation, image, patch, registers } = shape;
   const hasClass = names.classToken !== undefined;
+  const trainedImage = { width: image, height: image };
+  const { rows, columns } = patchesOf(trainedImage, patch);
   const { hiddenLayer, keepClass } = whole?.vision ?? { hiddenLayer: -1, keepClass: true };
   const facts = {
     family,
@@ -123,6 +132,7 @@ async function towerFacts(file: string, weights: TensorFolder | undefined) {
     activation,
     trainedImage,
     patch,
+    M: rows * columns + tokensBeforePatches({ hasClass, registers }),
     hasClass,
     registers,
     hiddenLayer,
@@ -136,12 +146,14 @@ async function towerFacts(file: string, weights: TensorFolder | undefined) {
 
 async function adapterFacts(file: string, weights: TensorFolder | undefined, tower: DescribedTower | undefined) {
   if (!tower) return undefined;
-  const config = parseAdapterConfig(await readJsonObject(file), file, tower.L, tower);
+  const json = await readJsonObject(file);
+  const config = parseAdapterConfig(json, file, tower.L, tower);
   const { layers: fusedLayers, questionWidth: Dq, hiddenLayer } = config;
-  if (!weights) return { fusedLayers, Dq, hiddenLayer };
+  const facts = { fusedLayers, Dq, hiddenLayer, image: adapterImageSize(json, file)?.size };
+  if (!weights) return facts;
   const { fusing, languageWidth } = openAdapter(config, weights, tower.C);
   const gates = fusedLayers.map((layer) => fusing.get(layer)?.gate ?? 0);
-  return { fusedLayers, Dq, hiddenLayer, gates, E: languageWidth ?? tower.visionLanguage?.E ?? null };
+  return { ...facts, gates, E: languageWidth ?? tower.visionLanguage?.E ?? null };
 }
 
 async function languageFacts(file: string) {

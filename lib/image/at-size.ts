@@ -39,6 +39,6 @@ function resizeRule(rule: ResizeRule, size: Size, crop: Size | null): ResizeRule
     };
   }
   // A rectangle's longer edge may be the one that a picture falls short of.
-  const margin = crop ? shortest / crop[across] : 1;
-  return { kind: 'cover', width: Math.round(size.width * margin), height: Math.round(size.height * margin) };
+  const grown = (edge: number): number => (crop ? Math.round((shortest * edge) / crop[across]) : edge);
+  return { kind: 'cover', width: grown(size.width), height: grown(size.height) };
 }

@@ -1,6 +1,8 @@
 import { expected, expectedButFound } from '../errors';
 import { isJsonObject, type JsonObject } from '../json-file';
+import type { Size } from '../image/geometry';
 import { choice, flag, integerBetween, positiveInteger } from './config-values';
+import { MAX_IMAGE_SIZE } from './tower';
 
 /** Which layers fuse, by the names of the paper's ablation and the published code. */
 export const INTEGRATION_POINTS = ['late', 'all', 'early', 'late2', 'late3', 'sparse'] as const;
@@ -67,6 +69,23 @@ export function parseAdapterConfig(
     keepClass: flag(json.keep_cls ?? taken.keepClass, `keep_cls of ${path}`),
     question: question(json.question ?? {}, `question of ${path}`),
   };
+}
+
+/**
+ * Of the pictures that an adapter was trained on, where these are not what the tower's folder says.
+ *
+ * @returns `where` names the field
+ * @throws QAViTError ERR_FORMAT
+ */
+export function adapterImageSize(
+  { image_size: size }: JsonObject,
+  path: string,
+): { size: Size; where: string } | undefined {
+  const where = `image_size of ${path}`;
+  if (size === undefined || size === null) return undefined;
+  const { width, height } = isJsonObject(size) ? size : { width: size, height: size };
+  const edge = (value: unknown): number => integerBetween(1, MAX_IMAGE_SIZE, value, where);
+  return { size: { width: edge(width), height: edge(height) }, where };
 }
 
 function fusedLayers({ integration_point: point, layers: list }: JsonObject, path: string, layers: number): number[] {

@@ -4,6 +4,9 @@ import type { Grid } from '../grid';
 import type { Size } from '../image/geometry';
 import type { Matrix } from '../weights';
 
+/** Of a picture's edge: squares of 4096 pixels in patches of 14 are 85,000 tokens, beyond any use of a tower. */
+export const MAX_IMAGE_SIZE = 4096;
+
 /** The numbers of a linear map, for folds. */
 export interface AffineNumbers {
   readonly weight: Matrix;

@@ -11,9 +11,9 @@ import { isServer } from '../llm/vllm/server';
 import { VllmLanguageModel } from '../llm/vllm/vllm-language-model';
 import { digest } from '../weights';
 import { throwIfAborted } from '../calls/abort';
+import { MAX_IMAGE_SIZE } from '../models/tower';
 import { Engine } from './engine';
 import { findModel } from './model-folders';
-import { MAX_IMAGE_SIZE } from './open-tower';
 import { openVision, type OpenVision, type VisionOptions } from './open-vision';
 import { choosePrecision, type Precision } from './precision';
 import {

@@ -12,7 +12,7 @@ import {
 import type { Size } from '../image/geometry';
 import { type JsonObject, readJsonObject } from '../json-file';
 import { integerBetween } from '../models/config-values';
-import { patchesOf, type Tower, tokensBeforePatches } from '../models/tower';
+import { MAX_IMAGE_SIZE, patchesOf, type Tower, tokensBeforePatches } from '../models/tower';
 import type { TowerArchitecture } from '../models/towers';
 import { takeNorm } from '../models/stored-affine';
 import { transformerTower } from '../models/transformer-tower';
@@ -22,14 +22,14 @@ import { openLanguageProjector } from '../models/vision-language/open-projector'
 import type { Taken } from '../models/qavit';
 import { NamedTensors, type TensorFolder } from '../weights';
 
-/** Of an edge: squares of 4096 pixels in patches of 14 are 85,000 tokens, beyond any use of a tower. */
-export const MAX_IMAGE_SIZE = 4096;
-/** 1 GiB: twice what those tokens have in the widest tower. Interpolating as many takes seconds. */
+/** 1 GiB: twice what squares of MAX_IMAGE_SIZE in patches of 14 have in the widest tower. Interpolating as many takes seconds. */
 const MAX_TABLE = 2 ** 28;
 
 export interface TowerOptions {
-  /** Of the pictures, or the side of squares; unless given, the tower's own. */
+  /** Of the pictures, or the side of squares; unless given, what an adapter was trained on, or else the tower's own. */
   readonly imageSize?: number | Size;
+  /** The former, and which field of its file says so. */
+  readonly trainedOn?: { readonly size: Size; readonly where: string };
   /** How many tiles a picture is cut into at most; none unless given. */
   readonly tiles?: number | 'auto';
   /** False keeps every published operation apart, for tests of the folds. */
@@ -65,14 +65,14 @@ export type OpenTensors = (directory: string, wanted?: RegExp) => Promise<Tensor
  */
 export async function openTower(
   directory: string,
-  { imageSize, tiles = 0, folds = true }: TowerOptions,
+  { tiles = 0, folds = true, ...sizes }: TowerOptions,
   open: OpenTensors,
 ): Promise<OpenTower> {
   const file = path.join(directory, 'config.json');
   const config = await readJsonObject(file);
   const { architecture, whole } = describeFolder(config, file);
   const prepared = await readPreprocessorConfig(directory, config.model_type);
-  const asked = imageSize === undefined ? undefined : sizeAsked(imageSize, architecture);
+  const asked = sizeAsked(sizes, architecture);
   const image = asked ?? ownSize(architecture, prepared, `image_size ${architecture.image} of ${file}`);
   expectPossible(architecture, image, file);
   const sized = asked ? atSize(prepared.config, asked) : prepared.config;
@@ -143,13 +143,17 @@ function sizeField({ crop, longestEdgeFirst }: PreprocessorConfig): string {
   return longestEdgeFirst === undefined ? 'size' : 'max_image_size';
 }
 
-/** @throws QAViTError ERR_ARGUMENT where no patch fits into it */
-function sizeAsked(imageSize: number | Size, { patch }: TowerArchitecture): Size {
-  const size = typeof imageSize === 'number' ? { width: imageSize, height: imageSize } : imageSize;
+/** @throws QAViTError ERR_ARGUMENT or, of an adapter's, ERR_FORMAT where no patch fits into it */
+function sizeAsked({ imageSize, trainedOn }: TowerOptions, { patch }: TowerArchitecture): Size | undefined {
+  const size = typeof imageSize === 'number' ? { width: imageSize, height: imageSize } : (imageSize ?? trainedOn?.size);
+  if (!size) return undefined;
   const { width, height } = size;
   if (Math.min(width, height) >= patch) return { width, height };
-  const found = typeof imageSize === 'number' ? String(imageSize) : `${width} x ${height}`;
-  throw expectedButFound('ERR_ARGUMENT', `at least ${patch}, a patch,`, 'option imageSize', found);
+  const [code, where] =
+    imageSize === undefined && trainedOn
+      ? (['ERR_FORMAT', trainedOn.where] as const)
+      : (['ERR_ARGUMENT', 'option imageSize'] as const);
+  throw expectedButFound(code, `at least ${patch}, a patch,`, where, `${width} x ${height}`);
 }
 
 /** The size that preprocessor_config.json asks for, where it says one; it must be the tower's unless that takes any. */

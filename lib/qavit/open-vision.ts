@@ -3,10 +3,10 @@ import path from 'node:path';
 import { expectedButFound } from '../errors';
 import { normalization, type PreprocessorConfig } from '../image';
 import { openAdapter } from '../models/adapter';
-import { parseAdapterConfig, type QuestionConfig } from '../models/adapter-config';
+import { adapterImageSize, parseAdapterConfig, type QuestionConfig } from '../models/adapter-config';
 import { fuse, plain, type Taken, type VisionModel } from '../models/qavit';
 import type { Tower } from '../models/tower';
-import { readJsonObject } from '../json-file';
+import { type JsonObject, readJsonObject } from '../json-file';
 import { addFingerprint, TensorFolder } from '../weights';
 import { openTower, type OpenTensors, type OpenTower, type TowerOptions } from './open-tower';
 import type { ModelFolders } from './types';
@@ -46,11 +46,12 @@ export async function openVision(folders: ModelFolders, options: VisionOptions):
     return folder;
   };
   try {
-    const tower = await openTower(folders.tower, options, open);
-    const { adapterConfig, ...vision } =
-      folders.adapter === undefined
-        ? openPlain(tower, options)
-        : await openFused(tower, folders.adapter, options, open);
+    const described = folders.adapter === undefined ? undefined : await describeAdapter(folders.adapter);
+    const trainedOn = described && adapterImageSize(described.json, described.file);
+    const tower = await openTower(folders.tower, { ...options, trainedOn }, open);
+    const { adapterConfig, ...vision } = described
+      ? await openFused(tower, described, options, open)
+      : openPlain(tower, options);
     const fingerprint = createHash('sha256');
     for (const folder of opened) addFingerprint(fingerprint, folder.all);
     const { preprocessor, config, whole } = tower;
@@ -68,9 +69,24 @@ function openPlain({ tower, whole }: OpenTower, options: VisionOptions) {
   return { model, languageWidth: whole?.languageWidth, adapterConfig: undefined };
 }
 
-async function openFused({ tower, whole }: OpenTower, directory: string, options: VisionOptions, open: OpenTensors) {
+/** An adapter's configuration, read before its tower is opened: it may say what that sees. */
+interface DescribedAdapter {
+  readonly directory: string;
+  readonly file: string;
+  readonly json: JsonObject;
+}
+
+async function describeAdapter(directory: string): Promise<DescribedAdapter> {
   const file = path.join(directory, 'config.json');
-  const json = await readJsonObject(file);
+  return { directory, file, json: await readJsonObject(file) };
+}
+
+async function openFused(
+  { tower, whole }: OpenTower,
+  { directory, file, json }: DescribedAdapter,
+  options: VisionOptions,
+  open: OpenTensors,
+) {
   const config = {
     ...parseAdapterConfig(json, file, tower.layers.length, taken(whole)),
     ...given(tower, options),

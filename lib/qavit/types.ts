@@ -70,9 +70,9 @@ export interface LoadOptions {
   /** Whether the class token, and registers where there are some, are handed over; overrides the adapter's. */
   keepClass?: boolean;
   /**
-   * Of the pictures the tower takes, pixels, 1..4096: the side of squares, or width and height; unless given, what the folder says. For
-   * another size than the tower was trained on its position table is interpolated, as transformers' interpolate_pos_encoding does, and
-   * preprocessor_config.json's resize and crop are scaled to it.
+   * Of the pictures the tower takes, pixels, 1..4096: the side of squares, or width and height; unless given, what the adapter was trained
+   * on, or else what the tower's folder says. For another size than the tower was trained on its position table is interpolated, as
+   * transformers' interpolate_pos_encoding does, and preprocessor_config.json's resize and crop are scaled to it.
    */
   imageSize?: number | Size;
   /**

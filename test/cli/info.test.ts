@@ -52,6 +52,22 @@ describe('qavit info of files', () => {
     }
   }).timeout(120_000);
 
+  it('says what pictures an adapter was trained on', async () => {
+    const tower = fixture('towers', 'dinov2', 'tower');
+    const adapter = at('trained-on');
+    cpSync(fixture('towers', 'dinov2', 'adapters', 'adapter'), adapter, { recursive: true });
+    const file = path.join(adapter, 'config.json');
+    const own = JSON.parse(readFileSync(file, 'utf8')) as object;
+    writeJson(file, { ...own, image_size: { width: 20, height: 12 } });
+    const parts = ['--tower', tower, '--adapter', adapter];
+    expect(await info(...parts, '--no-load')).to.match(/^trained on +20 × 12 pixels$/m);
+    expect(await info(...parts)).to.match(
+      /^picture +20 × 12 pixels in patches of 4; positions interpolated from 7 × 7/m,
+    );
+    const { tower: described } = await json('--tower', tower, '--no-load');
+    expect(described).to.deep.include({ trainedImage: { width: 28, height: 28 }, M: 50 });
+  });
+
   it('describes language models alone', async () => {
     const t5 = await json(fixture('language', 't5-gated'));
     expect(t5.language).to.include({ kind: 'encoder-decoder', runtime: 'T5' }).and.have.property('weights');

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { QAViT } from '../../lib';
 import type { Size } from '../../lib/image/geometry';
@@ -164,6 +164,35 @@ describe('towers', () => {
       expect(model.info).to.deep.include({ image: square(24), trainedImage: square(16), M: 37 });
     });
 
+    it('that the adapter was trained on, unless told otherwise', async () => {
+      const dinov2 = readTowerFixture(fixture('towers', 'dinov2'));
+      const entry = dinov2.cases.find(({ name }) => name === 'adapter, a rectangle')!;
+      const adapter = at('trained-on');
+      cpSync(entry.adapter!, adapter, { recursive: true });
+      const file = path.join(adapter, 'config.json');
+      const own = JSON.parse(readFileSync(file, 'utf8')) as object;
+      const load = (size: unknown, imageSize?: number) => {
+        writeFileSync(file, JSON.stringify({ ...own, image_size: size }));
+        return QAViT.load({ tower: dinov2.tower, adapter }, { ...CPU, imageSize });
+      };
+      await using model = await load(entry.options!.imageSize);
+      expect(model.info).to.deep.include({ image: { width: 13, height: 28 }, M: 22 });
+      const [item] = itemsOf(entry);
+      const { data } = await model.encode(item!.image, item!.question, { output: 'tower' });
+      expect(relativeError(data, entry.tower.data)).to.be.below(1e-5);
+      await using other = await load(20, 24);
+      expect(other.info).to.deep.include({ image: square(24) });
+      await using usual = await load(null);
+      expect(usual.info).to.deep.include({ image: square(16) });
+      await using squares = await load(20);
+      expect(squares.info).to.deep.include({ image: square(20) });
+      const low = load({ width: 20, height: 3 });
+      await expectRejection(low, 'ERR_FORMAT', /at least 4, a patch, for image_size of .*config\.json .* 20 x 3$/);
+      for (const size of [0, 4097, '20', [20, 20], { width: 20 }]) {
+        await expectRejection(load(size), 'ERR_FORMAT', /an integer from 1 to 4096 for image_size of .*config\.json/);
+      }
+    });
+
     it('and refuse one without a patch', async () => {
       const refuse = (imageSize: number | Size, message: RegExp) =>
         expectRejection(QAViT.load(tower('siglip'), { ...CPU, imageSize }), 'ERR_ARGUMENT', message);
@@ -171,7 +200,7 @@ describe('towers', () => {
       await refuse({ width: 20, height: 0 }, /\{ width, height \} of such for option imageSize/);
       await refuse({ width: 20 } as Size, /\{ width, height \} of such for option imageSize/);
       await refuse({ width: 20, height: 20, depth: 1 } as Size, /\{ width, height \} of such for option imageSize/);
-      await refuse(5, /at least 6, a patch, for option imageSize but received 5/);
+      await refuse(5, /at least 6, a patch, for option imageSize but received 5 x 5/);
       for (const size of [0, -1, 1.5, 4097, NaN])
         await refuse(size, /integer from 1 to 4096 or \{ width, height \} of such for option imageSize/);
     });

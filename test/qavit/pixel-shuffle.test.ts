@@ -321,8 +321,7 @@ describe('models whose projector makes one row of several patches', () => {
       const folder = copyMerging('smolvlm', at('tiny'), {
         'preprocessor_config.json': { max_image_size: { longest_edge: 3 } },
       });
-      const message =
-        /edges of 4 to 4096 pixels for max_image_size of .*preprocessor_config\.json but received 3 x 3$/;
+      const message = /edges of 4 to 4096 pixels for max_image_size of .*preprocessor_config\.json but received 3 x 3$/;
       await expectRejection(QAViT.load({ tower: folder }, F32), 'ERR_FORMAT', message);
     });
 

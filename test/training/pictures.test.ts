@@ -1,8 +1,10 @@
 import { expect } from 'chai';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import sharp from 'sharp';
+import { atSize, parsePreprocessorConfig, prepareImage } from '../../lib/image';
 import { decodeImage } from '../../lib/image/decode';
+import { noiseImage } from '../image/support';
 import { expectRejection } from '../support/expect-error';
 import { root } from '../support/paths';
 import { requirePython, runPython } from '../support/python';
@@ -21,6 +23,21 @@ def look(name):
         return {"error": str(error)}
     return {"width": picture.width, "height": picture.height, "pixels": picture.tobytes().hex()}
 print(json.dumps([look(name) for name in sys.argv[2:]]))
+`;
+
+const PREPARE = `
+import json, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from adapter.picture_size import AtSize, PictureSize
+from adapter.pictures import load_processor, open_picture
+processor = load_processor(Path(sys.argv[2]))
+def prepare(size, file):
+    made = AtSize(processor, PictureSize.parse(size))(open_picture(Path(file)), return_tensors="pt")["pixel_values"][0]
+    made = made.permute(1, 2, 0)
+    assert (made == made.byte()).all()
+    return {"shape": list(made.shape), "pixels": bytes(made.byte().flatten().tolist()).hex()}
+print(json.dumps([[prepare(size, file) for file in sys.argv[4:]] for size in sys.argv[3].split(",")]))
 `;
 
 describe('pictures that are trained on', () => {
@@ -54,6 +71,51 @@ describe('pictures that are trained on', () => {
     expect(seen).to.deep.equal(
       wanted.map(({ data, width, height }) => ({ width, height, pixels: Buffer.from(data).toString('hex') })),
     );
+  });
+
+  it('are those that qavit prepares, of whatever size is asked for', async function () {
+    requirePython(this, 'torch', 'transformers', 'PIL');
+    const plain = { do_rescale: false, do_normalize: false };
+    const configs = [
+      { image_processor_type: 'CLIPImageProcessor', size: { shortest_edge: 20 }, crop_size: 20 },
+      { image_processor_type: 'BitImageProcessor', size: { shortest_edge: 32 }, crop_size: { height: 28, width: 28 } },
+      { image_processor_type: 'CLIPImageProcessor', do_resize: false, crop_size: 20 },
+      { image_processor_type: 'SiglipImageProcessor', size: { height: 24, width: 24 } },
+      { image_processor_type: 'ViTImageProcessor', size: { height: 24, width: 24 } },
+      {
+        image_processor_type: 'DeiTImageProcessor',
+        size: { height: 24, width: 24 },
+        crop_size: { height: 21, width: 21 },
+      },
+      { image_processor_type: 'GotOcr2ImageProcessor', size: { height: 24, width: 24 } },
+    ];
+    const sizes = ['17', '44', '40x17', '13x37'];
+    const pictures = [noiseImage(50, 37), noiseImage(31, 60), noiseImage(90, 20)];
+    const files = await Promise.all(
+      pictures.map(async ({ data, width, height }, i) => {
+        const file = at(`picture-${i}.png`);
+        await sharp(data, { raw: { width, height, channels: 3 } }).toFile(file);
+        return file;
+      }),
+    );
+    for (const [i, fields] of configs.entries()) {
+      const folder = at(`config-${i}`);
+      mkdirSync(folder);
+      const config = { ...fields, ...plain };
+      writeFileSync(path.join(folder, 'preprocessor_config.json'), JSON.stringify(config));
+      const args = [path.join(root, 'training'), folder, sizes.join(','), ...files];
+      const seen = (await runPython(PREPARE, ...args)) as { shape: number[]; pixels: string }[][];
+      for (const [s, text] of sizes.entries()) {
+        const [width = 0, height = width] = text.split('x').map(Number);
+        const wanted = atSize(parsePreprocessorConfig(config, 'preprocessor_config.json'), { width, height });
+        for (const [p, picture] of pictures.entries()) {
+          const prepared = await prepareImage({ ...picture, channels: 3 }, wanted);
+          const where = `${config.image_processor_type}, ${text}, picture ${p}`;
+          expect(seen[s]![p]!.shape, where).to.deep.equal([height, width, 3]);
+          expect(seen[s]![p]!.pixels, where).to.equal(Buffer.from(prepared.data).toString('hex'));
+        }
+      }
+    }
   });
 
   it('are refused in a format that qavit refuses', async function () {

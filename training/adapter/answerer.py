@@ -13,6 +13,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from qavit_torch import QuestionAwareVisionTower, selection_loss
 
 from .data import Batch, Reading
+from .picture_size import AtSize
 
 # Of an answer, unless told otherwise.
 NEW_TOKENS = 30
@@ -106,6 +107,6 @@ class Setup:
 
     model: Answerer
     tokenizer: PreTrainedTokenizerBase | Tokenizer  # what `model` decodes its answers with
-    processor: BaseImageProcessor
+    processor: BaseImageProcessor | AtSize
     join: Callable[[list], Batch]
     expect_askable: Callable[[str, str], None]  # as read_samples wants it

@@ -112,6 +112,7 @@ def main() -> None:
             losses = train_adapter(folder, tower, data, FEW_STEPS)
             assert losses[-1] < losses[0] - 0.2, f"the loss on {kind} went from {losses[0]:.3f} to {losses[-1]:.3f}"
             check_folder(folder, tower, 0)  # they start at exactly that
+        check_size(folder, data)
         check_selector(folder, data)
         check_layouts(folder)
     print(f"adapter: the loss fell from {first:.2f} to {last:.2f}; all checks passed")
@@ -128,6 +129,25 @@ def check_selector(folder: Path, data: Path) -> None:
     stored = load_file(folder / "adapter" / "model.safetensors")["token_selector.weight"]
     assert stored.shape == (1, 48) and stored.abs().max() > 0.01, "the token selector did not move"
     print("\n".join(found))
+
+
+def check_size(folder: Path, data: Path) -> None:
+    """Rectangles train as squares do, and the adapter says what it was trained on."""
+    for tower, size, kept in (
+        ("tower", "40x24", {"width": 40, "height": 24}),
+        ("dinov3_vit", "24x40", {"width": 24, "height": 40}),
+        ("siglip_vision_model", "40", 40),
+    ):
+        losses = train_adapter(folder, folder / tower, data, FEW_STEPS, **{"image-size": size})
+        assert losses[-1] < losses[0] - 0.2, f"the loss at {size} went from {losses[0]:.3f} to {losses[-1]:.3f}"
+        assert read_adapter_config(folder / "adapter")["image_size"] == kept
+    for size, wanted in (("7", "at least 8, a patch, for --image-size but received 7x7"), ("40x7", "received 40x7")):
+        try:
+            train_adapter(folder, folder / "tower", data, 1, **{"image-size": size})
+        except SystemExit as end:
+            assert wanted in str(end), end
+        else:
+            raise AssertionError(f"--image-size {size} was taken")
 
 
 def check_layouts(folder: Path) -> None:

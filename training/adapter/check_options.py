@@ -47,6 +47,9 @@ def check_refusals(folder: Path) -> None:
         ("argument --gate-rate: Expected a finite number from 0", {"gate-rate": "nan"}),
         ("argument --selector-rate: Expected a finite number from 0", {"selector-rate": "inf"}),
         ("Expected at most 17 visual tokens for --select but received 18", {"select": "1,18"}),
+        ("argument --image-size: Expected a whole number from 1 to 4096, or two", {"image-size": "40x"}),
+        ("argument --image-size: Expected a whole number from 1 to 4096, or two", {"image-size": "4097"}),
+        ("Expected --image-size beside --tower alone", {"model": folder / "tower", "image-size": "40"}),
         ("Expected -5..4 for --vision-feature-layer", {"vision-feature-layer": 5}),
         ("Expected a fused layer below --vision-feature-layer 2 but received [2, 3]", {"vision-feature-layer": 2}),
     ):

@@ -168,6 +168,7 @@ def check_going_on(folder: Path) -> None:
     for options, why in (
         ({"batch": 2}, f"Expected --batch 4, with which the run in {state} began, but received 2"),
         ({"seed": 1}, "Expected --seed 0"),
+        ({"image-size": "40x24"}, "Expected --image-size None"),
         ({"select": "1"}, "Expected --select [1, 2]"),
         ({"language-out": folder / "other", "features": "embedding"}, "Expected --features None"),
     ):
@@ -176,6 +177,10 @@ def check_going_on(folder: Path) -> None:
     (folder / "samples.jsonl").write_bytes(data + b"\n")
     refused("Expected --data of SHA-256", lambda: run(folder, state=state))
     (folder / "samples.jsonl").write_bytes(data)
+    # A run that began before there was an option goes on without it.
+    kept = torch.load(state, weights_only=True)
+    del kept["settings"]["image_size"]
+    torch.save(kept, state)
     # Neither other processes that read pictures nor questions in between change what is learned.
     asking = {"held-out": folder / "samples.jsonl", "evaluate-every": 2}
     losses, printed = run(folder, state=state, workers=2, **{"save-every": 100}, **asking)

@@ -14,6 +14,7 @@ from transformers import BaseImageProcessor, PreTrainedTokenizerBase
 
 from qavit_torch.questions import normalize_question
 
+from .picture_size import AtSize
 from .pictures import open_picture
 
 # Half of a pair, as a cut emoji leaves it: tokenizers take no such text.
@@ -29,7 +30,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Batch:
-    pixels: torch.Tensor  # [B, 3, S, S], normalised
+    pixels: torch.Tensor  # [B, 3, height, width], normalised
     question: torch.Tensor  # token ids [B, K]
     mask: torch.Tensor  # bool [B, K]
     labels: torch.Tensor  # token ids [B, T], -100 where there is nothing to say
@@ -86,7 +87,7 @@ def _sample(line: bytes, file: Path, where: str) -> Sample:
 class Samples(Dataset):
     """By index, with the first answer; by (index, draw), with the one that a draw of Order picks."""
 
-    def __init__(self, samples: list[Sample], processor: BaseImageProcessor):
+    def __init__(self, samples: list[Sample], processor: BaseImageProcessor | AtSize):
         self.samples, self.processor = samples, processor
 
     def __len__(self) -> int:

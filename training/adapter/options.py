@@ -19,6 +19,8 @@ import torch
 
 from qavit_torch import INTEGRATION_POINTS
 
+from .picture_size import PictureSize
+
 # Folders that are read.
 READ = ("tower", "language", "model")
 
@@ -54,6 +56,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     shape.add_argument("--projector-activation", choices=("relu", "gelu"), help="default relu")
     shape.add_argument("--train-projector", action="store_true", help="go on with a LLaVA's projector, and keep it")
     shape.add_argument("--vision-feature-layer", type=int, help="hidden layer handed over (default -1)")
+    size = "side of the pictures, or width and height as in 448x252 (default: what the tower's folder says)"
+    shape.add_argument("--image-size", type=picture_size, help=size)
     shape.add_argument("--drop-cls", action="store_true", help="hand over patches only")
     shape.add_argument("--features", choices=("encoder", "embedding"), help="default encoder")
     shape.add_argument("--normalization", choices=("qa-vit", "none"), help="default qa-vit")
@@ -89,6 +93,13 @@ def positive(text: str) -> int:
     if int(text) < 1:
         raise argparse.ArgumentTypeError(f"Expected 1 or more but received {text}")
     return int(text)
+
+
+def picture_size(text: str) -> PictureSize:
+    try:
+        return PictureSize.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def learning_rate(text: str) -> float:
@@ -141,6 +152,8 @@ def check_options(options: argparse.Namespace) -> None:
     if options.evaluate_every is not None and options.held_out is None:
         raise ValueError("Expected --held-out beside --evaluate-every but received none")
     if options.model is not None:
+        if options.image_size is not None:
+            raise ValueError("Expected --image-size beside --tower alone: --model has a size of its own")
         return
     for name, folder in (("tower", options.tower), ("language", options.language)):
         if folder is None:

@@ -41,9 +41,11 @@ class RunState:
             settings, step, parameters, moments = (kept[key] for key in ("settings", "step", "parameters", "moments"))
         except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
             raise ValueError(f"Expected the state of a run in {self.file} but received something else") from error
-        for name, ours in self.settings.items():
-            if settings.get(name) != ours:
-                began = f"--{name.replace('_', '-')} {settings.get(name)}, with which the run in {self.file} began,"
+        for name in self.settings | settings:
+            # An option that there was not yet had no value.
+            theirs, ours = (each.get(name, "None") for each in (settings, self.settings))
+            if theirs != ours:
+                began = f"--{name.replace('_', '-')} {theirs}, with which the run in {self.file} began,"
                 raise ValueError(f"Expected {began} but received {ours}")
         if {name: tensor.shape for name, tensor in parameters.items()} != {
             name: parameter.shape for name, parameter in self.trained.items()

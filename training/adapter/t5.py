@@ -4,13 +4,15 @@ import argparse
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedTokenizerBase
+from transformers import BaseImageProcessor, PreTrainedModel, PreTrainedTokenizerBase
 
 from qavit_torch import QuestionAwareVisionTower, build_projector, build_selector
+from qavit_torch.towers import patch_side
 
 from .answerer import NEW_TOKENS, Answerer, Setup
 from .data import Batch, Collate, Reading
 from .models import load_language, load_tokenizer, load_tower
+from .picture_size import AtSize
 from .pictures import load_processor
 
 
@@ -48,6 +50,16 @@ def expect_ends(tokenizer: PreTrainedTokenizerBase, end: int, folder: Path) -> N
         raise ValueError(f"Expected texts to end with token {end} by the tokenizer of {folder} but received {found}")
 
 
+def processor_of(options: argparse.Namespace, tower: PreTrainedModel) -> BaseImageProcessor | AtSize:
+    processor, size = load_processor(options.tower), options.image_size
+    if size is None:
+        return processor
+    patch = patch_side(tower.config)
+    if min(size.width, size.height) < patch:
+        raise ValueError(f"Expected at least {patch}, a patch, for --image-size but received {size}")
+    return AtSize(processor, size)
+
+
 def prepare(options: argparse.Namespace) -> Setup:
     language = load_language(options.language)
     tower = load_tower(options.tower)
@@ -68,4 +80,5 @@ def prepare(options: argparse.Namespace) -> Setup:
     model = T5Answerer(fused, language, reading, layer, not options.drop_cls, options.select).to(options.device)
     tokenizer = load_tokenizer(options.language)
     expect_ends(tokenizer, language.config.eos_token_id, options.language)
-    return Setup(model, tokenizer, load_processor(options.tower), Collate(tokenizer, reading), reading.expect_askable)
+    processor = processor_of(options, tower)
+    return Setup(model, tokenizer, processor, Collate(tokenizer, reading), reading.expect_askable)

@@ -37,7 +37,7 @@ def check_layers(model: Answerer) -> None:
 
 @torch.no_grad()
 def check_budgets(model: Answerer, pixels: torch.Tensor) -> None:
-    """`pixels` [3, S, S]: any picture of the samples; all become the same number of tokens."""
+    """`pixels` [3, height, width]: any picture of the samples; all become the same number of tokens."""
     if not model.budgets:
         return
     before = 0 if model.keep_cls else see(model.tower.tower).before_patches
@@ -52,6 +52,7 @@ def save(model: Answerer, options: argparse.Namespace) -> None:
         model.tower,
         hidden_layer=model.hidden_layer,
         keep_cls=model.keep_cls,
+        image_size=None if options.image_size is None else options.image_size.config(),
         question=model.reading.config(),
     )
     if options.language_out is not None:

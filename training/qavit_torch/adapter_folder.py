@@ -21,8 +21,13 @@ def save_adapter(
     hidden_layer: int = -1,
     keep_cls: bool = True,
     question: dict | None = None,
+    image_size: int | dict[str, int] | None = None,
 ) -> None:
-    """Writes what `load_adapter` and qavit read. `question`: how its features are made, kept in config.json as is."""
+    """Writes what `load_adapter` and qavit read.
+
+    `question`: how its features are made, kept in config.json as is; `image_size`: of its pictures in pixels, where the
+    tower's folder does not say it, the side of squares or width and height.
+    """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     where = "integration_point" if model.integration_point else "layers"
@@ -39,6 +44,8 @@ def save_adapter(
     if model.token_selector is not None:
         tensors[SELECTOR] = model.token_selector.weight
     config |= {"vision_feature_layer": hidden_layer, "keep_cls": keep_cls}
+    if image_size is not None:
+        config["image_size"] = image_size
     if question is not None:
         config["question"] = question
     _replace(

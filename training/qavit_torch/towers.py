@@ -166,9 +166,12 @@ def internvit(tower: InternVLVisionModel) -> Tower:
 
 def grid_of(config: PreTrainedConfig, pixels: torch.Tensor) -> Grid:
     """The patches of pictures [B, 3, height, width]; what is left over at the right and below belongs to none."""
-    patch = config.patch_size if isinstance(config.patch_size, int) else config.patch_size[0]  # InternViT has two
-    height, width = pixels.shape[2:]
-    return height // patch, width // patch
+    height, width = (side // patch_side(config) for side in pixels.shape[2:])
+    return height, width
+
+
+def patch_side(config: PreTrainedConfig) -> int:
+    return config.patch_size if isinstance(config.patch_size, int) else config.patch_size[0]  # InternViT has two
 
 
 def any_size(tower: PreTrainedModel) -> Map:

@@ -48,21 +48,28 @@ export function describedFiles(name: string, files: ModelDescription, missing: r
   ];
 }
 
-function towerRows({ trainedImage, patch, hasClass, registers, C, H, L }: DescribedTower): Row[] {
-  const tokens = Math.floor(trainedImage / patch) ** 2 + (hasClass ? 1 : 0) + registers;
+function towerRows({ trainedImage, patch, M, C, H, L }: DescribedTower): Row[] {
+  const { width, height } = trainedImage;
   return [
-    ['picture', `${trainedImage} × ${trainedImage} pixels in patches of ${patch}, as its positions are`],
-    ['tokens', `M = ${tokens} for such a picture`],
+    ['picture', `${width} × ${height} pixels in patches of ${patch}, as its positions are`],
+    ['tokens', `M = ${M} for such a picture`],
     ['width', `C = ${C}, H = ${H} heads, L = ${L} layers`],
   ];
 }
 
-function adapterRows({ Dq, E, fusedLayers, gates }: Extract<ModelDescription['adapter'], { Dq: number }>): Row[] {
+function adapterRows({
+  Dq,
+  E,
+  fusedLayers,
+  gates,
+  image,
+}: Extract<ModelDescription['adapter'], { Dq: number }>): Row[] {
   const unknown = 'unknown without its weights';
   return [
     ['question', `Dq = ${Dq}`],
     ['projector', E === undefined ? unknown : E === null ? 'none' : `E = ${E}`],
     ['fused layers', ranges(fusedLayers)],
+    ...(image ? [['trained on', `${image.width} × ${image.height} pixels`] as Row] : []),
     ['gates', gates?.map((gate) => gate.toFixed(3)).join(' ') ?? unknown],
   ];
 }
