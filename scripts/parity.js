@@ -7,11 +7,22 @@ const { spawnSync } = require('node:child_process');
 const { mkdtempSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
+const { parseArgs } = require('node:util');
 
 const root = join(__dirname, '..');
 const python = process.env.PYTHON || 'python3';
-const [flags, named] = [[], []];
-for (const argument of process.argv.slice(2)) (argument.startsWith('-') ? flags : named).push(argument);
+/** What was asked for; a slip in a flag would test less than was meant. */
+function parse() {
+  const flag = { type: 'boolean', default: false };
+  try {
+    return parseArgs({ options: { 'if-available': flag, whole: flag }, allowPositionals: true });
+  } catch (error) {
+    console.error(`[qavit] ${error.message}`);
+    process.exit(2);
+  }
+}
+
+const { values: flags, positionals: named } = parse();
 // Two whole towers, of every other family two layers in real widths, and a language model.
 const MODELS = [
   'vit-b-32',
@@ -45,7 +56,7 @@ if (spawnSync(python, ['-c', modules], { stdio: 'ignore' }).status !== 0) {
   console.error(
     `[qavit] Expected Python with torch, transformers and safetensors for the parity test but '${python}' has them not: ${how}`,
   );
-  process.exit(flags.includes('--if-available') ? 0 : 1);
+  process.exit(flags['if-available'] ? 0 : 1);
 }
 
 run(process.execPath, [join(__dirname, 'setup.js')]);
@@ -53,7 +64,7 @@ const folder = mkdtempSync(join(tmpdir(), 'qavit-parity-'));
 try {
   console.error(`[qavit] making random models and their results with PyTorch: ${models.join(', ')}`);
   const args = ['-m', 'fixtures.parity', '--out', folder, '--config', ...models];
-  run(python, flags.includes('--whole') ? [...args, '--whole'] : args, { cwd: join(root, 'training') });
+  run(python, flags.whole ? [...args, '--whole'] : args, { cwd: join(root, 'training') });
   const mocha = join(root, 'node_modules', 'mocha', 'bin', 'mocha.js');
   // Ten minutes: a real size in f32 on a slow machine; a hang still ends.
   const suite = [mocha, '--no-config', '--timeout', '600000', join('dist', 'test', 'parity', '*.js')];

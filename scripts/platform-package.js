@@ -24,8 +24,10 @@ class Refused extends Error {}
 
 /** What the addon needs of a Linux machine that is not in the baseline. */
 function beyondBaseline(addon) {
-  const { stdout, error } = spawnSync('objdump', ['-p', addon], { encoding: 'utf8' });
+  const { status, stdout, stderr, error } = spawnSync('objdump', ['-p', addon], { encoding: 'utf8' });
   if (error) throw new Refused(`Expected objdump, of binutils, for reading ${addon} but received ${error.code}`);
+  // What it could not read needs nothing by what it says.
+  if (status !== 0) throw new Refused(`Expected objdump to read ${addon} but received ${stderr.trim()}`);
   const lines = stdout.split('\n');
   const names = (pattern) => lines.flatMap((line) => pattern.exec(line)?.[1] ?? []);
   const libraries = names(/^\s+NEEDED\s+(\S+)$/).filter((name) => !LIBRARIES.test(name));

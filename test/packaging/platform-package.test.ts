@@ -41,6 +41,16 @@ describe('platform package', () => {
     expect(existsSync(at('refused'))).to.equal(false);
   });
 
+  it('is refused to what nobody can say of what it needs', function () {
+    if (process.platform !== 'linux') this.skip();
+    // Of the right version, so that the baseline is asked about.
+    writeFileSync(at('script.js'), `module.exports = { version: '${version}' }`);
+    const { status, stderr } = make('--addon', at('script.js'), '--out', at('refused'));
+    expect(status).to.equal(1);
+    expect(stderr).to.match(/^Expected objdump to read .*script\.js but received .*not recognized/);
+    expect(existsSync(at('refused'))).to.equal(false);
+  });
+
   it('is refused to what is not there, no addon, or of another version', () => {
     const file = (name: string, content: string): string => {
       writeFileSync(at(name), content);
