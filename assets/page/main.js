@@ -100,7 +100,7 @@ function useModel(chosen) {
     fusedLayers.length > 0 ? `question in layers ${ranges(fusedLayers)} of ${layers}` : `${layers} layers, no adapter`;
   find(document, '#model-facts', HTMLElement).textContent = [
     `${image.width} × ${image.height} pixels`,
-    `${grid.rows} × ${grid.columns} patches of ${patch}`,
+    `${grid.columns} × ${grid.rows} patches of ${patch}`,
     fused,
     `${dtype} on ${device}`,
   ].join(' · ');
