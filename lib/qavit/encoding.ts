@@ -112,7 +112,7 @@ class Batch {
     const features = block === undefined ? undefined : this.blocks?.features(block);
     const asked = features && { ...features, ...this.within(features, samples) };
     const entered = samples.map((sample) => ({ ...sample, view: 0, entry: sample.image }));
-    this.deliver(entered, await engine.encode(unseen, asked, this.output, this.signal));
+    await this.deliver(entered, await engine.encode(unseen, asked, this.output, this.signal));
   }
 
   /** While one run is finished and its results are copied, the next one is looked at, and the pictures after those are decoded. */
@@ -192,7 +192,7 @@ class Batch {
         const handed = heard
           ? await engine.fuse(pictures, { ...heard, ...this.within(heard, run) }, this.output, this.signal)
           : await engine.plain(pictures, this.output, this.signal);
-        this.deliver(run, handed);
+        await this.deliver(run, handed);
       }
     }
   }
@@ -208,10 +208,10 @@ class Batch {
     return { index, lengths: index.map((i) => lengths[i] ?? 0) };
   }
 
-  private deliver(run: readonly Entered[], { tokens, nonFinite, ratings }: HandedOver): void {
+  private async deliver(run: readonly Entered[], { tokens, nonFinite, ratings }: HandedOver): Promise<void> {
     const { engine, fingerprint } = this.context;
     const rows = tokensToHandOver(engine.model, this.output);
-    run.forEach(({ image, question, ...sample }, i) => {
+    for (const [i, { image, question, ...sample }] of run.entries()) {
       const asked = question === undefined ? 'plain' : (this.questionDigests[question] ?? '');
       const few = sample.count === 'all' ? [] : [`${sample.count} tokens`];
       const key = digest([this.pictures.digest(image), asked, fingerprint, this.output, ...few]);
@@ -220,8 +220,8 @@ class Batch {
         nonFinite: nonFinite[i]!,
         ratings: ratings?.subarray(i * rows, (i + 1) * rows),
       };
-      this.results.put({ ...sample, grid: this.pictures.grid(image), key }, made);
-    });
+      await this.results.put({ ...sample, grid: this.pictures.grid(image), key }, made);
+    }
   }
 }
 

@@ -1,7 +1,11 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Lines } from '../blocks/projector';
 import type { TileGrid } from '../image';
 import type { Size } from '../image/geometry';
 import { joinRows } from './join-rows';
+
+/** Blending so many takes some 8 ms. */
+const NUMBERS_AT_ONCE = 2 ** 20;
 
 /** The projected rows of tiles in their places in the picture; each row is read where it lies, since there may be 100 MB of them. */
 interface Tiled {
@@ -39,7 +43,11 @@ interface Between {
  * @param grid absent: there is the whole alone
  * @returns f32 [N, E]
  */
-export function inLines(views: readonly Float32Array[], grid: TileGrid | undefined, lines: Lines): Float32Array {
+export async function inLines(
+  views: readonly Float32Array[],
+  grid: TileGrid | undefined,
+  lines: Lines,
+): Promise<Float32Array> {
   const { newline } = lines;
   const whole = views.at(-1) ?? new Float32Array();
   if (!grid) return joinRows([whole, newline]);
@@ -52,10 +60,15 @@ export function inLines(views: readonly Float32Array[], grid: TileGrid | undefin
   made.set(whole);
   const line =
     rows === part.rows && columns === part.columns ? copying(tiled, part) : blending(tiled, part, rows, columns);
+  let sincePause = 0;
   for (let y = 0; y < rows; y++) {
     const start = whole.length + y * (columns + 1) * width;
     line(y, made, start);
     made.set(newline, start + columns * width);
+    sincePause += columns * width;
+    if (sincePause < NUMBERS_AT_ONCE) continue;
+    sincePause = 0;
+    await setImmediate(); // other work gets its turn
   }
   return made;
 }

@@ -46,7 +46,7 @@ export class Results {
   ) {}
 
   /** @throws QAViTError ERR_ARGUMENT for tokens that are not finite */
-  put({ item, grid, view, count, key }: Recipient, { tokens, nonFinite, ratings }: ViewTokens): void {
+  async put({ item, grid, view, count, key }: Recipient, { tokens, nonFinite, ratings }: ViewTokens): Promise<void> {
     // All, not those that are kept: ratings of others would be none either.
     expectFiniteTokens(tokens, nonFinite, this.alone ? 'encode' : `items[${item}]`);
     const width = tokens.length / this.rows;
@@ -54,7 +54,7 @@ export class Results {
     const own = kept ? takeRows(tokens, kept, width) : tokens;
     const views = this.together(item, view, own, viewCount(grid));
     if (!views) return;
-    const data = this.lines ? inLines(views, grid, this.lines) : joinRows(views);
+    const data = this.lines ? await inLines(views, grid, this.lines) : joinRows(views);
     const tiles = grid && { rows: grid.rows, columns: grid.columns };
     const shape: [number, number] = [data.length / width, width];
     this.items[item] = { data, shape, key, ...(kept && { kept }), ...(tiles && { tiles }) };

@@ -45,7 +45,7 @@ function configOf(name: LinedName): JsonObject {
 }
 
 describe('rows laid out in lines', () => {
-  it("lie in transformers' places, borders and pictures of too many tiles among them", () => {
+  it("lie in transformers' places, borders and pictures of too many tiles among them", async () => {
     const cases = JSON.parse(readFileSync(fixture('llava_next', 'lines.json'), 'utf8')) as LineCase[];
     expect(cases.length).to.equal(254);
     for (const { picture, grid, side, most, rows: wanted } of cases) {
@@ -55,26 +55,44 @@ describe('rows laid out in lines', () => {
       // There the whole comes first.
       const views = [...Array.from({ length: rows * columns }, (_, i) => view(i + 1)), view(0)];
       const lines = { newline: Float32Array.of(-1), ...(most !== null && { mostTiles: most }) };
-      const made = inLines(views, { rows, columns, picture: { width, height } }, lines);
+      const made = await inLines(views, { rows, columns, picture: { width, height } }, lines);
       const what = JSON.stringify({ picture, grid, side, most });
       expect(made.length, what).to.equal(wanted.length);
       made.forEach((number, i) => expect(number, what).to.be.closeTo(wanted[i]!, 1e-4));
     }
   });
 
-  it('keep one line or column of a picture that scaling down would leave none of', () => {
+  it('keep one line or column of a picture that scaling down would leave none of', async () => {
     const lines = { newline: Float32Array.of(-1), mostTiles: 1 };
-    const made = (side: number, rows: number, columns: number, [width, height]: [number, number]) => {
+    const made = async (side: number, rows: number, columns: number, [width, height]: [number, number]) => {
       const ones = () => new Float32Array(side * side).fill(1);
       const views = Array.from({ length: rows * columns + 1 }, ones);
-      return [...inLines(views, { rows, columns, picture: { width, height } }, lines)].slice(side * side);
+      return [...(await inLines(views, { rows, columns, picture: { width, height } }, lines))].slice(side * side);
     };
     const newlines = (count: number) => Array.from({ length: count }, () => [1, -1]).flat();
     // 180 rows where there may be 81: each edge shrinks by sqrt(180 / 81) = 1.49.
-    expect(made(9, 20, 1, [1, 1963])).to.deep.equal(newlines(120));
-    expect(made(9, 1, 20, [1963, 1])).to.deep.equal([...new Array<number>(120).fill(1), -1]);
+    expect(await made(9, 20, 1, [1, 1963])).to.deep.equal(newlines(120));
+    expect(await made(9, 1, 20, [1963, 1])).to.deep.equal([...new Array<number>(120).fill(1), -1]);
     // Tiles of one patch each, and by sqrt(20 / 1) = 4.47.
-    expect(made(1, 20, 1, [10, 200])).to.deep.equal(newlines(4));
+    expect(await made(1, 20, 1, [10, 200])).to.deep.equal(newlines(4));
+  });
+
+  it('let other work have its turn while there are many', async () => {
+    const [side, width] = [9, 40_000];
+    const views = Array.from({ length: 5 }, () => new Float32Array(side * side * width));
+    const lines = { newline: new Float32Array(width) };
+    let turns = 0;
+    let isMaking = true;
+    const next = (): void => {
+      turns++;
+      if (isMaking) setImmediate(next);
+    };
+    setImmediate(next);
+    const made = await inLines(views, { rows: 2, columns: 2, picture: { width: 8, height: 8 } }, lines);
+    isMaking = false;
+    expect(made.length).to.equal((side * side + 18 * 19) * width);
+    // 18 lines of 720,000 numbers, with a pause after every second.
+    expect(turns).to.be.at.least(8);
   });
 
   it('are of the tower and the state that their classes assume where config.json says nothing', () => {

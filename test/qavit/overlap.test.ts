@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { parsePreprocessorConfig } from '../../lib/image';
 import { encodeAll, type EncodingContext } from '../../lib/qavit/encoding';
+import { square } from '../support/square';
 
 const SIDE = 14;
 /** Two pictures fill a run of encodeAll's on the CPU. */
@@ -19,7 +20,7 @@ interface Waiting {
 function engineThatWaits(until: Waiting) {
   const seen = { looks: [] as number[], runs: [] as number[], kept: 0 };
   const engine = {
-    model: { tokens: TOKENS, image: SIDE, keepClass: true },
+    model: { tokens: TOKENS, image: square(SIDE), keepClass: true },
     device: { info: { kind: 'cpu' } },
     look: async (_pixels: Uint8Array, images: number) => {
       seen.looks.push(images);
