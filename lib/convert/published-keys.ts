@@ -30,13 +30,15 @@ export interface PublishedTensors {
 /**
  * Sorts the keys of a QA-ViT checkpoint as it was published (ViT+T5).
  *
- * @throws QAViTError ERR_FORMAT, naming file and key, for one that belongs to nothing, says something else than its other name or is a
- *   second adapter's, or where no layer is fused
+ * @throws QAViTError ERR_FORMAT, naming file and key, for one that belongs to nothing, says something else than its other name, is there
+ *   twice or is a second adapter's, or where no layer is fused
  */
-export function sortPublished({ path, all }: TensorSource): PublishedTensors {
+export function sortPublished(source: TensorSource): PublishedTensors {
+  const { path } = source;
+  const all = Array.from(source.all, unwrapped);
   const parts: Record<Part, StoredTensor[]> = { tower: [], adapter: [], language: [], lora: [], ignored: [] };
   const adapted = new Map<string, string>();
-  const byKey = new Map(Array.from(all, (tensor) => [withoutPrefix(tensor.name), tensor]));
+  const byKey = byKeys(all, path);
   const fused = new Set<number>();
   for (const tensor of all) {
     const key = withoutPrefix(tensor.name);
@@ -61,16 +63,32 @@ export function sortPublished({ path, all }: TensorSource): PublishedTensors {
     const what = `a key ${PREFIX}${VISION}encoder.layers.N.self_attn.instruction_out_proj.weight`;
     throw expectedButFound('ERR_FORMAT', what, path, 'none: not a QA-ViT');
   }
-  const source = (part: Part): TensorSource => ({ path, all: parts[part] });
+  const sourceOf = (part: Part): TensorSource => ({ path, all: parts[part] });
   return {
-    tower: source('tower'),
-    adapter: source('adapter'),
-    language: source('language'),
+    tower: sourceOf('tower'),
+    adapter: sourceOf('adapter'),
+    language: sourceOf('language'),
     lora: { path, all: [...parts.language, ...parts.lora] },
     adapted,
     fusedLayers: [...fused].sort((a, b) => a - b),
     ignored: parts.ignored.map(({ name }) => name),
   };
+}
+
+/** Newer PEFT keeps what it wraps in a module of its own, `<module>.base_layer`; with older it stays where it was. */
+function unwrapped(tensor: StoredTensor): StoredTensor {
+  const name = tensor.name.replace('.base_layer.', '.');
+  return name === tensor.name ? tensor : tensor.renamed(name);
+}
+
+function byKeys(all: readonly StoredTensor[], path: string): ReadonlyMap<string, StoredTensor> {
+  const found = new Map<string, StoredTensor>();
+  for (const tensor of all) {
+    const key = withoutPrefix(tensor.name);
+    if (found.has(key)) throw expectedButFound('ERR_FORMAT', `one tensor ${key}`, path, 'two');
+    found.set(key, tensor);
+  }
+  return found;
 }
 
 /** Nobody reads an alias: what it says must be what is read. A checkpoint whose tensors were moved one by one holds it twice. */

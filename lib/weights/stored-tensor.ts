@@ -52,6 +52,11 @@ export class StoredTensor {
     return `tensor ${this.name} of ${this.file.path}`;
   }
 
+  /** The same under another name. */
+  renamed(name: string): StoredTensor {
+    return new StoredTensor(this.file, { ...this.entry, name });
+  }
+
   /** Rows [start, end) of the first dimension, as a tensor of its own. */
   sliceRows(start: number, end: number): StoredTensor {
     const { name, entry, strides, shape } = this;

@@ -4,9 +4,13 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symli
 import path from 'node:path';
 import sharp from 'sharp';
 import { QAViT } from '../../lib';
+import { loadAddon } from '../../lib/binding/load';
 import { convertCheckpoint } from '../../lib/convert/convert';
+import { languagePart } from '../../lib/convert/parts';
 import { sortPublished } from '../../lib/convert/published-keys';
 import { QAViTError, type QAViTErrorCode } from '../../lib/errors';
+import { openTorchFile, type StoredTensor } from '../../lib/weights';
+import { multiplyOn } from '../../lib/weights/device-product';
 import { openSafetensors } from '../../lib/weights/safetensors';
 import { runCli } from '../cli/run-cli';
 import { expectRejection } from '../support/expect-error';
@@ -266,6 +270,48 @@ describe('convert', () => {
         QAViTError,
         /numbers of shared\.weight for tensor decoder\.embed/,
       );
+    }
+  });
+
+  it('takes the names that newer PEFT gives to what it wraps', async () => {
+    const opened = openTorchFile(FROM.checkpoint);
+    const device = new (loadAddon().Device)({ kind: 'cpu' });
+    try {
+      const path = opened.file.path;
+      const { adapted, ignored } = sortPublished({ path, all: opened.tensors });
+      expect(adapted.has('shared')).to.equal(true);
+      const wraps = (key: string): boolean =>
+        adapted.has(key) || ((key.endsWith('embed_tokens') || key === 'instruction_embedder') && adapted.has('shared'));
+      let wrapped = 0;
+      const newer = Array.from(opened.tensors, (tensor) => {
+        const module = /^base_model\.model\.(.+)\.weight$/.exec(tensor.name)?.[1];
+        if (module === undefined || !wraps(module)) return tensor;
+        wrapped++;
+        return tensor.renamed(`base_model.model.${module}.base_layer.weight`);
+      });
+      expect(wrapped).to.be.above(adapted.size);
+      const context = { dtype: 'f32', multiply: multiplyOn(device) } as const;
+      const made = async (all: Iterable<StoredTensor>) => {
+        const { tensors } = await languagePart(
+          sortPublished({ path, all }),
+          `${FROM.language}/config.json`,
+          32,
+          context,
+        );
+        const bytes = tensors.map(async (tensor) => {
+          const parts: Uint8Array[] = [];
+          for await (const part of tensor.chunks()) parts.push(Uint8Array.from(part));
+          return [tensor.name, Buffer.concat(parts).toString('base64')] as const;
+        });
+        return Promise.all(bytes);
+      };
+      expect(await made(newer)).to.deep.equal(await made(opened.tensors));
+      expect(sortPublished({ path, all: newer }).ignored).to.have.length(ignored.length);
+      const twice = [...newer, ...opened.tensors];
+      expect(() => sortPublished({ path, all: twice })).to.throw(QAViTError, /^Expected one tensor .* received two$/);
+    } finally {
+      await device.close();
+      opened.file.close();
     }
   });
 
