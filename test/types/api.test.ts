@@ -37,6 +37,9 @@ export async function accepted(model: QAViT, signal: AbortSignal): Promise<void>
     { device: 'cuda:1', dtype: 'bf16', imageSize: 384 },
   );
   other.info.gates.map((gate) => gate.toFixed(2));
+  await using wide = await QAViT.load('a', { imageSize: { width: 448, height: 252 } });
+  const { image, grid, patch } = wide.info;
+  [image.width - grid.columns * patch, image.height - grid.rows * patch].map((rest) => rest.toFixed());
   const server: VllmServer = { url: 'http://a/v1', model: 'b', input: 'prompt_embeds', dtype: 'f16' };
   await using front = await QAViT.load({ tower: 'a', adapter: 'b', questions: 'c', language: server });
   front.info.language?.questionWidth?.toFixed();
@@ -55,6 +58,8 @@ export async function refused(model: QAViT): Promise<void> {
   await model.encode('a.png', { data: new Float32Array(8) });
   // @ts-expect-error the question is not optional: null says that there is none
   await model.encode('a.png');
+  // @ts-expect-error a height is missing
+  await QAViT.load('a', { imageSize: { width: 448 } });
   // @ts-expect-error no such dtype
   await QAViT.load('a', { dtype: 'int7' });
   // @ts-expect-error keys come from the environment
