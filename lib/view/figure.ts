@@ -49,6 +49,8 @@ const COLUMN = 300;
 const GUTTER = 28;
 /** Taller pictures are fitted into this height. */
 const TALLEST = 420;
+/** Bars beside low pictures are as tall. */
+const LOWEST = 150;
 const LINE = 20;
 const HEADLINE: Type = { face: 'strong', size: 21 };
 const TITLE: Type = { face: 'strong', size: 15 };
@@ -95,7 +97,7 @@ async function drawRow(sheet: Sheet, panels: readonly Panel[], top: number): Pro
   const captions = await Promise.all(panels.map(captionOf));
   const pictures = await Promise.all(panels.map(pictureOf));
   const head = LINE + Math.max(...captions.map((lines) => lines.length)) * LINE + 10;
-  const bodyHeight = Math.max(...pictures.map((picture) => picture?.height ?? 0));
+  const bodyHeight = Math.max(...panels.map((panel, i) => pictures[i]?.height ?? (panel.kind === 'bars' ? LOWEST : 0)));
   let x = MARGIN;
   panels.forEach((panel, i) => {
     const width = widthOf(spanOf(panel));
@@ -107,7 +109,8 @@ async function drawRow(sheet: Sheet, panels: readonly Panel[], top: number): Pro
     } else if (picture) {
       const mapped = panel.map ? overlay(picture, panel.map.grid, panel.map.scale.range) : picture;
       sheet.picture(x, top + head, panel.outlined ? outline(mapped, panel.outlined) : mapped);
-      if (panel.map) colorScale(sheet, x, top + head + picture.height + 10, picture.width, panel.map.scale);
+      // As wide as the column under a narrow picture too, or its words would lie over each other.
+      if (panel.map) colorScale(sheet, x, top + head + picture.height + 10, COLUMN, panel.map.scale);
       // Many pictures are white at their edges, as the sheet is.
       else sheet.frame(x, top + head, picture.width, picture.height);
     }

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import sharp from 'sharp';
 import { attentionFigure } from '../../lib/view/attention-figure';
 import { barChart, roundUp } from '../../lib/view/bar-chart';
-import { renderFigure } from '../../lib/view/figure';
+import { type PicturePanel, renderFigure } from '../../lib/view/figure';
 import { patchGrid } from '../../lib/view/patch-grid';
 import { Sheet } from '../../lib/view/sheet';
 import { document, element, escapeXml } from '../../lib/view/svg';
@@ -150,6 +150,30 @@ describe('view/figure', () => {
     };
     expect(captionOf('long '.repeat(100), 4)).to.match(/^Outlined: the 4 tokens rated highest for “long long /);
     expect(captionOf('what?', 1)).to.equal('Outlined: the token rated highest for “what?”');
+  });
+
+  it('has room for the words of a scale under a narrow picture, and for bars beside a low one', async () => {
+    const of = (width: number, height: number) => ({ data: new Uint8Array(width * height * 3), width, height });
+    const grid = { values: Float32Array.of(0, 1), rows: 2, columns: 1 };
+    const scale = { label: '', range: { low: 0, high: 1 }, format: () => '' };
+    const words = { title: '', caption: '' };
+    const narrow = { kind: 'picture', ...words, picture: of(4, 16), map: { grid, scale } } as const;
+    const bars = { kind: 'bars', ...words, bars: [{ label: 'a', value: 1 }], span: 1 } as const;
+    const drawn = async (...panels: (typeof narrow | typeof bars | PicturePanel)[]) =>
+      sharp(await renderFigure({ title: '', subtitle: '', rows: [panels] }))
+        .raw()
+        .toBuffer({ resolveWithObject: true });
+    const { data, info } = await drawn(narrow);
+    // The picture is 105 pixels wide, its column 300 from 36 on.
+    const isColoured = (x: number): boolean =>
+      Array.from({ length: info.height }, (_, y) => data[(y * info.width + x) * 3 + 2] ?? 255).some(
+        (blue) => blue < 200,
+      );
+    expect([140, 141 + 10, 330].map(isColoured)).to.deep.equal([true, true, true]);
+    expect(isColoured(345)).to.equal(false);
+    const low = { kind: 'picture', ...words, picture: of(64, 1) } as const;
+    const [alone, beside] = [await drawn(low), await drawn(low, bars)];
+    expect(beside.info.height).to.be.at.least(alone.info.height + 140);
   });
 
   it('shows where a picture ends that is as white as the page', async () => {
