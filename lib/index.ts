@@ -23,6 +23,7 @@ export type {
   Looked,
   ModelFolders,
   ModelInfo,
+  OwnShapes,
   Picture,
   QuestionFeatures,
   QuestionInput,

@@ -1,5 +1,5 @@
 import { expected, expectedButFound } from './errors';
-import type { ImageInput } from './image';
+import { type ImageInput, maxPatchesOf } from './image';
 import type { Output } from './models/plans';
 import { throwIfAborted } from './calls/abort';
 import { attendTo } from './qavit/attending';
@@ -97,6 +97,7 @@ export class QAViT implements AsyncDisposable {
       visionLanguage: vision.whole ?? null,
       missingFiles,
       image: { ...model.image },
+      maxPatches: maxPatchesOf(vision.preprocessor, model.patch),
       trainedImage: { ...model.trainedImage },
       preprocessing: { resize: vision.preprocessor.resize?.rule ?? null, crop: vision.preprocessor.crop },
       patch: model.patch,

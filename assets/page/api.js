@@ -5,6 +5,7 @@ import { serverSentEvents } from './sse.js';
  * @typedef {{ id: string, qavit: ModelFacts }} Model
  * @typedef {object} ModelFacts
  * @property {import('./geometry.js').Preprocessing} image
+ * @property {number | null} maxPatches of a picture, where each has a shape of its own
  * @property {number} patch side of a patch, pixels
  * @property {{ rows: number, columns: number }} grid
  * @property {number} visualTokens handed over unless a request says otherwise

@@ -95,12 +95,14 @@ function setScene() {
 function useModel(chosen) {
   model = chosen;
   intake.limits = chosen.qavit.limits;
-  const { image, patch, grid, layers, fusedLayers, dtype, device, canAnswer, readsQuestions } = chosen.qavit;
+  const { image, maxPatches, patch, grid, layers, fusedLayers, dtype, device, canAnswer, readsQuestions } =
+    chosen.qavit;
   const fused =
     fusedLayers.length > 0 ? `question in layers ${ranges(fusedLayers)} of ${layers}` : `${layers} layers, no adapter`;
   find(document, '#model-facts', HTMLElement).textContent = [
-    `${image.width} × ${image.height} pixels`,
-    `${grid.columns} × ${grid.rows} patches of ${patch}`,
+    ...(maxPatches === null
+      ? [`${image.width} × ${image.height} pixels`, `${grid.columns} × ${grid.rows} patches of ${patch}`]
+      : [`pictures in their own shapes, up to ${maxPatches} patches of ${patch}`]),
     fused,
     `${dtype} on ${device}`,
   ].join(' · ');

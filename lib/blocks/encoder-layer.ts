@@ -28,8 +28,6 @@ export interface EncoderLayer {
     readonly heads: number;
     /** Factor of the scores: D^-0.5, or 1 where the queries' weights contain it. */
     readonly scale: number;
-    /** Where places are told by turning queries and keys (rotary_embed): their angles, f32 [P, D]. A question's keys have no place. */
-    readonly rotary?: Parameter;
   };
   readonly norm2: Norm;
   readonly mlp: {
@@ -42,6 +40,13 @@ export interface EncoderLayer {
   };
   /** The fuse slot: what stands for P where a question takes part. Filled by fuse(). */
   readonly fusing?: GatedAffine;
+}
+
+/** What a layer is given besides the stream. */
+export interface LayerInputs {
+  readonly question?: LayerQuestion;
+  /** Where places are told by turning queries and keys (rotary_embed): their angles, f32 [P, D]. A question's keys have no place. */
+  readonly rotary?: Parameter;
 }
 
 /** What a question brings to one layer. */
@@ -58,9 +63,9 @@ export interface LayerQuestion extends QuestionKeys {
  * @param x [B, M, C] residual stream
  * @returns [B, M, C]
  */
-export function encoderLayer(g: Graph, x: Tensor, layer: EncoderLayer, question?: LayerQuestion): Tensor {
+export function encoderLayer(g: Graph, x: Tensor, layer: EncoderLayer, { question, rotary }: LayerInputs = {}): Tensor {
   const { attention, mlp, fusing } = layer;
-  const attended = selfAttention(g.scope('self_attn'), picture(g, x, layer), attention, question);
+  const attended = selfAttention(g.scope('self_attn'), picture(g, x, layer, rotary), attention, question);
   const output = g.scope('self_attn.out_proj');
   const mixed =
     question && fusing
@@ -84,14 +89,12 @@ interface Picture {
 }
 
 /** In the first fused layer those of one picture are the same for all of its questions, and computed once. */
-function picture(g: Graph, x: Tensor, { norm1, attention }: EncoderLayer): Picture {
+function picture(g: Graph, x: Tensor, { norm1, attention }: EncoderLayer, rotary: Parameter | undefined): Picture {
   const scope = g.scope('self_attn');
   const normed = layerNorm(g.scope('layer_norm1'), x.distinct(), norm1);
   const joint = linear(scope.scope('qkv'), normed, attention.qkv, { as: '3C' });
   const width = joint.columns.size / 3;
-  const turned = attention.rotary
-    ? rotaryEmbed(scope.scope('rotary'), joint.sliceColumns(0, 2 * width, '2C'), attention.rotary)
-    : joint;
+  const turned = rotary ? rotaryEmbed(scope.scope('rotary'), joint.sliceColumns(0, 2 * width, '2C'), rotary) : joint;
   const part = (all: Tensor, i: number): Tensor => {
     const columns = all.sliceColumns(i * width, (i + 1) * width, 'C');
     return columns.batch.size === x.batch.size ? columns : columns.broadcast(x.batch);

@@ -19,10 +19,10 @@ export function oneOf(...choices: readonly string[]): Rule {
   return { what: `one of ${choices.join(', ')}`, accepts: (value) => choices.includes(value as string) };
 }
 
-export function either(one: Rule, other: Rule): Rule {
+export function either(...rules: readonly Rule[]): Rule {
   return {
-    what: `${one.what} or ${other.what}`,
-    accepts: (value) => one.accepts(value) || other.accepts(value),
+    what: rules.map(({ what }) => what).join(' or '),
+    accepts: (value) => rules.some((rule) => rule.accepts(value)),
   };
 }
 

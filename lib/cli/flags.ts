@@ -5,7 +5,7 @@ export function dashed(option: string): string {
 
 /** Options of the library that commands have under the same names. */
 const SHARED =
-  /option (before|device|dtype|hiddenLayer|imageSize|languageDType|languageDevice|output|padding|system|threads|tiles|visualTokens)( of [\w.]+)?/g;
+  /option (before|device|dtype|hiddenLayer|imageSize|maxPatches|languageDType|languageDevice|output|padding|system|threads|tiles|visualTokens)( of [\w.]+)?/g;
 
 /** A message of the library in the words of the command line. */
 export function inFlags(message: string): string {

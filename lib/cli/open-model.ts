@@ -81,7 +81,8 @@ export async function loadFolders(
   status.show(`loading ${name}`);
   // Loaded only now, so that --help and usage errors do not wait for the addon and the libraries.
   const { QAViT } = await import('../index.js');
-  const { device, dtype, padding, imageSize, tiles, hiddenLayer, visualTokens, threads, offline } = options;
+  const { device, dtype, padding, maxPatches, tiles, hiddenLayer, visualTokens, threads, offline } = options;
+  const imageSize = maxPatches === undefined ? options.imageSize : { maxPatches };
   const { languageDevice, languageDtype: languageDType } = options;
   const keepClass = options.keepClass && options.keepClass === 'yes';
   const vision = { device, dtype, padding, imageSize, tiles, hiddenLayer, keepClass, visualTokens, threads };

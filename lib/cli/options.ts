@@ -23,6 +23,7 @@ export interface ModelOptions extends DeviceOptions {
   questions?: string;
   padding?: 'mask' | 'attend';
   imageSize?: number | Size;
+  maxPatches?: number;
   tiles?: number | 'auto';
   hiddenLayer?: number;
   keepClass?: 'yes' | 'no';
@@ -138,6 +139,14 @@ export function addModelOptions(command: Command): Command {
       '--image-size <pixels>',
       "side of the pictures, or width x height as in 640x360, other than the tower's own (positions are interpolated)",
       imageSize,
+    )
+    .addOption(
+      new Option(
+        '--max-patches <n>',
+        "each picture whole, in its own shape, of at most so many patches (default for SigLIP 2's NaFlex towers)",
+      )
+        .argParser(numberIn(1, 2 ** 31, { whole: true }))
+        .conflicts('imageSize'),
     )
     .option(
       '--tiles <n>',

@@ -17,7 +17,7 @@ export interface QuestionMapRequest {
   outlined?: number;
 }
 
-function subtitle(name: string, { grid, fusedLayers, L, device, dtype }: ModelInfo): string {
+function subtitle(name: string, { fusedLayers, L, device, dtype }: ModelInfo, grid: AttentionMaps['grid']): string {
   return `${name}  ·  ${grid.columns} × ${grid.rows} patches  ·  fused layers ${ranges(fusedLayers)} of 0–${L - 1}  ·  ${device.kind}, ${dtype}`;
 }
 
@@ -54,7 +54,7 @@ export async function measureQuestions(
     })),
     between: a && b && differenceBetween(a, b, plain, grid),
     gates: layers.map(({ layer, gate }) => ({ layer, value: gate })),
-    subtitle: subtitle(name, model.info),
+    subtitle: subtitle(name, model.info, grid),
     outlined,
   };
 }

@@ -25,4 +25,9 @@ export class PlanCache {
     if (this.plans.size > CAPACITY && oldest !== undefined) this.plans.delete(oldest);
     return made;
   }
+
+  /** Those whose keys begin so. */
+  forget(beginning: string): void {
+    for (const key of this.plans.keys()) if (key.startsWith(beginning)) this.plans.delete(key);
+  }
 }

@@ -36,9 +36,12 @@ export class ConfigFields extends JsonFields {
 
   /** Of tiles: far more than any model was trained with is far less than what would take long to choose from. */
   count(key: string, absent: number): number {
-    const value = this.value(key) ?? absent;
-    if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 100) return value as number;
-    throw expected('ERR_FORMAT', 'an integer from 1 to 100', this.where(key), value);
+    return this.whole(key, absent, 100);
+  }
+
+  /** An integer from 1 on. */
+  whole(key: string, absent: number, most = MAX_SIDE): number {
+    return this.side(this.value(key) ?? absent, key, most);
   }
 
   /** Three numbers, or one for all channels. */

@@ -13,12 +13,15 @@ export type StatedResizeRule =
 
 export type ResizeRule =
   | StatedResizeRule
+  /** Keeps the proportions nearly: in whole patches of this side, as large as it can be with at most so many. */
+  | { readonly kind: 'most-patches'; readonly patch: number; readonly patches: number }
   /** Keeps the proportions: the smallest that this size has room in. What `shortest-edge` is to squares, to other rectangles. */
   | { readonly kind: 'cover'; readonly width: number; readonly height: number };
 
 export function resizedSize({ width, height }: Size, rule: ResizeRule): Size {
   if (rule.kind === 'exact') return { width: rule.width, height: rule.height };
   if (rule.kind === 'cover') return covering({ width, height }, rule);
+  if (rule.kind === 'most-patches') return inPatches({ width, height }, rule);
   const short = Math.min(width, height);
   const long = Math.max(width, height);
   const edges =
@@ -33,6 +36,21 @@ function covering({ width, height }: Size, window: Size): Size {
   return window.width * height > width * window.height
     ? { width: window.width, height: Math.trunc((window.width * height) / width) }
     : { width: Math.trunc((window.height * width) / height), height: window.height };
+}
+
+/** SigLIP 2's, which looks for the scale by halves, from almost nothing to a hundredfold, until it is this near. */
+const NEAR = 1e-5;
+
+/** Computed as there, step by step: scales that differ in the last bits make other sizes. */
+function inPatches({ width, height }: Size, { patch, patches }: { patch: number; patches: number }): Size {
+  const scaled = (edge: number, scale: number): number => Math.max(patch, Math.ceil((edge * scale) / patch) * patch);
+  let [low, high] = [NEAR / 10, 100];
+  while (high - low >= NEAR) {
+    const scale = (low + high) / 2;
+    if ((scaled(height, scale) / patch) * (scaled(width, scale) / patch) <= patches) low = scale;
+    else high = scale;
+  }
+  return { width: scaled(width, low), height: scaled(height, low) };
 }
 
 interface Edges {

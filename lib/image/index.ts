@@ -11,6 +11,7 @@ export type { ImageInput, RawImage } from './source';
 export type { ImageLimits } from './limits';
 export { type TileGrid, type Tiles, withTiles } from './tiles';
 export { atSize, preparedSize } from './at-size';
+export { inOwnShapes, maxPatchesOf, type MostPatches, shapesOf } from './own-shapes';
 export { type PreprocessorFile, readPreprocessorConfig } from './preprocessor-file';
 export {
   normalization,

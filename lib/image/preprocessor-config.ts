@@ -3,6 +3,7 @@ import { expected, expectedButFound } from '../errors';
 import { ConfigFields } from './config-fields';
 import type { ResizeRule } from './geometry';
 import { PROCESSOR_NAMES, processorDefaults, type ProcessorDefaults, processorOf } from './processor-families';
+import type { MostPatches } from './own-shapes';
 import type { Tiling } from './tiles';
 
 type Triple = readonly [number, number, number];
@@ -78,6 +79,7 @@ type Steps = Pick<PreprocessorConfig, 'longestEdgeFirst' | 'resize' | 'crop' | '
 
 function parseGeometry(fields: ConfigFields, defaults: ProcessorDefaults): Steps {
   if (defaults.pinpoints) return parseFitted(fields, defaults, defaults.pinpoints);
+  if (defaults.most) return parseOwnShapes(fields, defaults, defaults.most);
   return defaults.tile === undefined ? parseSteps(fields, defaults) : parseLongEdge(fields, defaults);
 }
 
@@ -134,6 +136,20 @@ function parseFitted(
   const most = Math.max(...grids.map(({ rows, columns }) => rows * columns));
   const resize = { rule: { kind: 'exact', width: side, height: side }, filter: parseFilter(fields, defaults) } as const;
   return { resize, crop: null, tiling: { by: 'fit', least: 1, most, usual: true, grids } };
+}
+
+/** Beyond any use of a tower, and few enough that their number is exact. */
+const MOST_PATCHES = 2 ** 31;
+
+/** SigLIP 2's, which takes what is not resized as it comes, and leaves out what is no whole patch; a picture would have any number. */
+function parseOwnShapes(fields: ConfigFields, defaults: ProcessorDefaults, most: MostPatches): Steps {
+  if (!fields.flag('do_resize', true)) throw expected('ERR_UNSUPPORTED', 'true', fields.where('do_resize'), false);
+  const patch = fields.whole('patch_size', most.patch);
+  const patches = fields.whole('max_num_patches', most.patches, MOST_PATCHES);
+  return {
+    resize: { rule: { kind: 'most-patches', patch, patches }, filter: parseFilter(fields, defaults) },
+    crop: null,
+  };
 }
 
 function parseResize(fields: ConfigFields, defaults: ProcessorDefaults): PreprocessorConfig['resize'] {

@@ -1,4 +1,5 @@
 import type { ResampleFilter } from '../binding/native';
+import type { MostPatches } from './own-shapes';
 
 /** What an image processor of transformers assumes where preprocessor_config.json is silent. */
 export interface ProcessorDefaults {
@@ -16,6 +17,8 @@ export interface ProcessorDefaults {
   readonly grids?: { readonly least: number; readonly most: number };
   /** Where it is fitted into one of these, height and width in pixels. */
   readonly pinpoints?: readonly (readonly [number, number])[];
+  /** Where a picture keeps its shape, in so many patches at most. */
+  readonly most?: MostPatches;
 }
 
 /** Statistics of CLIP's own training pictures. */
@@ -97,6 +100,8 @@ const FAMILIES: ReadonlyMap<string, ProcessorDefaults> = new Map([
   // transformers resizes numbers where others resize bytes: half a level apart at most.
   ['DINOv3ViTImageProcessor', { ...SQUARE, filter: 'bilinear', mean: IMAGENET_MEAN, std: IMAGENET_STD }],
   ['SiglipImageProcessor', { ...SQUARE, defaultToSquare: false }],
+  // SigLIP 2's where pictures keep their shapes (NaFlex).
+  ['Siglip2ImageProcessor', { ...SQUARE, filter: 'bilinear', most: { patch: 16, patches: 256 } }],
   ['BlipImageProcessor', { ...SQUARE, size: { height: 384, width: 384 }, mean: CLIP_MEAN, std: CLIP_STD }],
   // Gemma 3's, for a picture that is not cut up.
   ['Gemma3ImageProcessor', { ...SQUARE, filter: 'bilinear' }],
@@ -116,6 +121,7 @@ const OF_MODELS: Readonly<Record<string, readonly string[]>> = {
   BitImageProcessor: ['dinov2', 'dinov2_with_registers'],
   DINOv3ViTImageProcessor: ['dinov3_vit'],
   SiglipImageProcessor: ['siglip', 'siglip_vision_model', 'paligemma'],
+  Siglip2ImageProcessor: ['siglip2', 'siglip2_vision_model'],
   BlipImageProcessor: ['blip-2', 'blip_2_vision_model', 'instructblip', 'instructblip_vision_model'],
   Gemma3ImageProcessor: ['gemma3'],
   Idefics3ImageProcessor: ['idefics3', 'idefics3_vision'],

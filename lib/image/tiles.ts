@@ -3,6 +3,7 @@ import type { Grid } from '../grid';
 import { preparedSize } from './at-size';
 import { fitIntoGrid } from './fitted-tiles';
 import { sizeByLongEdge, type Size } from './geometry';
+import { shapesOf } from './own-shapes';
 import type { PreprocessorConfig } from './preprocessor-config';
 
 /** How a processor cuts pictures into tiles of the tower's size, besides the whole. */
@@ -65,6 +66,7 @@ export function withTiles(config: PreprocessorConfig, tiles: number | 'auto'): P
 
 function isSquare(config: PreprocessorConfig): boolean {
   const size = preparedSize(config);
+  if (shapesOf(config)) return false;
   return size === undefined || size.width === size.height;
 }
 

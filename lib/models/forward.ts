@@ -78,12 +78,11 @@ export function handOver(
 }
 
 function layers(g: Graph, model: VisionModel, stream: Tensor, start: number, end: number, heard?: Heard): Tensor {
-  return model.layers
-    .slice(start, end)
-    .reduce(
-      (x, layer, i) => encoderLayer(g.scope('layers').scope(start + i), x, layer, question(model, start + i, heard)),
-      stream,
-    );
+  const { rotary } = model;
+  return model.layers.slice(start, end).reduce((x, layer, i) => {
+    const scope = g.scope('layers').scope(start + i);
+    return encoderLayer(scope, x, layer, { question: question(model, start + i, heard), rotary });
+  }, stream);
 }
 
 /** The columns of the question's keys and values that belong to one layer. */

@@ -5,68 +5,96 @@ import {
   computed,
   type FoldContext,
   foldPixels,
+  foldTable,
   type NamedTensors,
   type PixelNormalization,
   resizeGrid,
+  type StoredDType,
 } from '../weights';
 import { patchesOf } from './tower';
 import type { TowerArchitecture } from './towers';
 
-/** How pixels become the tower's first tokens. */
+/** How pixels become the tower's first tokens, for pictures of one size. */
 export interface PixelEmbedding {
   /** M */
   readonly tokens: number;
+  /** The position table, f32 [M without registers, C]. */
+  readonly table: Parameter;
   /** Pixels u8 [B, image height, image width * 3] -> [B, M, C]: class token, registers, patches. */
   embed(g: Graph, pixels: Tensor): Tensor;
 }
 
 /**
- * Patch kernels, class token, registers and the position table, for pictures of so many patches. The table is interpolated where the
- * architecture's own pictures have others.
+ * Patch kernels, class token, registers and the position table.
+ *
+ * @returns for pictures of so many patches: the table is interpolated where the architecture's own pictures have others, all else is
+ *   theirs together
  */
 export function pixelEmbedding(
   architecture: TowerArchitecture,
   tensors: NamedTensors,
   pixels: PixelNormalization,
-  grid: Grid,
-): PixelEmbedding {
+): (grid: Grid) => PixelEmbedding {
   const { width, patch, registers, names } = architecture;
   const hasClass = names.classToken !== undefined;
   const first = hasClass ? 1 : 0;
-  const patches = grid.rows * grid.columns;
-  const kernels = tensors.take(names.kernels, [width, 3, patch, patch]);
+  const kernels = takeKernels(architecture, tensors);
   const bias = names.kernelBias === undefined ? undefined : tensors.take(names.kernelBias, [width]);
   const classToken = names.classToken === undefined ? undefined : takeTable(tensors, names.classToken, [width]);
-  const readPositions = takePositions(architecture, tensors, first, grid);
+  const readPositions = takePositions(architecture, tensors, first);
+  // One a dtype, for the tables of all sizes.
+  const constants = new Map<StoredDType, Float64Array>();
   const fold = ({ dtype }: FoldContext) => {
-    const embedding = {
-      kernels: kernels.read(),
-      bias: bias?.read(),
-      classToken: classToken?.read(),
-      positions: readPositions(),
-      width,
-      patch,
-    };
-    return foldPixels(embedding, pixels, dtype);
+    const folded = foldPixels({ kernels: kernels.read(), bias: bias?.read(), width, patch }, pixels, dtype);
+    constants.set(dtype, folded.constant);
+    return folded;
   };
-  const embedding = {
-    weight: computed(kernels.name, 'matrix', [width, patch * patch * 3], (context) => fold(context).weight),
-    table: computed(`${kernels.name} (table)`, 'table', [first + patches, width], (context) => fold(context).table),
-  };
+  const weight = computed(kernels.name, 'matrix', [width, patch * patch * 3], (context) => fold(context).weight);
   const rows = names.registers === undefined ? [] : registerRows(tensors, names.registers, registers, width);
   const zeros = computed('zeros', 'vector', [width], () => new Float32Array(width));
-  return {
-    tokens: first + registers + patches,
-    embed(g, bytes) {
-      const scope = g.scope('embeddings');
-      const x = patchEmbed(scope, bytes, embedding, { patch, hasClass });
-      if (rows.length === 0) return x;
-      const like = x.sliceRows(0, 1, '1');
-      const between = rows.map((row, i) => constantRow(scope.scope('registers').scope(i), like, { row, zeros }));
-      const before = hasClass ? [like] : [];
-      return concatRows(scope.scope('tokens'), [...before, ...between, x.sliceRows(first, x.rows.size)], 'M');
-    },
+  return (grid) => {
+    const patches = grid.rows * grid.columns;
+    const table = computed(`${kernels.name} (table)`, 'table', [first + patches, width], (context) =>
+      foldTable({
+        positions: readPositions(grid),
+        constant: constants.get(context.dtype) ?? fold(context).constant,
+        classToken: classToken?.read(),
+      }),
+    );
+    return {
+      tokens: first + registers + patches,
+      table,
+      embed(g, bytes) {
+        const scope = g.scope('embeddings');
+        const x = patchEmbed(scope, bytes, { weight, table }, { patch, hasClass });
+        if (rows.length === 0) return x;
+        const like = x.sliceRows(0, 1, '1');
+        const between = rows.map((row, i) => constantRow(scope.scope('registers').scope(i), like, { row, zeros }));
+        const before = hasClass ? [like] : [];
+        return concatRows(scope.scope('tokens'), [...before, ...between, x.sliceRows(first, x.rows.size)], 'M');
+      },
+    };
   };
+}
+
+/** Convolution kernels [C, 3, P, P], whichever way a file has them. */
+function takeKernels({ width, patch, names }: TowerArchitecture, tensors: NamedTensors) {
+  const area = patch * patch;
+  if (names.kernelsOver !== 'pixels') return tensors.take(names.kernels, [width, 3, patch, patch]);
+  const flat = tensors.take(names.kernels, [width, area * 3]);
+  return { name: flat.name, read: () => channelsFirst(flat.read(), area) };
+}
+
+/** From (C, pixel, channel) to (C, channel, pixel). */
+function channelsFirst(flat: Float32Array, area: number): Float32Array {
+  const kernels = new Float32Array(flat.length);
+  for (let start = 0; start < flat.length; start += area * 3) {
+    for (let i = 0; i < area; i++) {
+      for (let channel = 0; channel < 3; channel++)
+        kernels[start + channel * area + i] = flat[start + i * 3 + channel]!;
+    }
+  }
+  return kernels;
 }
 
 /** Some classes put dimensions of 1 in front of a table. */
@@ -80,16 +108,15 @@ function takePositions(
   { width, patch, image, interpolation, names }: TowerArchitecture,
   tensors: NamedTensors,
   first: number,
-  grid: Grid,
-): () => Float32Array {
-  const size = (first + grid.rows * grid.columns) * width;
-  if (names.positions === undefined || interpolation === undefined) return () => new Float32Array(size);
+): (grid: Grid) => Float32Array {
+  const sizeOf = (grid: Grid): number => (first + grid.rows * grid.columns) * width;
+  if (names.positions === undefined || interpolation === undefined) return (grid) => new Float32Array(sizeOf(grid));
   const from = patchesOf({ width: image, height: image }, patch);
   const stored = takeTable(tensors, names.positions, [first + from.rows * from.columns, width]);
-  return () => {
+  return (grid) => {
     const table = stored.read();
     if (from.rows === grid.rows && from.columns === grid.columns) return table;
-    const positions = new Float32Array(size);
+    const positions = new Float32Array(sizeOf(grid));
     positions.set(table.subarray(0, first * width));
     positions.set(resizeGrid(table.subarray(first * width), from, grid, interpolation), first * width);
     return positions;

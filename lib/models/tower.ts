@@ -1,5 +1,5 @@
 import type { EncoderLayer } from '../blocks/encoder-layer';
-import type { Graph, Tensor } from '../graph';
+import type { Graph, Parameter, Tensor } from '../graph';
 import type { Grid } from '../grid';
 import type { Size } from '../image/geometry';
 import type { Matrix } from '../weights';
@@ -25,34 +25,46 @@ export interface TowerLayer extends EncoderLayer {
   };
 }
 
+/** How pictures of one size enter a tower: all of it that depends on the size. */
+export interface TowerInput {
+  /** Of the pictures, pixels. */
+  readonly image: Size;
+  /** Of their patches. */
+  readonly grid: Grid;
+  /** M, class token and registers included. */
+  readonly tokens: number;
+  /** Where queries and keys are turned by where patches are: the angles, f32 [patches, D]. */
+  readonly rotary?: Parameter;
+  /** Of the parameters, those that are this size's alone. */
+  readonly tables: readonly Parameter[];
+  /** Pixels u8 [B, image height, image width * 3] -> the residual stream before layer 0, [B, M, C]. */
+  embed(g: Graph, pixels: Tensor): Tensor;
+}
+
 /**
  * A pre-LN vision tower, described: what its layers are and how pixels become tokens. fuse() takes any tower of this form; adding an
  * architecture means describing it.
+ *
+ * Its own input is that of the pictures it takes; where each comes in a shape of its own, that of a square one.
  */
-export interface Tower {
+export interface Tower extends TowerInput {
   /** For people: `SigLIP`. */
   readonly family: string;
   /** C */
   readonly width: number;
   /** H */
   readonly heads: number;
-  /** Of the pictures it takes, pixels. */
-  readonly image: Size;
-  /** Of those that its position table was made for; where these have another grid, the table is interpolated. */
+  /** Of the pictures that its position table was made for, pixels; where these have another grid, the table is interpolated. */
   readonly trainedImage: Size;
   /** P, side of a patch, pixels. */
   readonly patch: number;
-  /** Of patches. */
-  readonly grid: Grid;
-  /** M, class token and registers included. */
-  readonly tokens: number;
   readonly hasClass: boolean;
   /** Register tokens, between class token and patches. */
   readonly registers: number;
   /** All layers, lowest first. */
   readonly layers: readonly TowerLayer[];
-  /** Pixels u8 [B, image height, image width * 3] -> the residual stream before layer 0, [B, M, C]. */
-  embed(g: Graph, pixels: Tensor): Tensor;
+  /** The same layers for pictures of another size, in whole patches. */
+  at(image: Size): TowerInput;
 }
 
 /** Whole patches: what is left over at the right and below belongs to none. */

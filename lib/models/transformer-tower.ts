@@ -20,7 +20,7 @@ import {
   takeAffine,
   takeNorm,
 } from './stored-affine';
-import { patchesOf, type Tower, type TowerLayer } from './tower';
+import { patchesOf, type Tower, type TowerInput, type TowerLayer } from './tower';
 import type { TowerArchitecture } from './towers';
 
 export interface TowerOptions {
@@ -42,31 +42,43 @@ export function transformerTower(
   { image, folds }: TowerOptions,
 ): Tower {
   const { family, width, heads, patch, registers, eps, names } = architecture;
-  const grid = patchesOf(image, patch);
-  const embedding = pixelEmbedding(architecture, tensors, pixels, grid);
+  const embedding = pixelEmbedding(architecture, tensors, pixels);
   const preNorm = names.preNorm === undefined ? undefined : takeNorm(tensors, names.preNorm, width, eps);
-  const rotary = rotaryParameter(architecture, grid);
   const layers: TowerLayer[] = [];
   // The first that the file does not have ends this: a configuration may lie by any number.
-  for (let i = 0; i < architecture.layers; i++) layers.push(encoderLayer(architecture, tensors, i, { folds, rotary }));
+  for (let i = 0; i < architecture.layers; i++) layers.push(encoderLayer(architecture, tensors, i, folds));
   tensors.expectNoOthers(names.notNeeded);
+  const trained = { width: architecture.image, height: architecture.image };
   return {
+    ...inputOf(image),
     family,
     width,
     heads,
-    image,
-    trainedImage: rotary ? image : { width: architecture.image, height: architecture.image },
+    trainedImage: architecture.rotaryBase === undefined ? trained : image,
     patch,
-    grid,
-    tokens: embedding.tokens,
     hasClass: names.classToken !== undefined,
     registers,
     layers,
-    embed(g: Graph, bytes: Tensor): Tensor {
-      const x = embedding.embed(g, bytes);
-      return preNorm ? layerNorm(g.scope('pre_norm'), x, preNorm, { dtype: g.options.stream }) : x;
-    },
+    at: inputOf,
   };
+
+  function inputOf(size: Size): TowerInput {
+    const grid = patchesOf(size, patch);
+    const embedded = embedding(grid);
+    const { tokens, table } = embedded;
+    const rotary = rotaryParameter(architecture, grid);
+    return {
+      image: size,
+      grid,
+      tokens,
+      rotary,
+      tables: rotary ? [table, rotary] : [table],
+      embed(g: Graph, bytes: Tensor): Tensor {
+        const x = embedded.embed(g, bytes);
+        return preNorm ? layerNorm(g.scope('pre_norm'), x, preNorm, { dtype: g.options.stream }) : x;
+      },
+    };
+  }
 }
 
 /** One for all layers. */
@@ -76,12 +88,7 @@ function rotaryParameter({ width, heads, rotaryBase }: TowerArchitecture, grid: 
   return computed('rotary', 'table', [patches, headWidth], () => rotaryPositions(grid, headWidth, rotaryBase));
 }
 
-function encoderLayer(
-  architecture: TowerArchitecture,
-  tensors: NamedTensors,
-  i: number,
-  { folds, rotary }: { folds: boolean; rotary?: WeightParameter },
-): TowerLayer {
+function encoderLayer(architecture: TowerArchitecture, tensors: NamedTensors, i: number, folds: boolean): TowerLayer {
   const { width, heads, eps, activation, gatedMlp = false, names } = architecture;
   const { layer } = names;
   const at = (name: string): string => `${names.layers}.${i}.${name}`;
@@ -102,7 +109,6 @@ function encoderLayer(
       output: affineParameters(output, outputScale),
       heads,
       scale: folded === undefined ? headWidth ** -0.5 : 1,
-      rotary,
     },
     norm2,
     mlp: {

@@ -1,9 +1,11 @@
 import type { DeviceTensor } from '../binding/native';
 import type { ImageInput, TileGrid } from '../image';
+import type { Size } from '../image/geometry';
 import type { EncodingContext } from './encoding';
 import { chunks, groupBy } from './grouping';
 import { alreadyLooked, digestOf, type LookedPicture, preparePicture } from './pictures';
-import { joined } from './runs';
+import { joined, samplesPerRun } from './runs';
+import { keyOf } from './sizes';
 import type { Looked, Picture } from './types';
 import { viewCount, viewsOf } from './views';
 
@@ -19,6 +21,8 @@ export interface Seen {
 /** Streams [U, M, C] of so many views. */
 export interface Sight {
   readonly stream: DeviceTensor;
+  /** Of each of them, pixels. */
+  readonly size: Size;
   /** Whether it was made for this batch, which disposes it. */
   readonly owned: boolean;
   readonly views: readonly Seen[];
@@ -75,15 +79,26 @@ export class BatchPictures {
     return pictures;
   }
 
-  /** All views of all pictures, as many together as a run should have. Who takes a sight that is owned disposes it. */
-  async *sights(turns: readonly number[][], perRun: number): AsyncGenerator<Sight, void, void> {
-    let next = this.prepare(turns[0]);
+  /**
+   * All views of all pictures, as many of one size together as a run should have. Who takes a sight that is owned disposes it.
+   *
+   * @param prepared those of the first turn, if they are
+   */
+  async *sights(
+    turns: readonly number[][],
+    prepared: readonly Picture[] | undefined,
+  ): AsyncGenerator<Sight, void, void> {
+    let next: readonly Picture[] | Promise<Picture[]> = prepared ?? this.prepare(turns[0]);
     for (const [i, turn] of turns.entries()) {
       const pictures = await next;
-      next = this.prepare(turns[i + 1]);
-      next.catch(() => undefined); // reported when its turn comes; an earlier failure aborts it
+      const following = this.prepare(turns[i + 1]);
+      following.catch(() => undefined); // reported when its turn comes; an earlier failure aborts it
+      next = following;
       const looked = this.lookedAt(turn);
-      yield* looked ? this.seenBefore(turn, looked) : this.seenNow(turn, pictures, perRun);
+      for (const places of groupBy([...turn.keys()], (place) => keyOf(pictures[place]!)).values()) {
+        const numbers = places.map((place) => turn[place]!);
+        yield* looked ? this.seenBefore(numbers, pick(looked, places)) : this.seenNow(numbers, pick(pictures, places));
+      }
     }
   }
 
@@ -105,31 +120,36 @@ export class BatchPictures {
     }
   }
 
-  private async *seenNow(
-    turn: readonly number[],
-    pictures: readonly Picture[],
-    perRun: number,
-  ): AsyncGenerator<Sight, void, void> {
-    const all = turn.flatMap((image, i) => viewsOf(pictures[i]!).map(({ data }, view) => ({ image, view, data })));
-    for (const views of chunks(all, perRun)) {
-      const stream = await this.context.engine.look(joined(views), views.length, this.signal);
-      yield { stream, owned: true, views: views.map(({ image, view }) => ({ image, view })) };
+  /** @param numbers of pictures of one size */
+  private async *seenNow(numbers: readonly number[], pictures: readonly Picture[]): AsyncGenerator<Sight, void, void> {
+    const { engine } = this.context;
+    const [size] = pictures;
+    const all = numbers.flatMap((image, i) => viewsOf(pictures[i]!).map(({ data }, view) => ({ image, view, data })));
+    for (const views of chunks(all, samplesPerRun(engine, size))) {
+      const stream = await engine.look(joined(views), views.length, this.signal, size);
+      yield { stream, size: size!, owned: true, views: views.map(({ image, view }) => ({ image, view })) };
     }
   }
 
+  /** @param numbers of pictures of one size */
   private async *seenBefore(
-    turn: readonly number[],
+    numbers: readonly number[],
     looked: readonly LookedPicture[],
   ): AsyncGenerator<Sight, void, void> {
-    const wholes = turn.map((image) => ({ image, view: viewCount(this.grid(image)) - 1 }));
+    const wholes = numbers.map((image) => ({ image, view: viewCount(this.grid(image)) - 1 }));
+    const size = looked[0]!.picture;
     const [first, ...others] = looked.map((picture) => picture.stream());
-    if (first && others.length === 0) yield { stream: first, owned: false, views: wholes };
+    if (first && others.length === 0) yield { stream: first, size, owned: false, views: wholes };
     else if (first) {
-      const stream = await this.context.engine.join([first, ...others], this.signal);
-      yield { stream, owned: true, views: wholes };
+      const stream = await this.context.engine.join([first, ...others], this.signal, size);
+      yield { stream, size, owned: true, views: wholes };
     }
-    for (const [i, picture] of looked.entries()) yield* tilesSeen(picture, turn[i]!);
+    for (const [i, picture] of looked.entries()) yield* tilesSeen(picture, numbers[i]!);
   }
+}
+
+function pick<T>(items: readonly T[], places: readonly number[]): T[] {
+  return places.map((place) => items[place]!);
 }
 
 /** Without the pixels, which are needed no longer than their turn. */
@@ -142,7 +162,7 @@ function* tilesSeen(looked: LookedPicture, image: number): Generator<Sight, void
   for (const stream of looked.tiles()) {
     const [count] = stream.shape;
     const views = Array.from({ length: count }, (_, i) => ({ image, view: first + i }));
-    yield { stream, owned: false, views };
+    yield { stream, size: looked.picture, owned: false, views };
     first += count;
   }
 }

@@ -1,6 +1,6 @@
-import type { DeviceTensor } from '../binding/native';
 import { QAViTError } from '../errors';
 import type { ImageInput, ImageLimits, PreprocessorConfig } from '../image';
+import type { Size } from '../image/geometry';
 import type { Output } from '../models/plans';
 import { tokensToHandOver } from '../models/qavit';
 import { digest } from '../weights';
@@ -12,7 +12,8 @@ import { QuestionBlocks } from './question-blocks';
 import { longestOf, type QuestionEncoder } from './questions';
 import { Results } from './results';
 import { joined, samplesPerRun } from './runs';
-import type { BatchItem, Looked, VisualTokens } from './types';
+import { isSame } from './sizes';
+import type { BatchItem, Looked, Picture, VisualTokens } from './types';
 
 export interface EncodingContext {
   readonly engine: Engine;
@@ -75,7 +76,7 @@ class Batch {
   ) {
     const { model } = context.engine;
     const lines = output === 'projected' ? model.projector?.lines : undefined;
-    this.results = new Results(tokensToHandOver(model, output), items.length === 1, lines);
+    this.results = new Results(items.length === 1, lines);
     const images = new Distinct<ImageInput | Looked>();
     this.imageNumbers = items.map(({ image }) => images.add(image, image instanceof URL ? image.href : image));
     const ofImage = (error: unknown, image: number): unknown => this.ofItem(error, this.imageNumbers.indexOf(image));
@@ -88,9 +89,11 @@ class Batch {
     const { tiles = 0 } = this.context.preprocessor;
     const turns = this.pictures.turns(Math.max(1, Math.floor(perRun / (tiles + 1))));
     const [turn, ...others] = turns;
-    if (turn && others.length === 0 && tiles === 0 && samples.length <= perRun && this.isNew(turn, samples)) {
-      await this.encodeAtOnce(turn, samples);
-    } else await this.encodeInTurns(samples, turns, perRun);
+    const isOneTurn = turn && others.length === 0 && tiles === 0 && samples.length <= perRun;
+    const pictures = isOneTurn && this.isNew(turn, samples) ? await this.pictures.prepare(turn) : undefined;
+    const size = pictures?.[0];
+    if (size && pictures.every((picture) => isSame(picture, size))) await this.encodeAtOnce(pictures, size, samples);
+    else await this.encodeInTurns(samples, turns, pictures);
     return this.results.items;
   }
 
@@ -102,29 +105,38 @@ class Batch {
   /**
    * In one run instead of one each for pictures, questions and both: what lies between them is 7 % of a ViT-B/32 in int8 on two cores.
    *
-   * @param turn all pictures, in their order
+   * @param pictures all of the batch, in their order
+   * @param size of each of them
    */
-  private async encodeAtOnce(turn: readonly number[], samples: readonly Sample[]): Promise<void> {
+  private async encodeAtOnce(pictures: readonly Picture[], size: Size, samples: readonly Sample[]): Promise<void> {
     const { engine } = this.context;
-    const pictures = await this.pictures.prepare(turn);
-    const unseen = { pixels: joined(pictures), images: pictures.length, index: samples.map(({ image }) => image) };
+    const index = samples.map(({ image }) => image);
+    const unseen = { pixels: joined(pictures), images: pictures.length, size, index };
     const block = samples[0] && this.blockOf(samples[0]);
     const features = block === undefined ? undefined : this.blocks?.features(block);
     const asked = features && { ...features, ...this.within(features, samples) };
     const entered = samples.map((sample) => ({ ...sample, view: 0, entry: sample.image }));
-    await this.deliver(entered, await engine.encode(unseen, asked, this.output, this.signal));
+    await this.deliver(entered, size, await engine.encode(unseen, asked, this.output, this.signal));
   }
 
-  /** While one run is finished and its results are copied, the next one is looked at, and the pictures after those are decoded. */
-  private async encodeInTurns(samples: readonly Sample[], turns: readonly number[][], perRun: number): Promise<void> {
+  /**
+   * While one run is finished and its results are copied, the next one is looked at, and the pictures after those are decoded.
+   *
+   * @param prepared those of the first turn, if they are
+   */
+  private async encodeInTurns(
+    samples: readonly Sample[],
+    turns: readonly number[][],
+    prepared: readonly Picture[] | undefined,
+  ): Promise<void> {
     const byImage = groupBy(samples, ({ image }) => image);
     const samplesOf = (views: readonly Seen[]): Entered[] =>
       views.flatMap((seen, entry) => (byImage.get(seen.image) ?? []).map((sample) => ({ ...sample, ...seen, entry })));
     let finishing = Promise.resolve();
     try {
-      for await (const sight of this.pictures.sights(turns, perRun)) {
+      for await (const sight of this.pictures.sights(turns, prepared)) {
         const before = finishing;
-        finishing = this.finishSight(sight, samplesOf(sight.views), perRun, before);
+        finishing = this.finishSight(sight, samplesOf(sight.views), before);
         finishing.catch(() => undefined); // reported at the end of the next run
         await before;
       }
@@ -133,17 +145,12 @@ class Batch {
     }
   }
 
-  private async finishSight(
-    { stream, owned }: Sight,
-    samples: readonly Entered[],
-    perRun: number,
-    before: Promise<void>,
-  ): Promise<void> {
+  private async finishSight(sight: Sight, samples: readonly Entered[], before: Promise<void>): Promise<void> {
     try {
       await before;
-      await this.finish(stream, samples, perRun);
+      await this.finish(sight, samples);
     } finally {
-      if (owned) stream.dispose();
+      if (sight.owned) sight.stream.dispose();
     }
   }
 
@@ -183,16 +190,17 @@ class Batch {
   }
 
   /** Runs what depends on questions, for the samples of one stream. */
-  private async finish(stream: DeviceTensor, samples: readonly Entered[], perRun: number): Promise<void> {
+  private async finish({ stream, size }: Sight, samples: readonly Entered[]): Promise<void> {
     const { engine } = this.context;
+    const perRun = samplesPerRun(engine, size);
     for (const [block, together] of groupBy(samples, (sample) => this.blockOf(sample))) {
       const heard = block === undefined ? undefined : await this.blocks?.get(block, this.signal);
       for (const run of chunks(together, perRun)) {
-        const pictures = { tensor: stream, index: run.map(({ entry }) => entry) };
+        const pictures = { tensor: stream, size, index: run.map(({ entry }) => entry) };
         const handed = heard
           ? await engine.fuse(pictures, { ...heard, ...this.within(heard, run) }, this.output, this.signal)
           : await engine.plain(pictures, this.output, this.signal);
-        await this.deliver(run, handed);
+        await this.deliver(run, size, handed);
       }
     }
   }
@@ -208,15 +216,20 @@ class Batch {
     return { index, lengths: index.map((i) => lengths[i] ?? 0) };
   }
 
-  private async deliver(run: readonly Entered[], { tokens, nonFinite, ratings }: HandedOver): Promise<void> {
+  private async deliver(
+    run: readonly Entered[],
+    size: Size,
+    { tokens, nonFinite, ratings }: HandedOver,
+  ): Promise<void> {
     const { engine, fingerprint } = this.context;
-    const rows = tokensToHandOver(engine.model, this.output);
+    const rows = tokensToHandOver(engine.at(size), this.output);
     for (const [i, { image, question, ...sample }] of run.entries()) {
       const asked = question === undefined ? 'plain' : (this.questionDigests[question] ?? '');
       const few = sample.count === 'all' ? [] : [`${sample.count} tokens`];
       const key = digest([this.pictures.digest(image), asked, fingerprint, this.output, ...few]);
       const made = {
         tokens: tokens[i]!,
+        rows,
         nonFinite: nonFinite[i]!,
         ratings: ratings?.subarray(i * rows, (i + 1) * rows),
       };

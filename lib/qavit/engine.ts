@@ -1,5 +1,6 @@
 import type { Device, DeviceTensor, HostArray, Plan, ResultForm, Samples } from '../binding/native';
-import type { GraphOptions } from '../graph';
+import type { Graph, GraphOptions } from '../graph';
+import type { Size } from '../image/geometry';
 import type { VisionModel } from '../models/qavit';
 import {
   attendPlan,
@@ -16,6 +17,7 @@ import {
 } from '../models/plans';
 import { asTensors, ParameterStore, PlanRunner } from '../weights';
 import type { Precision } from './precision';
+import { keyOf, Sizes } from './sizes';
 
 /** Which of several entries (pictures or questions) each sample takes. */
 interface Spread {
@@ -24,9 +26,17 @@ interface Spread {
 }
 
 /** Entries on the device: pictures [U, M, C] or questions [Q, K, Lf*2C]. */
-export interface Kept extends Spread {
+interface Kept extends Spread {
   readonly tensor: DeviceTensor;
 }
+
+/** Pictures of one size. */
+interface Sized {
+  /** In pixels; that of the model's pictures unless given. */
+  readonly size?: Size;
+}
+
+export type SeenPictures = Kept & Sized;
 
 interface Asked extends Spread {
   /** Rows of each sample's question that act as keys. */
@@ -35,8 +45,8 @@ interface Asked extends Spread {
 
 export type HeardQuestions = Kept & Asked;
 
-/** Pixels u8 [U, image, image*3] of `images` pictures. */
-export interface UnseenPictures extends Spread {
+/** Pixels u8 [U, image height, image width * 3] of `images` pictures. */
+export interface UnseenPictures extends Spread, Sized {
   readonly pixels: Uint8Array;
   readonly images: number;
 }
@@ -59,14 +69,20 @@ export interface HandedOver {
 /** Runs a vision model's plans on a device: one method a plan. Knows shapes and tensors, nothing of files, text or options. */
 export class Engine {
   private readonly plans: PlanRunner;
+  private readonly sizes: Sizes;
   private readonly options: GraphOptions;
 
+  /** @param keptTables bytes of position tables to keep, of pictures of other sizes than the model's own */
   constructor(
     readonly device: Device,
     readonly model: VisionModel,
     { dtype, float }: Precision,
+    keptTables?: number,
   ) {
     this.plans = new PlanRunner(device, new ParameterStore(device, float, dtype));
+    const forget = (key: string, { tables }: VisionModel) =>
+      void this.plans.forget(`${key}: `, tables).catch(() => undefined);
+    this.sizes = new Sizes(model, forget, keptTables);
     this.options = { dtype: float, stream: 'f32' };
   }
 
@@ -89,23 +105,27 @@ export class Engine {
     return tokens * this.model.fused.length * 2 * this.model.width * (this.options.dtype === 'f32' ? 4 : 2);
   }
 
+  /** The model for pictures of this size; what is not about size is the same in all. */
+  at(size?: Size): VisionModel {
+    return this.sizes.at(size);
+  }
+
   /**
-   * @param pixels of `images` pictures, u8 [U, image, image*3]
+   * @param pixels of `images` pictures, u8 [U, image height, image width * 3]
    * @returns [U, M, C], on the device
    */
-  async look(pixels: Uint8Array, images: number, signal: AbortSignal): Promise<DeviceTensor> {
-    const plan = await this.plans.plan(`look ${images}`, () => lookPlan(this.model, this.options, images));
+  async look(pixels: Uint8Array, images: number, signal: AbortSignal, size?: Size): Promise<DeviceTensor> {
+    const plan = await this.plan(size, `look ${images}`, (model) => lookPlan(model, this.options, images));
     return this.keep(plan, [pixels], signal);
   }
 
   /**
-   * @param streams [1, M, C] of pictures that were looked at one by one
+   * @param streams [1, M, C] of pictures of one size that were looked at one by one
    * @returns [U, M, C]
    */
-  async join(streams: readonly DeviceTensor[], signal: AbortSignal): Promise<DeviceTensor> {
-    const plan = await this.plans.plan(`join ${streams.length}`, () =>
-      joinPlan(this.model, this.options, streams.length),
-    );
+  async join(streams: readonly DeviceTensor[], signal: AbortSignal, size?: Size): Promise<DeviceTensor> {
+    const { length } = streams;
+    const plan = await this.plan(size, `join ${length}`, (model) => joinPlan(model, this.options, length));
     return this.keep(plan, [...streams], signal);
   }
 
@@ -113,9 +133,9 @@ export class Engine {
    * @param stream [U, M, C]
    * @returns each picture's [1, M, C], memory of its own
    */
-  async split(stream: DeviceTensor, signal: AbortSignal): Promise<DeviceTensor[]> {
+  async split(stream: DeviceTensor, signal: AbortSignal, size?: Size): Promise<DeviceTensor[]> {
     const [images] = stream.shape;
-    const plan = await this.plans.plan(`split ${images}`, () => splitPlan(this.model, this.options, images));
+    const plan = await this.plan(size, `split ${images}`, (model) => splitPlan(model, this.options, images));
     return (await this.plans.run(plan, [stream], signal, asTensors(images))) as DeviceTensor[];
   }
 
@@ -131,7 +151,7 @@ export class Engine {
 
   /** What look, listen and fuse (or plain) give, in one run. */
   async encode(
-    { pixels, images, ...taken }: UnseenPictures,
+    { pixels, images, size: pictureSize, ...taken }: UnseenPictures,
     asked: UnheardQuestions | undefined,
     output: Output,
     signal: AbortSignal,
@@ -146,7 +166,7 @@ export class Engine {
       },
     };
     const key = `encode ${JSON.stringify(size)} ${output}`;
-    const plan = await this.plans.plan(key, () => encodePlan(this.model, this.options, size, output));
+    const plan = await this.plan(pictureSize, key, (model) => encodePlan(model, this.options, size, output));
     const inputs: (HostArray | DeviceTensor)[] = [pixels, ...indexOf(size.images, taken)];
     if (asked && size.questions) {
       inputs.push(asked.features, ...indexOf(size.questions, asked), Int32Array.from(asked.lengths));
@@ -154,7 +174,7 @@ export class Engine {
     return this.fetch(plan, inputs, signal);
   }
 
-  async fuse(pictures: Kept, heard: HeardQuestions, output: Output, signal: AbortSignal): Promise<HandedOver> {
+  async fuse(pictures: SeenPictures, heard: HeardQuestions, output: Output, signal: AbortSignal): Promise<HandedOver> {
     const size = {
       samples: pictures.index.length,
       images: sharedOf(pictures),
@@ -162,15 +182,17 @@ export class Engine {
       tokens: heard.tensor.shape[1],
     };
     const key = `fuse ${JSON.stringify(size)} ${output}`;
-    const plan = await this.plans.plan(key, () => fusePlan(this.model, this.options, size, output));
+    const plan = await this.plan(pictures.size, key, (model) => fusePlan(model, this.options, size, output));
     const inputs = [...withIndex(pictures), ...withIndex(heard), Int32Array.from(heard.lengths)];
     return this.fetch(plan, inputs, signal);
   }
 
-  async plain(pictures: Kept, output: Output, signal: AbortSignal): Promise<HandedOver> {
+  async plain(pictures: SeenPictures, output: Output, signal: AbortSignal): Promise<HandedOver> {
     const [samples, images] = [pictures.index.length, sharedOf(pictures)];
     const key = `plain ${samples} ${JSON.stringify(images)} ${output}`;
-    const plan = await this.plans.plan(key, () => plainPlan(this.model, this.options, samples, images, output));
+    const plan = await this.plan(pictures.size, key, (model) =>
+      plainPlan(model, this.options, samples, images, output),
+    );
     return this.fetch(plan, withIndex(pictures), signal);
   }
 
@@ -180,11 +202,18 @@ export class Engine {
     heard: DeviceTensor,
     length: number,
     signal: AbortSignal,
+    size?: Size,
   ): Promise<Float32Array[]> {
     const tokens = heard.shape[1];
-    const plan = await this.plans.plan(`attend ${tokens}`, () => attendPlan(this.model, this.options, tokens));
+    const plan = await this.plan(size, `attend ${tokens}`, (model) => attendPlan(model, this.options, tokens));
     const results = await this.plans.run(plan, [stream, heard, Int32Array.of(length)], signal);
     return results as Float32Array[];
+  }
+
+  /** @param key stands for all that `trace` depends on but for the size */
+  private plan(size: Size | undefined, key: string, trace: (model: VisionModel) => Graph): Promise<Plan> {
+    const model = this.at(size);
+    return this.plans.plan(`${keyOf(model.image)}: ${key}`, () => trace(model));
   }
 
   private async keep(plan: Plan, inputs: (HostArray | DeviceTensor)[], signal: AbortSignal): Promise<DeviceTensor> {

@@ -60,6 +60,12 @@ const SIZE: Rule = {
     isPlainObject(value) && Object.keys(value).length === 2 && SIDE.accepts(value.width) && SIDE.accepts(value.height),
 };
 
+const OWN_SHAPES: Rule = {
+  what: '{ maxPatches } of at least 1',
+  accepts: (value) =>
+    isPlainObject(value) && Object.keys(value).length === 1 && integer(1, 2 ** 31).accepts(value.maxPatches),
+};
+
 const RULES = {
   device: deviceName,
   languageDevice: deviceName,
@@ -69,7 +75,7 @@ const RULES = {
   threads: integer(1, 256),
   hiddenLayer: integer(-1e6, 1e6), // against the tower's layers once they are known
   keepClass: boolean,
-  imageSize: either(SIDE, SIZE),
+  imageSize: either(SIDE, SIZE, OWN_SHAPES),
   tiles: either(integer(0, 100), oneOf('auto')),
   visualTokens: integer(1, 2 ** 31), // against the tower's tokens once they are known
   maxPending: integer(1, 2 ** 31),

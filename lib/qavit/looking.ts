@@ -1,8 +1,9 @@
 import type { DeviceTensor } from '../binding/native';
 import type { Engine } from './engine';
-import { chunks } from './grouping';
+import { chunks, groupBy } from './grouping';
 import { LookedPicture } from './pictures';
 import { joined, samplesPerRun } from './runs';
+import { keyOf } from './sizes';
 import type { Picture } from './types';
 import { tilesOf } from './views';
 
@@ -20,20 +21,28 @@ export async function lookAt(
 ): Promise<LookedPicture[]> {
   const all: LookedPicture[] = [];
   try {
-    for (const run of chunks(pictures, samplesPerRun(engine))) all.push(...(await lookTogether(engine, run, signal)));
+    for (const numbers of groupBy([...pictures.keys()], (i) => keyOf(pictures[i]!)).values()) {
+      for (const run of chunks(numbers, samplesPerRun(engine, pictures[numbers[0]!]))) {
+        const together = run.map((i) => pictures[i]!);
+        (await lookTogether(engine, together, signal)).forEach((looked, i) => (all[run[i]!] = looked));
+      }
+    }
     if (views === 'all') for (const looked of all) await lookAtTiles(looked, signal);
     return all;
   } catch (error) {
-    for (const looked of all) looked.dispose();
+    // Of those that were not looked at yet there is a hole, which this passes over.
+    all.forEach((looked) => looked.dispose());
     throw error;
   }
 }
 
+/** @param run pictures of one size */
 async function lookTogether(engine: Engine, run: readonly Picture[], signal: AbortSignal): Promise<LookedPicture[]> {
-  const stream = await engine.look(joined(run), run.length, signal);
+  const [size] = run;
+  const stream = await engine.look(joined(run), run.length, signal, size);
   if (run.length === 1) return run.map((picture) => new LookedPicture(engine, picture, stream));
   try {
-    const parts: DeviceTensor[] = await engine.split(stream, signal);
+    const parts: DeviceTensor[] = await engine.split(stream, signal, size);
     return parts.map((part, i) => new LookedPicture(engine, run[i]!, part));
   } finally {
     stream.dispose();
@@ -42,7 +51,7 @@ async function lookTogether(engine: Engine, run: readonly Picture[], signal: Abo
 
 async function lookAtTiles(looked: LookedPicture, signal: AbortSignal): Promise<void> {
   const { engine, picture } = looked;
-  for (const run of chunks(tilesOf(picture), samplesPerRun(engine))) {
-    looked.addTiles(await engine.look(joined(run), run.length, signal));
+  for (const run of chunks(tilesOf(picture), samplesPerRun(engine, picture))) {
+    looked.addTiles(await engine.look(joined(run), run.length, signal, picture));
   }
 }

@@ -1,15 +1,18 @@
 import path from 'node:path';
-import { expectedButFound } from '../errors';
+import { expected, expectedButFound } from '../errors';
 import {
   atSize,
+  inOwnShapes,
+  type MostPatches,
   normalization,
   preparedSize,
   type PreprocessorConfig,
   type PreprocessorFile,
   readPreprocessorConfig,
+  shapesOf,
   withTiles,
 } from '../image';
-import type { Size } from '../image/geometry';
+import { resizedSize, type Size } from '../image/geometry';
 import { type JsonObject, readJsonObject } from '../json-file';
 import { integerBetween } from '../models/config-values';
 import { MAX_IMAGE_SIZE, patchesOf, type Tower, tokensBeforePatches } from '../models/tower';
@@ -21,13 +24,17 @@ import { visionTensors } from '../models/vision-language';
 import { openLanguageProjector } from '../models/vision-language/open-projector';
 import type { Taken } from '../models/qavit';
 import { NamedTensors, type TensorFolder } from '../weights';
+import type { OwnShapes } from './types';
 
 /** 1 GiB: twice what squares of MAX_IMAGE_SIZE in patches of 14 have in the widest tower. Interpolating as many takes seconds. */
 const MAX_TABLE = 2 ** 28;
 
 export interface TowerOptions {
-  /** Of the pictures, or the side of squares; unless given, what an adapter was trained on, or else the tower's own. */
-  readonly imageSize?: number | Size;
+  /**
+   * Of the pictures, or the side of squares, or of how many patches each consists at most, in its own shape; unless given, what an adapter
+   * was trained on, or else the tower's own.
+   */
+  readonly imageSize?: number | Size | OwnShapes;
   /** The former, and which field of its file says so. */
   readonly trainedOn?: { readonly size: Size; readonly where: string };
   /** How many tiles a picture is cut into at most; none unless given. */
@@ -72,10 +79,9 @@ export async function openTower(
   const config = await readJsonObject(file);
   const { architecture, whole } = describeFolder(config, file);
   const prepared = await readPreprocessorConfig(directory, config.model_type);
-  const asked = sizeAsked(sizes, architecture);
-  const image = asked ?? ownSize(architecture, prepared, `image_size ${architecture.image} of ${file}`);
+  const side = whole?.vision.projector.squares?.side ?? 1;
+  const { image, sized } = pictures(sizes, { architecture, prepared, side, file });
   expectPossible(architecture, image, file);
-  const sized = asked ? atSize(prepared.config, asked) : prepared.config;
   const preprocessor = withTiles(sized, tiles);
   const folder = await open(directory, visionTensors(config));
   const tensors = NamedTensors.behindPrefix(folder, architecture.names.kernels);
@@ -86,6 +92,53 @@ export async function openTower(
     config,
     whole: whole && openWhole(whole, { tower, eps: architecture.eps, tensors, folder, file }),
   };
+}
+
+interface Described {
+  readonly architecture: TowerArchitecture;
+  readonly prepared: PreprocessorFile;
+  /** Of squares of patches that the projector makes one row of. */
+  readonly side: number;
+  /** config.json */
+  readonly file: string;
+}
+
+/** Which size the tower's pictures have, and how they come by it. In shapes of their own: that of a square one. */
+function pictures(sizes: Omit<TowerOptions, 'tiles' | 'folds'>, described: Described) {
+  const { architecture, prepared } = described;
+  const own = ownShapes(sizes, described);
+  if (own) {
+    const sized = inOwnShapes(prepared.config, own);
+    return { image: resizedSize(SQUARE, { kind: 'most-patches', ...own }), sized };
+  }
+  const asked = sizeAsked(sizes, architecture);
+  const image = asked ?? ownSize(architecture, prepared, `image_size ${architecture.image} of ${described.file}`);
+  return { image, sized: asked ? atSize(prepared.config, asked) : prepared.config };
+}
+
+/** A picture without a longer edge, large enough for its scale to be near. */
+const SQUARE = { width: MAX_IMAGE_SIZE, height: MAX_IMAGE_SIZE };
+
+/** Patches that are projected together are one here: there have to be as many in every row and column. */
+function ownShapes({ imageSize, trainedOn }: TowerOptions, described: Described): MostPatches | undefined {
+  const { architecture, prepared, side } = described;
+  const patch = architecture.patch * side;
+  if (typeof imageSize === 'object' && 'maxPatches' in imageSize) {
+    const patches = Math.floor(imageSize.maxPatches / side ** 2);
+    if (patches >= 1) return { patch, patches };
+    throw expectedButFound(
+      'ERR_ARGUMENT',
+      `at least ${side ** 2}`,
+      'option maxPatches of imageSize',
+      `${imageSize.maxPatches}`,
+    );
+  }
+  const shapes = imageSize === undefined && !trainedOn ? shapesOf(prepared.config) : undefined;
+  if (!shapes) return undefined;
+  if (shapes.patch === architecture.patch)
+    return { patch, patches: Math.max(1, Math.floor(shapes.patches / side ** 2)) };
+  const what = `${architecture.patch}, as of ${described.file},`;
+  throw expected('ERR_FORMAT', what, `patch_size of ${prepared.file}`, shapes.patch);
 }
 
 interface WholeFiles {
@@ -146,7 +199,7 @@ function sizeField({ crop, longestEdgeFirst }: PreprocessorConfig): string {
 /** @throws QAViTError ERR_ARGUMENT or, of an adapter's, ERR_FORMAT where no patch fits into it */
 function sizeAsked({ imageSize, trainedOn }: TowerOptions, { patch }: TowerArchitecture): Size | undefined {
   const size = typeof imageSize === 'number' ? { width: imageSize, height: imageSize } : (imageSize ?? trainedOn?.size);
-  if (!size) return undefined;
+  if (!size || 'maxPatches' in size) return undefined;
   const { width, height } = size;
   if (Math.min(width, height) >= patch) return { width, height };
   const [code, where] =

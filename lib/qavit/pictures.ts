@@ -1,12 +1,13 @@
 import { digest } from '../weights';
 import type { DeviceTensor } from '../binding/native';
 import { expectedButFound } from '../errors';
-import { type ImageInput, type ImageLimits, type PreprocessorConfig, prepareImage } from '../image';
+import { type ImageInput, type ImageLimits, type PreprocessorConfig, prepareImage, shapesOf } from '../image';
 import type { Size } from '../image/geometry';
 import type { Engine } from './engine';
+import { isSame } from './sizes';
 import type { Looked, Picture } from './types';
 
-/** Decodes, resizes, crops and cuts a picture for a tower that takes pictures of this size. */
+/** Decodes, resizes, crops and cuts a picture for a tower that takes pictures of this size, unless each has a shape of its own. */
 export async function preparePicture(
   image: ImageInput,
   config: PreprocessorConfig,
@@ -15,15 +16,16 @@ export async function preparePicture(
   limits?: ImageLimits,
 ): Promise<Picture> {
   const picture = await prepareImage(image, config, { signal, limits });
+  if (isSame(picture, size) || shapesOf(config)) return picture;
   const { width, height } = size;
-  if (picture.width === width && picture.height === height) return picture;
   const found = `${picture.width} x ${picture.height} (preprocessor_config.json neither crops nor resizes to that)`;
   throw expectedButFound('ERR_SHAPE', `${width} x ${height} pixels`, 'the prepared picture', found);
 }
 
 /** Names the pixels. */
-export function digestOf({ data, tiles }: Picture): string {
-  if (!tiles) return digest([data]);
+export function digestOf({ data, width, height, tiles }: Picture): string {
+  // As many pixels of one colour are another picture in another shape.
+  if (!tiles) return digest([data, `${width} x ${height}`]);
   const { rows, columns, picture } = tiles;
   // Which rows are a border's follows from the picture's own size.
   const fitted = picture ? [`of ${picture.width} x ${picture.height}`] : [];

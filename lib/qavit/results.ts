@@ -22,6 +22,8 @@ export interface Recipient {
 export interface ViewTokens {
   /** [N, E or C] */
   readonly tokens: Float32Array;
+  /** N */
+  readonly rows: number;
   /** Where the first number is that is infinite or NaN, or -1. */
   readonly nonFinite: number;
   /** [N], where there is a selector. */
@@ -35,21 +37,22 @@ export class Results {
   private readonly parts = new Map<number, Map<number, Float32Array>>();
 
   /**
-   * @param rows tokens of a view
    * @param alone whether there is one item only, which needs no number in messages
    * @param lines how the tokens of a picture are laid out; one view's behind another's unless given
    */
   constructor(
-    private readonly rows: number,
     private readonly alone: boolean,
     private readonly lines: Lines | undefined,
   ) {}
 
   /** @throws QAViTError ERR_ARGUMENT for tokens that are not finite */
-  async put({ item, grid, view, count, key }: Recipient, { tokens, nonFinite, ratings }: ViewTokens): Promise<void> {
+  async put(
+    { item, grid, view, count, key }: Recipient,
+    { tokens, rows, nonFinite, ratings }: ViewTokens,
+  ): Promise<void> {
     // All, not those that are kept: ratings of others would be none either.
     expectFiniteTokens(tokens, nonFinite, this.alone ? 'encode' : `items[${item}]`);
-    const width = tokens.length / this.rows;
+    const width = tokens.length / rows;
     const kept = ratings && count !== 'all' ? bestRated(ratings, count) : undefined;
     const own = kept ? takeRows(tokens, kept, width) : tokens;
     const views = this.together(item, view, own, viewCount(grid));

@@ -1,4 +1,5 @@
 import { QAViTError } from '../errors';
+import type { Size } from '../image/geometry';
 import type { Engine } from './engine';
 import type { Picture } from './types';
 
@@ -8,9 +9,13 @@ import type { Picture } from './types';
  */
 const ROWS = { cpu: 2048, reference: 2048, cuda: 16000 };
 
-/** Pictures, or tiles of some, that go through the tower together at most. */
-export function samplesPerRun({ device, model }: Engine): number {
-  return Math.max(1, Math.ceil(ROWS[device.info.kind] / model.tokens));
+/**
+ * Pictures of one size, or tiles of some, that go through the tower together at most.
+ *
+ * @param size the model's own unless given
+ */
+export function samplesPerRun(engine: Engine, size?: Size): number {
+  return Math.max(1, Math.ceil(ROWS[engine.device.info.kind] / engine.at(size).tokens));
 }
 
 /** @returns the pixels of pictures of one size behind each other */

@@ -2,7 +2,7 @@ import { types } from 'node:util';
 import type { Calls } from '../calls/calls';
 import { checkOptions, isPlainObject } from '../calls/options';
 import { expected, expectedButFound } from '../errors';
-import type { ImageInput, ImageLimits, PreprocessorConfig } from '../image';
+import { type ImageInput, type ImageLimits, type MostPatches, type PreprocessorConfig, shapesOf } from '../image';
 import type { Size } from '../image/geometry';
 import { resolveLimits } from '../image/limits';
 import { DECODING_RULES } from '../llm/decoding-rules';
@@ -100,10 +100,24 @@ function checkPictures(pictures: readonly Picture[], size: Size, preprocessor: P
     const at = `pictures[${i}] of ${where}`;
     if (!isPlainObject(picture)) throw expected('ERR_ARGUMENT', 'a prepared picture', at, picture);
     const { data, width, height, tiles } = picture;
+    const shapes = shapesOf(preprocessor);
+    if (shapes) return checkShape(picture, shapes, at);
     const fits = isPixels(data, size.width * size.height) && width === size.width && height === size.height;
     if (!fits) throw expected('ERR_SHAPE', `RGB of ${size.width} x ${size.height} pixels`, at, data);
     if (tiles !== undefined) checkTiles(tiles, size, preprocessor, `tiles of ${at}`);
   });
+}
+
+/** Of a picture in a shape of its own. */
+function checkShape(picture: Record<string, unknown>, { patch, patches }: MostPatches, at: string): void {
+  const { data, width, height, tiles } = picture;
+  const isShape = isPositive(width) && isPositive(height) && width % patch === 0 && height % patch === 0;
+  if (!isShape || (width / patch) * (height / patch) > patches) {
+    const what = `width and height in multiples of ${patch}, at most ${patches} squares of that,`;
+    throw expectedButFound('ERR_SHAPE', what, at, `${String(width)} x ${String(height)}`);
+  }
+  if (!isPixels(data, width * height)) throw expected('ERR_SHAPE', `RGB of ${width} x ${height} pixels`, at, data);
+  if (tiles !== undefined) throw expected('ERR_ARGUMENT', 'none, as the model was loaded for', `tiles of ${at}`, tiles);
 }
 
 function checkTiles(

@@ -38,6 +38,11 @@ export interface ModelFolders {
   questions?: string;
 }
 
+/** That each picture is seen whole, in its own shape: in whole patches, as large as it can be with at most so many. */
+export interface OwnShapes {
+  maxPatches: number;
+}
+
 export interface LoadOptions {
   /**
    * `auto` (the default) takes the first GPU where there is one, else the CPU, and says so in `info`; every other choice is that
@@ -73,8 +78,10 @@ export interface LoadOptions {
    * Of the pictures the tower takes, pixels, 1..4096: the side of squares, or width and height; unless given, what the adapter was trained
    * on, or else what the tower's folder says. For another size than the tower was trained on its position table is interpolated, as
    * transformers' interpolate_pos_encoding does, and preprocessor_config.json's resize and crop are scaled to it.
+   *
+   * `{ maxPatches }`: each picture whole, in its own shape, of at most so many patches; for SigLIP 2's NaFlex towers that is the default.
    */
-  imageSize?: number | Size;
+  imageSize?: number | Size | OwnShapes;
   /**
    * How many tiles a picture is cut into at most, 0..100, each of which goes through the tower as the whole does: what is small in it is
    * seen, for so many times the work. For models trained with tiles (Idefics3, SmolVLM, InternVL, LLaVA-NeXT, LLaVA-OneVision), cut as transformers
@@ -139,7 +146,7 @@ export interface VisualTokens extends ModelTokens {
   /** Row-major. */
   data: Float32Array;
   /**
-   * [N, E], or [N, C] for the tower's own; of a picture in T tiles (T + 1) N rows, those of the whole last. Projected rows of LLaVA-NeXT's
+   * [N, E], or [N, C] for the tower's own, with the picture's own N where each has a shape of its own; of a picture in T tiles (T + 1) N rows, those of the whole last. Projected rows of LLaVA-NeXT's
    * kind are laid out in lines: docs/models.md says how many there are.
    */
   shape: [number, number];
@@ -222,8 +229,10 @@ export interface ModelInfo {
   visionLanguage: string | null;
   /** Files that a vision-language model's folder lacks to answer by itself; empty where there is a language model, and for others. */
   missingFiles: readonly string[];
-  /** Of the pictures the tower takes, pixels. */
+  /** Of the pictures the tower takes, pixels; where each has a shape of its own, of a square one, as are `grid`, `M`, `N` and `allTokens`. */
   image: Size;
+  /** Patches that a picture consists of at most, where each has a shape of its own; null where all have the size `image`. */
+  maxPatches: number | null;
   /** Of those that its position table was made for, pixels; for another `image` the table is interpolated. */
   trainedImage: Size;
   /** How a picture becomes the tower's pixels: resized, then cropped in its middle, each unless null. Tells which part of it a patch is. */

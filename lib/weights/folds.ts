@@ -17,31 +17,37 @@ export interface PatchEmbedding {
   readonly kernels: Float32Array;
   /** [C] */
   readonly bias?: Float32Array;
-  /** [C] */
-  readonly classToken?: Float32Array;
-  /** [M, C] */
-  readonly positions: Float32Array;
   /** C */
   readonly width: number;
   /** P */
   readonly patch: number;
 }
 
+/** What the position table becomes: that of any size of pictures, with the same constant. */
+export interface PositionTable {
+  /** [M, C], the class token's first where there is one. */
+  readonly positions: Float32Array;
+  /** foldPixels()'s, [C]. */
+  readonly constant: Float64Array;
+  /** [C] */
+  readonly classToken?: Float32Array;
+}
+
 /**
- * Folds the normalisation of pixels and the convolution's bias into the patch embedding, and the class token into the position
- * table, so that raw bytes go in:  W (p r - m) / s + b + t  =  (W r / s) p + (b + t - (W r / s) (m / r)).
+ * Folds the normalisation of pixels and the convolution's bias into the patch embedding, so that raw bytes go in:
+ * W (p r - m) / s + b + t  =  (W r / s) p + (b - (W r / s) (m / r)) + t, with the constant in brackets for foldTable().
  *
  * The constant is taken with the weights as the device keeps them. A picture of the mean colour then has no rounding error at all,
  * and any other only what its distance from the mean brings, as if the pixels had been normalised first.
  *
  * @param dtype what the device keeps the weight in
- * @returns weight [C, P*P*3] over (row, column, channel); table [M, C]
+ * @returns weight [C, P*P*3] over (row, column, channel); constant [C]
  */
 export function foldPixels(
-  { kernels, bias, classToken, positions, width, patch }: PatchEmbedding,
+  { kernels, bias, width, patch }: PatchEmbedding,
   { rescale, mean, std }: PixelNormalization,
   dtype: StoredDType,
-): { weight: Float32Array; table: Float32Array } {
+): { weight: Float32Array; constant: Float64Array } {
   const area = patch * patch;
   const round = { f32: Math.fround, bf16: roundToBfloat16, f16: roundToHalf }[dtype];
   const weight = new Float32Array(width * area * 3);
@@ -58,11 +64,16 @@ export function foldPixels(
     }
     constant[c] = sum;
   }
+  return { weight, constant };
+}
+
+/** @returns [M, C]: t + constant of each patch; the class token is no patch and gets its own vector instead of the constant */
+export function foldTable({ positions, constant, classToken }: PositionTable): Float32Array {
   const table = Float32Array.from(positions);
-  // The class token is no patch: it gets its own vector instead of the constant.
+  const width = constant.length;
   if (classToken) for (let c = 0; c < width; c++) table[c]! += classToken[c]!;
   for (let i = classToken ? width : 0; i < table.length; i++) table[i]! += constant[i % width]!;
-  return { weight, table };
+  return table;
 }
 
 /** D^-0.5 where that is a power of two (D = 16, 64, 256), so that multiplying by it rounds nothing; else undefined. */

@@ -1,4 +1,4 @@
-export { firstNonFinite } from './elements';
+export { firstNonFinite, type StoredDType } from './elements';
 export { addFingerprint, digest } from './fingerprint';
 export * from './folds';
 export { adaptedEmbedding, adaptedMatrix, type LoraConfig } from './lora';

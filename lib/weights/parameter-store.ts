@@ -11,7 +11,7 @@ const BATCH_BYTES = 16 * 2 ** 20;
 /** The parameters of a model that are resident on a device. Each is made and uploaded once, when the first plan needs it. */
 export class ParameterStore {
   private readonly resident = new Map<Parameter, Weight>();
-  /** Uploads run one after another: two of them could make the same parameter twice. */
+  /** Turns are taken one after another: two of them could make the same parameter twice. */
   private last: Promise<unknown> = Promise.resolve();
   private readonly context: FoldContext;
 
@@ -29,11 +29,29 @@ export class ParameterStore {
 
   /** Makes `parameters` resident. After an abort what has been uploaded stays. */
   ensure(parameters: readonly Parameter[], abort?: AbortFlag): Promise<void> {
-    const turn = this.last.then(() =>
-      this.upload(parameters.filter((p) => !this.resident.has(p)).map(asWeight), abort),
-    );
-    this.last = turn.catch(() => undefined);
-    return turn;
+    return this.use(parameters, () => undefined, abort);
+  }
+
+  /** What `make` makes of `parameters`, which are resident meanwhile, whoever releases them. */
+  use<T>(
+    parameters: readonly Parameter[],
+    make: (weightOf: (parameter: Parameter) => Weight) => T,
+    abort?: AbortFlag,
+  ): Promise<T> {
+    return this.inTurn(async () => {
+      await this.upload(parameters.filter((p) => !this.resident.has(p)).map(asWeight), abort);
+      return make(this.weightOf);
+    });
+  }
+
+  /** Lets go of some parameters, once what was asked for before is done; plans that were compiled with them keep them for themselves. */
+  release(parameters: readonly Parameter[]): Promise<void> {
+    return this.inTurn(() => {
+      for (const parameter of parameters) {
+        this.resident.get(parameter)?.dispose();
+        this.resident.delete(parameter);
+      }
+    });
   }
 
   /** The resident form of a parameter; ensure() must have been called with it. */
@@ -47,6 +65,12 @@ export class ParameterStore {
   dispose(): void {
     for (const weight of this.resident.values()) weight.dispose();
     this.resident.clear();
+  }
+
+  private inTurn<T>(task: () => T | Promise<T>): Promise<T> {
+    const turn = this.last.then(task);
+    this.last = turn.catch(() => undefined);
+    return turn;
   }
 
   private async upload(parameters: readonly WeightParameter[], abort: AbortFlag | undefined): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Device, DeviceTensor, HostArray, Plan, Result, ResultForm } from '../binding/native';
 import { withAbortFlag } from '../calls/abort';
-import { compile, type Graph, parametersOf, PlanCache } from '../graph';
+import { compile, type Graph, type Parameter, parametersOf, PlanCache } from '../graph';
 import type { ParameterStore } from './parameter-store';
 
 /** `count` results that stay on the device. */
@@ -25,9 +25,14 @@ export class PlanRunner {
   plan(key: string, trace: () => Graph): Promise<Plan> {
     return this.plans.get(key, async () => {
       const graph = trace();
-      await this.store.ensure(parametersOf(graph));
-      return compile(graph, this.device, this.store.weightOf);
+      return this.store.use(parametersOf(graph), (weightOf) => compile(graph, this.device, weightOf));
     });
+  }
+
+  /** Lets go of plans whose keys begin so, and of parameters that no other plans have. Runs that have begun end as they would. */
+  async forget(beginning: string, parameters: readonly Parameter[]): Promise<void> {
+    this.plans.forget(beginning);
+    await this.store.release(parameters);
   }
 
   /** @param results how they come back; as arrays unless given */

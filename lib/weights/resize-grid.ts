@@ -5,7 +5,7 @@ import type { Grid } from '../grid';
  * Computed in f64 and rounded once; PyTorch's own f32 differs in the last bits. `nearest`: the row in whose part of the picture a patch
  * begins.
  */
-export type GridFilter = 'bicubic' | 'bicubic-antialiased' | 'nearest';
+export type GridFilter = 'bicubic' | 'bicubic-antialiased' | 'bilinear-antialiased' | 'nearest';
 
 /**
  * @param grid [from.rows, from.columns, C], row-major
@@ -16,23 +16,24 @@ export function resizeGrid(grid: Float32Array, from: Grid, to: Grid, filter: Gri
   const down = TAPS[filter](from.rows, to.rows);
   const across = TAPS[filter](from.columns, to.columns);
   const out = new Float32Array(to.rows * to.columns * width);
+  const exact = new Float64Array(grid);
   const row = new Float64Array(from.columns * width);
+  const cell = new Float64Array(width);
   down.forEach((rows, y) => {
     row.fill(0);
-    for (const { at, weight } of rows) {
-      const start = at * row.length;
-      for (let i = 0; i < row.length; i++) row[i]! += weight * grid[start + i]!;
-    }
+    for (const { at, weight } of rows) addTimes(row, exact, at * row.length, weight);
     across.forEach((columns, x) => {
-      const start = (y * to.columns + x) * width;
-      for (let c = 0; c < width; c++) {
-        let sum = 0;
-        for (const { at, weight } of columns) sum += weight * row[at * width + c]!;
-        out[start + c] = sum;
-      }
+      cell.fill(0);
+      for (const { at, weight } of columns) addTimes(cell, row, at * width, weight);
+      out.set(cell, (y * to.columns + x) * width);
     });
   });
   return out;
+}
+
+/** sum += weight * source, from `start` on. */
+function addTimes(sum: Float64Array, source: Float64Array, start: number, weight: number): void {
+  for (let i = 0; i < sum.length; i++) sum[i]! += weight * source[start + i]!;
 }
 
 /** A source position and what it counts. */
@@ -43,7 +44,8 @@ interface Tap {
 
 const TAPS: Readonly<Record<GridFilter, (from: number, to: number) => Tap[][]>> = {
   bicubic: bicubicTaps,
-  'bicubic-antialiased': antialiasedTaps,
+  'bicubic-antialiased': (from, to) => antialiasedTaps(from, to, { reach: 2, of: (distance) => cubic(distance, -0.5) }),
+  'bilinear-antialiased': (from, to) => antialiasedTaps(from, to, { reach: 1, of: triangle }),
   nearest: nearestTaps,
 };
 
@@ -64,17 +66,27 @@ function bicubicTaps(from: number, to: number): Tap[][] {
   });
 }
 
+interface Kernel {
+  /** Where it ends, in source positions on either side. */
+  readonly reach: number;
+  readonly of: (distance: number) => number;
+}
+
 /** A kernel as wide as the reduction, cut off at the edges. */
-function antialiasedTaps(from: number, to: number): Tap[][] {
+function antialiasedTaps(from: number, to: number, kernel: Kernel): Tap[][] {
   const stretch = Math.max(from / to, 1);
   return Array.from({ length: to }, (_, i) => {
     const center = ((i + 0.5) * from) / to;
-    const first = Math.max(Math.trunc(center - 2 * stretch + 0.5), 0);
-    const end = Math.min(Math.trunc(center + 2 * stretch + 0.5), from);
-    const weights = Array.from({ length: end - first }, (_, k) => cubic((first + k - center + 0.5) / stretch, -0.5));
+    const first = Math.max(Math.trunc(center - kernel.reach * stretch + 0.5), 0);
+    const end = Math.min(Math.trunc(center + kernel.reach * stretch + 0.5), from);
+    const weights = Array.from({ length: end - first }, (_, k) => kernel.of((first + k - center + 0.5) / stretch));
     const sum = weights.reduce((a, b) => a + b, 0);
     return weights.map((weight, k) => ({ at: first + k, weight: weight / sum }));
   });
+}
+
+function triangle(distance: number): number {
+  return Math.max(0, 1 - Math.abs(distance));
 }
 
 /** Keys' cubic convolution kernel with slope `a` at distance 1. */

@@ -359,6 +359,36 @@ describe('cli commands', () => {
     });
   });
 
+  describe('pictures in their own shapes', () => {
+    const tower = (name: string): string => fixture('towers', name, 'tower');
+
+    it('are what a model is loaded for', async () => {
+      const args = ['info', '--tower', tower('siglip'), '--max-patches', '12'];
+      expect(await jsonOf<object>(args)).to.deep.include({ image: square(18), maxPatches: 12, M: 9 });
+      const { stdout } = await runCli(args);
+      expect(stdout)
+        .to.match(
+          /^picture +each in its own shape, of at most 12 patches of 6; positions interpolated from 3 × 3 patches$/m,
+        )
+        .and.match(/^tokens +M = 9, N = 9 handed over of a square picture$/m);
+      const naflex = await runCli(['info', tower('siglip2')]);
+      expect(naflex.stdout)
+        .to.match(/^tower +.*siglip2\/tower \(SigLIP 2\)$/m)
+        .and.match(/^picture +each in its own shape, of at most 36 patches of 4; positions /m);
+    });
+
+    it('are refused as options of the command line are', async () => {
+      const args = ['info', '--tower', mergingFolder('smolvlm'), '--max-patches'];
+      const { code, stderr } = await runCli([...args, '3']);
+      expect(code).to.equal(1);
+      expect(stderr).to.match(/Expected at least 4 for --max-patches but received 3/);
+      const both = await runCli([...args, '16', '--image-size', '16']);
+      expect(both.code).to.equal(2);
+      expect(both.stderr).to.match(/--max-patches.* cannot be used with .*--image-size/);
+      expect((await runCli([...args, '0'])).stderr).to.match(/a whole number from 1 to/);
+    });
+  });
+
   describe('demo', () => {
     it('answers every question of its sample as the PyTorch model does, and draws them', async () => {
       interface Demo {

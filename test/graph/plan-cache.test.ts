@@ -29,6 +29,16 @@ describe('plans by shape', () => {
     expect(made.slice(CAPACITY)).to.deep.equal(['another', '1']);
   });
 
+  it('are forgotten by how their keys begin', async () => {
+    const cache = new PlanCache();
+    const made: string[] = [];
+    const get = (key: string) => cache.get(key, () => (made.push(key), Promise.resolve(plan(key))));
+    for (const key of ['8 x 8: look', '8 x 80: look', '8 x 8: plain']) await get(key);
+    cache.forget('8 x 8: ');
+    for (const key of ['8 x 8: look', '8 x 80: look', '8 x 8: plain']) await get(key);
+    expect(made.slice(3)).to.deep.equal(['8 x 8: look', '8 x 8: plain']);
+  });
+
   it('are tried again after a failure', async () => {
     const cache = new PlanCache();
     const error = new QAViTError('ERR_OUT_OF_MEMORY', 'Expected room for a plan but received none');

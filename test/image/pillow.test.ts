@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { loadAddon } from '../../lib/binding/load';
 import type { ResampleFilter } from '../../lib/binding/native';
 import { parsePreprocessorConfig, prepareImage, withTiles } from '../../lib/image';
+import { resizedSize } from '../../lib/image/geometry';
 import { fixture } from '../support/paths';
 import { noiseImage } from './support';
 
@@ -19,6 +20,8 @@ interface Digests {
     grid: [number, number] | null;
     sha256: string;
   }[];
+  /** Patch and most patches, width and height before and after. */
+  shapes: [number, number, number, number, number, number][];
 }
 
 const digests = JSON.parse(readFileSync(fixture('images', 'pillow-digests.json'), 'utf8')) as Digests;
@@ -51,6 +54,15 @@ describe("Pillow's pixels, bit for bit", () => {
       expect(sha256(result.data)).to.equal(wanted);
     });
   }
+
+  it("lets pictures keep their shapes as SigLIP 2's processor does", () => {
+    for (const [patch, patches, width, height, ...prepared] of digests.shapes) {
+      const rule = { kind: 'most-patches', patch, patches } as const;
+      const size = resizedSize({ width, height }, rule);
+      expect([size.width, size.height], `${width} x ${height}, ${patches} of ${patch}`).to.deep.equal(prepared);
+    }
+    expect(digests.shapes).to.have.length.above(100);
+  });
 
   it('cuts pictures, and leaves some whole', () => {
     const grids = new Set(digests.tiled.map(({ grid }) => grid?.join(' x ') ?? 'whole'));

@@ -78,6 +78,17 @@ describe('config.json of towers', () => {
     }
   });
 
+  it("reads the size of SigLIP 2's table from its patches", () => {
+    const model_type = 'siglip2_vision_model';
+    expect(describeJson({ model_type })).to.deep.include({ family: 'SigLIP 2', image: 256, patch: 16, anySize: true });
+    expect(describeJson({ model_type, num_patches: 64, patch_size: 14 })).to.include({ image: 112, patch: 14 });
+    // As transformers writes it, there is no image_size; one that somebody wrote would say nothing.
+    expect(describeJson({ model_type, image_size: 224 })).to.include({ image: 256 });
+    for (const num_patches of [0, 2, 1.5, '256']) {
+      expectThrow(() => describeJson({ model_type, num_patches }), 'ERR_FORMAT', /num_patches of config\.json/);
+    }
+  });
+
   it("knows transformers' names of activations", () => {
     const named = {
       quick_gelu: ['quick_gelu'],
@@ -105,7 +116,6 @@ describe('config.json of towers', () => {
       expectThrow(() => describeJson(json), 'ERR_UNSUPPORTED', message);
     refuse({ model_type: 'bert' }, /one of clip, clip_vision_model, siglip, .* for model_type of config\.json.*"bert"/);
     refuse({}, /model_type of config\.json but received undefined/);
-    refuse({ model_type: 'siglip2' }, /siglip, .*fixed resolution.* for model_type .* "siglip2" \(NaFlex\)/);
     const model_type = 'internvl_vision';
     refuse({ model_type, norm_type: 'rms_norm' }, /layer_norm for norm_type of config\.json .* "rms_norm"/);
     refuse({ model_type, use_qk_norm: true }, /false for use_qk_norm/);
@@ -114,20 +124,21 @@ describe('config.json of towers', () => {
     refuse({ model_type: 'dinov3_vit', mlp_bias: false }, /true for mlp_bias/);
     refuse({ model_type: 'gemma' }, /siglip_vision_model, .* smolvlm_vision for model_type/);
     for (const model_type of ['paligemma', 'gemma3']) expect(isTowerConfig({ model_type })).to.equal(false);
-    expect(isTowerConfig({ model_type: 'siglip2' })).to.equal(false);
     expect(TOWER_MODEL_TYPES.every((model_type) => isTowerConfig({ model_type }))).to.equal(true);
   });
 
   for (const model_type of TOWER_MODEL_TYPES) {
     it(`refuses values that make no sense for ${model_type}`, () => {
-      const whole = ['clip', 'siglip', 'blip-2', 'instructblip'].includes(model_type);
+      const whole = ['clip', 'siglip', 'siglip2', 'blip-2', 'instructblip'].includes(model_type);
       const parse = (fields: Record<string, unknown>) =>
         describeJson(whole ? { model_type, vision_config: fields } : { model_type, ...fields });
       for (const hidden_size of [0, -1, 1.5, '768', 2 ** 60]) {
         expectThrow(() => parse({ hidden_size }), 'ERR_FORMAT', /hidden_size of config\.json/);
       }
       expectThrow(() => parse({ num_attention_heads: 7 }), 'ERR_FORMAT', /a multiple of num_attention_heads/);
-      expectThrow(() => parse({ patch_size: 449 }), 'ERR_FORMAT', /at most image_size (224|448) /);
+      if (model_type.startsWith('siglip2'))
+        expectThrow(() => parse({ num_patches: 250 }), 'ERR_FORMAT', /a square for num_/);
+      else expectThrow(() => parse({ patch_size: 449 }), 'ERR_FORMAT', /at most image_size (224|448) /);
       expectThrow(() => parse({ layer_norm_eps: 0 }), 'ERR_FORMAT', /layer_norm_eps/);
       expectThrow(() => parse({ num_channels: 4 }), 'ERR_UNSUPPORTED', /3 for num_channels/);
       for (const hidden_act of ['mish', 'constructor', 5]) {

@@ -49,6 +49,12 @@ describe('the region of a picture that patches cover', () => {
     expectRegion(wide, { left: 1 / 6, top: 0, width: 2 / 3, height: 1 });
   });
 
+  it('is all of a picture in its own shape', () => {
+    const naflex = { ...square, resize: { kind: 'most-patches', patch: 16, patches: 256 }, crop: null };
+    const all = coveredRegion({ width: 1920, height: 1080 }, naflex, { rows: 12, columns: 21 }, 16);
+    expectRegion(all, { left: 0, top: 0, width: 1, height: 1 });
+  });
+
   it('leaves a rim out where the crop is smaller than the resized picture', () => {
     const dino = { ...square, resize: { kind: 'shortest-edge', shortest: 256 }, crop: square };
     expectRegion(coveredRegion({ width: 512, height: 512 }, dino, grid, 14), {

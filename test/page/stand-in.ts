@@ -25,6 +25,7 @@ const FACTS = {
     resize: { kind: 'shortest-edge', shortest: 64 },
     crop: { width: 64, height: 64 },
   },
+  maxPatches: null,
   patch: 8,
   grid: GRID,
   visualTokens: 65,

@@ -19,8 +19,10 @@ interface Waiting {
 /** What encodeAll asks of an engine, whose first look and first run after it take until the test lets them go. */
 function engineThatWaits(until: Waiting) {
   const seen = { looks: [] as number[], runs: [] as number[], kept: 0 };
+  const model = { tokens: TOKENS, image: square(SIDE), keepClass: true };
   const engine = {
-    model: { tokens: TOKENS, image: square(SIDE), keepClass: true },
+    model,
+    at: () => model,
     device: { info: { kind: 'cpu' } },
     look: async (_pixels: Uint8Array, images: number) => {
       seen.looks.push(images);

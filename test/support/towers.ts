@@ -58,8 +58,8 @@ export function readTowerFixture(folder: string): TowerFixture {
 }
 
 function pixelsName(size: LoadOptions['imageSize']): string {
-  if (typeof size === 'object') return `pixels-${size.width}x${size.height}`;
-  return size === undefined ? 'pixels' : `pixels-${size}`;
+  if (typeof size === 'object' && 'width' in size) return `pixels-${size.width}x${size.height}`;
+  return typeof size === 'number' ? `pixels-${size}` : 'pixels';
 }
 
 /** What QAViT.load is given for a case. */

@@ -3,6 +3,7 @@ import {
   type BatchItem,
   type DownloadProgress,
   type LoadOptions,
+  type OwnShapes,
   QAViT,
   QAViTError,
   type QAViTErrorCode,
@@ -40,6 +41,9 @@ export async function accepted(model: QAViT, signal: AbortSignal): Promise<void>
   await using wide = await QAViT.load('a', { imageSize: { width: 448, height: 252 } });
   const { image, grid, patch } = wide.info;
   [image.width - grid.columns * patch, image.height - grid.rows * patch].map((rest) => rest.toFixed());
+  const own: OwnShapes = { maxPatches: 576 };
+  await using shaped = await QAViT.load('a', { imageSize: own });
+  shaped.info.maxPatches?.toFixed();
   const server: VllmServer = { url: 'http://a/v1', model: 'b', input: 'prompt_embeds', dtype: 'f16' };
   await using front = await QAViT.load({ tower: 'a', adapter: 'b', questions: 'c', language: server });
   front.info.language?.questionWidth?.toFixed();
@@ -60,6 +64,10 @@ export async function refused(model: QAViT): Promise<void> {
   await model.encode('a.png');
   // @ts-expect-error a height is missing
   await QAViT.load('a', { imageSize: { width: 448 } });
+  // @ts-expect-error a number of patches
+  await QAViT.load('a', { imageSize: { maxPatches: '576' } });
+  // @ts-expect-error null where all pictures have one size
+  model.info.maxPatches.toFixed();
   // @ts-expect-error no such dtype
   await QAViT.load('a', { dtype: 'int7' });
   // @ts-expect-error keys come from the environment

@@ -1,6 +1,16 @@
 import { expect } from 'chai';
 import { roundToBfloat16 } from '../../lib/weights/elements';
-import { exactScale, foldGate, foldNormAffine, foldPixels, scaleRows, stack } from '../../lib/weights/folds';
+import {
+  exactScale,
+  foldGate,
+  foldNormAffine,
+  foldPixels,
+  foldTable,
+  type PatchEmbedding,
+  type PixelNormalization,
+  scaleRows,
+  stack,
+} from '../../lib/weights/folds';
 import { relativeError } from '../support/compare';
 import { floats, random } from '../support/random';
 
@@ -28,10 +38,14 @@ describe('folds', () => {
         const channel = Math.floor(i / area);
         return (value / 255 - normalization.mean[channel]!) / normalization.std[channel]!;
       });
-    const embedding = { kernels, bias, classToken, positions, width, patch };
+    const embedding = { kernels, bias, width, patch };
+    const fold = (of: PatchEmbedding, by: PixelNormalization, dtype: 'f32' | 'bf16', token?: Float32Array) => {
+      const { weight, constant } = foldPixels(of, by, dtype);
+      return { weight, table: foldTable({ positions, constant, classToken: token }) };
+    };
 
     it('equals normalising first, then bias and position', () => {
-      const { weight, table } = foldPixels(embedding, normalization, 'f32');
+      const { weight, table } = fold(embedding, normalization, 'f32', classToken);
       for (let p = 1; p <= patches; p += 1) {
         const wanted = affine(kernels, normalised(pixels), width, bias).map((v, c) => v + positions[p * width + c]!);
         const row = table.subarray(p * width, (p + 1) * width);
@@ -40,19 +54,19 @@ describe('folds', () => {
     });
 
     it('adds the class token to its position', () => {
-      const { table } = foldPixels(embedding, normalization, 'f32');
+      const { table } = fold(embedding, normalization, 'f32', classToken);
       const wanted = classToken.map((v, c) => v + positions[c]!);
       expect(relativeError(table.subarray(0, width), wanted)).to.be.below(1e-7);
     });
 
     it('works without a bias and without a class token', () => {
-      const { weight, table } = foldPixels({ kernels, positions, width, patch }, normalization, 'f32');
+      const { weight, table } = fold({ kernels, width, patch }, normalization, 'f32');
       const wanted = affine(kernels, normalised(pixels), width).map((v, c) => v + positions[c]!);
       expect(relativeError(affine(weight, pixels, width, table.subarray(0, width)), wanted)).to.be.below(1e-6);
     });
 
     it('rounds nothing of the mean colour in bf16', () => {
-      const { weight, table } = foldPixels(embedding, normalization, 'bf16');
+      const { weight, table } = fold(embedding, normalization, 'bf16', classToken);
       expect([...weight]).to.deep.equal([...weight].map(roundToBfloat16));
       const mean = Array.from({ length: area * 3 }, (_, i) => normalization.mean[i % 3]! * 255);
       const wanted = [...bias].map((v, c) => v + positions[width + c]!);
@@ -61,7 +75,7 @@ describe('folds', () => {
 
     it('keeps rescale factors other than 1/255', () => {
       const identity = { rescale: 1, mean: [0, 0, 0], std: [1, 1, 1] } as const;
-      const { weight, table } = foldPixels({ kernels, positions, width, patch }, identity, 'f32');
+      const { weight, table } = fold({ kernels, width, patch }, identity, 'f32');
       const wanted = affine(kernels, channelFirst(pixels), width).map((v, c) => v + positions[c]!);
       expect(relativeError(affine(weight, pixels, width, table.subarray(0, width)), wanted)).to.be.below(1e-6);
     });

@@ -22,6 +22,22 @@ describe('ParameterStore', () => {
     await device.close();
   });
 
+  it('lets go of some when what was asked for before is done', async () => {
+    const device = new (loadAddon().Device)({ kind: 'cpu', threads: 1 });
+    const store = new ParameterStore(device, 'f32');
+    const [kept, left] = ['kept', 'left'].map((name) => computed(name, 'table', [8, 16], () => new Float32Array(128)));
+    const used = store.use([kept!, left!], (weightOf) => weightOf(left!).bytes);
+    const released = store.release([left!]);
+    expect(await used).to.equal(512);
+    await released;
+    expect(device.memory.weightBytes).to.equal(512);
+    expectThrow(() => store.weightOf(left!), 'ERR_ARGUMENT', /uploaded left before/);
+    expect(await store.use([left!], (weightOf) => weightOf(left!).bytes)).to.equal(512);
+    await store.release([computed('never made', 'table', [8, 16], () => new Float32Array(128))]);
+    store.dispose();
+    await device.close();
+  });
+
   it('makes what two ask for at the same time once', async () => {
     const device = new (loadAddon().Device)({ kind: 'cpu', threads: 1 });
     const store = new ParameterStore(device, 'f32');

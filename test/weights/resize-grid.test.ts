@@ -8,7 +8,7 @@ const squareOf = (side: number): Grid => ({ rows: side, columns: side });
 describe('resizing a grid', () => {
   const grid = [-5, 1, 2, 4, 2, 0, 4, -2, 1, 2, -2, -5, 3, -4, -5, -5];
 
-  /** torch.nn.functional.interpolate(grid, size, mode='bicubic', align_corners=False, antialias) in float64. */
+  /** torch.nn.functional.interpolate(grid, size, mode, align_corners=False, antialias) in float64. */
   const wanted = {
     bicubic: {
       3: [
@@ -36,6 +36,14 @@ describe('resizing a grid', () => {
         -4.929184942, -5.199287281, -5.140092879, -4.987015235,
       ],
     },
+    'bilinear-antialiased': {
+      3: [-1.82, 1.65, 2.32, 1.35, 1, -2.15, 1.02, -3.15, -4.73],
+      6: [
+        -5, -2, 1.166666667, 1.833333333, 3, 4, -1.5, -0.5, 0.916666667, 2.583333333, 2, 1, 1.833333333, 1.083333333,
+        0.777777778, 2.555555556, 0.25, -2.5, 1.166666667, 1.416666667, 1.222222222, -0.555555556, -2.75, -4.5, 2, 0.5,
+        -1.416666667, -3.083333333, -4.25, -5, 3, -0.5, -4.166666667, -4.833333333, -5, -5,
+      ],
+    },
   } as const;
 
   /** The same numbers as [2, 8], to [3, 5]. */
@@ -47,6 +55,10 @@ describe('resizing a grid', () => {
     'bicubic-antialiased': [
       -3.040815674, 2.618893644, 3.198979717, 1.716480381, 0.820491765, -0.567994172, 0.308206392, 0.935821822,
       -0.734767025, -2.373603691, 1.904827331, -2.002480861, -1.327336073, -3.186014431, -5.567699147,
+    ],
+    'bilinear-antialiased': [
+      -2.545454545, 2.111111111, 2.833333333, 1.407407407, 0.454545455, -0.568181818, 0.296296296, 0.833333333,
+      -0.777777778, -2.272727273, 1.409090909, -1.518518519, -1.166666667, -2.962962963, -5,
     ],
   } as const;
 
@@ -62,7 +74,7 @@ describe('resizing a grid', () => {
     expect([...resizeGrid(square, squareOf(4), { rows: 2, columns: 3 }, 'nearest')]).to.deep.equal(oblong);
   });
 
-  for (const filter of ['bicubic', 'bicubic-antialiased'] as const) {
+  for (const filter of ['bicubic', 'bicubic-antialiased', 'bilinear-antialiased'] as const) {
     for (const to of [3, 6] as const) {
       it(`from 4 x 4 to ${to} x ${to} is PyTorch's, ${filter}`, () => {
         expect(

@@ -20,6 +20,7 @@ from transformers import (
     InternVLVisionModel,
     PreTrainedConfig,
     PreTrainedModel,
+    Siglip2VisionModel,
     SiglipVisionModel,
     SmolVLMVisionTransformer,
     ViTModel,
@@ -79,6 +80,19 @@ def clip(tower: CLIPVisionModel) -> Tower:
 
 def siglip(tower: SiglipVisionModel) -> Tower:
     return Tower(any_size(tower), [clip_layer(layer) for layer in tower.encoder.layers], 0)
+
+
+def siglip2(tower: Siglip2VisionModel) -> Tower:
+    def embed(pixels: torch.Tensor) -> torch.Tensor:
+        # Patches as its processor makes them; all pictures of a batch have the same shape, so that none is padded.
+        rows, columns = grid_of(tower.config, pixels)
+        patch = patch_side(tower.config)
+        whole = pixels[:, :, : rows * patch, : columns * patch]
+        patches = whole.unflatten(3, (columns, patch)).unflatten(2, (rows, patch))
+        flat = patches.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
+        return tower.embeddings(flat, torch.tensor([[rows, columns]] * len(pixels)))
+
+    return Tower(embed, [clip_layer(layer) for layer in tower.encoder.layers], 0)
 
 
 def idefics3(tower: Idefics3VisionTransformer | SmolVLMVisionTransformer) -> Tower:
@@ -183,6 +197,7 @@ def any_size(tower: PreTrainedModel) -> Map:
 TOWERS: dict[str, tuple[type[PreTrainedModel], Callable[[PreTrainedModel], Tower]]] = {
     "clip_vision_model": (CLIPVisionModel, clip),
     "siglip_vision_model": (SiglipVisionModel, siglip),
+    "siglip2_vision_model": (Siglip2VisionModel, siglip2),
     "vit": (ViTModel, vit),
     "dinov2": (Dinov2Model, dinov2),
     "dinov2_with_registers": (Dinov2WithRegistersModel, dinov2),
@@ -198,6 +213,7 @@ TOWERS: dict[str, tuple[type[PreTrainedModel], Callable[[PreTrainedModel], Tower
 WHOLES = {
     "clip": "clip_vision_model",
     "siglip": "siglip_vision_model",
+    "siglip2": "siglip2_vision_model",
     "paligemma": "siglip_vision_model",
     "gemma3": "siglip_vision_model",
     "blip-2": "blip_2_vision_model",

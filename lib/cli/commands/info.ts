@@ -46,18 +46,22 @@ function missingForQuestions({ folders, language, Dq }: ModelInfo): string[] {
   return ['nothing that reads questions for the adapter; give a folder with --questions <folder>'];
 }
 
-/** `336 × 336 pixels in patches of 14`, and where the position table is another's, from what it is interpolated. */
-function pictureText({ image, trainedImage, patch, grid }: ModelInfo): string {
+/**
+ * `336 × 336 pixels in patches of 14`, or `each in its own shape, of at most 256 patches of 16`; and where the position table is another's,
+ * from what it is interpolated.
+ */
+function pictureText({ image, maxPatches, trainedImage, patch, grid }: ModelInfo): string {
   const [columns, rows] = [trainedImage.width, trainedImage.height].map((edge) => Math.floor(edge / patch));
-  const isOwn = grid.rows === rows && grid.columns === columns;
+  const isOwn = maxPatches === null && grid.rows === rows && grid.columns === columns;
   const table = isOwn ? '' : `; positions interpolated from ${columns} × ${rows} patches`;
+  if (maxPatches !== null) return `each in its own shape, of at most ${maxPatches} patches of ${patch}${table}`;
   return `${image.width} × ${image.height} pixels in patches of ${patch}${table}`;
 }
 
 /** `M = 261 with the class token and 4 registers, N = 256 handed over`; behind it the option where it can be fewer. */
-function tokensText({ M, N, tiles, hasClass, registers, selectsTokens }: ModelInfo): string {
+function tokensText({ M, N, maxPatches, tiles, hasClass, registers, selectsTokens }: ModelInfo): string {
   const before = [...(hasClass ? ['the class token'] : []), ...(registers > 0 ? [`${registers} registers`] : [])];
-  return `M = ${M}${before.length > 0 ? ` with ${before.join(' and ')}` : ''}, N = ${N} handed over${selectsTokens ? ' (--visual-tokens)' : ''}${tiles > 0 ? `, and those of up to ${tiles} tiles` : ''}`;
+  return `M = ${M}${before.length > 0 ? ` with ${before.join(' and ')}` : ''}, N = ${N} handed over${maxPatches === null ? '' : ' of a square picture'}${selectsTokens ? ' (--visual-tokens)' : ''}${tiles > 0 ? `, and those of up to ${tiles} tiles` : ''}`;
 }
 
 /** `cpu, AMD EPYC, avx512, 8 threads`; `cuda:0, NVIDIA H200`. */

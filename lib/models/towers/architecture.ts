@@ -47,6 +47,8 @@ export interface TowerArchitecture extends TowerShape {
 export interface TowerNames {
   /** Convolution kernels; what a file has in front of this name is its prefix. */
   readonly kernels: string;
+  /** Whether they are [C, 3, P, P], as a convolution has them, or [C, P*P*3], as a linear map over pixels has. The former unless given. */
+  readonly kernelsOver?: 'channels' | 'pixels';
   readonly kernelBias?: string;
   readonly classToken?: string;
   readonly registers?: string;

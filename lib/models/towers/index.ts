@@ -1,5 +1,5 @@
 /** The towers there are. To add one, describe it in a file beside this one and list it here. */
-import { expected, expectedButFound } from '../../errors';
+import { expected } from '../../errors';
 import { isJsonObject, type JsonObject } from '../../json-file';
 import { unknownModel } from '../unknown-model';
 import type { TowerArchitecture, TowerFamily } from './architecture';
@@ -10,6 +10,7 @@ import { DINOV3 } from './dinov3';
 import { IDEFICS3_VISION, SMOLVLM_VISION } from './idefics3';
 import { INTERNVIT } from './internvit';
 import { SIGLIP } from './siglip';
+import { SIGLIP2 } from './siglip2';
 import { VIT } from './vit';
 
 export type { TowerArchitecture } from './architecture';
@@ -17,6 +18,7 @@ export type { TowerArchitecture } from './architecture';
 const FAMILIES: readonly TowerFamily[] = [
   CLIP,
   SIGLIP,
+  SIGLIP2,
   VIT,
   DINOV2,
   DINOV2_WITH_REGISTERS,
@@ -53,22 +55,13 @@ export function towerTensors({ model_type: type }: JsonObject): RegExp | undefin
 export function describeTower(json: JsonObject, path: string): TowerArchitecture {
   const type = json.model_type;
   const family = FAMILIES.find(({ modelType, wholes }) => [modelType, ...wholes].some((known) => known === type));
-  if (!family) throw unknown(type, path);
+  if (!family) throw unknownModel(`one of ${TOWER_MODEL_TYPES.join(', ')}`, `model_type of ${path}`, type);
   if (type === family.modelType) return family.describe(json, path);
   // Files of before 2023 hold the whole of it twice, and where they differ the copy counts.
   const key = isPresent(json.vision_config_dict) ? 'vision_config_dict' : 'vision_config';
   const nested = json[key] ?? {};
   if (!isJsonObject(nested)) throw expected('ERR_FORMAT', 'an object', `${key} of ${path}`, nested);
   return family.describe(nested, path);
-}
-
-function unknown(type: unknown, path: string) {
-  const where = `model_type of ${path}`;
-  if (type === 'siglip2' || type === 'siglip2_vision_model') {
-    const what = 'siglip, as SigLIP 2 in a fixed resolution is called,';
-    return expectedButFound('ERR_UNSUPPORTED', what, where, `"${type}" (NaFlex)`);
-  }
-  return unknownModel(`one of ${TOWER_MODEL_TYPES.join(', ')}`, where, type);
 }
 
 function isPresent(value: unknown): boolean {

@@ -58,7 +58,7 @@ export class ServedModel {
 
   /** As `GET /v1/models` lists it. */
   describe() {
-    const { image, preprocessing, patch, grid, N, tiles, L, fusedLayers, gates, dtype, device } = this.info;
+    const { image, preprocessing, maxPatches, patch, grid, N, tiles, L, fusedLayers, gates, dtype, device } = this.info;
     return {
       id: this.id,
       object: 'model',
@@ -66,6 +66,7 @@ export class ServedModel {
       owned_by: 'qavit',
       qavit: {
         image: { ...image, ...preprocessing },
+        maxPatches,
         patch,
         grid,
         visualTokens: N,

@@ -63,6 +63,7 @@ export class FakeModel implements BatchModel {
     device: { kind: 'cpu', name: 'fake', isa: '', threads: 1 },
     dtype: 'f32',
     image: square(8),
+    maxPatches: null,
     patch: 4,
     grid: { rows: 2, columns: 2 },
     N: 4,

@@ -15,6 +15,7 @@ export const modelSchema = {
       type: 'object',
       required: [
         'image',
+        'maxPatches',
         'patch',
         'grid',
         'visualTokens',
@@ -45,15 +46,18 @@ export const modelSchema = {
               type: ['object', 'null'],
               description:
                 'How a picture is resized first: `exact`, to width x height; `shortest-edge`, so that the shorter edge has `shortest` pixels and the ' +
-                'longer no more than `longest`; `cover`, to the smallest of its proportions that width x height has room in.',
+                'longer no more than `longest`; `cover`, to the smallest of its proportions that width x height has room in; `most-patches`, nearly keeping ' +
+                'its proportions, to the largest that has at most `patches` squares of `patch` pixels a side.',
               required: ['kind'],
               additionalProperties: false,
               properties: {
-                kind: { enum: ['exact', 'shortest-edge', 'cover'] },
+                kind: { enum: ['exact', 'shortest-edge', 'cover', 'most-patches'] },
                 width: size,
                 height: size,
                 shortest: size,
                 longest: size,
+                patch: size,
+                patches: size,
               },
             },
             crop: {
@@ -64,6 +68,11 @@ export const modelSchema = {
               properties: { width: size, height: size },
             },
           },
+        },
+        maxPatches: {
+          type: ['integer', 'null'],
+          description:
+            'Patches that a picture consists of at most, where each has a shape of its own; image, grid and numbers of tokens are then those of a square one.',
         },
         patch: { ...size, description: 'Side of a patch, pixels.' },
         grid: {
