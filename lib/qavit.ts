@@ -13,7 +13,7 @@ import { alreadyLooked, LookedPicture, preparePicture } from './qavit/pictures';
 import { QuestionEncoder } from './qavit/questions';
 import { Snapshots } from './qavit/snapshots';
 import { languageOf, readingOf, Stages } from './qavit/stages';
-import { expectSelectable, selectionOf } from './qavit/token-selection';
+import { expectSelectable, mostTokens, selectionOf } from './qavit/token-selection';
 import type {
   AnswerEnd,
   AskOptions,
@@ -87,7 +87,7 @@ export class QAViT implements AsyncDisposable {
     const { engine, vision, folders, dtype, padding, language, missingFiles } = this.loaded;
     const { model, device } = engine;
     const { kind, name, isa, threads, ordinal } = device.info;
-    const selection = selectionOf(model);
+    const selection = selectionOf(vision);
     return {
       device: { kind, name, isa, threads, ...(ordinal !== undefined && { ordinal }) },
       dtype,
@@ -104,7 +104,7 @@ export class QAViT implements AsyncDisposable {
       grid: { ...model.grid },
       hasClass: model.hasClass,
       registers: model.registers,
-      M: model.tokens,
+      M: mostTokens(vision),
       N: this.loaded.visualTokens ?? selection.allTokens,
       tiles: vision.preprocessor.tiles ?? 0,
       ...selection,
@@ -268,7 +268,7 @@ export class QAViT implements AsyncDisposable {
 
   private tokensToTake(visualTokens: EncodeOptions['visualTokens'], where: string): Asked['count'] {
     const count = visualTokens ?? this.loaded.visualTokens ?? 'all';
-    if (count !== 'all') expectSelectable(selectionOf(this.loaded.vision.model), count, where);
+    if (count !== 'all') expectSelectable(selectionOf(this.loaded.vision), count, where);
     return count;
   }
 

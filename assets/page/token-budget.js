@@ -13,6 +13,8 @@ export class TokenBudget extends EventTarget {
   #output = find(document, '#token-output', HTMLOutputElement);
   /** What the slider's positions stand for; the last is all. */
   #counts = [1];
+  /** Pictures in shapes of their own have fewer or more. */
+  #of = '';
 
   constructor() {
     super();
@@ -30,18 +32,19 @@ export class TokenBudget extends EventTarget {
   }
 
   /** @param {import('./api.js').ModelFacts} facts */
-  configure({ selectsTokens, allTokens, visualTokens }) {
+  configure({ maxPatches, selectsTokens, allTokens, visualTokens }) {
     const steps = [...STEPS.filter((step) => step < allTokens), visualTokens, allTokens];
     this.#counts = [...new Set(steps)].sort((a, b) => a - b);
     this.#slider.max = String(this.#counts.length - 1);
     this.#slider.value = String(this.#counts.indexOf(visualTokens));
     this.#box.hidden = !selectsTokens;
+    this.#of = maxPatches === null ? '' : 'up to ';
     this.#show();
   }
 
   #show() {
     const all = this.#counts.at(-1) ?? 1;
-    const words = this.count === undefined ? `all ${all}` : `${this.count} of ${all}`;
+    const words = this.count === undefined ? `all${this.#of ? ',' : ''} ${this.#of}${all}` : `${this.count} of ${this.#of}${all}`;
     this.#output.textContent = words;
     this.#slider.setAttribute('aria-valuetext', words);
   }

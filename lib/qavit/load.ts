@@ -108,7 +108,7 @@ export async function loadModel(
   const closing: (() => Promise<void> | void)[] = [() => vision.close()];
   try {
     expectOneView(vision);
-    if (visualTokens !== undefined) expectSelectable(selectionOf(vision.model), visualTokens, 'QAViT.load');
+    if (visualTokens !== undefined) expectSelectable(selectionOf(vision), visualTokens, 'QAViT.load');
     const device = openDevice(kind, threads);
     closing.push(() => device.close());
     const precision = choosePrecision(device, rest.dtype ?? 'auto');

@@ -1,5 +1,8 @@
 import { expectedButFound } from '../errors';
-import { type VisionModel, visualTokens } from '../models/qavit';
+import { maxPatchesOf } from '../image';
+import { visualTokens } from '../models/qavit';
+import { tokensBeforePatches } from '../models/tower';
+import type { OpenVision } from './open-vision';
 
 /**
  * Which visual tokens are handed over where not all are. A token's rating is w . h, h the row that the projector takes and w the adapter's
@@ -12,8 +15,16 @@ export interface Selection {
   readonly allTokens: number;
 }
 
-export function selectionOf(model: VisionModel): Selection {
-  return { selectsTokens: model.selector !== undefined, allTokens: visualTokens(model) };
+export function selectionOf(vision: Pick<OpenVision, 'model' | 'preprocessor'>): Selection {
+  const { model } = vision;
+  const allTokens = visualTokens({ ...model, tokens: mostTokens(vision) });
+  return { selectsTokens: model.selector !== undefined, allTokens };
+}
+
+/** M, or of pictures in shapes of their own the largest that one can have. */
+export function mostTokens({ model, preprocessor }: Pick<OpenVision, 'model' | 'preprocessor'>): number {
+  const patches = maxPatchesOf(preprocessor, model.patch);
+  return patches === null ? model.tokens : tokensBeforePatches(model) + patches;
 }
 
 /**

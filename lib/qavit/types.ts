@@ -229,7 +229,10 @@ export interface ModelInfo {
   visionLanguage: string | null;
   /** Files that a vision-language model's folder lacks to answer by itself; empty where there is a language model, and for others. */
   missingFiles: readonly string[];
-  /** Of the pictures the tower takes, pixels; where each has a shape of its own, of a square one, as are `grid`, `M`, `N` and `allTokens`. */
+  /**
+   * Of the pictures the tower takes, pixels. Where each has a shape of its own, that of a square one, as is `grid`; `M`, `N` and
+   * `allTokens` are then what a picture has at most.
+   */
   image: Size;
   /** Patches that a picture consists of at most, where each has a shape of its own; null where all have the size `image`. */
   maxPatches: number | null;

@@ -70,6 +70,14 @@ describe('the page: questions', function () {
     expect(await page.evaluate('document.activeElement.id')).to.equal('question-a');
   });
 
+  it('tells of pictures in their own shapes that they have up to so many patches and tokens', async () => {
+    here.server.facts = { ...here.server.facts, maxPatches: 64 };
+    const { page, expectClean } = await here.open();
+    expect(await textOf(page, '#model-facts')).to.match(/^pictures in their own shapes, up to 64 patches of 8 · /);
+    expect(await textOf(page, '#token-output')).to.equal('all, up to 65');
+    expectClean();
+  });
+
   it('outlines the tokens that are handed over, and asks again for another number of them', async () => {
     const { page, expectClean } = await here.open();
     const asked = (): unknown[] =>

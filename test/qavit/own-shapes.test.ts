@@ -205,7 +205,9 @@ describe('pictures in shapes of their own', () => {
       const { shape } = await model.encode(noiseImage(200, 30), null);
       expect(shape).to.deep.equal([28, 16]);
       await using fewer = await QAViT.load(tower('siglip2'), { ...CPU, imageSize: { maxPatches: 16 } });
-      expect(fewer.info).to.deep.include({ image: square(16), maxPatches: 16 });
+      expect(fewer.info).to.deep.include({ image: square(16), maxPatches: 16, M: 16 });
+      await using uneven = await QAViT.load(tower('siglip2'), { ...CPU, imageSize: { maxPatches: 19 } });
+      expect(uneven.info).to.deep.include({ image: square(16), grid: { rows: 4, columns: 4 }, M: 19, N: 19 });
       await using squares = await QAViT.load(tower('siglip2'), { ...CPU, imageSize: 20 });
       expect(squares.info).to.deep.include({ image: square(20), maxPatches: null, M: 25 });
       expect(squares.info.preprocessing.resize).to.deep.equal({ kind: 'exact', width: 20, height: 20 });
@@ -264,7 +266,7 @@ describe('pictures in shapes of their own', () => {
         patch: 4,
         maxPatches: 32,
         grid: { rows: 4, columns: 4 },
-        N: 4,
+        N: 8,
       });
       const { shape } = await model.encode(noiseImage(90, 30), null);
       expect(shape[0]).to.equal(8);

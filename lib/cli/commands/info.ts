@@ -61,7 +61,8 @@ function pictureText({ image, maxPatches, trainedImage, patch, grid }: ModelInfo
 /** `M = 261 with the class token and 4 registers, N = 256 handed over`; behind it the option where it can be fewer. */
 function tokensText({ M, N, maxPatches, tiles, hasClass, registers, selectsTokens }: ModelInfo): string {
   const before = [...(hasClass ? ['the class token'] : []), ...(registers > 0 ? [`${registers} registers`] : [])];
-  return `M = ${M}${before.length > 0 ? ` with ${before.join(' and ')}` : ''}, N = ${N} handed over${maxPatches === null ? '' : ' of a square picture'}${selectsTokens ? ' (--visual-tokens)' : ''}${tiles > 0 ? `, and those of up to ${tiles} tiles` : ''}`;
+  const most = maxPatches === null ? '=' : '≤';
+  return `M ${most} ${M}${before.length > 0 ? ` with ${before.join(' and ')}` : ''}, N ${most} ${N} handed over${selectsTokens ? ' (--visual-tokens)' : ''}${tiles > 0 ? `, and those of up to ${tiles} tiles` : ''}`;
 }
 
 /** `cpu, AMD EPYC, avx512, 8 threads`; `cuda:0, NVIDIA H200`. */

@@ -72,7 +72,7 @@ export const modelSchema = {
         maxPatches: {
           type: ['integer', 'null'],
           description:
-            'Patches that a picture consists of at most, where each has a shape of its own; image, grid and numbers of tokens are then those of a square one.',
+            'Patches that a picture consists of at most, where each has a shape of its own; image and grid are then those of a square one, numbers of tokens the most that one can have.',
         },
         patch: { ...size, description: 'Side of a patch, pixels.' },
         grid: {
