@@ -7,7 +7,7 @@ import { JsonFields } from '../json-fields';
 import { readModelConfig } from '../llm/model-config';
 import { isT5Folder } from '../llm/t5/t5-folder';
 import { openAdapter } from '../models/adapter';
-import { adapterImageSize, parseAdapterConfig } from '../models/adapter-config';
+import { adapterImageSize, parseAdapterConfig, type TrainedOn } from '../models/adapter-config';
 import { patchesOf, tokensBeforePatches } from '../models/tower';
 import { visionTensors } from '../models/vision-language';
 import { describeFolder } from '../models/vision-language/describe-folder';
@@ -55,8 +55,8 @@ export interface DescribedAdapter extends Described {
   /** E; null without a projector, absent without weights. */
   readonly E?: number | null;
   readonly hiddenLayer: number;
-  /** Of the pictures it was trained on, pixels, where the tower's folder does not say. */
-  readonly image?: Size;
+  /** Of the pictures it was trained on, where the tower's folder does not say. */
+  readonly image?: TrainedOn['size'];
 }
 
 export interface DescribedLanguage extends Described {

@@ -71,18 +71,24 @@ export function parseAdapterConfig(
   };
 }
 
+/** Which pictures an adapter was trained on: of one size, or each in its own shape. */
+export interface TrainedOn {
+  readonly size: Size | { readonly maxPatches: number };
+  /** Names the field. */
+  readonly where: string;
+}
+
 /**
- * Of the pictures that an adapter was trained on, where these are not what the tower's folder says.
+ * Undefined where they are what the tower's folder says.
  *
- * @returns `where` names the field
  * @throws QAViTError ERR_FORMAT
  */
-export function adapterImageSize(
-  { image_size: size }: JsonObject,
-  path: string,
-): { size: Size; where: string } | undefined {
+export function adapterImageSize({ image_size: size }: JsonObject, path: string): TrainedOn | undefined {
   const where = `image_size of ${path}`;
   if (size === undefined || size === null) return undefined;
+  if (isJsonObject(size) && size.max_patches !== undefined) {
+    return { size: { maxPatches: integerBetween(1, 2 ** 31, size.max_patches, `max_patches in ${where}`) }, where };
+  }
   const { width, height } = isJsonObject(size) ? size : { width: size, height: size };
   const edge = (value: unknown): number => integerBetween(1, MAX_IMAGE_SIZE, value, where);
   return { size: { width: edge(width), height: edge(height) }, where };

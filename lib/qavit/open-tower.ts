@@ -14,6 +14,7 @@ import {
 } from '../image';
 import { resizedSize, type Size } from '../image/geometry';
 import { type JsonObject, readJsonObject } from '../json-file';
+import type { TrainedOn } from '../models/adapter-config';
 import { integerBetween } from '../models/config-values';
 import { MAX_IMAGE_SIZE, patchesOf, type Tower, tokensBeforePatches } from '../models/tower';
 import type { TowerArchitecture } from '../models/towers';
@@ -35,8 +36,8 @@ export interface TowerOptions {
    * was trained on, or else the tower's own.
    */
   readonly imageSize?: number | Size | OwnShapes;
-  /** The former, and which field of its file says so. */
-  readonly trainedOn?: { readonly size: Size; readonly where: string };
+  /** The former. */
+  readonly trainedOn?: TrainedOn;
   /** How many tiles a picture is cut into at most; none unless given. */
   readonly tiles?: number | 'auto';
   /** False keeps every published operation apart, for tests of the folds. */
@@ -123,22 +124,27 @@ const SQUARE = { width: MAX_IMAGE_SIZE, height: MAX_IMAGE_SIZE };
 function ownShapes({ imageSize, trainedOn }: TowerOptions, described: Described): MostPatches | undefined {
   const { architecture, prepared, side } = described;
   const patch = architecture.patch * side;
-  if (typeof imageSize === 'object' && 'maxPatches' in imageSize) {
-    const patches = Math.floor(imageSize.maxPatches / side ** 2);
+  const asked = imageSize ?? trainedOn?.size;
+  if (typeof asked === 'object' && 'maxPatches' in asked) {
+    const patches = Math.floor(asked.maxPatches / side ** 2);
     if (patches >= 1) return { patch, patches };
-    throw expectedButFound(
-      'ERR_ARGUMENT',
-      `at least ${side ** 2}`,
-      'option maxPatches of imageSize',
-      `${imageSize.maxPatches}`,
-    );
+    const [code, where] = whoAsks({ imageSize, trainedOn }, 'option maxPatches of imageSize');
+    throw expectedButFound(code, `at least ${side ** 2}`, where, `${asked.maxPatches}`);
   }
-  const shapes = imageSize === undefined && !trainedOn ? shapesOf(prepared.config) : undefined;
+  const shapes = asked === undefined ? shapesOf(prepared.config) : undefined;
   if (!shapes) return undefined;
-  if (shapes.patch === architecture.patch)
+  if (shapes.patch === architecture.patch) {
     return { patch, patches: Math.max(1, Math.floor(shapes.patches / side ** 2)) };
+  }
   const what = `${architecture.patch}, as of ${described.file},`;
   throw expected('ERR_FORMAT', what, `patch_size of ${prepared.file}`, shapes.patch);
+}
+
+/** Whose fault an impossible size is. */
+function whoAsks({ imageSize, trainedOn }: TowerOptions, option: string) {
+  return imageSize === undefined && trainedOn
+    ? (['ERR_FORMAT', trainedOn.where] as const)
+    : (['ERR_ARGUMENT', option] as const);
 }
 
 interface WholeFiles {
@@ -198,14 +204,12 @@ function sizeField({ crop, longestEdgeFirst }: PreprocessorConfig): string {
 
 /** @throws QAViTError ERR_ARGUMENT or, of an adapter's, ERR_FORMAT where no patch fits into it */
 function sizeAsked({ imageSize, trainedOn }: TowerOptions, { patch }: TowerArchitecture): Size | undefined {
-  const size = typeof imageSize === 'number' ? { width: imageSize, height: imageSize } : (imageSize ?? trainedOn?.size);
+  const asked = imageSize ?? trainedOn?.size;
+  const size = typeof asked === 'number' ? { width: asked, height: asked } : asked;
   if (!size || 'maxPatches' in size) return undefined;
   const { width, height } = size;
   if (Math.min(width, height) >= patch) return { width, height };
-  const [code, where] =
-    imageSize === undefined && trainedOn
-      ? (['ERR_FORMAT', trainedOn.where] as const)
-      : (['ERR_ARGUMENT', 'option imageSize'] as const);
+  const [code, where] = whoAsks({ imageSize, trainedOn }, 'option imageSize');
   throw expectedButFound(code, `at least ${patch}, a patch,`, where, `${width} x ${height}`);
 }
 

@@ -64,6 +64,10 @@ describe('qavit info of files', () => {
     expect(await info(...parts)).to.match(
       /^picture +20 × 12 pixels in patches of 4; positions interpolated from 7 × 7/m,
     );
+    writeJson(file, { ...own, image_size: { max_patches: 20 } });
+    const inShapes = /^trained on +pictures in their own shapes, of at most 20 patches$/m;
+    expect(await info(...parts, '--no-load')).to.match(inShapes);
+    expect(await info(...parts)).to.match(/^picture +each in its own shape, of at most 20 patches of 4; /m);
     const { tower: described } = await json('--tower', tower, '--no-load');
     expect(described).to.deep.include({ trainedImage: { width: 28, height: 28 }, M: 50 });
   });

@@ -187,6 +187,14 @@ describe('towers', () => {
       expect(usual.info).to.deep.include({ image: square(16) });
       await using squares = await load(20);
       expect(squares.info).to.deep.include({ image: square(20) });
+      await using shaped = await load({ max_patches: 20 });
+      expect(shaped.info).to.deep.include({ image: square(16), maxPatches: 20 });
+      await using told = await load({ max_patches: 20 }, 24);
+      expect(told.info).to.deep.include({ image: square(24), maxPatches: null });
+      for (const max_patches of [0, 1.5, '20', 2 ** 32]) {
+        const message = /an integer from 1 to 2147483648 for max_patches in image_size of .*config\.json/;
+        await expectRejection(load({ max_patches }), 'ERR_FORMAT', message);
+      }
       const low = load({ width: 20, height: 3 });
       await expectRejection(low, 'ERR_FORMAT', /at least 4, a patch, for image_size of .*config\.json .* 20 x 3$/);
       for (const size of [0, 4097, '20', [20, 20], { width: 20 }]) {
@@ -274,6 +282,7 @@ describe('towers', () => {
 
   for (const [name, { beside, matrix }] of Object.entries(FAMILIES)) {
     describe(`refuse a damaged ${name}`, () => {
+      const isNaFlex = name.startsWith('siglip2');
       const load = (change: TowerChange) => QAViT.load({ tower: changed(name, change) }, CPU);
 
       it('without one of its tensors, and miss none of the others', async () => {
@@ -316,7 +325,9 @@ describe('towers', () => {
         for (const num_hidden_layers of [4097, 4e9, 1e15])
           await expectRejection(load({ config: { num_hidden_layers } }), 'ERR_FORMAT', lying);
         await expectRejection(load({ config: { hidden_size: 48 } }), 'ERR_SHAPE', /\[48, (3, \d, \d|48)\] for tensor/);
-        await expectRejection(load({ config: { patch_size: 3 } }), 'ERR_SHAPE', /\[\d+, 3, 3, 3\] for tensor/);
+        // NaFlex's preprocessor tells the side of a patch, too.
+        const patches = load({ config: { patch_size: 3 }, ...(isNaFlex && { preprocessor: { patch_size: 3 } }) });
+        await expectRejection(patches, 'ERR_SHAPE', /\[\d+, (3, 3, 3|27)\] for tensor/);
       });
     });
   }

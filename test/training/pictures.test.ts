@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import sharp from 'sharp';
-import { atSize, parsePreprocessorConfig, prepareImage } from '../../lib/image';
+import { atSize, inOwnShapes, parsePreprocessorConfig, type PreprocessorConfig, prepareImage } from '../../lib/image';
 import { decodeImage } from '../../lib/image/decode';
 import { noiseImage } from '../image/support';
 import { expectRejection } from '../support/expect-error';
@@ -29,16 +29,28 @@ const PREPARE = `
 import json, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from adapter.picture_size import AtSize, PictureSize
+from adapter.picture_size import AtSize, InOwnShapes, PictureSize
 from adapter.pictures import load_processor, open_picture
 processor = load_processor(Path(sys.argv[2]))
+def sized(size):
+    if size.startswith("most"):
+        return InOwnShapes(processor, *map(int, size.split()[1:]))
+    return AtSize(processor, PictureSize.parse(size))
 def prepare(size, file):
-    made = AtSize(processor, PictureSize.parse(size))(open_picture(Path(file)), return_tensors="pt")["pixel_values"][0]
+    made = sized(size)(open_picture(Path(file)), return_tensors="pt")["pixel_values"][0]
     made = made.permute(1, 2, 0)
     assert (made == made.byte()).all()
     return {"shape": list(made.shape), "pixels": bytes(made.byte().flatten().tolist()).hex()}
-print(json.dumps([[prepare(size, file) for file in sys.argv[4:]] for size in sys.argv[3].split(",")]))
+taken = [size for size in sys.argv[3].split(",") if processor.do_resize or not size.startswith("most")]
+print(json.dumps([[prepare(size, file) for file in sys.argv[4:]] for size in taken]))
 `;
+
+function sized(config: PreprocessorConfig, text: string): PreprocessorConfig {
+  const [, patch = 0, patches = 0] = text.split(' ').map(Number);
+  if (text.startsWith('most')) return inOwnShapes(config, { patch, patches });
+  const [width = 0, height = width] = text.split('x').map(Number);
+  return atSize(config, { width, height });
+}
 
 describe('pictures that are trained on', () => {
   const at = temporaryFolder();
@@ -88,8 +100,10 @@ describe('pictures that are trained on', () => {
         crop_size: { height: 21, width: 21 },
       },
       { image_processor_type: 'GotOcr2ImageProcessor', size: { height: 24, width: 24 } },
+      { image_processor_type: 'Siglip2ImageProcessor', patch_size: 5, max_num_patches: 20 },
     ];
-    const sizes = ['17', '44', '40x17', '13x37'];
+    // Patch and most patches where each picture has its own shape.
+    const sizes = ['17', '44', '40x17', '13x37', 'most 5 20', 'most 7 3'];
     const pictures = [noiseImage(50, 37), noiseImage(31, 60), noiseImage(90, 20)];
     const files = await Promise.all(
       pictures.map(async ({ data, width, height }, i) => {
@@ -106,12 +120,13 @@ describe('pictures that are trained on', () => {
       const args = [path.join(root, 'training'), folder, sizes.join(','), ...files];
       const seen = (await runPython(PREPARE, ...args)) as { shape: number[]; pixels: string }[][];
       for (const [s, text] of sizes.entries()) {
-        const [width = 0, height = width] = text.split('x').map(Number);
-        const wanted = atSize(parsePreprocessorConfig(config, 'preprocessor_config.json'), { width, height });
+        const parsed = parsePreprocessorConfig(config, 'preprocessor_config.json');
+        if (text.startsWith('most') && !parsed.resize) continue;
+        const wanted = sized(parsed, text);
         for (const [p, picture] of pictures.entries()) {
           const prepared = await prepareImage({ ...picture, channels: 3 }, wanted);
           const where = `${config.image_processor_type}, ${text}, picture ${p}`;
-          expect(seen[s]![p]!.shape, where).to.deep.equal([height, width, 3]);
+          expect(seen[s]![p]!.shape, where).to.deep.equal([prepared.height, prepared.width, 3]);
           expect(seen[s]![p]!.pixels, where).to.equal(Buffer.from(prepared.data).toString('hex'));
         }
       }

@@ -7,13 +7,13 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-from transformers import BaseImageProcessor, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from qavit_torch import QuestionAwareVisionTower, selection_loss
 
 from .data import Batch, Reading
-from .picture_size import AtSize
+from .picture_size import Processor
 
 # Of an answer, unless told otherwise.
 NEW_TOKENS = 30
@@ -107,6 +107,6 @@ class Setup:
 
     model: Answerer
     tokenizer: PreTrainedTokenizerBase | Tokenizer  # what `model` decodes its answers with
-    processor: BaseImageProcessor | AtSize
+    processor: Processor
     join: Callable[[list], Batch]
     expect_askable: Callable[[str, str], None]  # as read_samples wants it

@@ -31,6 +31,7 @@ SELECT_STEPS = 400  # three losses at once take longer
 FEW_STEPS = 15
 OTHERS = {
     "siglip_vision_model": {"activation": "gelu_pytorch_tanh"},
+    "siglip2_vision_model": {"activation": "gelu_pytorch_tanh"},
     "vit": {"activation": "gelu"},
     "dinov2": {"activation": "gelu"},
     "dinov2_with_registers": {"activation": "gelu", "registers": 2},
@@ -113,6 +114,7 @@ def main() -> None:
             assert losses[-1] < losses[0] - 0.2, f"the loss on {kind} went from {losses[0]:.3f} to {losses[-1]:.3f}"
             check_folder(folder, tower, 0)  # they start at exactly that
         check_size(folder, data)
+        check_shapes(folder, data)
         check_selector(folder, data)
         check_layouts(folder)
     print(f"adapter: the loss fell from {first:.2f} to {last:.2f}; all checks passed")
@@ -148,6 +150,27 @@ def check_size(folder: Path, data: Path) -> None:
             assert wanted in str(end), end
         else:
             raise AssertionError(f"--image-size {size} was taken")
+
+
+def check_shapes(folder: Path, data: Path) -> None:
+    """Pictures of several shapes train together; the adapter says so, unless the tower's folder does."""
+    shaped = folder / "shaped.jsonl"
+    lines = [json.loads(line) for line in data.read_text().splitlines()]
+    for i, line in enumerate(lines):
+        picture = Image.open(folder / line["image"])
+        line["image"] = f"shaped-{i}.png"
+        picture.resize((SIDE * (1 + i % 3), SIDE)).save(folder / line["image"])
+    shaped.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    for tower, most, kept in (
+        ("tower", {"max-patches": 18}, {"max_patches": 18}),
+        ("dinov3_vit", {"max-patches": 12, "micro-batch": 2}, {"max_patches": 12}),
+        ("siglip2_vision_model", {}, None),
+    ):
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            losses = train_adapter(folder, folder / tower, shaped, FEW_STEPS, **most, **{"held-out": shaped})
+        assert losses[-1] < losses[0] - 0.2, f"the loss of {tower} went from {losses[0]:.3f} to {losses[-1]:.3f}"
+        assert read_adapter_config(folder / "adapter").get("image_size") == kept, tower
+        assert "held-out exact match" in printed.getvalue()
 
 
 def check_layouts(folder: Path) -> None:

@@ -5,12 +5,14 @@ import json
 import struct
 import tempfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
+import torch
 from PIL import ExifTags, Image, ImageOps
 
 from .check_language import refused
-from .data import read_samples
+from .data import Batch, read_samples
 from .pictures import load_processor, open_picture
 
 
@@ -109,10 +111,32 @@ def check_processors(folder: Path) -> None:
         assert pixels.shape == (1, 3, 16, 16) and pixels[0, 0, 0, 0] < 0 < pixels[0, 0, 0, -1], (kind, pixels.shape)
     # Of a file without a name the model says whose it is.
     (folder / "preprocessor_config.json").write_text("{}")
-    for model_type, kind in (("vit", "ViT"), ("siglip", "Siglip"), ("internvl", "GotOcr2"), (None, "CLIP")):
+    for model_type, kind in (
+        ("vit", "ViT"),
+        ("siglip", "Siglip"),
+        ("siglip2", "NaFlex"),
+        ("internvl", "GotOcr2"),
+        (None, "CLIP"),
+    ):
         (folder / "config.json").write_text(json.dumps({"model_type": model_type} if model_type else {}))
         made = load_processor(folder)
         assert type(made).__name__.removeprefix("Whole") == f"{kind}ImageProcessorPil", (model_type, made)
+
+
+def check_pieces() -> None:
+    """Pictures of one shape together, each with what is asked about it."""
+    pictures = [torch.full((3, 8, width), float(i)) for i, width in enumerate((8, 16, 8, 8))]
+    numbers = torch.arange(4)[:, None]
+    batch = Batch(pictures, numbers, numbers >= 0, numbers + 10, [(name,) for name in "abcd"])
+    for most, wanted in ((4, [[0, 2, 3], [1]]), (2, [[0, 2], [3], [1]])):
+        pieces = batch.pieces(most)
+        assert [piece.question[:, 0].tolist() for piece in pieces] == wanted, pieces
+        for piece, which in zip(pieces, wanted, strict=True):
+            assert piece.pixels[:, 0, 0, 0].tolist() == which and piece.pixels.dim() == 4
+            assert piece.labels[:, 0].tolist() == [10 + i for i in which]
+            assert piece.answers == [tuple("abcd"[i]) for i in which]
+    stacked = replace(batch, pixels=torch.zeros(4, 3, 8, 8))
+    assert [len(piece.answers) for piece in stacked.pieces(3)] == [3, 1]
 
 
 def main() -> None:
@@ -123,6 +147,7 @@ def main() -> None:
         check_pictures(folder)
         check_orientations(folder)
         check_processors(folder)
+        check_pieces()
     print("data: all checks passed")
 
 

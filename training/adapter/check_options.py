@@ -50,6 +50,9 @@ def check_refusals(folder: Path) -> None:
         ("argument --image-size: Expected a whole number from 1 to 4096, or two", {"image-size": "40x"}),
         ("argument --image-size: Expected a whole number from 1 to 4096, or two", {"image-size": "4097"}),
         ("Expected --image-size beside --tower alone", {"model": folder / "tower", "image-size": "40"}),
+        ("Expected --max-patches beside --tower alone", {"model": folder / "tower", "max-patches": "40"}),
+        ("argument --max-patches: not allowed with argument --image-size", {"image-size": "40", "max-patches": "40"}),
+        ("argument --max-patches: Expected 1 or more", {"max-patches": "0"}),
         ("Expected -5..4 for --vision-feature-layer", {"vision-feature-layer": 5}),
         ("Expected a fused layer below --vision-feature-layer 2 but received [2, 3]", {"vision-feature-layer": 2}),
     ):

@@ -179,7 +179,7 @@ def check_going_on(folder: Path) -> None:
     (folder / "samples.jsonl").write_bytes(data)
     # A run that began before there was an option goes on without it.
     kept = torch.load(state, weights_only=True)
-    del kept["settings"]["image_size"]
+    del kept["settings"]["image_size"], kept["settings"]["max_patches"]
     torch.save(kept, state)
     # Neither other processes that read pictures nor questions in between change what is learned.
     asking = {"held-out": folder / "samples.jsonl", "evaluate-every": 2}

@@ -4,17 +4,17 @@ import codecs
 import json
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
-from transformers import BaseImageProcessor, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from qavit_torch.questions import normalize_question
 
-from .picture_size import AtSize
+from .picture_size import Processor
 from .pictures import open_picture
 
 # Half of a pair, as a cut emoji leaves it: tokenizers take no such text.
@@ -30,7 +30,8 @@ class Sample:
 
 @dataclass(frozen=True)
 class Batch:
-    pixels: torch.Tensor  # [B, 3, height, width], normalised
+    # [B, 3, height, width], normalised; where pictures differ in shape, one each, [3, height, width]: see pieces().
+    pixels: torch.Tensor | list[torch.Tensor]
     question: torch.Tensor  # token ids [B, K]
     mask: torch.Tensor  # bool [B, K]
     labels: torch.Tensor  # token ids [B, T], -100 where there is nothing to say
@@ -41,9 +42,24 @@ class Batch:
         return Batch(*tensors, self.answers)
 
     def pieces(self, most: int) -> list["Batch"]:
-        """Of at most so many samples each."""
-        starts = range(0, len(self.answers), most)
-        return [type(self)(*(field[start : start + most] for field in vars(self).values())) for start in starts]
+        """Of at most so many samples each, and of pictures of one shape."""
+        if not isinstance(self.pixels, list):
+            count = len(self.answers)
+            return [self.take(range(start, min(start + most, count))) for start in range(0, count, most)]
+        by_shape = {}
+        for i, picture in enumerate(self.pixels):
+            by_shape.setdefault(picture.shape, []).append(i)
+        alike = [self.take(which) for which in by_shape.values()]
+        whole = [replace(batch, pixels=torch.stack(batch.pixels)) for batch in alike]
+        return [piece for batch in whole for piece in batch.pieces(most)]
+
+    def take(self, which: Sequence[int]) -> "Batch":
+        """Samples by their numbers."""
+
+        def some(field: torch.Tensor | list) -> torch.Tensor | list:
+            return field[torch.tensor(which)] if isinstance(field, torch.Tensor) else [field[i] for i in which]
+
+        return type(self)(*(some(field) for field in vars(self).values()))
 
 
 def read_samples(file: Path, expect_askable: Callable[[str, str], None] | None = None) -> list[Sample]:
@@ -87,7 +103,7 @@ def _sample(line: bytes, file: Path, where: str) -> Sample:
 class Samples(Dataset):
     """By index, with the first answer; by (index, draw), with the one that a draw of Order picks."""
 
-    def __init__(self, samples: list[Sample], processor: BaseImageProcessor | AtSize):
+    def __init__(self, samples: list[Sample], processor: Processor):
         self.samples, self.processor = samples, processor
 
     def __len__(self) -> int:
@@ -167,7 +183,9 @@ class Collate:
         said = self.tokenizer(list(answers), padding=True, return_tensors="pt")
         labels = said.input_ids.masked_fill(said.attention_mask == 0, -100)
         mask = question.attention_mask.bool()
-        return Batch(torch.stack(pixels), question.input_ids, mask, labels, [sample.answers for sample in samples])
+        alike = len({picture.shape for picture in pixels}) == 1
+        pictures = torch.stack(pixels) if alike else list(pixels)
+        return Batch(pictures, question.input_ids, mask, labels, [sample.answers for sample in samples])
 
 
 def loader(dataset: Samples, join: Callable[[list], Batch], batches: Iterable[list], workers: int) -> DataLoader:

@@ -123,8 +123,10 @@ def exact_match(
     for batch in batches:
         # Room for the first of the wanted answers, which are the labels, where it is a long one.
         room = max(NEW_TOKENS, batch.labels.shape[1])
-        for said, wanted in zip(model.answer(batch.to(device), tokenizer, count, room), batch.answers, strict=True):
-            right += said.lower() in {answer.strip().lower() for answer in wanted}
-            total += 1
+        for piece in batch.pieces(len(batch.answers)):
+            said = model.answer(piece.to(device), tokenizer, count, room)
+            for answer, wanted in zip(said, piece.answers, strict=True):
+                right += answer.lower() in {one.strip().lower() for one in wanted}
+                total += 1
     model.train(was_training)
     return right / total

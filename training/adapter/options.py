@@ -56,8 +56,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     shape.add_argument("--projector-activation", choices=("relu", "gelu"), help="default relu")
     shape.add_argument("--train-projector", action="store_true", help="go on with a LLaVA's projector, and keep it")
     shape.add_argument("--vision-feature-layer", type=int, help="hidden layer handed over (default -1)")
+    sizes = shape.add_mutually_exclusive_group()
     size = "side of the pictures, or width and height as in 448x252 (default: what the tower's folder says)"
-    shape.add_argument("--image-size", type=picture_size, help=size)
+    sizes.add_argument("--image-size", type=picture_size, help=size)
+    whole = "each picture whole, in its own shape, of at most so many patches, instead"
+    sizes.add_argument("--max-patches", type=positive, help=whole)
     shape.add_argument("--drop-cls", action="store_true", help="hand over patches only")
     shape.add_argument("--features", choices=("encoder", "embedding"), help="default encoder")
     shape.add_argument("--normalization", choices=("qa-vit", "none"), help="default qa-vit")
@@ -152,8 +155,10 @@ def check_options(options: argparse.Namespace) -> None:
     if options.evaluate_every is not None and options.held_out is None:
         raise ValueError("Expected --held-out beside --evaluate-every but received none")
     if options.model is not None:
-        if options.image_size is not None:
-            raise ValueError("Expected --image-size beside --tower alone: --model has a size of its own")
+        for name in ("image_size", "max_patches"):
+            if getattr(options, name) is not None:
+                option = name.replace("_", "-")
+                raise ValueError(f"Expected --{option} beside --tower alone: --model has a size of its own")
         return
     for name, folder in (("tower", options.tower), ("language", options.language)):
         if folder is None:

@@ -1,4 +1,7 @@
-"""Pictures of another size than the folder says, as lib/image/at-size.ts has them: resize and crop grow alike."""
+"""Pictures of another size than the folder says, as lib/image/at-size.ts has them: resize and crop grow alike.
+
+Or each in a shape of its own, as lib/image/own-shapes.ts has them.
+"""
 
 import math
 from dataclasses import dataclass
@@ -6,6 +9,7 @@ from dataclasses import dataclass
 from PIL import Image
 from transformers import BaseImageProcessor, BatchFeature
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
+from transformers.models.siglip2.image_processing_pil_siglip2 import get_image_size_for_max_num_patches
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,24 @@ class AtSize:
         return covering(
             picture.size, (rounded(own.shortest_edge * width / edge), rounded(own.shortest_edge * height / edge))
         )
+
+
+class InOwnShapes:
+    """An image processor for pictures that are seen whole, each in its own shape, of at most `most` patches."""
+
+    def __init__(self, processor: BaseImageProcessor, patch: int, most: int):
+        if isinstance(processor, Idefics3ImageProcessorPil) or not processor.do_resize:
+            found = "Idefics3's" if processor.do_resize else "do_resize false"
+            raise ValueError(f"Expected a tower whose pictures are resized once for --max-patches but received {found}")
+        self.processor, self.patch, self.most = processor, patch, most
+
+    def __call__(self, picture: Image.Image, **options: object) -> BatchFeature:
+        height, width = get_image_size_for_max_num_patches(picture.height, picture.width, self.patch, self.most)
+        whole = {"do_center_crop": False} if self.processor.do_center_crop else {}
+        return self.processor(picture, size={"height": height, "width": width}, **whole, **options)
+
+
+Processor = BaseImageProcessor | AtSize | InOwnShapes
 
 
 def covering(picture: tuple[int, int], window: tuple[int, int]) -> tuple[int, int]:

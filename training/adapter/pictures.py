@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 from transformers import BaseImageProcessor, BatchFeature
-from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, PILImageResampling
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
@@ -27,6 +27,12 @@ class DINOv3ViTImageProcessorPil(ViTImageProcessorPil):
 
     image_mean = IMAGENET_DEFAULT_MEAN
     image_std = IMAGENET_DEFAULT_STD
+
+
+class NaFlexImageProcessorPil(SiglipImageProcessorPil):
+    """SigLIP 2's in the form of the others: pictures instead of patches, of one size or as InOwnShapes makes them."""
+
+    resample = PILImageResampling.BILINEAR
 
 
 class WholeIdefics3ImageProcessorPil(Idefics3ImageProcessorPil):
@@ -76,6 +82,7 @@ PROCESSORS = {
     "LlavaNextImageProcessor": WholeLlavaNextImageProcessorPil,
     "LlavaOnevisionImageProcessor": WholeLlavaOnevisionImageProcessorPil,
     "SmolVLMImageProcessor": WholeIdefics3ImageProcessorPil,
+    "Siglip2ImageProcessor": NaFlexImageProcessorPil,
     "SiglipImageProcessor": SiglipImageProcessorPil,
     "ViTImageProcessor": ViTImageProcessorPil,
 }
@@ -85,6 +92,7 @@ OF_MODELS = {
     "vit": "ViTImageProcessor",
     "dinov2": "BitImageProcessor",
     "dinov3_vit": "DINOv3ViTImageProcessor",
+    "siglip2": "Siglip2ImageProcessor",
     "siglip": "SiglipImageProcessor",
     "paligemma": "SiglipImageProcessor",
     "blip": "BlipImageProcessor",
@@ -183,3 +191,12 @@ def load_processor(folder: Path) -> BaseImageProcessor:
         if config.get(step) and step not in known:
             raise ValueError(f"Expected pictures as a whole in {folder} but received {step}")
     return PROCESSORS[kind].from_pretrained(folder)
+
+
+def max_patches(folder: Path, patch: int) -> int:
+    """Of a picture in its own shape, as a NaFlex tower's folder says; `patch`: the side of the tower's."""
+    config = read_config(folder)
+    found = config.get("patch_size") or 16
+    if found != patch:
+        raise ValueError(f"Expected patch_size {patch}, the tower's, for the pictures of {folder} but received {found}")
+    return config.get("max_num_patches") or 256

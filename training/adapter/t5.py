@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 import torch
-from transformers import BaseImageProcessor, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qavit_torch import QuestionAwareVisionTower, build_projector, build_selector
 from qavit_torch.towers import patch_side
@@ -12,8 +12,8 @@ from qavit_torch.towers import patch_side
 from .answerer import NEW_TOKENS, Answerer, Setup
 from .data import Batch, Collate, Reading
 from .models import load_language, load_tokenizer, load_tower
-from .picture_size import AtSize
-from .pictures import load_processor
+from .picture_size import AtSize, InOwnShapes, Processor
+from .pictures import NaFlexImageProcessorPil, load_processor, max_patches
 
 
 class T5Answerer(Answerer):
@@ -50,11 +50,15 @@ def expect_ends(tokenizer: PreTrainedTokenizerBase, end: int, folder: Path) -> N
         raise ValueError(f"Expected texts to end with token {end} by the tokenizer of {folder} but received {found}")
 
 
-def processor_of(options: argparse.Namespace, tower: PreTrainedModel) -> BaseImageProcessor | AtSize:
-    processor, size = load_processor(options.tower), options.image_size
+def processor_of(options: argparse.Namespace, tower: PreTrainedModel) -> Processor:
+    processor, size, most = load_processor(options.tower), options.image_size, options.max_patches
+    patch = patch_side(tower.config)
+    if size is None and most is None and isinstance(processor, NaFlexImageProcessorPil):
+        most = max_patches(options.tower, patch)
+    if most is not None:
+        return InOwnShapes(processor, patch, most)
     if size is None:
         return processor
-    patch = patch_side(tower.config)
     if min(size.width, size.height) < patch:
         raise ValueError(f"Expected at least {patch}, a patch, for --image-size but received {size}")
     return AtSize(processor, size)

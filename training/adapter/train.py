@@ -17,6 +17,7 @@ from .data import Order, Samples, loader, read_samples
 from .loop import Course, build_optimizer, exact_match, parameter_groups, train
 from .models import load_tokenizer
 from .options import check_folders, check_options, check_state, make_folders, parse, settings_of
+from .picture_size import InOwnShapes
 from .state import RunState
 
 
@@ -36,14 +37,25 @@ def check_layers(model: Answerer) -> None:
 
 
 @torch.no_grad()
-def check_budgets(model: Answerer, pixels: torch.Tensor) -> None:
-    """`pixels` [3, height, width]: any picture of the samples; all become the same number of tokens."""
+def check_budgets(model: Answerer, samples: Samples) -> None:
     if not model.budgets:
         return
-    before = 0 if model.keep_cls else see(model.tower.tower).before_patches
-    tokens = model.tower.embed(pixels[None].to(model.tower.token_selector.weight.device)).shape[1] - before
+    before = see(model.tower.tower).before_patches
+    if isinstance(samples.processor, InOwnShapes):
+        tokens = before + samples.processor.most
+    else:  # any picture: all become the same number of tokens
+        pixels = samples[0][0][None].to(model.tower.token_selector.weight.device)
+        tokens = model.tower.embed(pixels).shape[1]
+    tokens -= 0 if model.keep_cls else before
     if max(model.budgets) > tokens:
         raise ValueError(f"Expected at most {tokens} visual tokens for --select but received {max(model.budgets)}")
+
+
+def size_trained_on(options: argparse.Namespace) -> int | dict[str, int] | None:
+    """Where the tower's folder does not say it."""
+    if options.max_patches is not None:
+        return {"max_patches": options.max_patches}
+    return None if options.image_size is None else options.image_size.config()
 
 
 def save(model: Answerer, options: argparse.Namespace) -> None:
@@ -52,7 +64,7 @@ def save(model: Answerer, options: argparse.Namespace) -> None:
         model.tower,
         hidden_layer=model.hidden_layer,
         keep_cls=model.keep_cls,
-        image_size=None if options.image_size is None else options.image_size.config(),
+        image_size=size_trained_on(options),
         question=model.reading.config(),
     )
     if options.language_out is not None:
@@ -75,7 +87,7 @@ def run(options: argparse.Namespace) -> list[float]:
         file and Samples(read_samples(file, setup.expect_askable), setup.processor)
         for file in (options.data, options.held_out)
     )
-    check_budgets(model, training[0][0])
+    check_budgets(model, training)
     if options.gradient_checkpointing:
         model.checkpoint_gradients()
     optimizer = build_optimizer(parameter_groups(model, options.rate, options.gate_rate, options.selector_rate))

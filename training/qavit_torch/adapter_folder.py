@@ -26,7 +26,7 @@ def save_adapter(
     """Writes what `load_adapter` and qavit read.
 
     `question`: how its features are made, kept in config.json as is; `image_size`: of its pictures in pixels, where the
-    tower's folder does not say it, the side of squares or width and height.
+    tower's folder does not say it, the side of squares or width and height, or `max_patches` of each in its own shape.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-import type { DescribedTower, ModelDescription } from '../../describe';
+import type { DescribedAdapter, DescribedTower, ModelDescription } from '../../describe';
 import { ranges, size } from '../output';
 
 type Row = [string, string];
@@ -69,9 +69,14 @@ function adapterRows({
     ['question', `Dq = ${Dq}`],
     ['projector', E === undefined ? unknown : E === null ? 'none' : `E = ${E}`],
     ['fused layers', ranges(fusedLayers)],
-    ...(image ? [['trained on', `${image.width} × ${image.height} pixels`] as Row] : []),
+    ...(image ? [['trained on', trainedOnText(image)] as Row] : []),
     ['gates', gates?.map((gate) => gate.toFixed(3)).join(' ') ?? unknown],
   ];
+}
+
+function trainedOnText(image: NonNullable<DescribedAdapter['image']>): string {
+  if ('maxPatches' in image) return `pictures in their own shapes, of at most ${image.maxPatches} patches`;
+  return `${image.width} × ${image.height} pixels`;
 }
 
 function languageText({ language }: ModelDescription): string {
