@@ -16,13 +16,13 @@ export async function attendTo(
   signal: AbortSignal,
 ): Promise<AttentionMaps> {
   if (!features) throw expectedButFound('ERR_ARGUMENT', 'a question of at least one token', 'attend', 'none');
-  const model = engine.at(looked.picture);
+  const model = engine.at(looked.size);
   // One question alone: nothing is padded, whatever the mode.
   const questions = new QuestionBlocks(engine, [features], 'mask');
   try {
     const { tensor, lengths } = await questions.get(0, signal);
     const [length = 0] = lengths;
-    const [asked, plain, ...rest] = await engine.attend(looked.stream(), tensor, length, signal, looked.picture);
+    const [asked, plain, ...rest] = await engine.attend(looked.stream(), tensor, length, signal, looked.size);
     const tokens = asked ?? new Float32Array();
     expectFiniteTokens(tokens, firstNonFinite(tokens, 'f32'), 'attend');
     const maps = rest.slice(0, model.fused.length);

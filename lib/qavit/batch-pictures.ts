@@ -95,7 +95,8 @@ export class BatchPictures {
       following.catch(() => undefined); // reported when its turn comes; an earlier failure aborts it
       next = following;
       const looked = this.lookedAt(turn);
-      for (const places of groupBy([...turn.keys()], (place) => keyOf(pictures[place]!)).values()) {
+      const sizes = looked ? looked.map(({ size }) => size) : pictures;
+      for (const places of groupBy([...turn.keys()], (place) => keyOf(sizes[place]!)).values()) {
         const numbers = places.map((place) => turn[place]!);
         yield* looked ? this.seenBefore(numbers, pick(looked, places)) : this.seenNow(numbers, pick(pictures, places));
       }
@@ -137,7 +138,7 @@ export class BatchPictures {
     looked: readonly LookedPicture[],
   ): AsyncGenerator<Sight, void, void> {
     const wholes = numbers.map((image) => ({ image, view: viewCount(this.grid(image)) - 1 }));
-    const size = looked[0]!.picture;
+    const { size } = looked[0]!;
     const [first, ...others] = looked.map((picture) => picture.stream());
     if (first && others.length === 0) yield { stream: first, size, owned: false, views: wholes };
     else if (first) {
@@ -162,7 +163,7 @@ function* tilesSeen(looked: LookedPicture, image: number): Generator<Sight, void
   for (const stream of looked.tiles()) {
     const [count] = stream.shape;
     const views = Array.from({ length: count }, (_, i) => ({ image, view: first + i }));
-    yield { stream, size: looked.picture, owned: false, views };
+    yield { stream, size: looked.size, owned: false, views };
     first += count;
   }
 }

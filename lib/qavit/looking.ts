@@ -50,8 +50,8 @@ async function lookTogether(engine: Engine, run: readonly Picture[], signal: Abo
 }
 
 async function lookAtTiles(looked: LookedPicture, signal: AbortSignal): Promise<void> {
-  const { engine, picture } = looked;
-  for (const run of chunks(tilesOf(picture), samplesPerRun(engine, picture))) {
-    looked.addTiles(await engine.look(joined(run), run.length, signal, picture));
+  const { engine, picture, size } = looked;
+  for (const run of chunks(tilesOf(picture), samplesPerRun(engine, size))) {
+    looked.addTiles(await engine.look(joined(run), run.length, signal, size));
   }
 }

@@ -39,6 +39,8 @@ export class LookedPicture implements Looked {
   private tiled: DeviceTensor[] = [];
   /** Of the pixels: hashed once, for however many questions, and before anybody can draw on them. */
   readonly digest: string;
+  /** Of the picture, and of each of its tiles, whatever anybody writes into `picture`. */
+  readonly size: Size;
 
   constructor(
     /** The engine whose device holds the tensor. */
@@ -48,6 +50,7 @@ export class LookedPicture implements Looked {
   ) {
     this.whole = whole;
     this.digest = digestOf(picture);
+    this.size = { width: picture.width, height: picture.height };
   }
 
   get bytes(): number {

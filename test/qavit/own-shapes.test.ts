@@ -153,6 +153,14 @@ describe('pictures in shapes of their own', () => {
       expect(upright!.key).to.not.equal(flat!.key);
     });
 
+    it('keep their shape, whatever is written into what look() gave', async () => {
+      using seen = await model.look(pictures[1]!);
+      const wanted = await model.encode(seen, null);
+      Object.assign(seen.picture, { width: 32, height: 8 });
+      expect(await model.encode(seen, null)).to.deep.equal(wanted);
+      expect((await model.attend(seen, question(2, 1))).grid).to.deep.equal({ rows: 8, columns: 2 });
+    });
+
     it('show where a question looks in each', async () => {
       const { grid, difference, layers, picture } = await model.attend(noiseImage(40, 30), question(3, 5));
       expect(grid).to.deep.equal({ rows: 3, columns: 4 });
