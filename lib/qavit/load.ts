@@ -154,11 +154,16 @@ function expectOneView({ model, preprocessor }: OpenVision): void {
   throw expectedButFound('ERR_UNSUPPORTED', 'an adapter without a token selector', `option tiles ${tiles}`, 'one with');
 }
 
-/** Only a family says what stands between tiles where they are read. */
-function expectTilesRead({ preprocessor: { tiles = 0 } }: OpenVision, language: LanguageModel | undefined): void {
-  if (tiles === 0 || !language || language.info.visionLanguage !== undefined) return;
-  const what = "a vision-language model's own language half";
-  throw expectedButFound('ERR_UNSUPPORTED', what, `option tiles ${tiles}`, language.info.path);
+/** Only a family says what stands between tiles where they are read, and no other's language model knows it. */
+function expectTilesRead(
+  { preprocessor: { tiles = 0 }, whole }: OpenVision,
+  language: LanguageModel | undefined,
+): void {
+  if (tiles === 0 || !language || language.info.visionLanguage === (whole ?? null)) return;
+  const { path, visionLanguage } = language.info;
+  const what = `the language half of the same kind of model (${whole})`;
+  const found = visionLanguage === undefined ? path : `${path} (${visionLanguage})`;
+  throw expectedButFound('ERR_UNSUPPORTED', what, `option tiles ${tiles}`, found);
 }
 
 /** A language model that is computed here takes the tower's dtype if it can: T5's activations leave f16's range, and it has no int8. */

@@ -52,6 +52,14 @@ describe('qavit info of files', () => {
     }
   }).timeout(120_000);
 
+  it('takes no options of loading where nothing is loaded', async () => {
+    for (const option of ['--device=cpu', '--dtype=f32', '--max-patches=12', '--padding=attend', '--keep-class=no']) {
+      const { code, stderr } = await runCli(['info', 'demo', '--no-load', option]);
+      expect(code, option).to.equal(2);
+      expect(stderr, option).to.match(/option '--no-load' cannot be used with option '--/);
+    }
+  });
+
   it('says what pictures an adapter was trained on', async () => {
     const tower = fixture('towers', 'dinov2', 'tower');
     const adapter = at('trained-on');

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { LoadOptions, ModelInfo } from '../..';
 import type { ModelDescription } from '../../describe';
 import { isServer } from '../../llm/vllm/server';
@@ -19,6 +19,21 @@ Examples:
   $ qavit info my-model --device cuda
   $ qavit info facebook/dinov2-base
   $ qavit info --tower clip-vit-large-patch14-336 --adapter my-adapter --json`;
+
+/** Options that say how a model is loaded. */
+const LOADING: readonly (keyof ModelOptions)[] = [
+  'device',
+  'languageDevice',
+  'dtype',
+  'padding',
+  'threads',
+  'imageSize',
+  'maxPatches',
+  'tiles',
+  'hiddenLayer',
+  'keepClass',
+  'visualTokens',
+];
 
 interface InfoOptions extends ModelOptions {
   /** --no-load */
@@ -157,7 +172,7 @@ export function addInfo(program: Command, signal: AbortSignal): Command {
     .summary('describe a model, and what it lacks')
     .description('Describes a model: architecture, sizes, device, memory, gates, and what is missing for `ask`.')
     .argument('[model]', 'model folder, or org/name at a hub (default: the embedded demo model)')
-    .option('--no-load', 'describe the files alone');
+    .addOption(new Option('--no-load', 'describe the files alone').conflicts([...LOADING]));
   return addModelOptions(command)
     .addHelpText('after', paragraph(ABOUT))
     .addHelpText('after', EXAMPLES)
