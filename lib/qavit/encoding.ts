@@ -1,5 +1,5 @@
 import { QAViTError } from '../errors';
-import type { ImageInput, ImageLimits, PreprocessorConfig } from '../image';
+import { type ImageInput, type ImageLimits, type PreprocessorConfig, shapesOf } from '../image';
 import type { Size } from '../image/geometry';
 import type { Output } from '../models/plans';
 import { tokensToHandOver } from '../models/qavit';
@@ -221,8 +221,10 @@ class Batch {
     size: Size,
     { tokens, nonFinite, ratings }: HandedOver,
   ): Promise<void> {
-    const { engine, fingerprint } = this.context;
-    const rows = tokensToHandOver(engine.at(size), this.output);
+    const { engine, preprocessor, fingerprint } = this.context;
+    const model = engine.at(size);
+    const rows = tokensToHandOver(model, this.output);
+    const shaped = shapesOf(preprocessor) && model.grid;
     for (const [i, { image, question, ...sample }] of run.entries()) {
       const asked = question === undefined ? 'plain' : (this.questionDigests[question] ?? '');
       const few = sample.count === 'all' ? [] : [`${sample.count} tokens`];
@@ -230,6 +232,7 @@ class Batch {
       const made = {
         tokens: tokens[i]!,
         rows,
+        shaped: shaped && { ...shaped },
         nonFinite: nonFinite[i]!,
         ratings: ratings?.subarray(i * rows, (i + 1) * rows),
       };

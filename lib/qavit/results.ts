@@ -1,4 +1,5 @@
 import type { Lines } from '../blocks/projector';
+import type { Grid } from '../grid';
 import type { TileGrid } from '../image';
 import { expectFiniteTokens } from './finite';
 import { joinRows } from './join-rows';
@@ -24,6 +25,8 @@ export interface ViewTokens {
   readonly tokens: Float32Array;
   /** N */
   readonly rows: number;
+  /** Of the patches, where each picture has a shape of its own. */
+  readonly shaped: Grid | undefined;
   /** Where the first number is that is infinite or NaN, or -1. */
   readonly nonFinite: number;
   /** [N], where there is a selector. */
@@ -48,7 +51,7 @@ export class Results {
   /** @throws QAViTError ERR_ARGUMENT for tokens that are not finite */
   async put(
     { item, grid, view, count, key }: Recipient,
-    { tokens, rows, nonFinite, ratings }: ViewTokens,
+    { tokens, rows, shaped, nonFinite, ratings }: ViewTokens,
   ): Promise<void> {
     // All, not those that are kept: ratings of others would be none either.
     expectFiniteTokens(tokens, nonFinite, this.alone ? 'encode' : `items[${item}]`);
@@ -60,7 +63,14 @@ export class Results {
     const data = this.lines ? await inLines(views, grid, this.lines) : joinRows(views);
     const tiles = grid && { rows: grid.rows, columns: grid.columns };
     const shape: [number, number] = [data.length / width, width];
-    this.items[item] = { data, shape, key, ...(kept && { kept }), ...(tiles && { tiles }) };
+    this.items[item] = {
+      data,
+      shape,
+      key,
+      ...(kept && { kept }),
+      ...(shaped && { grid: shaped }),
+      ...(tiles && { tiles }),
+    };
   }
 
   /** Tokens of all views of an item's picture, in order; undefined until the last of them is there. */

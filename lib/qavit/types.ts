@@ -146,14 +146,16 @@ export interface VisualTokens extends ModelTokens {
   /** Row-major. */
   data: Float32Array;
   /**
-   * [N, E], or [N, C] for the tower's own, with the picture's own N where each has a shape of its own; of a picture in T tiles (T + 1) N rows, those of the whole last. Projected rows of LLaVA-NeXT's
-   * kind are laid out in lines: docs/models.md says how many there are.
+   * [N, E], or [N, C] for the tower's own, with the picture's own N where each has a shape of its own; of a picture in T tiles (T + 1) N
+   * rows, those of the whole last. Projected rows of LLaVA-NeXT's kind are laid out in lines: docs/models.md says how many there are.
    */
   shape: [number, number];
   /** sha-256, hex: the same for the same pixels, question, weights and settings. */
   key: string;
   /** Which of the tokens that could be handed over these are, ascending, where `visualTokens` leaves some out. */
   kept?: Uint32Array;
+  /** Of the picture's patches, where each picture has a shape of its own; of several the projector may make one token. */
+  grid?: Grid;
 }
 
 export interface BatchItem {

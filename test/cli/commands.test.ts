@@ -377,6 +377,18 @@ describe('cli commands', () => {
         .and.match(/^picture +each in its own shape, of at most 36 patches of 4; positions /m);
     });
 
+    it('are told of with their tokens', async () => {
+      const out = path.join(folder, 'shaped.safetensors');
+      const args = ['encode', PICTURE, '--tower', TOWER, '--max-patches', '10', '--out', out];
+      const { shape, grid } = await jsonOf<{ shape: number[]; grid: { rows: number; columns: number } }>(args);
+      expect(grid.rows * grid.columns)
+        .to.be.within(2, 10)
+        .and.equal(shape[0]! - 1);
+      expect(readFileSync(out, 'latin1')).to.include(`"grid":"${grid.rows}x${grid.columns}"`);
+      const { stdout } = await runCli(args);
+      expect(stdout).to.match(new RegExp(`^tokens .*, of ${grid.columns} × ${grid.rows} patches$`, 'm'));
+    });
+
     it('are refused as options of the command line are', async () => {
       const args = ['info', '--tower', mergingFolder('smolvlm'), '--max-patches'];
       const { code, stderr } = await runCli([...args, '3']);

@@ -109,6 +109,8 @@ describe('pictures in shapes of their own', () => {
       ]);
       const tokens = await model.encodeBatch(pictures.map((image) => ({ image, question: null })));
       expect(tokens.map(({ shape: [rows] }) => rows)).to.deep.equal([17, 17, 17, 17, 13, 14]);
+      const grids = tokens.map(({ grid }) => `${grid?.rows} x ${grid?.columns}`);
+      expect(grids).to.deep.equal(['4 x 4', '8 x 2', '2 x 8', '8 x 2', '3 x 4', '13 x 1']);
       for (const one of seen) one.dispose();
     });
 

@@ -37,12 +37,17 @@ function outputFile(name: string): string {
   throw new InvalidArgumentError(`Expected a name that ends in ${FORMATS.join(' or ')}.`);
 }
 
-function fileOf(name: string, { data, shape, key, kept, tiles }: VisualTokens, question: string | undefined): Buffer {
+function fileOf(
+  name: string,
+  { data, shape, key, kept, grid, tiles }: VisualTokens,
+  question: string | undefined,
+): Buffer {
   if (path.extname(name).toLowerCase() === '.npy') return npyFile(data, shape);
   // The key tells caches apart which (picture, question, weights) these tokens stand for.
   const about = {
     key,
     ...(kept && { kept: kept.join() }),
+    ...(grid && { grid: `${grid.rows}x${grid.columns}` }),
     ...(tiles && { tiles: `${tiles.rows}x${tiles.columns}` }),
     ...(question !== undefined && { question }),
   };
@@ -69,7 +74,7 @@ async function encode(
   if (out !== undefined) await writeWhole(out, fileOf(out, tokens, question));
   status.clear();
 
-  const { shape, key, kept, tiles } = tokens;
+  const { shape, key, kept, grid, tiles } = tokens;
   const { device, dtype } = model.info;
   if (options.json) {
     const timings = { loadMs, encodeMs, totalMs: total.ms };
@@ -78,6 +83,7 @@ async function encode(
       question: question ?? null,
       shape,
       ...(kept && { kept: [...kept] }),
+      ...(grid && { grid }),
       ...(tiles && { tiles }),
       key,
       out: out ?? null,
@@ -86,11 +92,10 @@ async function encode(
     };
     return printJson({ ...result, timings }, signal);
   }
+  const cut = tiles && `, of ${tiles.rows} × ${tiles.columns} tiles and the whole`;
+  const shaped = grid && `, of ${grid.columns} × ${grid.rows} patches`;
   const rows: [string, string][] = [
-    [
-      'tokens',
-      `${shape[0]} × ${shape[1]} f32${tiles ? `, of ${tiles.rows} × ${tiles.columns} tiles and the whole` : ''}`,
-    ],
+    ['tokens', `${shape[0]} × ${shape[1]} f32${shaped ?? cut ?? ''}`],
     ['key', key],
   ];
   return print(table(out === undefined ? rows : [...rows, ['written to', out]]), signal);

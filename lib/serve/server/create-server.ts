@@ -47,7 +47,15 @@ const VALIDATION = {
   verbose: true,
 } as const;
 /** What pages of other origins may read of an answer's head. */
-const EXPOSED_HEADERS = [REQUEST_ID, 'retry-after', SHOULD_RETRY, 'x-qavit-shape', 'x-qavit-key', 'x-qavit-tiles'];
+const EXPOSED_HEADERS = [
+  REQUEST_ID,
+  'retry-after',
+  SHOULD_RETRY,
+  'x-qavit-shape',
+  'x-qavit-key',
+  'x-qavit-grid',
+  'x-qavit-tiles',
+];
 /** For answers that are being sent when all work is done. */
 const LATE_MS = 500;
 

@@ -16,6 +16,7 @@ import {
   tiledTensors,
   type AskedLlava,
 } from '../../support/vision-language';
+import { noiseImage } from '../../image/support';
 import { post } from './requests';
 
 async function imageUrl({ data, width, height }: RawImage): Promise<string> {
@@ -166,3 +167,42 @@ for (const { id, folder, pixels, expected, said, grid, tokens } of CUTTING) {
     });
   });
 }
+
+describe('a model of pictures in their own shapes behind the server', function () {
+  this.timeout(120_000);
+  let model: QAViT;
+  let app: FastifyInstance;
+  before(async () => {
+    const imageSize = { maxPatches: 40 };
+    model = await QAViT.load({ tower: mergingFolder('smolvlm') }, { device: 'cpu', dtype: 'f32', imageSize });
+    app = await createServer({ shaped: model });
+  });
+  after(async () => {
+    await app.close();
+    await model.close();
+  });
+
+  it('says of how many patches they are at most', async () => {
+    const { qavit } = (await app.inject('/v1/models/shaped')).json<{ qavit: object }>();
+    const resize = { kind: 'most-patches', patch: 8, patches: 10 };
+    const image = { width: 24, height: 24, resize, crop: null };
+    expect(qavit).to.deep.include({ image, maxPatches: 40, grid: { rows: 6, columns: 6 }, visualTokens: 10 });
+  });
+
+  it('hands out visual tokens with the grid of each', async () => {
+    for (const [width, height, rows, columns] of [
+      [40, 16, 4, 10],
+      [16, 40, 10, 4],
+    ] as const) {
+      const picture = noiseImage(width, height);
+      const wanted = await model.encode(picture, null);
+      const asked = { model: 'shaped', image: await imageUrl(picture), question: null };
+      const { body } = await post(app, '/v1/visual-tokens', asked);
+      expect(body).to.deep.include({ shape: [10, 32], grid: { rows, columns }, key: wanted.key });
+      const payload = { ...asked, format: 'safetensors' };
+      const file = await app.inject({ method: 'POST', url: '/v1/visual-tokens', payload });
+      expect(file.headers).to.include({ 'x-qavit-shape': '10,32', 'x-qavit-grid': `${rows}x${columns}` });
+      expect(file.rawPayload.toString('latin1')).to.include(`"grid":"${rows}x${columns}"`);
+    }
+  });
+});

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import { HERE, jsonWithBase64 } from '../../../formats/base64-json';
 import { npyFile } from '../../../formats/npy';
 import { safetensorsFile } from '../../../formats/safetensors-file';
+import type { Grid } from '../../../grid';
 import type { EncodeReply } from '../../batcher';
 import { beginFor, elapsed, type ServerContext } from '../context';
 import { checkQuestion, readImage } from '../images';
@@ -39,10 +40,10 @@ export function visualTokensRoute(app: FastifyInstance, context: ServerContext):
       const asked = { output, visualTokens, client: caller, signal };
       const encoded = await model.batcher.encode(image, question, asked);
       if (format !== 'json') return sendFile(reply, encoded, format);
-      const { data, shape, key, kept, tiles } = encoded.tokens;
+      const { data, shape, key, kept, grid, tiles } = encoded.tokens;
       const base64 = bytesOf(data).toString('base64');
       const qavit = toldJson(encoded, elapsed(request));
-      const which = { ...(kept && { kept: [...kept] }), ...(tiles && { tiles }) };
+      const which = { ...(kept && { kept: [...kept] }), ...(grid && { grid }), ...(tiles && { tiles }) };
       const json = { object: 'visual_tokens', shape, ...which, dtype: 'float32', data: HERE, key, qavit };
       return reply.type('application/json; charset=utf-8').send(jsonWithBase64(json, base64));
     },
@@ -50,16 +51,21 @@ export function visualTokensRoute(app: FastifyInstance, context: ServerContext):
 }
 
 function sendFile(reply: FastifyReply, { tokens }: EncodeReply, format: 'safetensors' | 'npy'): FastifyReply {
-  const { data, shape, key, kept, tiles } = tokens;
-  const grid = tiles && `${tiles.rows}x${tiles.columns}`;
-  const about = { key, ...(kept && { kept: kept.join() }), ...(grid && { tiles: grid }) };
+  const { data, shape, key, kept, grid, tiles } = tokens;
+  const laidOut = { ...(grid && { grid: inWords(grid) }), ...(tiles && { tiles: inWords(tiles) }) };
+  const about = { key, ...(kept && { kept: kept.join() }), ...laidOut };
   const file = format === 'npy' ? npyFile(data, shape) : safetensorsFile({ tokens: { data, shape } }, about);
-  if (grid) reply.header('x-qavit-tiles', grid);
+  for (const [name, value] of Object.entries(laidOut)) reply.header(`x-qavit-${name}`, value);
   return reply
     .header('x-qavit-shape', shape.join(','))
     .header('x-qavit-key', key)
     .type('application/octet-stream')
     .send(file);
+}
+
+/** Rows first. */
+function inWords({ rows, columns }: Grid): string {
+  return `${rows}x${columns}`;
 }
 
 /** Numbers as they lie in memory, which is little-endian wherever the addon runs. */

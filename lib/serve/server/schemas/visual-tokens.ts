@@ -3,6 +3,13 @@ import { failures } from './errors';
 import { imageUrl, model, visualTokens } from './fields';
 import { toldSchema } from './told';
 
+const rowsAndColumns = {
+  type: 'object',
+  required: ['rows', 'columns'],
+  additionalProperties: false,
+  properties: { rows: { type: 'integer', minimum: 1 }, columns: { type: 'integer', minimum: 1 } },
+};
+
 export const visualTokensSchema = (limits: Required<RequestLimits>) => ({
   operationId: 'createVisualTokens',
   summary: 'Encode a picture under a question into visual tokens',
@@ -24,7 +31,7 @@ export const visualTokensSchema = (limits: Required<RequestLimits>) => ({
       format: {
         enum: ['json', 'safetensors', 'npy'],
         description:
-          'How they are sent; default json. The others are binary bodies; X-QAViT-Shape, X-QAViT-Key and, of a picture in tiles, X-QAViT-Tiles describe them.',
+          'How they are sent; default json. The others are binary bodies; X-QAViT-Shape, X-QAViT-Key and, where pictures have shapes of their own or are in tiles, X-QAViT-Grid and X-QAViT-Tiles (rows x columns) describe them.',
       },
     },
   },
@@ -45,11 +52,13 @@ export const visualTokensSchema = (limits: Required<RequestLimits>) => ({
                 items: { type: 'integer', minimum: 0 },
                 description: 'Which of the tokens that could be handed over these are, where the model selects.',
               },
+              grid: {
+                ...rowsAndColumns,
+                description:
+                  "Of the picture's patches, where each picture has a shape of its own; of several the projector may make one token.",
+              },
               tiles: {
-                type: 'object',
-                required: ['rows', 'columns'],
-                additionalProperties: false,
-                properties: { rows: { type: 'integer', minimum: 1 }, columns: { type: 'integer', minimum: 1 } },
+                ...rowsAndColumns,
                 description:
                   "Of a picture that was cut: equally many tokens for each tile, row by row, and then for the whole. Projected ones of a LLaVA-NeXT or LLaVA-OneVision are the whole's and then, without borders, those of the tiles in the lines of the picture.",
               },
