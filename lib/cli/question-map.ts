@@ -2,6 +2,7 @@ import type { AttentionMaps, ImageInput, ModelInfo, QAViT } from '..';
 import { type AttentionFigureInput, attentionFigure } from '../view/attention-figure';
 import { renderFigure } from '../view/figure';
 import type { PatchSet } from '../view/outline';
+import { withinPatches } from '../view/overlay';
 import { attentionToQuestion, changeByQuestion, differenceBetween, standingOut } from '../view/question-effect';
 import { ranges } from './output';
 
@@ -43,7 +44,7 @@ export async function measureQuestions(
       : questions.map((question) => model.encode(seen, question, { visualTokens: outlined, signal })),
   );
   return {
-    picture: seen.picture,
+    picture: withinPatches(seen.picture, grid, model.info.patch),
     plain: standingOut(plain, grid),
     questions: attended.map((maps, i) => ({
       question: questions[i] ?? '',

@@ -86,12 +86,17 @@ export interface TrainedOn {
 export function adapterImageSize({ image_size: size }: JsonObject, path: string): TrainedOn | undefined {
   const where = `image_size of ${path}`;
   if (size === undefined || size === null) return undefined;
-  if (isJsonObject(size) && size.max_patches !== undefined) {
-    return { size: { maxPatches: integerBetween(1, 2 ** 31, size.max_patches, `max_patches in ${where}`) }, where };
+  const edge = (value: unknown, at: string): number => integerBetween(1, MAX_IMAGE_SIZE, value, at);
+  if (isJsonObject(size)) {
+    const { width, height, max_patches: most } = size;
+    if (most !== undefined) {
+      return { size: { maxPatches: integerBetween(1, 2 ** 31, most, `max_patches in ${where}`) }, where };
+    }
+    return { size: { width: edge(width, `width in ${where}`), height: edge(height, `height in ${where}`) }, where };
   }
-  const { width, height } = isJsonObject(size) ? size : { width: size, height: size };
-  const edge = (value: unknown): number => integerBetween(1, MAX_IMAGE_SIZE, value, where);
-  return { size: { width: edge(width), height: edge(height) }, where };
+  if (Array.isArray(size)) throw expected('ERR_FORMAT', 'a number, or width and height by name,', where, size);
+  const side = edge(size, where);
+  return { size: { width: side, height: side }, where };
 }
 
 function fusedLayers({ integration_point: point, layers: list }: JsonObject, path: string, layers: number): number[] {

@@ -100,8 +100,9 @@ export async function loadModel(
   } = checkOptions(options, RULES, 'QAViT.load');
   throwIfAborted(signal, 'QAViT.load');
   const limits = resolveLimits(rest.limits, 'limits of QAViT.load');
-  const { hiddenLayer, keepClass, imageSize, tiles, visualTokens, languageDevice, maxPending, offline, onProgress } =
-    rest;
+  const { hiddenLayer, keepClass, tiles, visualTokens, languageDevice, maxPending, offline, onProgress } = rest;
+  // Its owner's to write to as soon as anything is awaited.
+  const imageSize = typeof rest.imageSize === 'object' ? { ...rest.imageSize } : rest.imageSize;
   const folders = await findModel(model, { offline, languageDType: rest.languageDType, onProgress, signal });
   const opening: VisionOptions = { hiddenLayer, keepClass, imageSize, tiles, folds };
   const vision = await openVision(folders, opening);

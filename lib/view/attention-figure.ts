@@ -17,7 +17,7 @@ export interface QuestionEffect {
 }
 
 export interface AttentionFigureInput {
-  /** The picture as the tower sees it: resized and cropped. */
+  /** The picture as the tower sees it: resized, cropped, and of whole patches. */
   picture: RgbPicture;
   /** 1 - cosine between each patch's feature and the mean of all, without any question. */
   plain: PatchGrid;

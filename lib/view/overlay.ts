@@ -1,4 +1,5 @@
 import sharp from 'sharp';
+import type { Grid } from '../grid';
 import { colorOf } from './color-map';
 import { type PatchGrid, type Range, upsample } from './patch-grid';
 
@@ -13,6 +14,18 @@ export interface RgbPicture {
 const MAP_SHARE = 0.66;
 /** The picture below is darkened, or white areas would bleach the low end of the map beyond recognition. */
 const PICTURE_LIGHT = 0.7;
+
+/** Of a picture what lies in whole patches: the pixels beyond them, at the right and below, are seen by none, and no map is about them. */
+export function withinPatches(picture: RgbPicture, { rows, columns }: Grid, patch: number): RgbPicture {
+  const [width, height] = [columns * patch, rows * patch];
+  if (width === picture.width && height === picture.height) return picture;
+  const data = new Uint8Array(width * height * 3);
+  for (let y = 0; y < height; y++) {
+    const start = y * picture.width * 3;
+    data.set(picture.data.subarray(start, start + width * 3), y * width * 3);
+  }
+  return { data, width, height };
+}
 
 /** Enlarged or reduced to fit a box, keeping its proportions. */
 export async function fitInto(picture: RgbPicture, width: number, height: number): Promise<RgbPicture> {

@@ -12,6 +12,8 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import sharp from 'sharp';
+import { QAViT } from '../../lib';
+import { measureQuestions } from '../../lib/cli/question-map';
 import { fixture, root } from '../support/paths';
 import { withSelector, writeRandomModel } from '../support/random-model';
 import { square } from '../support/square';
@@ -294,6 +296,17 @@ describe('cli commands', () => {
       expect(rest).to.deep.equal(first);
       expect(outlined!.length).to.be.within(4, 5);
       outlined!.forEach((patch) => expect(patch).to.be.within(0, patches - 1));
+    });
+
+    it('draws what the patches cover, and no pixels beyond', async () => {
+      await using model = await QAViT.load(path.join(root, 'models', 'demo'), {
+        device: 'cpu',
+        imageSize: { width: 47, height: 30 },
+      });
+      const request = { image: PICTURE, questions: [QUESTION], answers: [], name: 'demo' };
+      const { picture, plain } = await measureQuestions(model, request, new AbortController().signal);
+      expect(plain).to.include({ columns: 5, rows: 3 });
+      expect(picture).to.include({ width: 40, height: 24 });
     });
 
     it('refuses a model that takes no questions', async () => {

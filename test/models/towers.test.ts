@@ -197,9 +197,24 @@ describe('towers', () => {
       }
       const low = load({ width: 20, height: 3 });
       await expectRejection(low, 'ERR_FORMAT', /at least 4, a patch, for image_size of .*config\.json .* 20 x 3$/);
-      for (const size of [0, 4097, '20', [20, 20], { width: 20 }]) {
-        await expectRejection(load(size), 'ERR_FORMAT', /an integer from 1 to 4096 for image_size of .*config\.json/);
+      for (const [size, message] of [
+        [0, /an integer from 1 to 4096 for image_size of .*config\.json but received 0$/],
+        [4097, /an integer from 1 to 4096 for image_size of .*config\.json/],
+        ['20', /an integer from 1 to 4096 for image_size of .*config\.json/],
+        [[20, 20], /a number, or width and height by name, for image_size of .*config\.json but received \[20, 20\]$/],
+        [{ width: 20 }, /an integer from 1 to 4096 for height in image_size of .*config\.json but received undefined$/],
+        [{ width: '20', height: 20 }, /for width in image_size of .*config\.json but received "20"$/],
+      ] as const) {
+        await expectRejection(load(size), 'ERR_FORMAT', message);
       }
+    });
+
+    it('that was asked for, whatever its owner writes to it meanwhile', async () => {
+      const imageSize = { width: 32, height: 19 };
+      const loading = QAViT.load(tower('siglip'), { ...CPU, imageSize });
+      imageSize.width = 1e9;
+      await using model = await loading;
+      expect(model.info.image).to.deep.equal({ width: 32, height: 19 });
     });
 
     it('and refuse one without a patch', async () => {

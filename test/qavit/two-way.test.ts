@@ -228,6 +228,13 @@ describe('models whose rows see each other in both directions', () => {
         'ERR_FORMAT',
         /a positive integer for patch_size of vision_config/,
       ],
+      [
+        'paligemma',
+        { vision_config: { model_type: 'clip_vision_model' } },
+        'ERR_UNSUPPORTED',
+        /"siglip_vision_model" for model_type in vision_config of .* received "clip_vision_model"$/,
+      ],
+      ['gemma3', { vision_config: { model_type: 'siglip' } }, 'ERR_UNSUPPORTED', /for model_type in vision_config of /],
       ['paligemma', { vision_config: [] }, 'ERR_FORMAT', /an object for vision_config of /],
       ['paligemma', { image_token_index: 296 }, 'ERR_FORMAT', /below vocab_size 296 for image_token_index of /],
     ];

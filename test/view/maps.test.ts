@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { QAViTError } from '../../lib/errors';
 import { colorOf, colorStops, hexColorOf } from '../../lib/view/color-map';
-import { overlay } from '../../lib/view/overlay';
+import { overlay, withinPatches } from '../../lib/view/overlay';
 import { commonRange, patchGrid, upsample } from '../../lib/view/patch-grid';
 
 describe('view/color-map', () => {
@@ -74,5 +74,14 @@ describe('view/overlay', () => {
     expect(Array.from(shown.data)).to.deep.equal([...colorOf(0), ...colorOf(1)].map(share));
     const flat = overlay(picture, patchGrid([5, 5], 1, 2), { low: 5, high: 5 });
     expect(Array.from(flat.data)).to.deep.equal([...colorOf(0), ...colorOf(0)].map(share));
+  });
+
+  it('is of whole patches: what lies beyond them at the right and below was seen by none', () => {
+    const picture = { data: Uint8Array.from({ length: 5 * 4 * 3 }, (_, i) => i), width: 5, height: 4 };
+    const seen = withinPatches(picture, { rows: 1, columns: 2 }, 2);
+    expect(seen).to.include({ width: 4, height: 2 });
+    const row = (y: number): number[] => Array.from({ length: 12 }, (_, i) => y * 15 + i);
+    expect(Array.from(seen.data)).to.deep.equal([...row(0), ...row(1)]);
+    expect(withinPatches(picture, { rows: 4, columns: 5 }, 1)).to.equal(picture);
   });
 });

@@ -2,7 +2,7 @@ import { expectedButFound } from '../../errors';
 import type { JsonObject } from '../../json-file';
 import { positiveInteger, positiveNumber } from '../config-values';
 import type { VisionLanguageFamily } from './family';
-import { towerOf } from './llava';
+import { siglipOf } from './paligemma';
 
 /** Of SiglipVisionConfig, where a file leaves them out. */
 const TOWER = { model_type: 'siglip_vision_model', image_size: 224, patch_size: 16, layer_norm_eps: 1e-6 };
@@ -17,7 +17,7 @@ export const GEMMA3: VisionLanguageFamily = {
   visionTensors: /(^|\.)(vision_tower|multi_modal_projector)\./,
   describeVision(config, path) {
     const vision = `vision_config of ${path}`;
-    const tower = { ...TOWER, ...towerOf(config.vision_config, vision, TOWER) };
+    const tower = { ...TOWER, ...siglipOf(config.vision_config, vision, TOWER) };
     return {
       tower,
       hiddenLayer: -1,

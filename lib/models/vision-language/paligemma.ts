@@ -1,3 +1,5 @@
+import { expected } from '../../errors';
+import type { JsonObject } from '../../json-file';
 import type { VisionLanguageFamily } from './family';
 import { towerOf } from './llava';
 
@@ -21,7 +23,7 @@ export const PALIGEMMA: VisionLanguageFamily = {
   modelType: 'paligemma',
   visionTensors: /(^|\.)(vision_tower|multi_modal_projector)\./,
   describeVision: (config, path) => ({
-    tower: towerOf(config.vision_config, `vision_config of ${path}`, TOWER),
+    tower: siglipOf(config.vision_config, `vision_config of ${path}`, TOWER),
     hiddenLayer: -1,
     keepClass: true,
     towerNorm: 'post_layernorm',
@@ -35,3 +37,13 @@ export const PALIGEMMA: VisionLanguageFamily = {
     begun: true,
   },
 };
+
+/**
+ * @param usual as of `towerOf`
+ * @throws QAViTError ERR_UNSUPPORTED for another tower: of CLIP, say, transformers takes the last state as it is, without the last norm
+ */
+export function siglipOf(fields: unknown, where: string, usual: JsonObject): JsonObject {
+  const tower = towerOf(fields, where, usual);
+  if (tower.model_type === usual.model_type) return tower;
+  throw expected('ERR_UNSUPPORTED', `"${String(usual.model_type)}"`, `model_type in ${where}`, tower.model_type);
+}
