@@ -44,7 +44,7 @@ export function sortPublished(source: TensorSource): PublishedTensors {
     const key = withoutPrefix(tensor.name);
     const part = partOf(key);
     if (!part) {
-      throw expectedButFound('ERR_FORMAT', "keys of a QA-ViT's ViT, T5, projector and LoRA", path, tensor.name);
+      throw expectedButFound('ERR_FORMAT', "keys of a QA-ViT's ViT, T5, projector and LoRA", path, tensor.storedName);
     }
     parts[part].push(tensor);
     const original = key.replace(ALIASES, 'shared.');
@@ -71,7 +71,7 @@ export function sortPublished(source: TensorSource): PublishedTensors {
     lora: { path, all: [...parts.language, ...parts.lora] },
     adapted,
     fusedLayers: [...fused].sort((a, b) => a - b),
-    ignored: parts.ignored.map(({ name }) => name),
+    ignored: parts.ignored.map(({ storedName }) => storedName),
   };
 }
 
@@ -97,7 +97,7 @@ function expectSame(alias: StoredTensor, original: StoredTensor | undefined, key
   if (isSamePlace(alias, original)) return;
   const isSameShape = String(alias.shape) === String(original.shape);
   if (isSameShape && Buffer.from(alias.read().buffer).equals(Buffer.from(original.read().buffer))) return;
-  throw expectedButFound('ERR_FORMAT', `the numbers of ${original.name}`, alias.where, 'others');
+  throw expectedButFound('ERR_FORMAT', `the numbers of ${original.storedName}`, alias.where, 'others');
 }
 
 function isSamePlace(a: StoredTensor, b: StoredTensor): boolean {

@@ -8,10 +8,14 @@ const DTYPES: Readonly<Record<string, StoredDType>> = { F32: 'f32', BF16: 'bf16'
 
 /** One parameter in a file: what it is, and where. Its numbers are read when asked for. */
 export class StoredTensor {
-  /** @param entry what the file's header says, already checked against the file */
+  /**
+   * @param entry what the file's header says, already checked against the file
+   * @param storedName what the file calls it
+   */
   constructor(
     readonly file: MappedFile,
     private readonly entry: TensorEntry,
+    readonly storedName = entry.name,
   ) {}
 
   get name(): string {
@@ -49,12 +53,12 @@ export class StoredTensor {
 
   /** For messages. */
   get where(): string {
-    return `tensor ${this.name} of ${this.file.path}`;
+    return `tensor ${this.storedName} of ${this.file.path}`;
   }
 
-  /** The same under another name. */
+  /** The same under another name; messages say the file's. */
   renamed(name: string): StoredTensor {
-    return new StoredTensor(this.file, { ...this.entry, name });
+    return new StoredTensor(this.file, { ...this.entry, name }, this.storedName);
   }
 
   /** Rows [start, end) of the first dimension, as a tensor of its own. */

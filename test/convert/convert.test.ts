@@ -261,7 +261,14 @@ describe('convert', () => {
       }
     };
     const alias = 'decoder.embed_tokens.weight';
-    expect(sorted({ [alias]: { shape: [2, 2], values: table } })).to.deep.equal([alias]);
+    const wrapped = 'decoder.embed_tokens.base_layer.weight';
+    for (const name of [alias, wrapped]) {
+      expect(sorted({ [name]: { shape: [2, 2], values: table } })).to.deep.equal([name]);
+    }
+    expect(() => sorted({ [wrapped]: { shape: [4, 1], values: table } })).to.throw(
+      QAViTError,
+      /for tensor decoder\.embed_tokens\.base_layer\.weight of /,
+    );
     for (const other of [
       { shape: [2, 2], values: Float32Array.of(1, 2, 3, 5) },
       { shape: [4, 1], values: table },
