@@ -18,7 +18,7 @@ import onnxruntime
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from transformers import PreTrainedModel
+from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration, PreTrainedModel
 
 from fixtures.gemma_models import GEMMA3, PALIGEMMA, PALIGEMMA2, TinyGemma
 from fixtures.internvl_models import INTERNVL
@@ -344,6 +344,21 @@ def check_others(spec: TinySpec, folder: Path) -> None:
         change_config(folder, vision_feature_select_strategy="full")
         said = complaint(folder)
         assert "Expected a tower without tokens before its patches" in said, said
+    if spec is PALIGEMMA:
+        check_other_tower(folder, tiny)
+
+
+def check_other_tower(folder: Path, tiny: TinyModel) -> None:
+    """transformers takes a PaliGemma of any tower."""
+    config = tiny.model.config
+    tower = {"model_type": "clip_vision_model", "hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
+    tower |= {"num_hidden_layers": 1, "image_size": 16, "patch_size": 8}
+    text = config.text_config.to_dict()
+    sizes = {"image_token_index": config.image_token_index, "projection_dim": config.projection_dim}
+    other = PaliGemmaForConditionalGeneration(PaliGemmaConfig(vision_config=tower, text_config=text, **sizes))
+    other.save_pretrained(folder / "llava")
+    said = complaint(folder)
+    assert "Expected siglip_vision_model for model_type in vision_config" in said, said
 
 
 def change_config(folder: Path, **fields: object) -> None:

@@ -187,6 +187,11 @@ class Paligemma(Family):
     def load(self, folder: Path) -> PreTrainedModel:
         """Ready to answer rows: generate() looks for these names in the method that it calls."""
         model = super().load(folder)
+        kind = model.config.vision_config.model_type
+        if kind != "siglip_vision_model":  # of others the last state is taken as it is, without the last norm
+            raise ValueError(
+                f"Expected siglip_vision_model for model_type in vision_config of {folder} but received {kind}"
+            )
         prepare = model.prepare_inputs_for_generation
         model.prepare_inputs_for_generation = lambda input_ids, inputs_embeds=None, **kwargs: prepare(
             input_ids, inputs_embeds=inputs_embeds, **kwargs
