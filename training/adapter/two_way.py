@@ -18,7 +18,7 @@ class TwoWayStep(DecoderStep):
         super().__init__(whole.model.language_model)
         self.head = whole.lm_head
         self.window = getattr(self.language.config, "sliding_window", None)
-        # Gemma 2 caps the weights of attention, which the fused kernels leave out.
+        # Gemma 2 caps the scores of attention, which transformers' usual kernel (sdpa) leaves out.
         self.language.set_attn_implementation("eager")
 
     def masks(self, full: torch.Tensor, near: torch.Tensor, dtype: torch.dtype) -> torch.Tensor | dict:
