@@ -49,6 +49,18 @@ describe('the size of prepared pictures', () => {
       width: 128,
       height: 512,
     });
+    // Where the folder's own crop is none either, its shorter edge is what the resized one is measured by.
+    for (const crop_size of [
+      { height: 224, width: 448 },
+      { height: 448, width: 224 },
+    ]) {
+      const oblong = parse({ size: { shortest_edge: 256 }, crop_size });
+      expect(atSize(oblong, { width: 448, height: 224 }).resize?.rule).to.deep.equal({
+        kind: 'cover',
+        width: 512,
+        height: 256,
+      });
+    }
     const uncropped = parse({ size: { shortest_edge: 300 }, do_center_crop: false });
     expect(atSize(uncropped, wide).resize?.rule).to.deep.equal({ kind: 'cover', ...wide });
     const idefics3 = parse({ image_processor_type: 'Idefics3ImageProcessor', max_image_size: { longest_edge: 512 } });
