@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { readFileSync, renameSync } from 'node:fs';
+import { copyFileSync, readFileSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import { type ModelFolders, QAViT } from '../../lib';
 import { noiseImage } from '../image/support';
@@ -14,6 +14,7 @@ import { temporaryFolder } from '../support/temporary';
 import {
   copyTwoWay,
   expectedTwoWay,
+  llavaFolder,
   saidBy,
   TWO_WAY,
   twoWayAdapter,
@@ -190,6 +191,17 @@ describe('models whose rows see each other in both directions', () => {
       const usual = await LanguageHalf.open(twoWayFolder('paligemma'));
       expect(asked).to.deep.equal(await usual.prompted({ question: 'answer en what is it?', ids: [] }));
       expect(asked.slice(0, 2)).to.deep.equal([2, 0]);
+    });
+
+    it('of a PaliGemma have an embedding layer that multiplies its rows, as decoders of old do not expect', async () => {
+      const folder = copyTwoWay('paligemma', at('unscaled'));
+      // Of the same size, without a factor.
+      copyFileSync(
+        path.join(llavaFolder('clip-llama'), 'onnx', 'embed_tokens.onnx'),
+        path.join(folder, 'onnx', 'embed_tokens.onnx'),
+      );
+      const message = /multiplies its rows .* for .*embed_tokens\.onnx but received one without a Mul/;
+      await expectRejection(QAViT.load(folder, F32), 'ERR_UNSUPPORTED', message);
     });
 
     it('take no words that spell a picture', async () => {

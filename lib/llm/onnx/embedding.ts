@@ -1,6 +1,8 @@
 import { expectedButFound } from '../../errors';
 import type { Rows } from './answer-model';
+import type { ModelConfig } from '../model-config';
 import { checkInputs, checkOutput } from './graph-checks';
+import { hasNode } from './graph-nodes';
 import type { OnnxFolder } from './onnx-folder';
 import { floatsOf, type Graph, type OnnxRuntime } from './onnx-runtime';
 
@@ -18,11 +20,19 @@ export class Embedding {
   static async open(
     runtime: OnnxRuntime,
     files: OnnxFolder,
-    { width, vocabularySize }: { width: number | undefined; vocabularySize: number },
+    {
+      width,
+      vocabularySize,
+      family,
+    }: Pick<ModelConfig, 'width' | 'vocabularySize'> & Partial<Pick<ModelConfig, 'family'>>,
   ): Promise<Embedding> {
     const graph = await runtime.open(files.pathOf('embed_tokens'));
     checkInputs(graph, ['input_ids'], { input_ids: { type: 'int64', rank: 2 } });
     checkOutput(graph, 'inputs_embeds', { type: 'float', rank: 3 });
+    if (family?.language.scaledRows && !(await hasNode(graph.file, 'Mul'))) {
+      const what = 'an embedding layer that multiplies its rows (exported by transformers 5)';
+      throw expectedButFound('ERR_UNSUPPORTED', what, graph.file, 'one without a Mul, whose decoder multiplies them');
+    }
     // The file need not declare E; a row tells.
     const row = await graph.run({ input_ids: runtime.integers([0], [1, 1]) });
     const found = row.inputs_embeds?.dims.at(-1) ?? 0;

@@ -51,7 +51,7 @@ const hooked = new WeakSet<object>();
  * @param prompt with the image token once, where the visual tokens go: `USER: <image>\nWhat is this? ASSISTANT:`; for a picture in tiles it
  *   may be there for each tile and the whole, as Idefics3 and SmolVLM want it
  * @throws QAViTError ERR_ARGUMENT (not such a model, not one image token in the prompt), ERR_SHAPE (tokens that cannot be shared out), ERR_DTYPE (a model with embeddings of another
- *   type than float32), and as checkTokens() for the tokens
+ *   type than float32), ERR_UNSUPPORTED (a PaliGemma), and as checkTokens() for the tokens
  * @example
  * const { data, shape } = await qavit.encode('street.jpg', question);
  * const inputs = visualInputs({ model, tokenizer, Tensor }, { data, shape }, `USER: <image>\n${question} ASSISTANT:`);
@@ -111,6 +111,10 @@ function describe(model: unknown): { imageToken: bigint; width: number | undefin
   const imageToken = fields.image_token_index ?? fields.image_token_id;
   if (typeof encode !== 'function' || !Number.isSafeInteger(imageToken)) {
     throw expected('ERR_ARGUMENT', what, 'model', model);
+  }
+  // Its files are transformers 4's: their decoders multiply every row by the root of E, a picture's after its encoder has divided them by it.
+  if (fields.model_type === 'paligemma') {
+    throw expectedButFound('ERR_UNSUPPORTED', 'a model that takes visual tokens as they are', 'model', 'a PaliGemma');
   }
   checkEmbedding(sessions);
   const text = isJsonObject(fields.text_config) ? fields.text_config : fields;

@@ -63,6 +63,11 @@ export interface LanguageHalf {
   readonly begun?: boolean;
   /** What chat templates write for a picture, where it is not the token that `picture` has. */
   readonly inTemplates?: string;
+  /**
+   * Whether the embedding layer multiplies its table's rows. Decoders of before transformers 5 multiply what they are given instead,
+   * visual tokens too.
+   */
+  readonly scaledRows?: boolean;
   /** Whether decoders are told which rows are the picture's (`token_type_ids` 1), because these see each other in both directions. */
   readonly typedRows?: boolean;
   /**

@@ -35,6 +35,7 @@ export const PALIGEMMA: VisionLanguageFamily = {
     // The beginning of the text stands behind the picture.
     prompt: '{image}<bos>{question}\n',
     begun: true,
+    scaledRows: true,
   },
 };
 

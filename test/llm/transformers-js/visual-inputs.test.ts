@@ -141,6 +141,8 @@ describe('transformers.js', () => {
       sessions: { embed_tokens: { outputMetadata: [{ type: 'float16' }] } },
     };
     expectThrow(() => make('<image>', { model: half }), 'ERR_DTYPE', /float32 embeddings .* "float16"/);
+    const scaling = { ...half, sessions: {}, config: { model_type: 'paligemma', image_token_index: 2 } };
+    expectThrow(() => make('<image>', { model: scaling }), 'ERR_UNSUPPORTED', /as they are .* a PaliGemma/);
   });
 });
 
