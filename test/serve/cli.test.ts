@@ -115,8 +115,8 @@ describe('qavit serve', () => {
       keepClass: false,
       offline: true,
       models: {
-        a: {},
-        b: { visualTokens: 4, dtype: 'f32', threads: 1, keepClass: 'yes', hiddenLayer: 4 },
+        a: { imageSize: { width: 96, height: 64 } },
+        b: { visualTokens: 4, dtype: 'f32', threads: 1, keepClass: 'yes', hiddenLayer: 4, imageSize: '96x64' },
         c: { tower, adapter, questions: language, device: 'cpu' },
       },
     };
@@ -132,9 +132,15 @@ describe('qavit serve', () => {
     expect(data[1]!.qavit.dtype).to.equal('f32');
     const states = data.map(({ qavit: { allTokens, fusedLayers } }) => [allTokens, fusedLayers]);
     expect(states).to.deep.equal([
+      [96, [2, 3, 4]],
+      [97, [2, 3]],
       [64, [2, 3, 4]],
-      [65, [2, 3]],
-      [64, [2, 3, 4]],
+    ]);
+    const sizes = data.map(({ qavit: { grid } }) => grid);
+    expect(sizes).to.deep.equal([
+      { rows: 8, columns: 12 },
+      { rows: 8, columns: 12 },
+      { rows: 8, columns: 8 },
     ]);
     // Without a language model to answer, the folder that reads questions still does.
     const asked = { model: 'c', image: dataUrl('digits'), question: 'what digit is on the red square?' };
@@ -191,6 +197,13 @@ describe('qavit serve', () => {
     };
     await inFile({ models: { a: { json: true } } }, /"json"\nhint: known are model, tower, /);
     await inFile({ models: { a: { offline: 'yes' } } }, /models\.a\.offline in .*\n.*true or false/);
+    for (const imageSize of [{ width: 96 }, { width: 96, height: 64, depth: 3 }])
+      await inFile({ models: { a: { imageSize } } }, /models\.a\.imageSize in .*\nhint: Expected width and height/);
+    await inFile({ imageSize: { width: 96, height: '6e1' } }, /a valid imageSize in .*"6e1"}\n.*as in 640x360/);
+    await inFile(
+      { models: { a: { hiddenLayer: {} } } },
+      /a valid models\.a\.hiddenLayer in .*\n.*as on the command line/,
+    );
     await inFile({ models: { a: { dtype: 'f31' } } }, /models\.a\.dtype in .* "f31"\n.*f32/);
     await inFile({ models: { a: { model: 'demo', tower: 'x' } } }, /a model or its parts for models\.a /);
     await inFile({ model: 'demo', tower: 'x' }, /a model or its parts for the options of /);

@@ -1,6 +1,6 @@
 import { Command, type Option } from 'commander';
 import { nearest } from '../../calls/nearest';
-import { isJsonObject, readJsonObject } from '../../json-file';
+import { isJsonObject, type JsonObject, readJsonObject } from '../../json-file';
 import { CliError, EXIT } from '../errors';
 import { existingFile } from '../files';
 import { PARTS } from '../open-model';
@@ -50,14 +50,22 @@ function parse(option: Option, value: unknown, where: string, file: string): unk
     }
     const said = typeof value === 'boolean' && option.argChoices?.includes('yes') ? (value ? 'yes' : 'no') : value;
     const parts = Array.isArray(said) ? (said as unknown[]) : [said];
+    if (option.attributeName() === 'imageSize' && isJsonObject(said)) parts[0] = sizeText(said);
     if (!parts.every((part) => ['string', 'number', 'boolean'].includes(typeof part)))
-      throw new Error('Expected a value.');
+      throw new Error('Expected a value as on the command line: a text, a number, true or false.');
     const text = parts.join(',');
     return option.parseArg ? option.parseArg(text, undefined) : text;
   } catch (error) {
     const message = `Expected a valid ${where} in ${file} but received ${JSON.stringify(value)}`;
     throw new CliError(message, error instanceof Error ? error.message : String(error), EXIT.usage);
   }
+}
+
+/** `{ "width": 640, "height": 360 }`, as QAViT.load and adapters have it, in the command line's words. */
+function sizeText({ width, height, ...others }: JsonObject): string {
+  const edges = [width, height].filter((edge) => typeof edge === 'number' || typeof edge === 'string');
+  if (Object.keys(others).length === 0 && edges.length === 2) return edges.join('x');
+  throw new Error('Expected width and height.');
 }
 
 function modelsOf(given: unknown, options: ReadonlyMap<string, Option>, file: string): Record<string, ConfiguredModel> {
