@@ -44,7 +44,8 @@ export class TokenBudget extends EventTarget {
 
   #show() {
     const all = this.#counts.at(-1) ?? 1;
-    const words = this.count === undefined ? `all${this.#of ? ',' : ''} ${this.#of}${all}` : `${this.count} of ${this.#of}${all}`;
+    const words =
+      this.count === undefined ? `all${this.#of ? ',' : ''} ${this.#of}${all}` : `${this.count} of ${this.#of}${all}`;
     this.#output.textContent = words;
     this.#slider.setAttribute('aria-valuetext', words);
   }
