@@ -89,6 +89,22 @@ describe('sampling', () => {
       }
     });
 
+    it('keeps the likeliest that reach topP, wherever they stand and however many are equal', () => {
+      const random = seededRandom(5);
+      for (const steps of [1, 4, 1000]) {
+        const many = Float32Array.from({ length: 200 }, () => (2 * Math.floor(random() * steps)) / steps);
+        const p = softmax([...many]);
+        const byLikelihood = [...many.keys()].sort((a, b) => many[b]! - many[a]! || a - b);
+        for (const topP of [0.01, 0.3, 0.5, 0.9, 0.995]) {
+          let mass = 0;
+          const last = byLikelihood.findIndex((id) => (mass += p[id]!) >= topP);
+          const wanted = byLikelihood.slice(0, last + 1).sort((a, b) => a - b);
+          const found = shares(many, 1, topP).flatMap((share, id) => (share > 0 ? [id] : []));
+          expect(found, `${steps} steps, ${topP}`).to.deep.equal(wanted);
+        }
+      }
+    });
+
     it('keeps no more than topK of equal tokens, the first ones', () => {
       expectShares(shares(logits(1, 0, 1, 1), 1, 1, 2), [0.5, 0, 0.5, 0]);
       expectShares(shares(logits(-Infinity, 0, -Infinity), 1, 1, 2), [0, 1, 0]);
