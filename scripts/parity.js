@@ -29,6 +29,7 @@ const MODELS = [
   'vit-l-14-336',
   'clip-h-14-laion',
   'siglip-so400m-14-384',
+  'siglip2-b-16-naflex',
   'vit-l-16-google',
   'dinov2-l-14',
   'dinov2-l-14-registers',
