@@ -82,6 +82,10 @@ export async function loadFolders(
   // Loaded only now, so that --help and usage errors do not wait for the addon and the libraries.
   const { QAViT } = await import('../index.js');
   const { device, dtype, padding, maxPatches, tiles, hiddenLayer, visualTokens, threads, offline } = options;
+  if (maxPatches !== undefined && options.imageSize !== undefined) {
+    const message = 'Expected --image-size or --max-patches but received both';
+    throw new CliError(message, 'leave out one of them', EXIT.usage);
+  }
   const imageSize = maxPatches === undefined ? options.imageSize : { maxPatches };
   const { languageDevice, languageDtype: languageDType } = options;
   const keepClass = options.keepClass && options.keepClass === 'yes';

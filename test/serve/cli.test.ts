@@ -114,6 +114,7 @@ describe('qavit serve', () => {
       visualTokens: 9,
       keepClass: false,
       offline: true,
+      maxPatches: 40,
       models: {
         a: { imageSize: { width: 96, height: 64 } },
         b: { visualTokens: 4, dtype: 'f32', threads: 1, keepClass: 'yes', hiddenLayer: 4, imageSize: '96x64' },
@@ -124,6 +125,7 @@ describe('qavit serve', () => {
     const { url } = await start(['--devices', 'cpu,cpu', '--port', '0', '--config', at('several.json')]);
     const { data } = (await (await fetch(`${url}/v1/models`)).json()) as { data: { qavit: Record<string, unknown> }[] };
     const told = data.map(({ qavit: { visualTokens, replicas, canAnswer } }) => [visualTokens, replicas, canAnswer]);
+    expect(data.map(({ qavit: { maxPatches } }) => maxPatches)).to.deep.equal([null, null, 40]);
     expect(told).to.deep.equal([
       [9, 2, true],
       [4, 2, true],
@@ -134,13 +136,13 @@ describe('qavit serve', () => {
     expect(states).to.deep.equal([
       [96, [2, 3, 4]],
       [97, [2, 3]],
-      [64, [2, 3, 4]],
+      [40, [2, 3, 4]],
     ]);
     const sizes = data.map(({ qavit: { grid } }) => grid);
     expect(sizes).to.deep.equal([
       { rows: 8, columns: 12 },
       { rows: 8, columns: 12 },
-      { rows: 8, columns: 8 },
+      { rows: 6, columns: 6 },
     ]);
     // Without a language model to answer, the folder that reads questions still does.
     const asked = { model: 'c', image: dataUrl('digits'), question: 'what digit is on the red square?' };
@@ -199,6 +201,10 @@ describe('qavit serve', () => {
     await inFile({ models: { a: { offline: 'yes' } } }, /models\.a\.offline in .*\n.*true or false/);
     for (const imageSize of [{ width: 96 }, { width: 96, height: 64, depth: 3 }])
       await inFile({ models: { a: { imageSize } } }, /models\.a\.imageSize in .*\nhint: Expected width and height/);
+    await inFile(
+      { imageSize: 64, maxPatches: 64 },
+      /Expected --image-size or --max-patches but received both\nhint: leave/,
+    );
     await inFile({ imageSize: { width: 96, height: '6e1' } }, /a valid imageSize in .*"6e1"}\n.*as in 640x360/);
     await inFile(
       { models: { a: { hiddenLayer: {} } } },

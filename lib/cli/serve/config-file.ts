@@ -65,7 +65,7 @@ function parse(option: Option, value: unknown, where: string, file: string): unk
 function sizeText({ width, height, ...others }: JsonObject): string {
   const edges = [width, height].filter((edge) => typeof edge === 'number' || typeof edge === 'string');
   if (Object.keys(others).length === 0 && edges.length === 2) return edges.join('x');
-  throw new Error('Expected width and height.');
+  throw new Error('Expected width and height; "maxPatches" is an option of its own.');
 }
 
 function modelsOf(given: unknown, options: ReadonlyMap<string, Option>, file: string): Record<string, ConfiguredModel> {

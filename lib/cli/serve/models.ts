@@ -56,6 +56,9 @@ function wantedModels(
   }
   return Object.entries(configured).map(([id, own]) => {
     const { devices = own.device === undefined ? options.devices : undefined } = own;
-    return [id, { ...options, ...own, devices }];
+    // One says what the other would: a model's own stands for both.
+    const isSized = own.imageSize !== undefined || own.maxPatches !== undefined;
+    const others = isSized ? { ...options, imageSize: undefined, maxPatches: undefined } : options;
+    return [id, { ...others, ...own, devices }];
   });
 }
