@@ -6,10 +6,12 @@ import tempfile
 from copy import deepcopy
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.models.siglip2.image_processing_pil_siglip2 import convert_image_to_patches, pad_along_first_dim
 
 from . import (
     QuestionAwareVisionTower,
@@ -27,8 +29,22 @@ from .tiny import SIZE, tiny_configs
 from .towers import TOWERS, Map, see
 
 
+def states_of(tower: PreTrainedModel, pixels: torch.Tensor, **asked: bool) -> tuple[torch.Tensor, ...]:
+    """Of transformers; of a NaFlex tower as its processor would have it, with padding behind each picture."""
+    if tower.config.model_type != "siglip2_vision_model":
+        return tower(pixels, output_hidden_states=True, **asked).hidden_states
+    patch = tower.config.patch_size
+    rows, columns = (side // patch for side in pixels.shape[2:])
+    whole = pixels[:, :, : rows * patch, : columns * patch].numpy()
+    padded = [pad_along_first_dim(convert_image_to_patches(picture, patch), rows * columns + 5) for picture in whole]
+    patches, mask = (torch.from_numpy(np.stack(each)) for each in zip(*padded, strict=True))
+    shapes = torch.tensor([[rows, columns]] * len(pixels))
+    states = tower(patches, mask, shapes, output_hidden_states=True).hidden_states
+    return tuple(state[:, : rows * columns] for state in states)
+
+
 def check_plain(model: QuestionAwareVisionTower, tower: PreTrainedModel, pixels: torch.Tensor) -> None:
-    states = tower(pixels, output_hidden_states=True).hidden_states
+    states = states_of(tower, pixels)
     for hidden_layer in (-1, -2, 0, 3):
         tokens, _ = model(pixels, hidden_layer=hidden_layer)
         assert_equal(tokens, states[hidden_layer], "the plain path left the tower")
@@ -42,7 +58,7 @@ def check_other_size(model: QuestionAwareVisionTower, tower: PreTrainedModel) ->
     asked = {} if tower.config.model_type.startswith(unasked) else {"interpolate_pos_encoding": True}
     for height, width in ((43, 43), (26, 43), (43, 26)):
         pixels = torch.randn(2, 3, height, width).double()
-        states = tower(pixels, output_hidden_states=True, **asked).hidden_states
+        states = states_of(tower, pixels, **asked)
         assert_equal(model(pixels)[0], states[-1], f"a picture of {width} x {height} pixels left the tower")
 
 

@@ -9,6 +9,7 @@ from transformers import (
     InstructBlipVisionConfig,
     InternVLVisionConfig,
     PreTrainedConfig,
+    Siglip2VisionConfig,
     SiglipVisionConfig,
     ViTConfig,
 )
@@ -23,6 +24,7 @@ def tiny_configs() -> dict[str, PreTrainedConfig]:
     configs = [
         CLIPVisionConfig(intermediate_size=160, **SIZE),
         SiglipVisionConfig(intermediate_size=160, **SIZE),
+        Siglip2VisionConfig(intermediate_size=160, num_patches=16, **without_image(SIZE)),
         ViTConfig(intermediate_size=160, qkv_bias=False, **SIZE),
         Dinov2Config(mlp_ratio=2, **SIZE),
         Dinov2WithRegistersConfig(mlp_ratio=2, num_register_tokens=3, **SIZE),
@@ -34,3 +36,8 @@ def tiny_configs() -> dict[str, PreTrainedConfig]:
         SmolVLMVisionConfig(intermediate_size=160, **SIZE),
     ]
     return {config.model_type: config for config in configs}
+
+
+def without_image(size: dict[str, int]) -> dict[str, int]:
+    """NaFlex says how many patches its table has instead."""
+    return {name: value for name, value in size.items() if name != "image_size"}
