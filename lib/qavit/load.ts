@@ -162,7 +162,10 @@ function expectTilesRead(
 ): void {
   if (tiles === 0 || !language || language.info.visionLanguage === (whole ?? null)) return;
   const { path, visionLanguage } = language.info;
-  const what = `the language half of the same kind of model (${whole})`;
+  const what =
+    whole === undefined
+      ? 'no language model beside a tower alone'
+      : `the language half of the same kind of model (${whole})`;
   const found = visionLanguage === undefined ? path : `${path} (${visionLanguage})`;
   throw expectedButFound('ERR_UNSUPPORTED', what, `option tiles ${tiles}`, found);
 }

@@ -7,6 +7,7 @@ import { parsePreprocessorConfig, withTiles } from '../../lib/image';
 import { resolveLimits } from '../../lib/image/limits';
 import { BatchPictures } from '../../lib/qavit/batch-pictures';
 import { noiseImage } from '../image/support';
+import { changedTower } from '../support/changed-tower';
 import { relativeError } from '../support/compare';
 import { expectRejection } from '../support/expect-error';
 import { LanguageHalf } from '../support/language-half';
@@ -282,6 +283,11 @@ describe('pictures in tiles', () => {
       const another = /same kind of model \(InternVL\) for option tiles 12 but received .*smolvlm \(SmolVLM\)$/;
       await expectRejection(load(other, AUTO), 'ERR_UNSUPPORTED', another);
       await load(other, F32);
+      // A tower alone says nothing of how its tiles are read.
+      const tower = changedTower('idefics3', at('alone'), { preprocessor: { size: { longest_edge: 48 } } });
+      const alone = /^Expected no language model beside a tower alone for option tiles 4 but received http:/;
+      await expectRejection(load({ tower, language: 'http://127.0.0.1:1/v1#x' }, AUTO), 'ERR_UNSUPPORTED', alone);
+      await load({ tower }, AUTO);
       const prompt = { 'config.json': { prompt_template: '<image>{question}' } };
       await using model = await QAViT.load(copyMerging('internvl', at('own-words'), prompt), AUTO);
       const { picture } = tiledTensors('internvl');
