@@ -6,7 +6,7 @@
 /**
  * @typedef {{ width: number, height: number }} Size
  * @typedef {{ kind: 'exact', width: number, height: number } | { kind: 'shortest-edge', shortest: number, longest?: number } | { kind: 'cover', width: number, height: number }} ResizeRule to one size
- * @typedef {{ kind: 'most-patches' }} OwnShape to whole patches
+ * @typedef {{ kind: 'most-patches' | 'nearest-patches' }} OwnShape to whole patches
  * @typedef {Size & { resize: ResizeRule | OwnShape | null, crop: Size | null }} Preprocessing as GET /v1/models states it
  * @typedef {{ left: number, top: number, width: number, height: number }} Region in shares of the picture; may reach beyond it
  */
@@ -40,7 +40,8 @@ function resized({ width, height }, rule) {
  */
 export function coveredRegion(picture, preprocessing, grid, patch) {
   const { resize } = preprocessing;
-  if (resize?.kind === 'most-patches') return { left: 0, top: 0, width: 1, height: 1 };
+  if (resize?.kind === 'most-patches' || resize?.kind === 'nearest-patches')
+    return { left: 0, top: 0, width: 1, height: 1 };
   const { width, height } = resized(picture, resize);
   const crop = preprocessing.crop ?? { width, height };
   return {

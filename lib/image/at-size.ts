@@ -24,7 +24,8 @@ export function atSize(config: PreprocessorConfig, size: Size): PreprocessorConf
 }
 
 function resizeRule(rule: ResizeRule, size: Size, crop: Size | null): ResizeRule {
-  if (rule.kind === 'most-patches') return { kind: 'exact', width: size.width, height: size.height };
+  if (rule.kind === 'most-patches' || rule.kind === 'nearest-patches')
+    return { kind: 'exact', width: size.width, height: size.height };
   const scaled = (pixels: number, edge: 'width' | 'height'): number =>
     crop ? Math.round((pixels * size[edge]) / crop[edge]) : size[edge];
   if (rule.kind !== 'shortest-edge') {

@@ -8,6 +8,8 @@ type Triple = readonly [number, number, number];
 
 /** Far above any tower, and small enough that no product of two sides loses precision. */
 const MAX_SIDE = 16384;
+/** Beyond any use of a tower, and few enough that their number is exact. */
+export const MAX_PIXELS = 2 ** 31;
 
 /** The fields of a preprocessor_config.json. */
 export class ConfigFields extends JsonFields {
@@ -42,6 +44,13 @@ export class ConfigFields extends JsonFields {
   /** An integer from 1 on. */
   whole(key: string, absent: number, most = MAX_SIDE): number {
     return this.side(this.value(key) ?? absent, key, most);
+  }
+
+  /** A number of pixels, or what `size` has in its place, which is there or has a default of its own. */
+  pixels(key: string, edge: string, absent: number): number {
+    const size = this.value('size') === undefined ? absent : this.object('size').value(edge);
+    const value = this.value(key) ?? size;
+    return this.side(value, this.has(key) ? key : `size.${edge}`, MAX_PIXELS);
   }
 
   /** Three numbers, or one for all channels. */

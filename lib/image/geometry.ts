@@ -1,4 +1,5 @@
 /** Sizes and offsets, rounded as in transformers: one pixel off and every patch sees another picture. */
+import { expectedButFound } from '../errors';
 
 export interface Size {
   readonly width: number;
@@ -15,13 +16,17 @@ export type ResizeRule =
   | StatedResizeRule
   /** Keeps the proportions nearly: in whole patches of this side, as large as it can be with at most so many. */
   | { readonly kind: 'most-patches'; readonly patch: number; readonly patches: number }
+  /** Keeps the proportions nearly: the nearest number of whole patches of this side, unless that is fewer or more pixels than these. */
+  | { readonly kind: 'nearest-patches'; readonly patch: number; readonly least: number; readonly most: number }
   /** Keeps the proportions: the smallest that this size has room in. What `shortest-edge` is to squares, to other rectangles. */
   | { readonly kind: 'cover'; readonly width: number; readonly height: number };
 
+/** @throws QAViTError ERR_ARGUMENT for a picture that is too thin for the rule */
 export function resizedSize({ width, height }: Size, rule: ResizeRule): Size {
   if (rule.kind === 'exact') return { width: rule.width, height: rule.height };
   if (rule.kind === 'cover') return covering({ width, height }, rule);
   if (rule.kind === 'most-patches') return inPatches({ width, height }, rule);
+  if (rule.kind === 'nearest-patches') return inNearestPatches({ width, height }, rule);
   const short = Math.min(width, height);
   const long = Math.max(width, height);
   const edges =
@@ -51,6 +56,36 @@ function inPatches({ width, height }: Size, { patch, patches }: { patch: number;
     else high = scale;
   }
   return { width: scaled(width, low), height: scaled(height, low) };
+}
+
+/** Beyond it transformers refuses a picture. */
+const MOST_SLENDER = 200;
+
+/**
+ * Qwen2-VL's, computed as there; but that of a thin picture, brought to a handful of patches, has no more than `most` here either.
+ */
+function inNearestPatches({ width, height }: Size, rule: { patch: number; least: number; most: number }): Size {
+  const { patch, least, most } = rule;
+  if (Math.max(width, height) / Math.min(width, height) > MOST_SLENDER) {
+    const what = `edges of at most 1 to ${MOST_SLENDER}`;
+    throw expectedButFound('ERR_ARGUMENT', what, 'a picture in whole patches', `${width} x ${height} pixels`);
+  }
+  const scaled = (round: (edge: number) => number): Size => ({
+    width: round(width) * patch,
+    height: round(height) * patch,
+  });
+  const area = (size: Size): number => size.width * size.height;
+  let nearest = scaled((edge) => roundHalfToEven(edge / patch));
+  if (area(nearest) < least) {
+    const growth = Math.sqrt(least / (height * width));
+    nearest = scaled((edge) => Math.ceil((edge * growth) / patch));
+  }
+  if (area(nearest) <= most) return nearest;
+  const shrinkage = Math.sqrt((height * width) / most);
+  const within = scaled((edge) => Math.max(1, Math.floor(edge / shrinkage / patch)));
+  // One of them is a single patch where both are too many.
+  const longest = Math.floor(most / patch ** 2) * patch;
+  return { width: Math.min(within.width, longest), height: Math.min(within.height, longest) };
 }
 
 interface Edges {

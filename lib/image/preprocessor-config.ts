@@ -1,6 +1,6 @@
 import type { ResampleFilter } from '../binding/native';
 import { expected, expectedButFound } from '../errors';
-import { ConfigFields } from './config-fields';
+import { ConfigFields, MAX_PIXELS } from './config-fields';
 import type { ResizeRule } from './geometry';
 import { PROCESSOR_NAMES, processorDefaults, type ProcessorDefaults, processorOf } from './processor-families';
 import type { MostPatches } from './own-shapes';
@@ -35,8 +35,8 @@ export interface Normalization {
 const FILTERS: readonly ResampleFilter[] = ['nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming'];
 
 /**
- * Reads the fields of CLIPImageProcessor, of its siblings with the same steps (ViT, DeiT, BiT, SigLIP, BLIP), and of those that cut pictures
- * (Idefics3, InternVL, LLaVA-NeXT). Absent fields, and null ones but for flags, take the defaults of the named class. `do_convert_rgb` makes
+ * Reads the fields of CLIPImageProcessor, of its siblings with the same steps (ViT, DeiT, BiT, SigLIP, BLIP), of those that cut pictures
+ * (Idefics3, InternVL, LLaVA-NeXT) and of those that leave them their shapes (SigLIP 2, Qwen2-VL). Absent fields, and null ones but for flags, take the defaults of the named class. `do_convert_rgb` makes
  * no difference: a tower has three channels, so a picture is always made RGB.
  *
  * @param json the parsed file; @param path its path, for messages
@@ -80,6 +80,7 @@ type Steps = Pick<PreprocessorConfig, 'longestEdgeFirst' | 'resize' | 'crop' | '
 function parseGeometry(fields: ConfigFields, defaults: ProcessorDefaults): Steps {
   if (defaults.pinpoints) return parseFitted(fields, defaults, defaults.pinpoints);
   if (defaults.most) return parseOwnShapes(fields, defaults, defaults.most);
+  if (defaults.nearest) return parseNearest(fields, defaults, defaults.nearest);
   return defaults.tile === undefined ? parseSteps(fields, defaults) : parseLongEdge(fields, defaults);
 }
 
@@ -138,16 +139,38 @@ function parseFitted(
   return { resize, crop: null, tiling: { by: 'fit', least: 1, most, usual: true, grids } };
 }
 
-/** Beyond any use of a tower, and few enough that their number is exact. */
-const MOST_PATCHES = 2 ** 31;
-
-/** SigLIP 2's, which takes what is not resized as it comes, and leaves out what is no whole patch; a picture would have any number. */
-function parseOwnShapes(fields: ConfigFields, defaults: ProcessorDefaults, most: MostPatches): Steps {
+/** Who takes what is not resized as it comes leaves out what is no whole patch, or fails; a picture would have any number. */
+function expectResized(fields: ConfigFields): void {
   if (!fields.flag('do_resize', true)) throw expected('ERR_UNSUPPORTED', 'true', fields.where('do_resize'), false);
+}
+
+/** SigLIP 2's. */
+function parseOwnShapes(fields: ConfigFields, defaults: ProcessorDefaults, most: MostPatches): Steps {
+  expectResized(fields);
   const patch = fields.whole('patch_size', most.patch);
-  const patches = fields.whole('max_num_patches', most.patches, MOST_PATCHES);
+  const patches = fields.whole('max_num_patches', most.patches, MAX_PIXELS);
   return {
     resize: { rule: { kind: 'most-patches', patch, patches }, filter: parseFilter(fields, defaults) },
+    crop: null,
+  };
+}
+
+/** Qwen2-VL's: the edges of its `size` are numbers of pixels, which older files call by other names. */
+function parseNearest(
+  fields: ConfigFields,
+  defaults: ProcessorDefaults,
+  nearest: NonNullable<ProcessorDefaults['nearest']>,
+): Steps {
+  expectResized(fields);
+  const patch = fields.whole('patch_size', nearest.patch) * fields.whole('merge_size', nearest.merged);
+  const least = fields.pixels('min_pixels', 'shortest_edge', nearest.least);
+  const most = fields.pixels('max_pixels', 'longest_edge', nearest.most);
+  if (most < Math.max(least, patch ** 2)) {
+    const where = `${fields.where('max_pixels')}, or longest_edge in size,`;
+    throw expectedButFound('ERR_FORMAT', `at least ${Math.max(least, patch ** 2)}`, where, `${most}`);
+  }
+  return {
+    resize: { rule: { kind: 'nearest-patches', patch, least, most }, filter: parseFilter(fields, defaults) },
     crop: null,
   };
 }

@@ -19,6 +19,8 @@ export interface ProcessorDefaults {
   readonly pinpoints?: readonly (readonly [number, number])[];
   /** Where a picture keeps its shape, in so many patches at most. */
   readonly most?: MostPatches;
+  /** The same, in squares of patches, with so many pixels at least and at most. */
+  readonly nearest?: { readonly patch: number; readonly merged: number; readonly least: number; readonly most: number };
 }
 
 /** Statistics of CLIP's own training pictures. */
@@ -102,6 +104,7 @@ const FAMILIES: ReadonlyMap<string, ProcessorDefaults> = new Map([
   ['SiglipImageProcessor', { ...SQUARE, defaultToSquare: false }],
   // SigLIP 2's where pictures keep their shapes (NaFlex).
   ['Siglip2ImageProcessor', { ...SQUARE, filter: 'bilinear', most: { patch: 16, patches: 256 } }],
+  ['Qwen2VLImageProcessor', { ...CLIP, nearest: { patch: 14, merged: 2, least: 56 * 56, most: 28 * 28 * 1280 } }],
   ['BlipImageProcessor', { ...SQUARE, size: { height: 384, width: 384 }, mean: CLIP_MEAN, std: CLIP_STD }],
   // Gemma 3's, for a picture that is not cut up.
   ['Gemma3ImageProcessor', { ...SQUARE, filter: 'bilinear' }],
@@ -122,6 +125,7 @@ const OF_MODELS: Readonly<Record<string, readonly string[]>> = {
   DINOv3ViTImageProcessor: ['dinov3_vit'],
   SiglipImageProcessor: ['siglip', 'siglip_vision_model', 'paligemma'],
   Siglip2ImageProcessor: ['siglip2', 'siglip2_vision_model'],
+  Qwen2VLImageProcessor: ['qwen2_vl', 'qwen2_vl_vision'],
   BlipImageProcessor: ['blip-2', 'blip_2_vision_model', 'instructblip', 'instructblip_vision_model'],
   Gemma3ImageProcessor: ['gemma3'],
   Idefics3ImageProcessor: ['idefics3', 'idefics3_vision'],

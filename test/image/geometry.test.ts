@@ -2,6 +2,7 @@ import { expect } from 'chai';
 
 import { centerCrop, resizedSize, type ResizeRule } from '../../lib/image/geometry';
 import { planTiles } from '../../lib/image/tiles';
+import { expectThrow } from '../support/expect-error';
 
 describe('sizes after resizing', () => {
   const cases: [[number, number], ResizeRule, [number, number]][] = [
@@ -27,12 +28,32 @@ describe('sizes after resizing', () => {
     [[500, 375], { kind: 'cover', width: 120, height: 224 }, [298, 224]],
     [[375, 500], { kind: 'cover', width: 224, height: 120 }, [224, 298]],
     [[336, 337], { kind: 'cover', width: 224, height: 224 }, [224, 224]],
+    // As many whole patches as are nearest; half of one goes to the even neighbour.
+    [[100, 70], { kind: 'nearest-patches', patch: 28, least: 784, most: 1e6 }, [112, 56]],
+    [[13, 20], { kind: 'nearest-patches', patch: 28, least: 784, most: 1e6 }, [28, 56]],
+    // Where transformers makes more of it than `most`: thin pictures, and growing ones.
+    [[2000, 10], { kind: 'nearest-patches', patch: 28, least: 784, most: 3136 }, [112, 28]],
+    [[10, 2000], { kind: 'nearest-patches', patch: 28, least: 784, most: 3136 }, [28, 112]],
+    [[70, 20], { kind: 'nearest-patches', patch: 28, least: 3136, most: 3136 }, [84, 28]],
+    [[900, 900], { kind: 'nearest-patches', patch: 28, least: 784, most: 784 }, [28, 28]],
   ];
   for (const [[width, height], rule, [toWidth, toHeight]] of cases) {
     it(`makes ${width} x ${height} ${toWidth} x ${toHeight} under ${JSON.stringify(rule)}`, () => {
       expect(resizedSize({ width, height }, rule)).to.deep.equal({ width: toWidth, height: toHeight });
     });
   }
+});
+
+describe('pictures that are too thin for whole patches', () => {
+  const rule = { kind: 'nearest-patches', patch: 28, least: 3136, most: 1e6 } as const;
+  const size = { width: 201, height: 1 };
+
+  it('are refused, as by transformers', () => {
+    expect(resizedSize({ ...size, width: 200 }, rule)).to.deep.equal({ width: 812, height: 28 });
+    const message = /edges of at most 1 to 200 for a picture in whole patches but received 201 x 1 pixels$/;
+    expectThrow(() => resizedSize(size, rule), 'ERR_ARGUMENT', message);
+    expectThrow(() => resizedSize({ width: 1, height: 201 }, rule), 'ERR_ARGUMENT', /received 1 x 201 pixels$/);
+  });
 });
 
 describe('tiles of a line of pixels', () => {

@@ -22,6 +22,8 @@ interface Digests {
   }[];
   /** Patch and most patches, width and height before and after. */
   shapes: [number, number, number, number, number, number][];
+  /** Patch, least and most pixels, width and height before and after. */
+  nearest: [number, number, number, number, number, number, number][];
 }
 
 const digests = JSON.parse(readFileSync(fixture('images', 'pillow-digests.json'), 'utf8')) as Digests;
@@ -62,6 +64,14 @@ describe("Pillow's pixels, bit for bit", () => {
       expect([size.width, size.height], `${width} x ${height}, ${patches} of ${patch}`).to.deep.equal(prepared);
     }
     expect(digests.shapes).to.have.length.above(100);
+  });
+
+  it("brings pictures to whole squares of patches as Qwen2-VL's processor does", () => {
+    for (const [patch, least, most, width, height, ...prepared] of digests.nearest) {
+      const size = resizedSize({ width, height }, { kind: 'nearest-patches', patch, least, most });
+      expect([size.width, size.height], `${width} x ${height}, ${least} to ${most}`).to.deep.equal(prepared);
+    }
+    expect(digests.nearest).to.have.length.above(60);
   });
 
   it('cuts pictures, and leaves some whole', () => {

@@ -273,8 +273,27 @@ describe('preprocessor_config.json', () => {
       });
     }
 
+    for (const [fields, code, message] of [
+      [{ do_resize: false }, 'ERR_UNSUPPORTED', 'do_resize'],
+      [{ min_pixels: 0 }, 'ERR_FORMAT', 'an integer from 1 to 2147483648 for min_pixels'],
+      [{ max_pixels: '3136' }, 'ERR_FORMAT', 'for max_pixels'],
+      [{ max_pixels: 2 ** 31 + 1 }, 'ERR_FORMAT', 'for max_pixels'],
+      [{ size: { shortest_edge: 3136 } }, 'ERR_FORMAT', 'for size.longest_edge'],
+      [{ size: { longest_edge: 3136, shortest_edge: 1.5 } }, 'ERR_FORMAT', 'for size.shortest_edge'],
+      [{ size: 3136 }, 'ERR_FORMAT', 'for size'],
+      [{ min_pixels: 784, max_pixels: 783 }, 'ERR_FORMAT', 'at least 784 for max_pixels'],
+      [{ min_pixels: 5, max_pixels: 783 }, 'ERR_FORMAT', 'at least 784 for max_pixels'],
+      [{ patch_size: 0 }, 'ERR_FORMAT', 'for patch_size'],
+      [{ merge_size: 2.5 }, 'ERR_FORMAT', 'for merge_size'],
+    ] as const) {
+      it(`${JSON.stringify(fields)} of Qwen2-VL's processor`, async () => {
+        const found = await rejection(code, () => parse({ image_processor_type: 'Qwen2VLImageProcessor', ...fields }));
+        expect(found.message).to.include(message).and.include(PATH);
+      });
+    }
+
     const unsupported: [string, unknown][] = [
-      ['image_processor_type', 'Qwen2VLImageProcessor'],
+      ['image_processor_type', 'Pix2StructImageProcessor'],
       ['image_processor_type', 'constructor'],
       ['size', { longest_edge: 224 }],
       ['size', { max_height: 224, max_width: 224 }],

@@ -50,9 +50,13 @@ describe('the region of a picture that patches cover', () => {
   });
 
   it('is all of a picture in its own shape', () => {
-    const naflex = { ...square, resize: { kind: 'most-patches', patch: 16, patches: 256 }, crop: null };
-    const all = coveredRegion({ width: 1920, height: 1080 }, naflex, { rows: 12, columns: 21 }, 16);
-    expectRegion(all, { left: 0, top: 0, width: 1, height: 1 });
+    const naflex = { kind: 'most-patches', patch: 16, patches: 256 };
+    const qwen = { kind: 'nearest-patches', patch: 28, least: 3136, most: 65536 };
+    for (const resize of [naflex, qwen]) {
+      const grid = { rows: 12, columns: 21 };
+      const all = coveredRegion({ width: 1920, height: 1080 }, { ...square, resize, crop: null }, grid, 16);
+      expectRegion(all, { left: 0, top: 0, width: 1, height: 1 });
+    }
   });
 
   it('leaves a rim out where the crop is smaller than the resized picture', () => {

@@ -47,17 +47,20 @@ export const modelSchema = {
               description:
                 'How a picture is resized first: `exact`, to width x height; `shortest-edge`, so that the shorter edge has `shortest` pixels and the ' +
                 'longer no more than `longest`; `cover`, to the smallest of its proportions that width x height has room in; `most-patches`, nearly keeping ' +
-                'its proportions, to the largest that has at most `patches` squares of `patch` pixels a side.',
+                'its proportions, to the largest that has at most `patches` squares of `patch` pixels a side; `nearest-patches`, to the nearest number of such ' +
+                'squares, unless it has fewer pixels than `least` or more than `most`.',
               required: ['kind'],
               additionalProperties: false,
               properties: {
-                kind: { enum: ['exact', 'shortest-edge', 'cover', 'most-patches'] },
+                kind: { enum: ['exact', 'shortest-edge', 'cover', 'most-patches', 'nearest-patches'] },
                 width: size,
                 height: size,
                 shortest: size,
                 longest: size,
                 patch: size,
                 patches: size,
+                least: size,
+                most: size,
               },
             },
             crop: {
