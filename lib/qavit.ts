@@ -63,8 +63,8 @@ export class QAViT implements AsyncDisposable {
     this.calls = new Calls(maxPending);
     forgotten.register(this.calls, loaded, this.calls);
     this.questions = new QuestionEncoder(vision.model.questionWidth, vision.question, questions);
-    const { preprocessor } = vision;
-    this.context = { engine, preprocessor, questions: this.questions, padding, limits, fingerprint };
+    const { preprocessor, placedRows } = vision;
+    this.context = { engine, preprocessor, placedRows, questions: this.questions, padding, limits, fingerprint };
     this.stages = new Stages(this.calls, loaded, this.context);
   }
 

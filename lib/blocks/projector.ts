@@ -16,7 +16,7 @@ import type { Grid } from '../grid';
 
 /** From the tower's width to the language model's: one linear map, or two with an activation between them. */
 export interface Projector {
-  /** The tower's last norm, which comes first in some models. */
+  /** Of each patch, before all else: the tower's last norm, or one of the projector's own. */
   readonly towerNorm?: Norm;
   /** Neighbouring patches that are projected as one. Unless given each is projected by itself. */
   readonly squares?: Squares;

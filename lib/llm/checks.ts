@@ -40,7 +40,7 @@ const features = oneOf('encoder', 'embedding');
 export function checkTokens(tokens: VisualTokens, width?: number): void {
   const received: unknown = tokens;
   if (!isPlainObject(received)) throw expected('ERR_ARGUMENT', '{ data, shape }', 'visual tokens', received);
-  const { data, shape, key, tiles } = tokens;
+  const { data, shape, key, tiles, grid } = tokens;
   if (!types.isFloat32Array(data)) throw expected('ERR_DTYPE', 'a Float32Array', 'the data of visual tokens', data);
   if (!Array.isArray(shape) || shape.length !== 2 || !shape.every((size) => Number.isSafeInteger(size) && size > 0)) {
     throw expected('ERR_SHAPE', '[N, E]', 'the shape of visual tokens', shape);
@@ -55,16 +55,17 @@ export function checkTokens(tokens: VisualTokens, width?: number): void {
   }
   const bad = firstNonFinite(data, 'f32');
   if (bad >= 0) throw expected('ERR_ARGUMENT', 'finite numbers', `the data of visual tokens at ${bad}`, data[bad]);
-  if (tiles !== undefined) checkTiles(tiles);
+  if (tiles !== undefined) checkGrid(tiles, 'tiles');
+  if (grid !== undefined) checkGrid(grid, 'grid');
   // Caches would take all tokens of an empty name for the same.
   if (key === undefined || (typeof key === 'string' && key !== '')) return;
   throw expected('ERR_ARGUMENT', 'a string that is not empty', 'the key of visual tokens', key);
 }
 
-function checkTiles(tiles: unknown): void {
-  const { rows, columns } = isPlainObject(tiles) ? tiles : {};
+function checkGrid(grid: unknown, name: string): void {
+  const { rows, columns } = isPlainObject(grid) ? grid : {};
   if ([rows, columns].every((count) => Number.isSafeInteger(count) && (count as number) > 0)) return;
-  throw expected('ERR_ARGUMENT', '{ rows, columns }', 'the tiles of visual tokens', tiles);
+  throw expected('ERR_ARGUMENT', '{ rows, columns }', `the ${name} of visual tokens`, grid);
 }
 
 /** @throws QAViTError ERR_ARGUMENT */

@@ -1,4 +1,5 @@
 import type { DeviceName } from '../binding/open-device';
+import type { Grid } from '../grid';
 import type { QuestionNormalization } from '../text/normalize-question';
 import type { OnnxDType } from './onnx/onnx-folder';
 import type { Framing } from './prompt';
@@ -16,6 +17,11 @@ export interface VisualTokens {
    * come first, and those of the tiles in the lines of the picture.
    */
   tiles?: { rows: number; columns: number };
+  /**
+   * Of the picture's patches, where each picture has a shape of its own, or where the language model is told where rows are (Qwen2-VL); of
+   * several the projector may make one token.
+   */
+  grid?: Grid;
 }
 
 /** What a question is to the fused layers of a tower: K rows of Dq numbers. */

@@ -20,6 +20,8 @@ export interface ModelConfig {
   readonly imageToken: number | undefined;
   /** What the file calls it. */
   readonly imageTokenField: string;
+  /** Side of the squares of patches that a picture's rows stand for, where the decoder is told places of rows. */
+  readonly squareSide: number | undefined;
   /** Of a vision-language model. */
   readonly family: VisionLanguageFamily | undefined;
 }
@@ -29,6 +31,7 @@ const TEXT_DEFAULTS: Readonly<Record<string, JsonObject>> = {
   llama: { vocab_size: 32000, hidden_size: 4096, max_position_embeddings: 2048, eos_token_id: 2 },
   mistral: { vocab_size: 32000, hidden_size: 4096, max_position_embeddings: 131072, eos_token_id: 2 },
   qwen2: { vocab_size: 151936, hidden_size: 4096, max_position_embeddings: 32768 },
+  qwen2_vl_text: { vocab_size: 152064, hidden_size: 8192, max_position_embeddings: 32768, eos_token_id: 151645 },
   qwen3: { vocab_size: 151936, hidden_size: 4096, max_position_embeddings: 32768 },
   gemma: { vocab_size: 256000, hidden_size: 3072, max_position_embeddings: 8192, eos_token_id: 1 },
   gemma2: { vocab_size: 256000, hidden_size: 2304, max_position_embeddings: 8192, eos_token_id: 1 },
@@ -62,8 +65,15 @@ export function readModelConfig(file: JsonFields): ModelConfig {
     prompt: readPrompt(file),
     imageToken,
     imageTokenField,
+    squareSide: family?.language.placedRows ? squareSideOf(file.object('vision_config')) : undefined,
     family,
   };
+}
+
+function squareSideOf(vision: JsonFields): number {
+  const side = vision.integer('spatial_merge_size') ?? 2;
+  if (side > 0) return side;
+  throw expected('ERR_FORMAT', 'a positive integer', vision.where('spatial_merge_size'), side);
 }
 
 /** The part of `config.json` that is about the language model. */
@@ -72,8 +82,9 @@ export function languageFields(file: JsonFields): JsonFields {
   if (!family) {
     return file.value('text_config') === undefined ? file : file.object('text_config');
   }
-  const text = file.object('text_config');
-  const type = text.text('model_type') ?? family.language.model;
+  const isFlat = family.language.flat && file.value('text_config') === undefined;
+  const text = isFlat ? file : file.object('text_config');
+  const type = (isFlat ? undefined : text.text('model_type')) ?? family.language.model;
   return Object.hasOwn(TEXT_DEFAULTS, type) ? text.over(TEXT_DEFAULTS[type] ?? {}) : text;
 }
 

@@ -79,10 +79,16 @@ export function pixelEmbedding(
 
 /** Convolution kernels [C, 3, P, P], whichever way a file has them. */
 function takeKernels({ width, patch, names }: TowerArchitecture, tensors: NamedTensors) {
+  const { kernels: name, kernelsOver: over = 'channels' } = names;
   const area = patch * patch;
-  if (names.kernelsOver !== 'pixels') return tensors.take(names.kernels, [width, 3, patch, patch]);
-  const flat = tensors.take(names.kernels, [width, area * 3]);
-  return { name: flat.name, read: () => channelsFirst(flat.read(), area) };
+  if (over === 'channels') return tensors.take(name, [width, 3, patch, patch]);
+  if (over === 'pixels') {
+    const flat = tensors.take(name, [width, area * 3]);
+    return { name: flat.name, read: () => channelsFirst(flat.read(), area) };
+  }
+  const { frames } = over;
+  const film = tensors.take(name, [width, 3, frames, patch, patch]);
+  return { name: film.name, read: () => overFrames(film.read(), frames, area) };
 }
 
 /** From (C, pixel, channel) to (C, channel, pixel). */
@@ -95,6 +101,16 @@ function channelsFirst(flat: Float32Array, area: number): Float32Array {
     }
   }
   return kernels;
+}
+
+/** From (C, channel, frame, pixel) to (C, channel, pixel): what a film says that stands still. */
+function overFrames(film: Float32Array, frames: number, area: number): Float32Array {
+  return Float32Array.from({ length: film.length / frames }, (_, i) => {
+    const start = Math.floor(i / area) * frames * area + (i % area);
+    let sum = 0;
+    for (let frame = 0; frame < frames; frame++) sum += film[start + frame * area]!;
+    return sum;
+  });
 }
 
 /** Some classes put dimensions of 1 in front of a table. */

@@ -54,7 +54,7 @@ export function transformerTower(
     family,
     width,
     heads,
-    trainedImage: architecture.rotaryBase === undefined ? trained : image,
+    trainedImage: architecture.rotary === undefined ? trained : image,
     patch,
     hasClass: names.classToken !== undefined,
     registers,
@@ -82,10 +82,10 @@ export function transformerTower(
 }
 
 /** One for all layers. */
-function rotaryParameter({ width, heads, rotaryBase }: TowerArchitecture, grid: Grid): WeightParameter | undefined {
-  if (rotaryBase === undefined) return undefined;
+function rotaryParameter({ width, heads, rotary }: TowerArchitecture, grid: Grid): WeightParameter | undefined {
+  if (rotary === undefined) return undefined;
   const [patches, headWidth] = [grid.rows * grid.columns, width / heads];
-  return computed('rotary', 'table', [patches, headWidth], () => rotaryPositions(grid, headWidth, rotaryBase));
+  return computed('rotary', 'table', [patches, headWidth], () => rotaryPositions(grid, headWidth, rotary));
 }
 
 function encoderLayer(architecture: TowerArchitecture, tensors: NamedTensors, i: number, folds: boolean): TowerLayer {

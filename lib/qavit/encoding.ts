@@ -18,6 +18,8 @@ import type { BatchItem, Looked, Picture, VisualTokens } from './types';
 export interface EncodingContext {
   readonly engine: Engine;
   readonly preprocessor: PreprocessorConfig;
+  /** Whether visual tokens say what grid of patches they are of even where all pictures have one size. */
+  readonly placedRows: boolean;
   readonly questions: QuestionEncoder;
   readonly padding: 'mask' | 'attend';
   readonly limits: Required<ImageLimits>;
@@ -221,10 +223,10 @@ class Batch {
     size: Size,
     { tokens, nonFinite, ratings }: HandedOver,
   ): Promise<void> {
-    const { engine, preprocessor, fingerprint } = this.context;
+    const { engine, preprocessor, placedRows, fingerprint } = this.context;
     const model = engine.at(size);
     const rows = tokensToHandOver(model, this.output);
-    const shaped = shapesOf(preprocessor) && model.grid;
+    const shaped = placedRows || shapesOf(preprocessor) ? model.grid : undefined;
     for (const [i, { image, question, ...sample }] of run.entries()) {
       const asked = question === undefined ? 'plain' : (this.questionDigests[question] ?? '');
       const few = sample.count === 'all' ? [] : [`${sample.count} tokens`];

@@ -86,9 +86,14 @@ export class Engine {
     this.options = { dtype: float, stream: 'f32' };
   }
 
-  /** Makes the parameters of a question-aware encoding resident (of a plain one, where nothing is fused), so that no call waits. */
-  async prepare(signal?: AbortSignal): Promise<void> {
-    const { model, options } = this;
+  /**
+   * Makes the parameters of a question-aware encoding resident (of a plain one, where nothing is fused), so that no call waits.
+   *
+   * @param picture that the tables are made for; one of the model's own size unless given
+   */
+  async prepare(signal?: AbortSignal, picture?: Size): Promise<void> {
+    const { options } = this;
+    const model = this.at(picture);
     const one = { entries: 1, indexed: false };
     const size = { samples: 1, images: one, questions: one, tokens: 1 };
     const graphs = [lookPlan(model, options, 1)];

@@ -1,6 +1,6 @@
 import { computerOf, type DeviceName, openDevice } from '../binding/open-device';
 import { expected, expectedButFound } from '../errors';
-import type { ImageLimits } from '../image';
+import { type ImageLimits, shapesOf } from '../image';
 import { resolveLimits } from '../image/limits';
 import type { LanguageModel, LoadLanguageModelOptions, QuestionReader } from '../llm/language-model';
 import { loadLanguageModel } from '../llm/load-language-model';
@@ -116,7 +116,9 @@ export async function loadModel(
     await expectT5OnGpu(languageDevice, folders);
     const { dtype } = precision;
     const engine = new Engine(device, vision.model, precision);
-    await engine.prepare(signal);
+    const shapes = shapesOf(vision.preprocessor);
+    // Where pictures have many shapes, which of them come is not known, and tables of the largest are as large as a tower's weights.
+    await engine.prepare(signal, shapes && { width: shapes.patch, height: shapes.patch });
     const here = {
       device: languageDevice ?? computerOf(device.info),
       threads,

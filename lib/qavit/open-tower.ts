@@ -3,7 +3,6 @@ import { expected, expectedButFound } from '../errors';
 import {
   atSize,
   inOwnShapes,
-  type MostPatches,
   normalization,
   preparedSize,
   type PreprocessorConfig,
@@ -12,7 +11,7 @@ import {
   shapesOf,
   withTiles,
 } from '../image';
-import { resizedSize, type Size } from '../image/geometry';
+import { resizedSize, type ResizeRule, type Size } from '../image/geometry';
 import { type JsonObject, readJsonObject } from '../json-file';
 import type { TrainedOn } from '../models/adapter-config';
 import { integerBetween } from '../models/config-values';
@@ -58,6 +57,8 @@ export interface OpenTower {
 export interface OpenWhole {
   /** For people: `LLaVA`. */
   readonly name: string;
+  /** Whether its language model is told where in the picture rows are. */
+  readonly placedRows: boolean;
   readonly taken: Required<Taken>;
   /** E */
   readonly languageWidth: number;
@@ -80,7 +81,7 @@ export async function openTower(
   const config = await readJsonObject(file);
   const { architecture, whole } = describeFolder(config, file);
   const prepared = await readPreprocessorConfig(directory, config.model_type);
-  const side = whole?.vision.projector.squares?.side ?? 1;
+  const side = whole?.vision.projector.squares?.side ?? architecture.squares ?? 1;
   const { image, sized } = pictures(sizes, { architecture, prepared, side, file });
   expectPossible(architecture, image, file);
   const preprocessor = withTiles(sized, tiles);
@@ -98,7 +99,7 @@ export async function openTower(
 interface Described {
   readonly architecture: TowerArchitecture;
   readonly prepared: PreprocessorFile;
-  /** Of squares of patches that the projector makes one row of. */
+  /** Of squares of patches that are taken together. */
   readonly side: number;
   /** config.json */
   readonly file: string;
@@ -107,37 +108,39 @@ interface Described {
 /** Which size the tower's pictures have, and how they come by it. In shapes of their own: that of a square one. */
 function pictures(sizes: Omit<TowerOptions, 'tiles' | 'folds'>, described: Described) {
   const { architecture, prepared } = described;
-  const own = ownShapes(sizes, described);
-  if (own) {
-    const sized = inOwnShapes(prepared.config, own);
-    return { image: resizedSize(SQUARE, { kind: 'most-patches', ...own }), sized };
-  }
+  const sized = ownShapes(sizes, described);
+  if (sized?.resize) return { image: mostOf(sized.resize.rule), sized };
   const asked = sizeAsked(sizes, architecture);
   const image = asked ?? ownSize(architecture, prepared, `image_size ${architecture.image} of ${described.file}`);
   return { image, sized: asked ? atSize(prepared.config, asked) : prepared.config };
 }
 
-/** A picture without a longer edge, large enough for its scale to be near. */
-const SQUARE = { width: MAX_IMAGE_SIZE, height: MAX_IMAGE_SIZE };
+/** What becomes of a square that is large enough for all patches; SigLIP 2's rule finds no scale for one that is much larger. */
+function mostOf(rule: ResizeRule): Size {
+  const edge = rule.kind === 'nearest-patches' ? Math.ceil(Math.sqrt(rule.most)) : MAX_IMAGE_SIZE;
+  return resizedSize({ width: edge, height: edge }, rule);
+}
 
 /** Patches that are projected together are one here: there have to be as many in every row and column. */
-function ownShapes({ imageSize, trainedOn }: TowerOptions, described: Described): MostPatches | undefined {
-  const { architecture, prepared, side } = described;
+function ownShapes(
+  { imageSize, trainedOn }: TowerOptions,
+  { architecture, prepared, side, file }: Described,
+): PreprocessorConfig | undefined {
   const patch = architecture.patch * side;
   const asked = imageSize ?? trainedOn?.size;
   if (typeof asked === 'object' && 'maxPatches' in asked) {
     const patches = Math.floor(asked.maxPatches / side ** 2);
-    if (patches >= 1) return { patch, patches };
+    if (patches >= 1) return inOwnShapes(prepared.config, { patch, patches });
     const [code, where] = whoAsks({ imageSize, trainedOn }, 'option maxPatches of imageSize');
     throw expectedButFound(code, `at least ${side ** 2}`, where, `${asked.maxPatches}`);
   }
   const shapes = asked === undefined ? shapesOf(prepared.config) : undefined;
-  if (!shapes) return undefined;
+  if (!shapes || shapes.patch === patch) return shapes && prepared.config;
   if (shapes.patch === architecture.patch) {
-    return { patch, patches: Math.max(1, Math.floor(shapes.patches / side ** 2)) };
+    return inOwnShapes(prepared.config, { patch, patches: Math.max(1, Math.floor(shapes.patches / side ** 2)) });
   }
-  const what = `${architecture.patch}, as of ${described.file},`;
-  throw expected('ERR_FORMAT', what, `patch_size of ${prepared.file}`, shapes.patch);
+  const where = `patch_size${side === 1 ? '' : ' times merge_size'} of ${prepared.file}`;
+  throw expected('ERR_FORMAT', `${patch}, as of ${file},`, where, shapes.patch);
 }
 
 /** Whose fault an impossible size is. */
@@ -175,7 +178,8 @@ function openWhole(
   const towerNorm = vision.towerNorm === undefined ? undefined : takeNorm(tensors, vision.towerNorm, width, eps);
   return {
     name: family.name,
-    taken: { hiddenLayer, keepClass, projector: { towerNorm, ...projector } },
+    placedRows: family.language.placedRows ?? false,
+    taken: { hiddenLayer, keepClass, projector: { ...(towerNorm && { towerNorm }), ...projector } },
     languageWidth,
   };
 }

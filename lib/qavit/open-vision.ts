@@ -26,6 +26,8 @@ export interface OpenVision {
   readonly languageWidth?: number;
   /** The vision-language model that the tower is part of, for people; absent for a tower alone. */
   readonly whole?: string;
+  /** Whether visual tokens are to say where in the picture they are, in whatever shape that comes. */
+  readonly placedRows: boolean;
   /** Stands for all weights and for what the configurations say of them and of pictures. */
   readonly fingerprint: string;
   /** Closes the files; parameters that are not resident yet are out of reach afterwards. */
@@ -57,7 +59,8 @@ export async function openVision(folders: ModelFolders, options: VisionOptions):
     const { preprocessor, config, whole } = tower;
     // Pixels are in the keys themselves; what is made of them is not.
     fingerprint.update(JSON.stringify([config, normalization(preprocessor), adapterConfig ?? null]));
-    return { ...vision, preprocessor, whole: whole?.name, fingerprint: fingerprint.digest('hex'), close };
+    const { name, placedRows = false } = whole ?? {};
+    return { ...vision, preprocessor, whole: name, placedRows, fingerprint: fingerprint.digest('hex'), close };
   } catch (error) {
     close();
     throw error;

@@ -25,7 +25,7 @@ export interface ViewTokens {
   readonly tokens: Float32Array;
   /** N */
   readonly rows: number;
-  /** Of the patches, where each picture has a shape of its own. */
+  /** Of the patches, where tokens say that. */
   readonly shaped: Grid | undefined;
   /** Where the first number is that is infinite or NaN, or -1. */
   readonly nonFinite: number;

@@ -154,8 +154,6 @@ export interface VisualTokens extends ModelTokens {
   key: string;
   /** Which of the tokens that could be handed over these are, ascending, where `visualTokens` leaves some out. */
   kept?: Uint32Array;
-  /** Of the picture's patches, where each picture has a shape of its own; of several the projector may make one token. */
-  grid?: Grid;
 }
 
 export interface BatchItem {

@@ -25,6 +25,7 @@ describe('config.json of towers', () => {
       },
       idefics3_vision: { width: 1152, mlpWidth: 3072, layers: 12, heads: 16, image: 224, patch: 32, eps: 1e-6 },
       smolvlm_vision: { width: 1152, patch: 32, activation: 'gelu_tanh', interpolation: 'nearest', anySize: true },
+      qwen2_vl_vision: { width: 1280, mlpWidth: 5120, layers: 32, heads: 16, patch: 14, eps: 1e-6, squares: 2 },
       internvl_vision: { width: 1024, mlpWidth: 4096, layers: 24, heads: 16, image: 448, patch: 14, qkvBias: false },
     };
     for (const [model_type, fields] of Object.entries(wanted)) {
@@ -61,7 +62,8 @@ describe('config.json of towers', () => {
   it('reads the parts that DINOv3 may have', () => {
     const model_type = 'dinov3_vit';
     const small = describeJson({ model_type, num_register_tokens: 4 });
-    expect(small).to.deep.include({ registers: 4, gatedMlp: false, qkvBias: [true, false, true], rotaryBase: 100 });
+    expect(small).to.deep.include({ registers: 4, gatedMlp: false, qkvBias: [true, false, true] });
+    expect(small.rotary).to.deep.equal({ base: 100, places: 'relative' });
     expect(small.names).to.include({ registers: 'embeddings.register_tokens' });
     expect(small.names).to.not.have.property('positions');
     expect(describeJson({ model_type }).names).to.not.have.property('registers');
@@ -122,25 +124,66 @@ describe('config.json of towers', () => {
     refuse({ model_type, use_absolute_position_embeddings: false }, /true for use_absolute_position_embeddings/);
     refuse({ model_type: 'dinov3_vit', proj_bias: false }, /true for proj_bias of config\.json but received false/);
     refuse({ model_type: 'dinov3_vit', mlp_bias: false }, /true for mlp_bias/);
-    refuse({ model_type: 'gemma' }, /siglip_vision_model, .* smolvlm_vision for model_type/);
+    refuse({ model_type: 'gemma' }, /siglip_vision_model, .* smolvlm_vision, qwen2_vl_vision for model_type/);
     for (const model_type of ['paligemma', 'gemma3']) expect(isTowerConfig({ model_type })).to.equal(false);
     expect(TOWER_MODEL_TYPES.every((model_type) => isTowerConfig({ model_type }))).to.equal(true);
   });
 
+  describe("of Qwen2-VL's", () => {
+    const model_type = 'qwen2_vl_vision';
+
+    it('says what its kernels span, and how far apart angles are', () => {
+      const usual = describeJson({ model_type });
+      expect(usual.names.kernelsOver).to.deep.equal({ frames: 2 });
+      expect(usual.rotary).to.deep.equal({ base: 10000, places: 'counted' });
+      const rope_parameters = { rope_type: 'axial', rope_theta: 500 };
+      const other = { model_type, mlp_ratio: 2.5, temporal_patch_size: 3, spatial_merge_size: 4, rope_parameters };
+      expect(describeJson({ ...other, hidden_size: 5 })).to.deep.include({
+        width: 1280,
+        mlpWidth: 3200,
+        squares: 4,
+        rotary: { base: 500, places: 'counted' },
+      });
+    });
+
+    it('refuses other angles', () => {
+      const refuse = (rope_parameters: object, code: 'ERR_UNSUPPORTED' | 'ERR_FORMAT', message: RegExp) =>
+        expectThrow(() => describeJson({ model_type, rope_parameters }), code, message);
+      refuse({ rope_type: 'default' }, 'ERR_UNSUPPORTED', /"axial" for rope_type in rope_parameters of config\.json/);
+      refuse({ rope_theta: 0 }, 'ERR_FORMAT', /a positive number for rope_theta in rope_parameters/);
+      const odd = { model_type, embed_dim: 1264, num_heads: 8 };
+      expectThrow(() => describeJson(odd), 'ERR_FORMAT', /heads of a multiple of 4 for embed_dim .* num_heads 8/);
+    });
+  });
+
+  /** What its files call some fields. */
+  const SPELLED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+    qwen2_vl_vision: { hidden_size: 'embed_dim', num_attention_heads: 'num_heads', num_channels: 'in_channels' },
+  };
+
   for (const model_type of TOWER_MODEL_TYPES) {
     it(`refuses values that make no sense for ${model_type}`, () => {
+      const spelled = (name: string): string => SPELLED[model_type]?.[name] ?? name;
       const whole = ['clip', 'siglip', 'siglip2', 'blip-2', 'instructblip'].includes(model_type);
       const parse = (fields: Record<string, unknown>) =>
         describeJson(whole ? { model_type, vision_config: fields } : { model_type, ...fields });
-      for (const hidden_size of [0, -1, 1.5, '768', 2 ** 60]) {
-        expectThrow(() => parse({ hidden_size }), 'ERR_FORMAT', /hidden_size of config\.json/);
+      const [width, heads, channels] = ['hidden_size', 'num_attention_heads', 'num_channels'].map(spelled) as [
+        string,
+        string,
+        string,
+      ];
+      for (const value of [0, -1, 1.5, '768', 2 ** 60]) {
+        const message = new RegExp(`${width} of config\\.json`);
+        expectThrow(() => parse({ [width]: value }), 'ERR_FORMAT', message);
       }
-      expectThrow(() => parse({ num_attention_heads: 7 }), 'ERR_FORMAT', /a multiple of num_attention_heads/);
+      expectThrow(() => parse({ [heads]: 7 }), 'ERR_FORMAT', new RegExp(`a multiple of ${heads} for ${width}`));
       if (model_type.startsWith('siglip2'))
         expectThrow(() => parse({ num_patches: 250 }), 'ERR_FORMAT', /a square for num_/);
-      else expectThrow(() => parse({ patch_size: 449 }), 'ERR_FORMAT', /at most image_size (224|448) /);
-      expectThrow(() => parse({ layer_norm_eps: 0 }), 'ERR_FORMAT', /layer_norm_eps/);
-      expectThrow(() => parse({ num_channels: 4 }), 'ERR_UNSUPPORTED', /3 for num_channels/);
+      else if (model_type !== 'qwen2_vl_vision')
+        expectThrow(() => parse({ patch_size: 449 }), 'ERR_FORMAT', /at most image_size (224|448) /);
+      if (model_type !== 'qwen2_vl_vision')
+        expectThrow(() => parse({ layer_norm_eps: 0 }), 'ERR_FORMAT', /layer_norm_eps/);
+      expectThrow(() => parse({ [channels]: 4 }), 'ERR_UNSUPPORTED', new RegExp(`3 for ${channels}`));
       for (const hidden_act of ['mish', 'constructor', 5]) {
         expectThrow(() => parse({ hidden_act }), 'ERR_UNSUPPORTED', /hidden_act of config\.json/);
       }

@@ -30,6 +30,7 @@ const FAMILIES = {
   'dinov3-swiglu': { beside: /^norm\.|(mask|register)_tokens?$/, matrix: 'layer.0.mlp.gate_proj.weight' },
   'internvit-without-qkv-bias': { beside: null, matrix: 'encoder.layer.1.attention.projection_layer.weight' },
   idefics3: { beside: /^post_layernorm\./, matrix: 'encoder.layers.1.self_attn.v_proj.weight' },
+  'qwen2-vl': { beside: /^merger\./, matrix: 'blocks.1.attn.qkv.weight' },
   'blip2-vision': { beside: /^post_layernorm\./, matrix: 'encoder.layers.0.self_attn.qkv.weight' },
 } as const;
 
@@ -71,6 +72,7 @@ describe('towers', () => {
       },
       'dinov3-swiglu': { family: 'DINOv3', image: square(12), registers: 0, M: 10, N: 9, C: 24, H: 2 },
       idefics3: { family: 'SigLIP', image: square(24), trainedImage: square(16), M: 36, N: 36, hasClass: false },
+      'qwen2-vl': { family: 'Qwen2-VL ViT', image: square(24), trainedImage: square(24), M: 36, maxPatches: 36 },
       internvit: { family: 'InternViT', image: square(12), M: 10, N: 9, C: 16, hasClass: true },
       blip2: { family: 'EVA ViT-g (BLIP-2)', image: square(12), M: 10, N: 9, H: 1 },
     } as const;
@@ -298,6 +300,7 @@ describe('towers', () => {
   for (const [name, { beside, matrix }] of Object.entries(FAMILIES)) {
     describe(`refuse a damaged ${name}`, () => {
       const isNaFlex = name.startsWith('siglip2');
+      const isQwen = name.startsWith('qwen2-vl');
       const load = (change: TowerChange) => QAViT.load({ tower: changed(name, change) }, CPU);
 
       it('without one of its tensors, and miss none of the others', async () => {
@@ -334,15 +337,20 @@ describe('towers', () => {
       });
 
       it('whose config.json describes another', async () => {
-        for (const num_hidden_layers of [4, 4096])
-          await expectRejection(load({ config: { num_hidden_layers } }), 'ERR_FORMAT', /tensor (encoder\.)?layers?\./);
-        const lying = /an integer from 1 to 4096 for num_hidden_layers of /;
-        for (const num_hidden_layers of [4097, 4e9, 1e15])
-          await expectRejection(load({ config: { num_hidden_layers } }), 'ERR_FORMAT', lying);
-        await expectRejection(load({ config: { hidden_size: 48 } }), 'ERR_SHAPE', /\[48, (3, \d, \d|48)\] for tensor/);
-        // NaFlex's preprocessor tells the side of a patch, too.
-        const patches = load({ config: { patch_size: 3 }, ...(isNaFlex && { preprocessor: { patch_size: 3 } }) });
-        await expectRejection(patches, 'ERR_SHAPE', /\[\d+, (3, 3, 3|27)\] for tensor/);
+        const [layers, width] = isQwen ? ['depth', 'embed_dim'] : ['num_hidden_layers', 'hidden_size'];
+        for (const count of [4, 4096]) {
+          const message = /tensor ((encoder\.)?layers?|blocks)\./;
+          await expectRejection(load({ config: { [layers]: count } }), 'ERR_FORMAT', message);
+        }
+        const lying = new RegExp(`an integer from 1 to 4096 for ${layers} of `);
+        for (const count of [4097, 4e9, 1e15])
+          await expectRejection(load({ config: { [layers]: count } }), 'ERR_FORMAT', lying);
+        const wide = /\[48, (3, (2, )?\d, \d|48)\] for tensor/;
+        await expectRejection(load({ config: { [width]: 48 } }), 'ERR_SHAPE', wide);
+        // Some preprocessors tell the side of a patch, too.
+        const preprocessor = isNaFlex || isQwen ? { preprocessor: { patch_size: 3 } } : {};
+        const patches = load({ config: { patch_size: 3 }, ...preprocessor });
+        await expectRejection(patches, 'ERR_SHAPE', /\[\d+, (3, (2, )?3, 3|27)\] for tensor/);
       });
     });
   }

@@ -88,9 +88,9 @@ describe('QAViT.load', () => {
 
   it('says that it does not know an architecture before it looks how its pictures are prepared', async () => {
     const { tower } = write();
-    writeJson(path.join(tower, 'config.json'), { model_type: 'qwen2_vl' });
-    writeJson(path.join(tower, 'preprocessor_config.json'), { image_processor_type: 'Qwen2VLImageProcessor' });
-    await expectRejection(QAViT.load({ tower }), 'ERR_UNSUPPORTED', /for model_type of .*received "qwen2_vl"$/);
+    writeJson(path.join(tower, 'config.json'), { model_type: 'qwen2_5_vl' });
+    writeJson(path.join(tower, 'preprocessor_config.json'), { image_processor_type: 'Pix2StructImageProcessor' });
+    await expectRejection(QAViT.load({ tower }), 'ERR_UNSUPPORTED', /for model_type of .*received "qwen2_5_vl"$/);
   });
 
   it("says where to find models that it knows in transformers' form alone", async () => {

@@ -50,10 +50,20 @@ describe('pictures in shapes of their own', () => {
   const at = temporaryFolder();
 
   describe("are PyTorch's rectangles", () => {
-    const fixtures = towerFixtures().filter(({ cases }) => cases.some(({ name }) => name.endsWith('a rectangle')));
+    const fixtures = towerFixtures().filter(
+      // Of the last the rectangles are in no whole squares of its patches.
+      ({ name, cases }) => cases.some(({ name }) => name.endsWith('a rectangle')) && name !== 'qwen2-vl-erf',
+    );
 
     it('of towers of every family', () => {
-      expect(fixtures.map(({ name }) => name)).to.include.members(['laion', 'siglip2', 'dinov3', 'idefics3', 'blip2']);
+      expect(fixtures.map(({ name }) => name)).to.include.members([
+        'laion',
+        'siglip2',
+        'dinov3',
+        'idefics3',
+        'qwen2-vl',
+        'blip2',
+      ]);
     });
 
     for (const one of fixtures) {

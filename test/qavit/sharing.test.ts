@@ -35,7 +35,8 @@ describe('shared work', () => {
       return encode(pictures, asked, output, signal);
     };
     const questions = new QuestionEncoder(vision.model.questionWidth, undefined, undefined);
-    const context = { engine, preprocessor: vision.preprocessor, questions, padding, limits, fingerprint };
+    const { preprocessor, placedRows } = vision;
+    const context = { engine, preprocessor, placedRows, questions, padding, limits, fingerprint };
     const asked = items.map((item) => ({ ...item, count: 'all' as const }));
     await encodeAll(context, asked, 'tower', new AbortController().signal);
     counts.kept = engine.device.memory.tensorBytes;

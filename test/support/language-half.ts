@@ -7,6 +7,7 @@ import { ChatPrompt } from '../../lib/llm/chat/chat-prompt';
 import { DecoderOnly } from '../../lib/llm/onnx/decoder-only';
 import { Embedding } from '../../lib/llm/onnx/embedding';
 import { promptRows } from '../../lib/llm/onnx/prompt-rows';
+import { squaresOf } from '../../lib/llm/onnx/row-places';
 import { type OnnxDType, OnnxFolder } from '../../lib/llm/onnx/onnx-folder';
 import { OnnxRuntime } from '../../lib/llm/onnx/onnx-runtime';
 import { readModelConfig } from '../../lib/llm/model-config';
@@ -23,6 +24,7 @@ export class LanguageHalf {
     private readonly embedding: Embedding,
     private readonly decoder: DecoderOnly,
     private readonly ends: readonly number[],
+    private readonly squareSide: number | undefined,
     private told = true,
   ) {}
 
@@ -35,7 +37,7 @@ export class LanguageHalf {
     const embedding = await Embedding.open(runtime, files, config);
     const decoder = await DecoderOnly.open(runtime, files, embedding, config);
     const prompt = await openPrompt(dir, config, tokenizer);
-    return new LanguageHalf(prompt, config.imageToken!, embedding, decoder, ends);
+    return new LanguageHalf(prompt, config.imageToken!, embedding, decoder, ends, config.squareSide);
   }
 
   /** The tokens of the prompt, one of them for the picture, or for each tile and the whole. */
@@ -47,7 +49,10 @@ export class LanguageHalf {
   /** The tokens of a greedy answer; the end token, where it was said, is the last. */
   async greedy(tokens: VisualTokens, asked: AskedLlava): Promise<number[]> {
     const { texts } = await this.write(asked, tokens.tiles);
-    const visual = { data: tokens.data, count: tokens.shape[0] };
+    const [count] = tokens.shape;
+    const side = this.squareSide;
+    const grid = side === undefined ? undefined : squaresOf(tokens.grid, side, count, 'the fixture');
+    const visual = { data: tokens.data, count, grid };
     const rows = [];
     for (const ids of texts) rows.push(await this.embedding.rows(ids));
     const prompt = promptRows(rows, visual, this.embedding.width);

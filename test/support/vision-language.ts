@@ -55,6 +55,12 @@ const twoWayFixture = (name: TwoWayName): string => (name === 'gemma3' ? 'gemma3
 export const twoWayFolder = (name: TwoWayName): string => fixture(twoWayFixture(name), name);
 /** Of paligemma or gemma3. */
 export const twoWayAdapter = (name: TwoWayName): string => fixture(twoWayFixture(name), 'adapter');
+/** Models whose language half is told where in the picture rows are. */
+export const PLACED = ['qwen2_vl', 'published'] as const;
+export type PlacedName = (typeof PLACED)[number];
+export const placedFolder = (name: PlacedName): string => fixture('qwen2_vl', name);
+/** Of qwen2_vl. */
+export const placedAdapter = fixture('qwen2_vl', 'adapter');
 export const llavaFolder = (name: LlavaName): string => fixture('llava', name);
 export const llavaAdapter = fixture('llava', 'adapter');
 
@@ -72,6 +78,10 @@ export function expectedLined(name: LinedName): ExpectedMerging {
 
 export function expectedTwoWay(name: TwoWayName): Omit<ExpectedLlava, 'prompts'> {
   return expectedIn(twoWayFixture(name), name);
+}
+
+export function expectedPlaced(name: PlacedName): Omit<ExpectedLlava, 'prompts'> {
+  return expectedIn('qwen2_vl', name);
 }
 
 function expectedIn<T>(folder: string, name: string): T {
@@ -93,6 +103,10 @@ export function linedTensors(name: LinedName) {
 
 export function twoWayTensors(name: TwoWayName) {
   return tensorsIn(twoWayFixture(name), name);
+}
+
+export function placedTensors(name: PlacedName) {
+  return tensorsIn('qwen2_vl', name);
 }
 
 /** Projected: of each tile and the whole, [V, N, E]. */
@@ -154,6 +168,10 @@ export function copyMerging(name: MergingName, to: string, changes: Changes = {}
 
 export function copyTwoWay(name: TwoWayName, to: string, changes: Changes = {}): string {
   return copyChanged(twoWayFolder(name), to, changes);
+}
+
+export function copyPlaced(name: PlacedName, to: string, changes: Changes = {}): string {
+  return copyChanged(placedFolder(name), to, changes);
 }
 
 function copyChanged(from: string, to: string, changes: Changes): string {

@@ -11,14 +11,17 @@ from torch import nn
 from torch.export import Dim
 from transformers import PreTrainedModel
 
-from .steps import DecoderStep
-from .two_way import STEPS
+from .steps import DecoderStep, PlacedStep
+from .two_way import PictureStep, PrefixStep
 
 OPSET = 18
 # A protobuf message cannot be larger than 2 GiB.
 INSIDE = 2**30
 # Weights that share a scale in 4 bits.
 BLOCK = 32
+
+# Of models whose decoders are told more than which row is the how manieth, or see more than what is before.
+STEPS = {"paligemma": PrefixStep, "gemma3": PictureStep, "qwen2_vl": PlacedStep}
 
 
 def export_decoder_only(language: PreTrainedModel, folder: Path, bits: int | None = None) -> None:
@@ -37,15 +40,20 @@ def export_decoder_only(language: PreTrainedModel, folder: Path, bits: int | Non
     step = STEPS.get(language.config.model_type, DecoderStep)(language)
     # Each its own: of one tensor for several inputs the exporter makes one input.
     extra = [ids.clone() for _ in step.extra_inputs]
-    inputs = (torch.zeros(2, 3, config.hidden_size), torch.ones(2, 8, dtype=torch.long), ids, *extra, past)
+    places = ids if step.places == 1 else ids.expand(step.places, -1, -1).clone()
+    inputs = (torch.zeros(2, 3, config.hidden_size), torch.ones(2, 8, dtype=torch.long), places, *extra, past)
     axes = {0: Dim.AUTO, 1: Dim.AUTO}
+    of_places = axes if step.places == 1 else {1: Dim.AUTO, 2: Dim.AUTO}
     names = [f"{i}.{slot}" for i in range(config.num_hidden_layers) for slot in ("key", "value")]
     rows = ["inputs_embeds", "attention_mask", "position_ids", *step.extra_inputs]
     with _steady_frequencies(language):
         decoder = _export(
             step,
             inputs,
-            (*(axes for _ in rows), tuple({0: Dim.AUTO, 2: Dim.AUTO} for _ in past)),
+            (
+                *(of_places if name == "position_ids" else axes for name in rows),
+                tuple({0: Dim.AUTO, 2: Dim.AUTO} for _ in past),
+            ),
             [*rows, *(f"past_key_values.{name}" for name in names)],
             ["logits", *(f"present.{name}" for name in names)],
         )

@@ -14,6 +14,7 @@ from transformers import (
     LlavaOnevisionForConditionalGeneration,
     PaliGemmaForConditionalGeneration,
     PreTrainedModel,
+    Qwen2VLForConditionalGeneration,
     SmolVLMForConditionalGeneration,
 )
 
@@ -31,6 +32,7 @@ class Family:
     around = "{image}"  # what stands around a picture
     in_templates: str | None = None  # what chat templates write for a picture, where it is not the picture's token
     unselectable: str | None = None  # why single visual tokens cannot be selected, of a folder
+    untrainable: str | None = None  # why it can be exported, but no adapter trained for it, of a folder
     patches_alone = False  # whether no class token may be among them
 
     def load(self, folder: Path) -> PreTrainedModel:
@@ -224,6 +226,21 @@ class Gemma3(Paligemma):
         return [0] * place + [1] * count + [0] * (prompt - place - count + said)
 
 
+class Qwen2Vl(Family):
+    """lib/models/vision-language/qwen2-vl.ts"""
+
+    kind = Qwen2VLForConditionalGeneration
+    without_template = (
+        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
+        "<|im_start|>user\n<|vision_start|>{image}<|vision_end|>{question}<|im_end|>\n<|im_start|>assistant\n"
+    )
+    unselectable = MERGES
+    untrainable = "is told of each row where in the picture it is"
+
+    def tower(self, model: PreTrainedModel) -> PreTrainedModel:
+        return model.model.visual
+
+
 FAMILIES: dict[str, Family] = {
     "llava": Llava(),
     "llava_next": LlavaNext(),
@@ -233,6 +250,7 @@ FAMILIES: dict[str, Family] = {
     "internvl": Internvl(),
     "paligemma": Paligemma(),
     "gemma3": Gemma3(),
+    "qwen2_vl": Qwen2Vl(),
 }
 
 

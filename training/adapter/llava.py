@@ -14,7 +14,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from qavit_torch import QuestionAwareVisionTower, build_selector
+from qavit_torch import QuestionAwareVisionTower, build_selector, width_of
 from qavit_torch.layers import integration_layers
 from qavit_torch.towers import see
 
@@ -155,6 +155,8 @@ def prepare(options: argparse.Namespace) -> Setup:
     check_arguments(options)
     family, config, layer, keep_cls = describe(folder)
     expect_plain_rows(config, folder)
+    if family.untrainable:
+        raise ValueError(f"Expected a model whose language model reads rows alone but {folder} {family.untrainable}")
     if family.unselectable and options.select:
         raise ValueError(f"Expected no --select: {folder} {family.unselectable}")
     llava = family.load(folder)
@@ -178,7 +180,7 @@ def prepare(options: argparse.Namespace) -> Setup:
     layers = options.layers
     if layers is None and options.integration_point is None:
         # `late` of the layers that are computed: the last of LLaVA-1.5 is not.
-        count = tower.config.num_hidden_layers
+        count = len(see(tower).layers)
         layers = [i for i in integration_layers("late", count) if i < layer % (count + 1)]
     fused = QuestionAwareVisionTower(
         tower,
@@ -186,7 +188,7 @@ def prepare(options: argparse.Namespace) -> Setup:
         integration_point=options.integration_point,
         layers=layers,
         projector=family.trainable_projector(llava, folder) if options.train_projector else None,
-        token_selector=build_selector(tower.config.hidden_size) if options.select else None,
+        token_selector=build_selector(width_of(tower)) if options.select else None,
     )
     ends = end_tokens(folder, config)
     prompts = Prompts(folder, config, family, llava.config.image_token_id, ends)

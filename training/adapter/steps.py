@@ -11,6 +11,8 @@ class DecoderStep(nn.Module):
 
     # Of integers [B, T], between the positions and the caches.
     extra_inputs: tuple[str, ...] = ()
+    # Places of a row: with 1 the positions are [B, T], with more [places, B, T].
+    places = 1
 
     def __init__(self, language: PreTrainedModel):
         super().__init__()
@@ -35,3 +37,24 @@ class DecoderStep(nn.Module):
 
     def caches(self, cache: DynamicCache) -> tuple[torch.Tensor, ...]:
         return tuple(part for layer in cache.layers for part in (layer.keys, layer.values))
+
+
+class PlacedStep(DecoderStep):
+    """Qwen2-VL: each row has three places, in time, down and across. Of the whole model, which looks for pictures."""
+
+    places = 3
+
+    def __init__(self, whole: PreTrainedModel):
+        super().__init__(whole.model.language_model)
+        self.head = whole.lm_head
+
+    def forward(self, inputs_embeds, attention_mask, position_ids, past):
+        """`position_ids` [3, B, T]"""
+        said = self.language(
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=self.cache(past),
+            use_cache=True,
+        )
+        return self.head(said.last_hidden_state), *self.caches(said.past_key_values)

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from qavit_torch import QuestionAwareVisionTower, build_projector, build_selector
+from qavit_torch import QuestionAwareVisionTower, build_projector, build_selector, width_of
 from qavit_torch.towers import patch_side
 
 from .answerer import NEW_TOKENS, Answerer, Setup
@@ -74,9 +74,9 @@ def prepare(options: argparse.Namespace) -> Setup:
         integration_point=options.integration_point,
         layers=options.layers,
         projector=build_projector(
-            tower.config.hidden_size, width, options.projector_layers or 2, options.projector_activation or "relu"
+            width_of(tower), width, options.projector_layers or 2, options.projector_activation or "relu"
         ),
-        token_selector=build_selector(tower.config.hidden_size) if options.select else None,
+        token_selector=build_selector(width_of(tower)) if options.select else None,
     )
     language.requires_grad_(options.language_out is not None)
     reading = Reading(options.features or "encoder", options.normalization or "qa-vit", options.max_question_tokens)

@@ -23,7 +23,7 @@ from .state import RunState
 
 def check_layers(model: Answerer) -> None:
     """A layer above the one that is handed over is not computed: what it adds cannot train."""
-    states = model.tower.config.num_hidden_layers + 1
+    states = model.tower.depth + 1
     layer, fused = model.hidden_layer, model.tower.fused_layers
     if not -states <= layer < states:
         where = f"--vision-feature-layer of a tower with {states - 1} layers"

@@ -76,6 +76,3 @@ class PictureStep(TwoWayStep):
         same = (picture[:, :, None] == torch.cat([before, picture], 1)[:, None]) & is_picture[:, :, None]
         seen = known & (back | same)
         return self.said(inputs_embeds, self.masks(seen, seen & near, inputs_embeds.dtype), position_ids, past)
-
-
-STEPS = {"paligemma": PrefixStep, "gemma3": PictureStep}

@@ -4,7 +4,7 @@ from .adapter_folder import load_adapter, read_adapter_config, save_adapter
 from .fusing import QuestionAwareVisionTower, QuestionFusing, build_projector
 from .layers import INTEGRATION_POINTS, integration_layers
 from .selection import build_selector, saliency, select_tokens, selection_loss
-from .towers import tower_class
+from .towers import tower_class, width_of
 
 __all__ = [
     "INTEGRATION_POINTS",
@@ -20,4 +20,5 @@ __all__ = [
     "select_tokens",
     "selection_loss",
     "tower_class",
+    "width_of",
 ]

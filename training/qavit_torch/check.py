@@ -4,13 +4,17 @@ import math
 import resource
 import tempfile
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.models.qwen2_vl import modeling_qwen2_vl
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.siglip2.image_processing_pil_siglip2 import convert_image_to_patches, pad_along_first_dim
 
 from . import (
@@ -30,9 +34,14 @@ from .towers import TOWERS, Map, see
 
 
 def states_of(tower: PreTrainedModel, pixels: torch.Tensor, **asked: bool) -> tuple[torch.Tensor, ...]:
-    """Of transformers; of a NaFlex tower as its processor would have it, with padding behind each picture."""
-    if tower.config.model_type != "siglip2_vision_model":
-        return tower(pixels, output_hidden_states=True, **asked).hidden_states
+    """Of transformers, to which some processors give patches instead of pictures."""
+    if tower.config.model_type in PATCHED:
+        return PATCHED[tower.config.model_type](tower, pixels)
+    return tower(pixels, output_hidden_states=True, **asked).hidden_states
+
+
+def naflex_states(tower: PreTrainedModel, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """With padding behind each picture."""
     patch = tower.config.patch_size
     rows, columns = (side // patch for side in pixels.shape[2:])
     whole = pixels[:, :, : rows * patch, : columns * patch].numpy()
@@ -41,6 +50,31 @@ def states_of(tower: PreTrainedModel, pixels: torch.Tensor, **asked: bool) -> tu
     shapes = torch.tensor([[rows, columns]] * len(pixels))
     states = tower(patches, mask, shapes, output_hidden_states=True).hidden_states
     return tuple(state[:, : rows * columns] for state in states)
+
+
+def qwen2_vl_states(tower: PreTrainedModel, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """All patches of all pictures in one line, those of a square beside each other; here row by row."""
+    config, side = tower.config, tower.config.spatial_merge_size
+    rows, columns = (edge // config.patch_size for edge in pixels.shape[2:])
+    patchify = partial(Qwen2VLImageProcessorPil().patchify, merge_size=side, temporal_patch_size=2)
+    # It rounds to f32.
+    halves = [[patchify(half, config.patch_size)[0] for half in halves_of(picture)] for picture in pixels.numpy()]
+    patches = torch.from_numpy(np.concatenate([high.astype(float) + low for high, low in halves]))
+    grids = torch.tensor([[1, rows, columns]] * len(pixels))
+    # Its own function for towers rounds queries and keys to f32; the one beside it, for decoders, does not.
+    exact = partial(modeling_qwen2_vl.apply_rotary_pos_emb, unsqueeze_dim=-2)
+    with patch.object(modeling_qwen2_vl, "apply_rotary_pos_emb_vision", exact):
+        states = tower(patches, grids, output_hidden_states=True).hidden_states
+    places = torch.arange(rows * columns).view(rows // side, side, columns // side, side).transpose(1, 2).flatten()
+    return tuple(state.unflatten(0, (len(pixels), -1))[:, places.argsort()] for state in states)
+
+
+def halves_of(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    high = picture.astype(np.float32)
+    return high, picture - high
+
+
+PATCHED = {"siglip2_vision_model": naflex_states, "qwen2_vl_vision": qwen2_vl_states}
 
 
 def check_plain(model: QuestionAwareVisionTower, tower: PreTrainedModel, pixels: torch.Tensor) -> None:
@@ -56,7 +90,11 @@ def check_other_size(model: QuestionAwareVisionTower, tower: PreTrainedModel) ->
     # Some interpolate without being asked.
     unasked = ("dinov", "internvl", "idefics3", "smolvlm")
     asked = {} if tower.config.model_type.startswith(unasked) else {"interpolate_pos_encoding": True}
+    # Some take whole squares of patches alone.
+    square = SIZE["patch_size"] * getattr(tower.config, "spatial_merge_size", 1)
     for height, width in ((43, 43), (26, 43), (43, 26)):
+        if square != SIZE["patch_size"]:
+            height, width = height // square * square, width // square * square
         pixels = torch.randn(2, 3, height, width).double()
         states = states_of(tower, pixels, **asked)
         assert_equal(model(pixels)[0], states[-1], f"a picture of {width} x {height} pixels left the tower")

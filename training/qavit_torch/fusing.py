@@ -72,8 +72,9 @@ class QuestionAwareVisionTower(nn.Module):
         self.question_width = question_width
         self.integration_point = (integration_point or "late") if layers is None else None
         which = self.integration_point if layers is None else layers
-        self.fused_layers = integration_layers(which, self.config.num_hidden_layers)
         layers = see(self.tower).layers
+        self.depth = len(layers)
+        self.fused_layers = integration_layers(which, self.depth)
         self.fusing = nn.ModuleDict({str(i): QuestionFusing(question_width, layers[i].out) for i in self.fused_layers})
         self.translation_mlp = projector
         self.token_selector = token_selector
@@ -150,7 +151,7 @@ class QuestionAwareVisionTower(nn.Module):
         layer. No final norm. Layers above it are not computed. Without `keep_cls` registers are dropped too. `count`:
         hand over only so many tokens, those the selector rates highest.
         """
-        states = self.config.num_hidden_layers + 1
+        states = self.depth + 1
         if not -states <= hidden_layer < states:
             raise ValueError(f"Expected a hidden layer in {-states}..{states - 1} but received {hidden_layer}")
         stop = hidden_layer % states

@@ -14,6 +14,7 @@ from transformers import (
     ViTConfig,
 )
 from transformers.models.idefics3.configuration_idefics3 import Idefics3VisionConfig
+from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLVisionConfig
 from transformers.models.smolvlm.configuration_smolvlm import SmolVLMVisionConfig
 
 SIZE = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "patch_size": 8, "image_size": 32}
@@ -34,6 +35,7 @@ def tiny_configs() -> dict[str, PreTrainedConfig]:
         InternVLVisionConfig(intermediate_size=160, attention_bias=True, **SIZE),
         Idefics3VisionConfig(intermediate_size=160, **SIZE),
         SmolVLMVisionConfig(intermediate_size=160, **SIZE),
+        Qwen2VLVisionConfig(embed_dim=64, depth=4, num_heads=4, patch_size=8, mlp_ratio=2, hidden_size=24),
     ]
     return {config.model_type: config for config in configs}
 

@@ -3,7 +3,6 @@
 Shapes: B batch, M visual tokens, C tower width.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,6 +25,7 @@ from transformers import (
     ViTModel,
 )
 from transformers.models.dinov3_vit.modeling_dinov3_vit import rotate_half
+from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VisionTransformerPretrainedModel
 
 Map = Callable[[torch.Tensor], torch.Tensor]
 Grid = tuple[int, int]  # rows and columns of patches
@@ -85,12 +85,9 @@ def siglip(tower: SiglipVisionModel) -> Tower:
 def siglip2(tower: Siglip2VisionModel) -> Tower:
     def embed(pixels: torch.Tensor) -> torch.Tensor:
         # Patches as its processor makes them; all pictures of a batch have the same shape, so that none is padded.
-        rows, columns = grid_of(tower.config, pixels)
-        patch = patch_side(tower.config)
-        whole = pixels[:, :, : rows * patch, : columns * patch]
-        patches = whole.unflatten(3, (columns, patch)).unflatten(2, (rows, patch))
-        flat = patches.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
-        return tower.embeddings(flat, torch.tensor([[rows, columns]] * len(pixels)))
+        grid = grid_of(tower.config, pixels)
+        flat = patches_of(pixels, grid, patch_side(tower.config)).flatten(3).flatten(1, 2)
+        return tower.embeddings(flat, torch.tensor([grid] * len(pixels)))
 
     return Tower(embed, [clip_layer(layer) for layer in tower.encoder.layers], 0)
 
@@ -140,9 +137,7 @@ def dinov3(tower: DINOv3ViTModel) -> Tower:
         cosines, sines = tower.rope_embeddings(
             heads.new_empty(1, 3, *(side * tower.config.patch_size for side in grid))
         )
-        patches = math.prod(grid)
-        before, x = heads.split((heads.shape[2] - patches, patches), 2)
-        return torch.cat([before, x * cosines + rotate_half(x) * sines], 2)
+        return turned(heads, cosines, sines)
 
     layers = [describe(layer) for layer in tower.model.layer]
     return Tower(tower.embeddings, layers, 1 + tower.config.num_register_tokens, rotate)
@@ -178,6 +173,45 @@ def internvit(tower: InternVLVisionModel) -> Tower:
     return Tower(tower.embeddings, [describe(layer) for layer in tower.encoder.layer], 1)
 
 
+def qwen2_vl(tower: Qwen2VisionTransformerPretrainedModel) -> Tower:
+    def describe(layer: nn.Module) -> Layer:
+        attention, same = layer.attn, nn.Identity()
+        qkv = (third(attention.qkv, i) for i in range(3))
+        return Layer(layer.norm1, *qkv, attention.proj, same, layer.norm2, layer.mlp, same)
+
+    def embed(pixels: torch.Tensor) -> torch.Tensor:
+        # Row by row, where its processor has the patches of a square beside each other; every frame is the picture.
+        patches = patches_of(pixels, grid_of(tower.config, pixels), tower.config.patch_size)
+        film = patches.movedim(5, 3)[:, :, :, :, None].expand(-1, -1, -1, -1, tower.config.temporal_patch_size, -1, -1)
+        return tower.patch_embed(film.flatten(3)).unflatten(0, (len(pixels), -1))
+
+    def rotate(heads: torch.Tensor, grid: Grid) -> torch.Tensor:
+        cosines, sines = tower.rotary_pos_emb(heads, torch.cartesian_prod(*(torch.arange(count) for count in grid)))
+        return turned(heads, cosines, sines)
+
+    return Tower(embed, [describe(layer) for layer in tower.blocks], 0, rotate)
+
+
+def turned(heads: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) -> torch.Tensor:
+    """The last rows of [B, H, rows, D], the patches, by angles [patches, D]."""
+    patches = len(cosines)
+    before, x = heads.split((heads.shape[2] - patches, patches), 2)
+    # Some are angles in f32 for rows in bf16.
+    return torch.cat([before, (x * cosines + rotate_half(x) * sines).to(x.dtype)], 2)
+
+
+def patches_of(pixels: torch.Tensor, grid: Grid, patch: int) -> torch.Tensor:
+    """[B, 3, height, width] -> [B, rows, columns, P, P, 3]"""
+    rows, columns = grid
+    whole = pixels[:, :, : rows * patch, : columns * patch]
+    return whole.unflatten(3, (columns, patch)).unflatten(2, (rows, patch)).permute(0, 2, 4, 3, 5, 1)
+
+
+def width_of(tower: PreTrainedModel) -> int:
+    """C, which not all configurations call hidden_size."""
+    return see(tower).layers[0].out.in_features
+
+
 def grid_of(config: PreTrainedConfig, pixels: torch.Tensor) -> Grid:
     """The patches of pictures [B, 3, height, width]; what is left over at the right and below belongs to none."""
     height, width = (side // patch_side(config) for side in pixels.shape[2:])
@@ -207,6 +241,7 @@ TOWERS: dict[str, tuple[type[PreTrainedModel], Callable[[PreTrainedModel], Tower
     "internvl_vision": (InternVLVisionModel, internvit),
     "idefics3_vision": (Idefics3VisionTransformer, idefics3),
     "smolvlm_vision": (SmolVLMVisionTransformer, idefics3),
+    "qwen2_vl_vision": (Qwen2VisionTransformerPretrainedModel, qwen2_vl),
 }
 
 # Models with such a tower -> its model_type.
@@ -221,6 +256,7 @@ WHOLES = {
     "internvl": "internvl_vision",
     "idefics3": "idefics3_vision",
     "smolvlm": "smolvlm_vision",
+    "qwen2_vl": "qwen2_vl_vision",
 }
 
 

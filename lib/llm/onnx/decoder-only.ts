@@ -4,6 +4,7 @@ import { Decoder } from './decoder';
 import type { Embedding } from './embedding';
 import type { OnnxFolder } from './onnx-folder';
 import type { OnnxRuntime } from './onnx-runtime';
+import { placesInGrid, placesInTurn } from './row-places';
 import type { ModelConfig } from '../model-config';
 
 const INPUTS = {
@@ -14,6 +15,7 @@ const INPUTS = {
     position_ids: { type: 'int64', rank: 2 },
   },
 };
+const PLACES = { position_ids: { type: 'int64', rank: 3 } };
 const ROW_TYPES = { token_type_ids: { type: 'int64', rank: 2 } };
 
 /** Llama and its like: the answer goes on behind the prompt's rows. */
@@ -23,6 +25,7 @@ export class DecoderOnly implements AnswerModel {
     private readonly embedding: Embedding,
     private readonly decoder: Decoder,
     readonly positions: number,
+    private readonly placedRows: boolean,
   ) {}
 
   static async open(
@@ -31,17 +34,21 @@ export class DecoderOnly implements AnswerModel {
     embedding: Embedding,
     { vocabularySize, positions, family }: Pick<ModelConfig, 'vocabularySize' | 'positions' | 'family'>,
   ): Promise<DecoderOnly> {
-    const known = family?.language.typedRows ? { ...INPUTS.known, ...ROW_TYPES } : INPUTS.known;
-    const decoder = await Decoder.open(runtime, files, vocabularySize, { ...INPUTS, known });
-    return new DecoderOnly(runtime, embedding, decoder, positions ?? Infinity);
+    const { typedRows = false, placedRows = false } = family?.language ?? {};
+    const known = { ...INPUTS.known, ...(typedRows && ROW_TYPES), ...(placedRows && PLACES) };
+    const required = [...INPUTS.required, ...(placedRows ? Object.keys(PLACES) : [])];
+    const decoder = await Decoder.open(runtime, files, vocabularySize, { required, known });
+    return new DecoderOnly(runtime, embedding, decoder, positions ?? Infinity, placedRows);
   }
 
   read(prompt: Rows): Promise<NextLogits> {
     const decoding = this.decoder.start();
     let seen = 0;
+    let place = 0;
     const next: NextLogits = async (said) => {
       const { data, count, visual } = said === undefined ? prompt : await this.embedding.rows([said]);
-      const positions = Array.from({ length: count }, (_, i) => seen + i);
+      const placed = this.placedRows ? placesInGrid(place, count, visual) : placesInTurn(place, count);
+      place = placed.next;
       seen += count;
       return decoding.step({
         inputs_embeds: this.runtime.floats(
@@ -50,7 +57,7 @@ export class DecoderOnly implements AnswerModel {
           this.decoder.typeOf('inputs_embeds'),
         ),
         attention_mask: this.runtime.ones(seen),
-        position_ids: this.runtime.integers(positions, [1, count]),
+        position_ids: this.runtime.integers(placed.places, this.placedRows ? [3, 1, count] : [1, count]),
         token_type_ids: this.runtime.integers(rowTypes(count, visual), [1, count]),
       });
     };

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import { expected, expectedButFound } from '../../errors';
+import type { Grid } from '../../grid';
 import { TextTokenizer } from '../../text/tokenizer';
 import { type AnswerSettings, sayAnswer } from '../answer';
 import type { GenerateSettings, QuestionText } from '../checks';
@@ -18,6 +19,7 @@ import { EncoderDecoder } from './encoder-decoder';
 import { OnnxFolder, type OnnxDType } from './onnx-folder';
 import { OnnxRuntime } from './onnx-runtime';
 import { promptRows } from './prompt-rows';
+import { squaresOf } from './row-places';
 
 /** A language model's folder at work, in the worker process: tokenizer, graphs and the loop that says token after token. */
 export class Engine {
@@ -65,11 +67,11 @@ export class Engine {
 
   /** One piece of text for each token, often empty: between two of them the caller may stop. */
   async *generate(
-    { data: tokens, tiles }: Pick<VisualTokens, 'data' | 'tiles'>,
+    { data: tokens, tiles, grid }: Pick<VisualTokens, 'data' | 'tiles' | 'grid'>,
     { question, framing, maxNewTokens, sampling, stop }: GenerateSettings,
   ): AsyncGenerator<string, AnswerEnd, void> {
     const prompt = await this.prompts.write(question, framing, tiles);
-    const rows = await this.rows(prompt, tokens);
+    const rows = await this.rows(prompt, tokens, grid);
     const next = await this.model.read(rows);
     yield '';
     const { rules, tokenizer } = this;
@@ -91,9 +93,12 @@ export class Engine {
     return { tokens: texts.flatMap((ids, i) => (i === 0 ? ids : [...images, ...ids])), read: count };
   }
 
-  private async rows({ texts }: Prompt, tokens: Float32Array): Promise<Rows> {
+  private async rows({ texts }: Prompt, tokens: Float32Array, patches: Grid | undefined): Promise<Rows> {
     const { width } = this.embedding;
-    const visual = { data: tokens, count: tokens.length / width };
+    const { squareSide: side } = this.config;
+    const tokenCount = tokens.length / width;
+    const grid = side === undefined ? undefined : squaresOf(patches, side, tokenCount, this.info.path);
+    const visual = { data: tokens, count: tokenCount, grid };
     const count = texts.reduce((sum, ids) => sum + ids.length, visual.count);
     if (count >= this.model.positions) {
       const what = `fewer than ${this.model.positions} visual tokens and tokens of the question`;

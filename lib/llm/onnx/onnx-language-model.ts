@@ -1,6 +1,7 @@
 import path from 'node:path';
 
 import { throwIfAborted, untilAborted } from '../../calls/abort';
+import type { Grid } from '../../grid';
 import { checkEncodeOptions, checkEncoding, checkGenerate, checkTokens } from '../checks';
 import type {
   AnswerEnd,
@@ -57,8 +58,8 @@ export class OnnxLanguageModel implements LanguageModel {
     const { hasDied } = this.worker;
     // The caller's to change while another starts; else they are sent at once.
     const data = hasDied ? tokens.data.slice() : tokens.data;
-    const tiles = tokens.tiles && { rows: tokens.tiles.rows, columns: tokens.tiles.columns };
-    const task: Task = { kind: 'generate', tokens: { data, tiles }, settings };
+    const [tiles, grid] = [copied(tokens.tiles), copied(tokens.grid)];
+    const task: Task = { kind: 'generate', tokens: { data, tiles, grid }, settings };
     const worker = hasDied ? await this.another(options.signal) : this.worker;
     return (yield* worker.run(task, options.signal)) as AnswerEnd;
   }
@@ -82,6 +83,10 @@ export class OnnxLanguageModel implements LanguageModel {
       .finally(() => (this.starting = undefined));
     return signal ? untilAborted(this.starting, signal, dir) : this.starting;
   }
+}
+
+function copied(grid: Grid | undefined): Grid | undefined {
+  return grid && { rows: grid.rows, columns: grid.columns };
 }
 
 async function start(dir: string, { threads, onnxDType: dtype }: LoadLanguageModelOptions, signal?: AbortSignal) {

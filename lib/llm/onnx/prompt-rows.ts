@@ -1,3 +1,4 @@
+import type { Grid } from '../../grid';
 import { shareOf } from '../prompt';
 import type { Rows } from './answer-model';
 
@@ -5,9 +6,10 @@ import type { Rows } from './answer-model';
  * The rows of a prompt: of its texts, and between two of them an equal share of the visual tokens.
  *
  * @param texts one more than there are places for visual tokens
+ * @param visual and the grid that the tokens of each place are in, where that matters
  * @throws QAViTError ERR_SHAPE where they cannot be shared out
  */
-export function promptRows(texts: readonly Rows[], visual: Rows, width: number): Rows {
+export function promptRows(texts: readonly Rows[], visual: Rows & { grid?: Grid }, width: number): Rows {
   const share = shareOf(texts.length - 1, visual.count) * width;
   const count = texts.reduce((sum, text) => sum + text.count, visual.count);
   const data = new Float32Array(count * width);
@@ -24,5 +26,5 @@ export function promptRows(texts: readonly Rows[], visual: Rows, width: number):
     }
     add(text.data);
   });
-  return { data, count, visual: { starts, length: share / width } };
+  return { data, count, visual: { starts, length: share / width, grid: visual.grid } };
 }

@@ -7,7 +7,7 @@ import type { OnnxDType } from './onnx-folder';
 export type Task =
   | { kind: 'load'; dir: string; threads: number | undefined; dtype: OnnxDType | 'auto' | undefined }
   | { kind: 'encode'; question: QuestionText; features: QuestionEncoding['features'] }
-  | { kind: 'generate'; tokens: Pick<VisualTokens, 'data' | 'tiles'>; settings: GenerateSettings };
+  | { kind: 'generate'; tokens: Pick<VisualTokens, 'data' | 'tiles' | 'grid'>; settings: GenerateSettings };
 
 export type Request = { id: number; task: Task } | { id: number; task: { kind: 'cancel' } };
 

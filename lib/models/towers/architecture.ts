@@ -33,22 +33,35 @@ export interface TowerArchitecture extends TowerShape {
   readonly registers: number;
   /** What transformers' interpolate_pos_encoding resizes this family's position table with; absent where it has none. */
   readonly interpolation?: GridFilter;
-  /** Patches are told apart by turning queries and keys: the base of the angles' periods. */
-  readonly rotaryBase?: number;
+  /** Where patches are told apart by turning queries and keys. */
+  readonly rotary?: Rotary;
   /**
    * Whether its pictures come in the size that preprocessor_config.json asks for, whatever the position table was made for. The
    * others refuse such a contradiction unless a size is asked for.
    */
   readonly anySize: boolean;
+  /** Pictures in shapes of their own come in squares of so many patches a side; in single patches unless given. */
+  readonly squares?: number;
   readonly names: TowerNames;
+}
+
+/** How queries and keys are turned by where patches are: by angles of rows and columns, as rotaryPositions() makes them. */
+export interface Rotary {
+  /** Of the angles' periods. */
+  readonly base: number;
+  /** `relative`: from -1 to 1 across the picture, whatever its size; `counted`: 0, 1, 2, ... from its upper left. */
+  readonly places: 'relative' | 'counted';
 }
 
 /** Tensor names, behind whatever prefix a file puts in front. Where a part has no name the architecture has no such part. */
 export interface TowerNames {
   /** Convolution kernels; what a file has in front of this name is its prefix. */
   readonly kernels: string;
-  /** Whether they are [C, 3, P, P], as a convolution has them, or [C, P*P*3], as a linear map over pixels has. The former unless given. */
-  readonly kernelsOver?: 'channels' | 'pixels';
+  /**
+   * Whether they are [C, 3, P, P], as a convolution has them, [C, P*P*3], as a linear map over pixels has, or [C, 3, frames, P, P] over
+   * frames of a film, all of which are the picture. The first unless given.
+   */
+  readonly kernelsOver?: 'channels' | 'pixels' | { readonly frames: number };
   readonly kernelBias?: string;
   readonly classToken?: string;
   readonly registers?: string;

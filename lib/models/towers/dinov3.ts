@@ -1,4 +1,4 @@
-import { expected, expectedButFound } from '../../errors';
+import { expected } from '../../errors';
 import type { TowerFamily } from './architecture';
 import { TowerFields } from './tower-fields';
 
@@ -31,11 +31,7 @@ export const DINOV3: TowerFamily = {
     for (const bias of ['proj_bias', 'mlp_bias']) {
       if (!fields.flag(bias)) throw expected('ERR_UNSUPPORTED', 'true', fields.where(bias), false);
     }
-    const shape = fields.shape();
-    if ((shape.width / shape.heads) % 4 !== 0) {
-      const found = `${shape.width} with num_attention_heads ${shape.heads}`;
-      throw expectedButFound('ERR_FORMAT', 'heads of a multiple of 4', fields.where('hidden_size'), found);
-    }
+    const shape = fields.turnedShape();
     const registers = fields.registers();
     const gated = fields.flag('use_gated_mlp');
     return {
@@ -44,7 +40,7 @@ export const DINOV3: TowerFamily = {
       gatedMlp: gated,
       qkvBias: [fields.flag('query_bias'), fields.flag('key_bias'), fields.flag('value_bias')],
       registers,
-      rotaryBase: fields.number('rope_theta'),
+      rotary: { base: fields.number('rope_theta'), places: 'relative' },
       anySize: true,
       names: {
         kernels: 'embeddings.patch_embeddings.weight',

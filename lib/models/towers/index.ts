@@ -9,11 +9,12 @@ import { DINOV2, DINOV2_WITH_REGISTERS } from './dinov2';
 import { DINOV3 } from './dinov3';
 import { IDEFICS3_VISION, SMOLVLM_VISION } from './idefics3';
 import { INTERNVIT } from './internvit';
+import { QWEN2_VL_VISION } from './qwen2-vl';
 import { SIGLIP } from './siglip';
 import { SIGLIP2 } from './siglip2';
 import { VIT } from './vit';
 
-export type { TowerArchitecture } from './architecture';
+export type { Rotary, TowerArchitecture } from './architecture';
 
 const FAMILIES: readonly TowerFamily[] = [
   CLIP,
@@ -28,6 +29,7 @@ const FAMILIES: readonly TowerFamily[] = [
   INTERNVIT,
   IDEFICS3_VISION,
   SMOLVLM_VISION,
+  QWEN2_VL_VISION,
 ];
 
 /** Every model_type that means a tower. */

@@ -1,5 +1,5 @@
 import type { ActivationName } from '../../binding/native';
-import { expected, expectedButFound } from '../../errors';
+import { expected, expectedButFound, type QAViTError } from '../../errors';
 import type { JsonObject } from '../../json-file';
 import { flag, integerBetween, positiveInteger, positiveNumber } from '../config-values';
 import type { TowerShape } from './architecture';
@@ -33,16 +33,21 @@ export function activationNamed(value: unknown, where: string): ActivationName {
   throw expected('ERR_UNSUPPORTED', `one of ${Object.keys(ACTIVATIONS).join(', ')}`, where, value);
 }
 
-/** The fields of a vision config; a file leaves out what equals its class's default. Every error names field and file. */
+/**
+ * The fields of a vision config by the names that most families have for them; a file leaves out what equals its class's default. Every
+ * error names field and file.
+ */
 export class TowerFields {
   constructor(
     private readonly json: JsonObject,
     private readonly path: string,
     private readonly defaults: JsonObject,
+    /** What this family calls some of them. */
+    private readonly spelled: Readonly<Record<string, string>> = {},
   ) {}
 
   where(name: string): string {
-    return `${name} of ${this.path}`;
+    return `${this.nameOf(name)} of ${this.path}`;
   }
 
   integer(name: string): number {
@@ -76,8 +81,7 @@ export class TowerFields {
       eps: this.number('layer_norm_eps'),
     };
     if (shape.width % shape.heads !== 0) {
-      const found = `${shape.width} with num_attention_heads ${shape.heads}`;
-      throw expectedButFound('ERR_FORMAT', 'a multiple of num_attention_heads', this.where('hidden_size'), found);
+      throw this.wrongWidth(shape, `a multiple of ${this.nameOf('num_attention_heads')}`);
     }
     if (shape.patch > shape.image) {
       throw expected('ERR_FORMAT', `at most image_size ${shape.image}`, this.where('patch_size'), shape.patch);
@@ -85,6 +89,18 @@ export class TowerFields {
     const channels = this.value('num_channels') ?? 3;
     if (channels !== 3) throw expected('ERR_UNSUPPORTED', '3', this.where('num_channels'), channels);
     return shape;
+  }
+
+  /** Of a tower whose queries and keys are turned by rows and by columns, each a half of a head in pairs. */
+  turnedShape(mlpWidth?: number): TowerShape {
+    const shape = this.shape(mlpWidth);
+    if ((shape.width / shape.heads) % 4 !== 0) throw this.wrongWidth(shape, 'heads of a multiple of 4');
+    return shape;
+  }
+
+  private wrongWidth({ width, heads }: TowerShape, what: string): QAViTError {
+    const found = `${width} with ${this.nameOf('num_attention_heads')} ${heads}`;
+    return expectedButFound('ERR_FORMAT', what, this.where('hidden_size'), found);
   }
 
   /** A square: one number, or two that are equal. */
@@ -99,6 +115,11 @@ export class TowerFields {
 
   /** Null means absent, as in transformers. */
   private value(name: string): unknown {
-    return this.json[name] ?? this.defaults[name];
+    const own = this.nameOf(name);
+    return this.json[own] ?? this.defaults[own];
+  }
+
+  private nameOf(name: string): string {
+    return this.spelled[name] ?? name;
   }
 }

@@ -46,8 +46,8 @@ export interface ProjectorShape {
   readonly activation: ActivationName;
   /** Squares of patches that are projected as one; absent: each is projected by itself. */
   readonly squares?: Squares;
-  /** Of the rows that are projected: a layer norm, or an RMS norm that multiplies by 1 + its weight. */
-  readonly norm?: { readonly name: string; readonly eps: number; readonly kind?: 'rms' };
+  /** Of the rows that are projected: a layer norm, or an RMS norm that multiplies by 1 + its weight; or a layer norm of each patch before. */
+  readonly norm?: { readonly name: string; readonly eps: number; readonly kind?: 'rms' | 'of patches' };
   /** Where projected rows are laid out in lines: the tensor that ends a line, beside the projector's, and as `Lines` has it. */
   readonly lines?: { readonly newline: string; readonly mostTiles?: number };
 }
@@ -55,6 +55,8 @@ export interface ProjectorShape {
 export interface LanguageHalf {
   /** The model_type of its text_config, where that says none. */
   readonly model: string;
+  /** Whether files of before transformers 5 have its fields beside the vision half's, in no text_config. */
+  readonly flat?: boolean;
   /** The token that stands for the picture, where config.json does not say. */
   readonly imageToken: number;
   /** How a question is put where the folder has no chat template, around `{image}` and `{question}`. */
@@ -70,6 +72,11 @@ export interface LanguageHalf {
   readonly scaledRows?: boolean;
   /** Whether decoders are told which rows are the picture's (`token_type_ids` 1), because these see each other in both directions. */
   readonly typedRows?: boolean;
+  /**
+   * Whether decoders are told of each row three places, of which those of a picture's rows are in lines and columns
+   * (`position_ids` [3, B, T]).
+   */
+  readonly placedRows?: boolean;
   /**
    * What stands for a picture wherever the template has its token: the token `image` with what belongs around it, and where visual tokens
    * of tiles and whole do not follow each other, as often as there are of these. Absent: the token alone, for a model that was never

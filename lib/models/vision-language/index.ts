@@ -8,6 +8,7 @@ import { INTERNVL } from './internvl';
 import { LLAVA } from './llava';
 import { LLAVA_NEXT, LLAVA_ONEVISION } from './llava-next';
 import { PALIGEMMA } from './paligemma';
+import { QWEN2_VL } from './qwen2-vl';
 
 export type { LanguageHalf, ProjectorShape, VisionHalf, VisionLanguageFamily } from './family';
 
@@ -20,6 +21,7 @@ const FAMILIES: readonly VisionLanguageFamily[] = [
   INTERNVL,
   PALIGEMMA,
   GEMMA3,
+  QWEN2_VL,
 ];
 
 /** Every model_type that is one. */

@@ -17,27 +17,52 @@ export function openLanguageProjector(
   source: TensorSource,
   width: number,
 ): { projector: Projector; languageWidth: number } {
-  const { name, maps, bias, activation, squares, norm, lines } = shape;
-  const first = `${name}.${maps[0]}${shape.transposed ? '' : '.weight'}`;
-  const tensors = NamedTensors.behindPrefix(source, first);
-  const languageWidth = tensors.shapeOf(first)[shape.transposed ? 1 : 0] ?? 0;
-  const inputs = squares?.as === 'one row' ? width * squares.side ** 2 : width;
-  const layers = maps.map((map, i): Affine => {
-    const size = { out: languageWidth, inputs: i === 0 ? inputs : languageWidth, bias };
-    if (shape.transposed) return { weight: transposedMap(tensors.take(first, [size.inputs, size.out])) };
-    const affine = takeAffine(tensors, `${name}.${map}`, size);
-    return { weight: stored(affine.weight, 'matrix'), bias: affine.bias && stored(affine.bias, 'vector') };
+  const { name, maps, squares, lines } = shape;
+  const tensors = NamedTensors.behindPrefix(source, weightName(shape, maps[0]));
+  const rowWidth = squares?.as === 'one row' ? width * squares.side ** 2 : width;
+  let languageWidth = rowWidth;
+  const layers = maps.map((map) => {
+    const { affine, out } = takeMap(tensors, shape, map, languageWidth);
+    languageWidth = out;
+    return affine;
   });
   const newline = lines && tensors.take(lines.newline, [languageWidth]).read();
-  const own = norm && `${name}.${norm.name}`;
-  const norms =
-    norm?.kind === 'rms'
-      ? { rmsNorm: takeRmsNorm(tensors, `${own}.weight`, inputs, norm.eps) }
-      : { norm: norm && takeNorm(tensors, `${own}`, inputs, norm.eps) };
+  const norms = takeNorms(tensors, shape, { width, rowWidth });
   // Whatever is not the projector's belongs to the rest of the model.
   tensors.expectNoOthers(new RegExp(`^(?!${name}\\.)`));
   const laidOut = lines && newline && { newline, mostTiles: lines.mostTiles };
-  return { projector: { squares, ...norms, layers, activation, lines: laidOut }, languageWidth };
+  return { projector: { squares, ...norms, layers, activation: shape.activation, lines: laidOut }, languageWidth };
+}
+
+function weightName({ name, transposed }: ProjectorShape, map: string): string {
+  return `${name}.${map}${transposed ? '' : '.weight'}`;
+}
+
+/** How many numbers a map makes is the file's to say: those of the last are as many as the language model's rows have. */
+function takeMap(tensors: NamedTensors, shape: ProjectorShape, map: string, inputs: number) {
+  const weight = weightName(shape, map);
+  const [first = 0, second = 0] = tensors.shapeOf(weight);
+  if (shape.transposed)
+    return { affine: { weight: transposedMap(tensors.take(weight, [inputs, second])) }, out: second };
+  const { weight: matrix, bias } = takeAffine(tensors, `${shape.name}.${map}`, {
+    out: first,
+    inputs,
+    bias: shape.bias,
+  });
+  const affine: Affine = { weight: stored(matrix, 'matrix'), bias: bias && stored(bias, 'vector') };
+  return { affine, out: first };
+}
+
+function takeNorms(
+  tensors: NamedTensors,
+  { name, norm }: ProjectorShape,
+  { width, rowWidth }: { width: number; rowWidth: number },
+): Pick<Projector, 'towerNorm' | 'norm' | 'rmsNorm'> {
+  if (!norm) return {};
+  const own = `${name}.${norm.name}`;
+  if (norm.kind === 'rms') return { rmsNorm: takeRmsNorm(tensors, `${own}.weight`, rowWidth, norm.eps) };
+  if (norm.kind === 'of patches') return { towerNorm: takeNorm(tensors, own, width, norm.eps) };
+  return { norm: takeNorm(tensors, own, rowWidth, norm.eps) };
 }
 
 function transposedMap(tensor: StoredTensor): Affine['weight'] {
