@@ -22,6 +22,8 @@ export {
   cacheKey,
   imageEmbeds,
   type ImageEmbedsPart,
+  imageGridEmbeds,
+  type ImageGridEmbedsPart,
   type PartOptions,
   promptEmbeds,
   type PromptEmbedsPart,

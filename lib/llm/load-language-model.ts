@@ -15,7 +15,7 @@ import { T5LanguageModel } from './t5/t5-language-model';
  *   with `decoder_with_past_model.onnx`. A folder with ONNX files is this, a T5's too. They may lie in its `onnx`, and come in
  *   several precisions (`decoder_model_merged_q4.onnx`).
  *
- * A vision-language model's folder (`model_type` llava, llava_next, llava_onevision, smolvlm, idefics3, internvl, paligemma or gemma3) is asked in its chat template.
+ * A vision-language model's folder (`model_type` llava, llava_next, llava_onevision, smolvlm, idefics3, internvl, paligemma, gemma3 or qwen2_vl) is asked in its chat template.
  *
  * Either may have a `generation_config.json`.
  *

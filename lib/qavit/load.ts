@@ -193,7 +193,7 @@ async function openLanguage(
 ): Promise<LanguageModel | undefined> {
   if (place === undefined) return undefined;
   const width = vision.languageWidth ?? vision.model.width;
-  if (isServer(place)) return VllmLanguageModel.open(place, { width });
+  if (isServer(place)) return VllmLanguageModel.open(place, { width, grid: vision.placedRows });
   const language = await loadLanguageModel(place, options);
   return fitting(language, language.info.width, width, `width E = ${width}, as the projector gives,`);
 }

@@ -6,6 +6,7 @@ import { expected, expectedButFound } from '../../errors';
 import { isJsonObject } from '../../json-file';
 import { checkTokens } from '../checks';
 import type { VisualTokens } from '../language-model';
+import { squaresOf } from '../onnx/row-places';
 import { shareOf } from '../prompt';
 
 /** What is needed of a tensor of transformers.js. */
@@ -29,8 +30,10 @@ export interface TransformersModel<T extends TransformersTensor> {
 export interface VisualInputs<T> {
   input_ids: T;
   attention_mask: T;
-  /** The visual tokens, [1, N, E], on their way to `encode_image`, which hands them on. */
+  /** The visual tokens, [1, N, E], of a Qwen2-VL [N, E], on their way to `encode_image`, which hands them on. */
   pixel_values: T;
+  /** Of a Qwen2-VL: 1, and the rows and columns of the picture's patches, int64 [1, 3], from which it counts where rows are. */
+  image_grid_thw?: T;
 }
 
 export interface VisualInputOptions {
@@ -49,8 +52,8 @@ const hooked = new WeakSet<object>();
  * of answers may run at once.
  *
  * @param prompt with the image token once, where the visual tokens go: `USER: <image>\nWhat is this? ASSISTANT:`; for a picture in tiles it
- *   may be there for each tile and the whole, as Idefics3 and SmolVLM want it
- * @throws QAViTError ERR_ARGUMENT (not such a model, not one image token in the prompt), ERR_SHAPE (tokens that cannot be shared out), ERR_DTYPE (a model with embeddings of another
+ *   may be there for each tile and the whole, as Idefics3 and SmolVLM want it; a Qwen2-VL wants it between `<|vision_start|>` and `<|vision_end|>`
+ * @throws QAViTError ERR_ARGUMENT (not such a model, not one image token in the prompt, no `grid` for a Qwen2-VL), ERR_SHAPE (tokens that cannot be shared out), ERR_DTYPE (a model with embeddings of another
  *   type than float32), ERR_UNSUPPORTED (a PaliGemma), and as checkTokens() for the tokens
  * @example
  * const { data, shape } = await qavit.encode('street.jpg', question);
@@ -63,23 +66,32 @@ export function visualInputs<T extends TransformersTensor>(
   prompt: string,
   { addSpecialTokens = true }: VisualInputOptions = {},
 ): VisualInputs<T> {
-  const { imageToken, width } = describe(model);
+  const { imageToken, width, squareSide } = describe(model);
   checkTokens(tokens, width);
   if (typeof prompt !== 'string') throw expected('ERR_ARGUMENT', 'a string', 'the prompt', prompt);
   if (typeof Tensor !== 'function') throw expected('ERR_ARGUMENT', "transformers.js' class", 'Tensor', Tensor);
   const [rows, columns] = tokens.shape;
   const text = idsOf(tokenizer, prompt, addSpecialTokens);
   const places = expectPlaces(text, imageToken, tokens.tiles);
+  const grid = squareSide === undefined ? undefined : patchesOf(tokens, squareSide);
   const run = new Array<bigint>(shareOf(places, rows)).fill(imageToken);
   const ids = text.flatMap((id) => (id === imageToken ? run : [id]));
-  const pixels = new Tensor('float32', tokens.data.slice(), [1, rows, columns]);
+  // A Qwen2-VL's encoder knows no batches.
+  const dims = grid ? [rows, columns] : [1, rows, columns];
+  const pixels = new Tensor('float32', tokens.data.slice(), dims);
   features.add(pixels);
   hook(model as { encode_image: EncodeImage });
   return {
     input_ids: new Tensor('int64', BigInt64Array.from(ids), [1, ids.length]),
     attention_mask: new Tensor('int64', new BigInt64Array(ids.length).fill(1n), [1, ids.length]),
     pixel_values: pixels,
+    ...(grid && { image_grid_thw: new Tensor('int64', grid, [1, 3]) }),
   };
+}
+
+function patchesOf({ grid, shape: [rows] }: VisualTokens, squareSide: number): BigInt64Array {
+  squaresOf(grid, squareSide, rows, 'a Qwen2-VL');
+  return BigInt64Array.of(1n, BigInt(grid?.rows ?? 0), BigInt(grid?.columns ?? 0));
 }
 
 /** @returns one, or for a picture in tiles perhaps as many as there are of these and the whole */
@@ -103,8 +115,15 @@ function hook(model: { encode_image: EncodeImage }): void {
   hooked.add(model);
 }
 
-/** The image token, and E where the configuration says it. */
-function describe(model: unknown): { imageToken: bigint; width: number | undefined } {
+interface Described {
+  readonly imageToken: bigint;
+  /** E, where the configuration says it. */
+  readonly width: number | undefined;
+  /** Of a Qwen2-VL: side of the squares of patches that its rows are. */
+  readonly squareSide: number | undefined;
+}
+
+function describe(model: unknown): Described {
   const what = 'a model of transformers.js with encode_image and an image token';
   const { config, encode_image: encode, sessions } = (model ?? {}) as Record<string, unknown>;
   const fields = isJsonObject(config) ? config : {};
@@ -119,7 +138,13 @@ function describe(model: unknown): { imageToken: bigint; width: number | undefin
   checkEmbedding(sessions);
   const text = isJsonObject(fields.text_config) ? fields.text_config : fields;
   const width = Number.isSafeInteger(text.hidden_size) ? (text.hidden_size as number) : undefined;
-  return { imageToken: BigInt(imageToken as number), width };
+  const squareSide = fields.model_type === 'qwen2_vl' ? squareSideOf(fields.vision_config) : undefined;
+  return { imageToken: BigInt(imageToken as number), width, squareSide };
+}
+
+function squareSideOf(vision: unknown): number {
+  const { spatial_merge_size: side } = isJsonObject(vision) ? vision : {};
+  return Number.isSafeInteger(side) && (side as number) > 0 ? (side as number) : 2;
 }
 
 /** transformers.js copies numbers between the two without a look at their types. */

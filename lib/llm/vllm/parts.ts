@@ -1,4 +1,4 @@
-import { expectedButFound } from '../../errors';
+import { expected, expectedButFound } from '../../errors';
 import { digest, firstNonFinite } from '../../weights';
 import { narrowed } from '../../weights/elements';
 import { torchSave } from '../../weights/torch/torch-save';
@@ -24,6 +24,19 @@ export interface ImageEmbedsPart {
   type: 'image_embeds';
   /** Base64 of a file of torch.save, [N, E]. */
   image_embeds: string;
+  /** What the server caches the picture under. */
+  uuid: string;
+}
+
+/** The same for models that are told where in the picture rows are. */
+export interface ImageGridEmbedsPart {
+  type: 'image_embeds';
+  image_embeds: {
+    /** Base64 of a file of torch.save, [N, E]. */
+    image_embeds: string;
+    /** Base64 of a file of torch.save, int64 [3]: 1, and the rows and columns of the picture's patches. */
+    image_grid_thw: string;
+  };
   /** What the server caches the picture under. */
   uuid: string;
 }
@@ -65,6 +78,20 @@ export function imageEmbeds(tokens: VisualTokens, options?: PartOptions): ImageE
 }
 
 /**
+ * The same for Qwen2-VL and others whose rows have places in the picture, which the server counts from the grid of its patches.
+ *
+ * @throws QAViTError as torchTensor(), and ERR_ARGUMENT for tokens without a `grid`
+ */
+export function imageGridEmbeds(tokens: VisualTokens, options?: PartOptions): ImageGridEmbedsPart {
+  const { image_embeds, ...part } = imageEmbeds(tokens, options);
+  const { grid } = tokens;
+  if (!grid) throw expected('ERR_ARGUMENT', '{ rows, columns }', 'the grid of visual tokens', grid);
+  const sizes = BigInt64Array.of(1n, BigInt(grid.rows), BigInt(grid.columns));
+  const file = torchSave(new Uint8Array(sizes.buffer), 'i64', [3]);
+  return { ...part, image_embeds: { image_embeds, image_grid_thw: file.toString('base64') } };
+}
+
+/**
  * What caches may know visual tokens by: H(picture || question || weights), and the type they travel as. Servers that cache under the
  * picture alone would give one question's tokens to another.
  *
@@ -77,9 +104,10 @@ export function cacheKey(tokens: VisualTokens, options?: PartOptions): string {
   return keyOf(tokens, dtypeOf(options, 'cacheKey'));
 }
 
-function keyOf({ data, shape, key }: VisualTokens, dtype: TravelDType): string {
+function keyOf({ data, shape, key, grid }: VisualTokens, dtype: TravelDType): string {
   const { buffer, byteOffset, byteLength } = data;
-  const content = key ?? digest([shape.join(), new Uint8Array(buffer, byteOffset, byteLength)]);
+  const of = grid ? [`of ${grid.rows} x ${grid.columns}`] : [];
+  const content = key ?? digest([shape.join(), ...of, new Uint8Array(buffer, byteOffset, byteLength)]);
   return digest(['visual tokens', content, dtype]);
 }
 

@@ -1,7 +1,7 @@
 import { HERE, jsonWithBase64 } from '../../formats/base64-json';
 import type { GenerateOptions, VisualTokens } from '../language-model';
 import type { Endpoint } from './client';
-import { imageEmbeds, promptEmbeds } from './parts';
+import { imageEmbeds, imageGridEmbeds, promptEmbeds } from './parts';
 import type { ServerSettings } from './server';
 
 /** What is asked of a server. */
@@ -25,7 +25,7 @@ export interface Drawing {
 
 /** A question about a picture as a message: the server renders its chat template and turns the words into rows. */
 export function chatRequest(
-  { model, input, dtype }: ServerSettings,
+  { model, input, dtype, grid }: ServerSettings,
   tokens: VisualTokens,
   question: string,
   { maxNewTokens, ...drawing }: Drawing,
@@ -33,6 +33,11 @@ export function chatRequest(
   const words = question === '' ? [] : [{ type: 'text', text: question }];
   const rest = { model, max_completion_tokens: maxNewTokens, ...sampling(drawing), stream: true };
   const bodyWith = (picture: object) => ({ messages: [{ role: 'user', content: [picture, ...words] }], ...rest });
+  if (input === 'image_embeds' && grid) {
+    const { image_embeds: embeds, ...picture } = imageGridEmbeds(tokens, { dtype });
+    const body = bodyWith({ image_embeds: { ...embeds, image_embeds: HERE }, ...picture });
+    return { endpoint: 'chat/completions', body: jsonWithBase64(body, embeds.image_embeds) };
+  }
   if (input === 'image_embeds') {
     const { image_embeds: base64, ...picture } = imageEmbeds(tokens, { dtype });
     const body = jsonWithBase64(bodyWith({ image_embeds: HERE, ...picture }), base64);

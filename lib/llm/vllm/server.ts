@@ -1,4 +1,4 @@
-import { checkOptions, integer, isPlainObject, matching, oneOf, path } from '../../calls/options';
+import { boolean, checkOptions, integer, isPlainObject, matching, oneOf, path } from '../../calls/options';
 import { expected, expectedButFound } from '../../errors';
 
 /** How visual tokens go into a vLLM server; docs/runtimes.md says which fits which model. */
@@ -23,6 +23,11 @@ export interface VllmServer {
   /** What tokens travel as; `bf16` unless told. */
   dtype?: TravelDType;
   /**
+   * With `image_embeds`: whether the model is told the grid of the picture's patches, as Qwen2-VL has to be. Unless told, where the tower is
+   * such a model's.
+   */
+  grid?: boolean;
+  /**
    * The model's Hugging Face folder (for QAViT.load also its name at a hub), of which its embedding table is read row by row: for
    * `completions`, and for adapters that take questions by that table. Of the weights nothing else is loaded.
    */
@@ -36,8 +41,9 @@ export interface VllmServer {
 }
 
 /** Everything said, nothing left open. */
-export interface ServerSettings extends Required<Omit<VllmServer, 'text'>> {
+export interface ServerSettings extends Required<Omit<VllmServer, 'text' | 'grid'>> {
   readonly text?: string;
+  readonly grid?: boolean;
   /** Address and model, for people. */
   readonly name: string;
 }
@@ -47,6 +53,7 @@ const RULES = {
   model: { what: "a model's name", accepts: (value: unknown) => typeof value === 'string' && value !== '' },
   input: oneOf('image_embeds', 'prompt_embeds', 'completions'),
   dtype: DTYPE,
+  grid: boolean,
   text: path,
   keyVariable: matching(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of an environment variable'),
   retries: integer(0, 20),
@@ -73,8 +80,19 @@ export function readServer(server: string | VllmServer): ServerSettings {
     throw expected('ERR_ARGUMENT', what, "text of a server with input 'completions'", rest.text);
   }
   const base = baseOf(url);
-  const { text } = rest;
-  return { url: base, model, input, dtype, text, keyVariable, retries, timeout, name: `${base}#${model}` };
+  const { text, grid } = rest;
+  return {
+    url: base,
+    model,
+    input,
+    dtype,
+    ...(grid !== undefined && { grid }),
+    text,
+    keyVariable,
+    retries,
+    timeout,
+    name: `${base}#${model}`,
+  };
 }
 
 function fromAddress(address: string): VllmServer {

@@ -24,6 +24,8 @@ const ANSWERS_TOGETHER = 64;
 export interface OpenVllmOptions {
   /** E: how wide the model's rows are. Needed unless the server's `text` folder says it: rows of another width may crash vLLM. */
   width?: number;
+  /** Whether the model is told the grid of a picture's patches where the server's settings do not say; false unless told. */
+  grid?: boolean;
 }
 
 /**
@@ -47,7 +49,8 @@ export class VllmLanguageModel implements LanguageModel {
   /** @throws QAViTError ERR_ARGUMENT; ERR_FORMAT, ERR_SHAPE or ERR_UNSUPPORTED for the folder `text` */
   static async open(server: string | VllmServer, options: OpenVllmOptions = {}): Promise<VllmLanguageModel> {
     if (!isServer(server)) throw expected('ERR_ARGUMENT', 'an address or { url, model }', 'a server', server);
-    const settings = readServer(server);
+    const told = readServer(server);
+    const settings = { ...told, grid: told.grid ?? options.grid };
     const text = settings.text === undefined ? undefined : await TextRows.open(settings.text, { plain: true });
     try {
       const width = widthOf(settings, options.width, text?.width);
@@ -87,8 +90,10 @@ export class VllmLanguageModel implements LanguageModel {
     checkTokens(tokens, this.info.width);
     expectNoFraming(framing, this.info.path);
     expectNoTiles(tokens, this.info.path);
+    if (this.server.grid) expectGrid(tokens, this.info.path);
     const { data, ...rest } = tokens;
-    const own = { ...rest, data: data.slice() }; // the caller's to change from now on
+    const grid = tokens.grid && { ...tokens.grid };
+    const own = { ...rest, grid, data: data.slice() }; // the caller's to change from now on
     const drawing = { maxNewTokens, ...sampling, seed: options.seed, stop };
     return yield* this.calls.stream('generate', options.signal, (signal) => this.answer(own, text, drawing, signal));
   }
@@ -125,6 +130,11 @@ export class VllmLanguageModel implements LanguageModel {
     if (this.server.input !== 'completions' || !this.text) return chatRequest(this.server, tokens, text.text, drawing);
     return completionRequest(this.server, await this.text.promptRows(tokens, text), drawing);
   }
+}
+
+function expectGrid({ grid }: VisualTokens, model: string): void {
+  if (grid) return;
+  throw expectedButFound('ERR_ARGUMENT', "the grid of the picture's patches", `the visual tokens for ${model}`, 'none');
 }
 
 function widthOf(server: ServerSettings, told: number | undefined, found: number | undefined): number {

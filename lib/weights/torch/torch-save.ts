@@ -1,10 +1,13 @@
 import { crc32 } from 'node:zlib';
 import type { StoredDType } from '../elements';
 
-const STORAGE: Readonly<Record<StoredDType, string>> = {
+type SavedDType = StoredDType | 'i64';
+
+const STORAGE: Readonly<Record<SavedDType, string>> = {
   f32: 'FloatStorage',
   bf16: 'BFloat16Storage',
   f16: 'HalfStorage',
+  i64: 'LongStorage',
 };
 
 /** Where PyTorch puts the numbers of a storage, so that they can be mapped into memory. */
@@ -37,7 +40,7 @@ const op = {
  *
  * @param numbers row-major, of `dtype`; their count is the product of `shape`, below 2^31
  */
-export function torchSave(numbers: Uint8Array, dtype: StoredDType, shape: readonly number[]): Buffer {
+export function torchSave(numbers: Uint8Array, dtype: SavedDType, shape: readonly number[]): Buffer {
   const entries: ZipEntry[] = [
     { name: 'archive/data.pkl', data: pickleOf(dtype, shape) },
     { name: 'archive/byteorder', data: Buffer.from('little') },
@@ -48,7 +51,7 @@ export function torchSave(numbers: Uint8Array, dtype: StoredDType, shape: readon
 }
 
 /** torch._utils._rebuild_tensor_v2(storage, offset, size, stride, requires_grad, backward_hooks) */
-function pickleOf(dtype: StoredDType, shape: readonly number[]): Buffer {
+function pickleOf(dtype: SavedDType, shape: readonly number[]): Buffer {
   const strides = shape.map((_, d) => product(shape.slice(d + 1)));
   const type = global('torch', STORAGE[dtype]);
   const storage = [tuple(text('storage'), type, text('0'), text('cpu'), int(product(shape))), op.persistentId];

@@ -11,11 +11,8 @@ import { expectThrow } from '../../support/expect-error';
 import { writeJson } from '../../support/random-model';
 import { temporaryFolder } from '../../support/temporary';
 import { folderOf, readExpected, someTokens, visualOf } from '../support';
+import { IDENTITY, nameBatches } from './support';
 
-/** An ONNX graph of one Identity, pixel_values to image_features, in place of a vision encoder. Written by onnx.helper. */
-const IDENTITY =
-  'CAkSADqCAQooCgxwaXhlbF92YWx1ZXMSDmltYWdlX2ZlYXR1cmVzIghJZGVudGl0eRIGdmlzaW9uWiUKDHBpeGVsX3ZhbHVlcxIVChMIARIPCgMSAWIKAxIBbgoD' +
-  'EgFlYicKDmltYWdlX2ZlYXR1cmVzEhUKEwgBEg8KAxIBYgoDEgFuCgMSAWVCBAoAEBI=';
 const CASES = readExpected('llama-tiny').cases.filter(({ prompt }) => prompt !== '{question}');
 /** The token that CASES call <image>. */
 const IMAGE = 2;
@@ -145,10 +142,3 @@ describe('transformers.js', () => {
     expectThrow(() => make('<image>', { model: scaling }), 'ERR_UNSUPPORTED', /as they are .* a PaliGemma/);
   });
 });
-
-/** transformers.js knows the first dimension of an empty cache by the name that Optimum gives it; the fixture's exporter gave another. */
-function nameBatches(sessions: unknown): void {
-  const { decoder_model_merged: session } = sessions as Record<string, { inputMetadata: { shape: unknown[] }[] }>;
-  const named = session!.inputMetadata.map((input) => ({ ...input, shape: ['batch_size', ...input.shape.slice(1)] }));
-  Object.defineProperty(session, 'inputMetadata', { value: named });
-}

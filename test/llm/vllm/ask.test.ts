@@ -5,7 +5,7 @@ import path from 'node:path';
 import { mock } from 'node:test';
 import sharp from 'sharp';
 import { type ModelFolders, QAViT } from '../../../lib';
-import { cacheKey, openVllm } from '../../../lib/vllm';
+import { cacheKey, type ImageGridEmbedsPart, openVllm, type VllmServer } from '../../../lib/vllm';
 import { TextRows } from '../../../lib/llm/text-rows';
 import { TensorFolder } from '../../../lib/weights';
 import { runCli } from '../../cli/run-cli';
@@ -18,6 +18,7 @@ import { writeJson, writeRandomModel } from '../../support/random-model';
 import { floats, random } from '../../support/random';
 import { f32, writeSafetensors } from '../../support/safetensors-writer';
 import { temporaryFolder } from '../../support/temporary';
+import { placedFolder, placedTensors } from '../../support/vision-language';
 import { savedTensor } from '../../support/torch-tensor';
 
 const image = noise(32);
@@ -73,6 +74,27 @@ describe('a tower in front of vLLM', () => {
     await answer(model, 'How many?');
     expect(picture().uuid).to.not.equal(sent.uuid);
     expect(picture().image_embeds).to.not.equal(sent.image_embeds);
+  });
+
+  it('says of which grid of patches the tokens of a Qwen2-VL are', async () => {
+    const wide = placedTensors('qwen2_vl').picture;
+    const tower = placedFolder('qwen2_vl');
+    const asked = async (settings: Partial<VllmServer>) => {
+      const language: VllmServer = { url: server.url, model: 'tiny', ...settings };
+      await using model = await QAViT.load({ tower, language }, { device: 'cpu' });
+      for await (const piece of model.ask(wide, QUESTION)) expect(piece).to.not.equal(undefined);
+      return { tokens: await model.encode(wide, null), sent: picture() as unknown as ImageGridEmbedsPart };
+    };
+    const { tokens, sent } = await asked({});
+    expect(tensor(sent.image_embeds.image_embeds).bytes.equals(bytesOf(tokens.data))).to.equal(true);
+    const grid = tensor(sent.image_embeds.image_grid_thw);
+    expect([0, 8, 16].map((at) => Number(grid.bytes.readBigInt64LE(at)))).to.deep.equal([1, 6, 10]);
+    expect(sent.uuid).to.equal(cacheKey(tokens));
+    expect((await asked({ grid: false })).sent.image_embeds).to.be.a('string');
+    const other = await openVllm({ url: server.url, model: 'tiny', grid: true }, { width: 32 });
+    const untold = other.generate({ ...tokens, grid: undefined }, QUESTION).next();
+    await expectRejection(untold, 'ERR_ARGUMENT', /the grid of the picture's patches for the visual tokens for .*tiny/);
+    await other.close();
   });
 
   it('takes the whole prompt as rows, and reads questions by the same table', async () => {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { VisualTokens } from '../../../lib';
-import { cacheKey, imageEmbeds, promptEmbeds, torchTensor } from '../../../lib/vllm';
+import { cacheKey, imageEmbeds, imageGridEmbeds, promptEmbeds, torchTensor } from '../../../lib/vllm';
 import { toBf16 } from '../../support/bf16';
 import { expectThrow } from '../../support/expect-error';
 import { toF16 } from '../../support/f16';
@@ -31,6 +31,32 @@ describe('parts of requests to vLLM', () => {
     expect(part.image_embeds).to.equal(promptEmbeds(tokens).data);
   });
 
+  it('say of what grid of patches they are, for models that want to know', () => {
+    const placed = {
+      ...tokens,
+      data: floats(random(4), 6 * 8),
+      shape: [6, 8] as [number, number],
+      grid: { rows: 4, columns: 6 },
+    };
+    const part = imageGridEmbeds(placed, { dtype: 'f16' });
+    expect(part).to.have.all.keys('type', 'image_embeds', 'uuid');
+    const plain = imageEmbeds(placed, { dtype: 'f16' });
+    expect([part.type, part.uuid, part.image_embeds.image_embeds]).to.deep.equal([
+      'image_embeds',
+      plain.uuid,
+      plain.image_embeds,
+    ]);
+    const { dtype, shape, bytes } = decoded(part.image_embeds.image_grid_thw);
+    expect({ dtype, shape }).to.deep.equal({ dtype: 'I64', shape: [3] });
+    expect([0, 8, 16].map((at) => bytes.readBigInt64LE(at))).to.deep.equal([1n, 4n, 6n]);
+    expectThrow(() => imageGridEmbeds(tokens), 'ERR_ARGUMENT', /\{ rows, columns \} for the grid of visual tokens/);
+    const [unnamed, turned] = [
+      { ...placed, key: undefined },
+      { ...placed, key: undefined, grid: { rows: 6, columns: 4 } },
+    ];
+    expect(imageGridEmbeds(turned).uuid).to.not.equal(imageGridEmbeds(unnamed).uuid);
+  });
+
   describe('the key of caches', () => {
     it('is a sha-256 that picture, question and weights decide, which `key` stands for', () => {
       expect(cacheKey(tokens)).to.match(/^[0-9a-f]{64}$/);
@@ -55,7 +81,7 @@ describe('parts of requests to vLLM', () => {
   });
 
   it('are not made of anything else', () => {
-    for (const make of [promptEmbeds, imageEmbeds, torchTensor, cacheKey] as const) {
+    for (const make of [promptEmbeds, imageEmbeds, imageGridEmbeds, torchTensor, cacheKey] as const) {
       expectThrow(() => make(undefined as never), 'ERR_ARGUMENT', /visual tokens/);
       expectThrow(() => make({ data: new Float64Array(4), shape: [2, 2] } as never), 'ERR_DTYPE');
       expectThrow(() => make({ data: new Float32Array(4), shape: [4] } as never), 'ERR_SHAPE');

@@ -3,7 +3,7 @@ import { QAViT, QAViTError } from 'qavit';
 import { concatAttention, gatedProjection, layerNorm, linear, ops, patchEmbed } from 'qavit/ops';
 import { Batcher, createServer } from 'qavit/serve';
 import { visualInputs } from 'qavit/transformers';
-import { cacheKey, imageEmbeds, openVllm, promptEmbeds, torchTensor } from 'qavit/vllm';
+import { cacheKey, imageEmbeds, imageGridEmbeds, openVllm, promptEmbeds, torchTensor } from 'qavit/vllm';
 
 console.log(
   JSON.stringify({
@@ -11,6 +11,6 @@ console.log(
     'qavit/ops': Object.keys({ concatAttention, gatedProjection, layerNorm, linear, ops, patchEmbed }),
     'qavit/serve': Object.keys({ Batcher, createServer }),
     'qavit/transformers': Object.keys({ visualInputs }),
-    'qavit/vllm': Object.keys({ cacheKey, imageEmbeds, openVllm, promptEmbeds, torchTensor }),
+    'qavit/vllm': Object.keys({ cacheKey, imageEmbeds, imageGridEmbeds, openVllm, promptEmbeds, torchTensor }),
   }),
 );

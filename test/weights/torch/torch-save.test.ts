@@ -63,6 +63,16 @@ describe('torch.save', () => {
     });
   });
 
+  it('writes integers of 64 bits that it reads, too', async function () {
+    requirePython(this, 'torch');
+    const numbers = BigInt64Array.of(1n, -(2n ** 62n), 80n);
+    const bytes = new Uint8Array(numbers.buffer);
+    writeFileSync(at('integers.pt'), torchSave(bytes, 'i64', [3]));
+    const [loaded] = (await runPython(TORCH_LOAD, at('integers.pt'))) as Record<string, unknown>[];
+    const wanted = { dtype: 'torch.int64', shape: [3], strides: [1], grad: false };
+    expect(loaded).to.deep.equal({ ...wanted, bytes: Buffer.from(bytes).toString('hex') });
+  });
+
   it('puts numbers where PyTorch can map them, behind right checksums', () => {
     const file = save(SMALL, 'bf16', [2, 3]);
     const data = wanted(SMALL, 'bf16');
