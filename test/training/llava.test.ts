@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import path from 'node:path';
 import { QAViT } from '../../lib';
 import { relativeError } from '../support/compare';
-import { expectedLlava, framingOf, linedFolder, llavaFolder, llavaTensors, NEW_TOKENS, mergingFolder } from '../support/vision-language';
+import { expectedLlava, framingOf, linedFolder, llavaFolder, llavaTensors, NEW_TOKENS, mergingFolder, placedFolder } from '../support/vision-language';
 import { root } from '../support/paths';
 import { requirePython, runPython, runTraining } from '../support/python';
 import { temporaryFolder } from '../support/temporary';
@@ -87,6 +87,7 @@ describe('training for a LLaVA', () => {
     ['for a SmolVLM', mergingFolder('smolvlm'), {}],
     ['for a LLaVA-NeXT', linedFolder('llava-next'), {}],
     ['for a LLaVA-OneVision', linedFolder('onevision'), {}],
+    ['for a Qwen2-VL', placedFolder('qwen2_vl'), {}],
   ] as const) {
     it(`makes an adapter ${what}, which means here what it meant there`, async function () {
       requirePython(this, ...PACKAGES);

@@ -33,6 +33,8 @@ from adapter.picture_size import AtSize, InOwnShapes, PictureSize
 from adapter.pictures import load_processor, open_picture
 processor = load_processor(Path(sys.argv[2]))
 def sized(size):
+    if size == "own":
+        return processor
     if size.startswith("most"):
         return InOwnShapes(processor, *map(int, size.split()[1:]))
     return AtSize(processor, PictureSize.parse(size))
@@ -131,6 +133,41 @@ describe('pictures that are trained on', () => {
         }
       }
     }
+  });
+
+  it("are Qwen2-VL's, by its own rule, of however many patches", async function () {
+    requirePython(this, 'torch', 'transformers', 'PIL');
+    const config = {
+      image_processor_type: 'Qwen2VLImageProcessor',
+      patch_size: 5,
+      min_pixels: 1000,
+      max_pixels: 3330,
+      do_rescale: false,
+      do_normalize: false,
+    };
+    const folder = at('qwen');
+    mkdirSync(folder);
+    writeFileSync(path.join(folder, 'preprocessor_config.json'), JSON.stringify(config));
+    const pictures = [noiseImage(50, 37), noiseImage(31, 60), noiseImage(90, 20), noiseImage(12, 9)];
+    const files = await Promise.all(
+      pictures.map(async ({ data, width, height }, i) => {
+        const file = at(`shaped-${i}.png`);
+        await sharp(data, { raw: { width, height, channels: 3 } }).toFile(file);
+        return file;
+      }),
+    );
+    const args = [path.join(root, 'training'), folder, 'own,most 5 30', ...files];
+    const seen = (await runPython(PREPARE, ...args)) as { shape: number[]; pixels: string }[][];
+    const own = parsePreprocessorConfig(config, 'preprocessor_config.json');
+    // 30 patches are 7 squares.
+    for (const [s, steps] of [own, inOwnShapes(own, { patch: 10, patches: 7 })].entries()) {
+      for (const [p, picture] of pictures.entries()) {
+        const { data, width, height } = await prepareImage({ ...picture, channels: 3 }, steps);
+        expect(seen[s]![p]!.shape).to.deep.equal([height, width, 3]);
+        expect(seen[s]![p]!.pixels).to.equal(Buffer.from(data).toString('hex'));
+      }
+    }
+    expect(seen[1]![0]!.shape).to.not.deep.equal(seen[0]![0]!.shape);
   });
 
   it('are refused in a format that qavit refuses', async function () {

@@ -39,6 +39,7 @@ OTHERS = {
     "blip_2_vision_model": {"activation": "gelu"},
     "internvl_vision": {"activation": "gelu"},
     "idefics3_vision": {"activation": "gelu_pytorch_tanh"},
+    "qwen2_vl_vision": {},
 }
 # Where whole models keep their tower; mostly that depends on the version of transformers that wrote the file.
 LAYOUTS = {
@@ -49,6 +50,7 @@ LAYOUTS = {
     "internvl": ["vision_tower.", "model.vision_tower."],
     "idefics3": ["model.vision_model.", "vision_model."],
     "smolvlm": ["model.vision_model.", "vision_model."],
+    "qwen2_vl": ["visual.", "model.visual."],
 }
 
 
@@ -165,6 +167,8 @@ def check_shapes(folder: Path, data: Path) -> None:
         ("tower", {"max-patches": 18}, {"max_patches": 18}),
         ("dinov3_vit", {"max-patches": 12, "micro-batch": 2}, {"max_patches": 12}),
         ("siglip2_vision_model", {}, None),
+        ("qwen2_vl_vision", {}, None),
+        ("qwen2_vl_vision", {"max-patches": 11}, {"max_patches": 11}),
     ):
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             losses = train_adapter(folder, folder / tower, shaped, FEW_STEPS, **most, **{"held-out": shaped})
@@ -184,8 +188,10 @@ def check_layouts(folder: Path) -> None:
             config = directory / "config.json"
             fields = {"model_type": model_type, "vision_config": json.loads(config.read_text())}
             config.write_text(json.dumps(fields))
-            loaded = load_tower(directory).embeddings.state_dict()
-            assert all(torch.equal(value, own[f"embeddings.{name}"]) for name, value in loaded.items()), directory
+            tower = load_tower(directory)
+            part = "embeddings" if hasattr(tower, "embeddings") else "patch_embed"
+            loaded = getattr(tower, part).state_dict()
+            assert all(torch.equal(value, own[f"{part}.{name}"]) for name, value in loaded.items()), directory
     # As transformers 5 saves processors, beside what older versions left.
     joint, own = directory / "processor_config.json", directory / "preprocessor_config.json"
     joint.write_text(json.dumps({"image_processor": json.loads(own.read_text()) | {"image_mean": [0.25, 0.5, 0.75]}}))

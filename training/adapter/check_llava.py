@@ -24,9 +24,10 @@ from fixtures.gemma_models import GEMMA3, PALIGEMMA, PALIGEMMA2, TinyGemma
 from fixtures.internvl_models import INTERNVL
 from fixtures.llava_models import CLIP_LLAMA, SIGLIP_QWEN
 from fixtures.llava_next_models import LLAVA_NEXT, ONEVISION
+from fixtures.qwen2_vl_models import QWEN2VL, TinyQwen2Vl
 from fixtures.smolvlm_models import IDEFICS3_LLAMA
 from fixtures.tiny_models import TinyModel, TinySpec
-from fixtures.vision_language import collapsed, inputs_of, pictures_of
+from fixtures.vision_language import collapsed, inputs_of
 
 from . import decoder_onnx, llava, train
 from .check import write_samples
@@ -126,12 +127,10 @@ def check_beginning(folder: Path, tiny: TinyModel) -> None:
     batch = unasked(setup.join(rows))
     together = model.answer(batch, setup.tokenizer)
     for (pixels, sample, answer), prompt, said in zip(rows, batch.prompts, together, strict=True):
-        side = tiny.spec.tower.side
-        asked = inputs_of(
-            tiny, np.asarray(Image.open(sample.image).resize((side, side))), {"question": sample.question}
-        )
+        picture = tiny.whole(Image.open(sample.image))
+        asked = inputs_of(tiny, np.asarray(picture), {"question": sample.question})
         assert prompt.tolist() == collapsed(tiny, asked["input_ids"][0].tolist())
-        asked["pixel_values"] = pixels.reshape(asked["pixel_values"].shape)
+        asked["pixel_values"] = tiny.pixel_values(pixels[None]).reshape(asked["pixel_values"].shape)
         own_said = setup.tokenizer.decode(greedy(own, tiny, asked), skip_special_tokens=True).strip()
         assert own_said == said, f"Expected {own_said!r} but received {said!r}"
         alone = unasked(setup.join([(pixels, sample, answer)]))
@@ -152,7 +151,7 @@ def greedy(own: PreTrainedModel, tiny: TinyModel, asked: dict) -> list[int]:
         return own.generate(**asked, **settings)[0, ids.shape[1] :].tolist()
     rows = own.get_input_embeddings()(ids).clone()
     with torch.no_grad():
-        rows[ids == tiny.image_token] = tiny.arranged(tiny.visual(pictures_of(asked)), None).flatten(0, 1)
+        rows[ids == tiny.image_token] = tiny.arranged(tiny.visual(tiny.pictures(asked)), None).flatten(0, 1)
         return own.generate(inputs_embeds=rows, **settings)[0].tolist()
 
 
@@ -183,6 +182,10 @@ def check_export(folder: Path, tiny: TinyModel) -> None:
     # Of the first five the middle three are a picture's, where a language model is told.
     types = tiny.row_types(torch.tensor([[0, *[tiny.image_token] * 3, 0]]), 2) if isinstance(tiny, TinyGemma) else None
     told = {} if types is None else {"token_type_ids": types}
+    places = torch.arange(7)[None]
+    if isinstance(tiny, TinyQwen2Vl):
+        places = torch.randint(20, (3, 1, 7))
+        told = {"position_ids": places}
     with torch.no_grad():
         wanted = tiny.model(inputs_embeds=rows, **told).logits[0].numpy()
     for limit in (inside, 1024):
@@ -191,7 +194,7 @@ def check_export(folder: Path, tiny: TinyModel) -> None:
         for name, most in (("decoder_model_merged", 1e-4), ("decoder_model_merged_q4", 0.5)):
             assert (out / f"{name}.onnx_data").exists() == (limit < inside)
             session = onnxruntime.InferenceSession(out / f"{name}.onnx")
-            error = np.abs(in_two(session, rows.numpy(), 5, types) - wanted).max() / np.abs(wanted).max()
+            error = np.abs(in_two(session, rows.numpy(), 5, places, types) - wanted).max() / np.abs(wanted).max()
             assert error < most, f"{name} is off by {error}"
     decoder_onnx.INSIDE = inside
     assert (out / "tokenizer.json").is_file() and (out / "config.json").is_file()
@@ -202,16 +205,20 @@ def check_export(folder: Path, tiny: TinyModel) -> None:
 
 
 def in_two(
-    session: onnxruntime.InferenceSession, rows: np.ndarray, first: int, types: torch.Tensor | None
+    session: onnxruntime.InferenceSession,
+    rows: np.ndarray,
+    first: int,
+    places: torch.Tensor,
+    types: torch.Tensor | None,
 ) -> np.ndarray:
-    """Logits [T, vocabulary] of rows [1, T, E], of which `first` go before the others."""
+    """Logits [T, vocabulary] of rows [1, T, E], of which `first` go before the others; position_ids [..., 1, T]."""
     outputs = [value.name for value in session.get_outputs()]
     shapes = {value.name: value.shape for value in session.get_inputs() if value.name.startswith("past")}
     past = {name: np.zeros((1, shape[1], 0, shape[3]), np.float32) for name, shape in shapes.items()}
     logits = []
     for begin, end in ((0, first), (first, rows.shape[1])):
         feeds = {"inputs_embeds": rows[:, begin:end], "attention_mask": np.ones((1, end), np.int64)}
-        feeds |= {"position_ids": np.arange(begin, end)[None]} | past
+        feeds |= {"position_ids": places[..., begin:end].numpy()} | past
         if "token_type_ids" in (value.name for value in session.get_inputs()):
             feeds["token_type_ids"] = types[:, begin:end].numpy()
         said = dict(zip(outputs, session.run(None, feeds), strict=True))
@@ -235,7 +242,7 @@ def check_refusals(folder: Path) -> None:
         ("Expected no --language-out beside --model", {"language-out": folder / "other"}, {}),
         ("for --out but received", {"out": folder / "llava"}, {}),
         ("Expected at most 9 visual tokens for --select but received 10", {"select": "10"}, {}),
-        (f"Expected model_type {', '.join(FAMILIES)}", {}, {"model_type": "qwen2_vl"}),
+        (f"Expected model_type {', '.join(FAMILIES)}", {}, {"model_type": "qwen2_5_vl"}),
         ("Expected one layer for vision_feature_layer", {}, {"vision_feature_layer": [-2, -1]}),
         ("uses the rows of its embedding table as they are", {}, {"text_config": {"model_type": "gemma3n_text"}}),
         ("Expected 1 for embedding_multiplier", {}, {"text_config": {"embedding_multiplier": 12}}),
@@ -344,8 +351,35 @@ def check_others(spec: TinySpec, folder: Path) -> None:
         change_config(folder, vision_feature_select_strategy="full")
         said = complaint(folder)
         assert "Expected a tower without tokens before its patches" in said, said
+    if spec is QWEN2VL:
+        check_shapes(folder)
+        config = json.loads((folder / "llava" / "config.json").read_text())
+        change_config(folder, vision_config=config["vision_config"] | {"spatial_merge_size": 3})
+        said = complaint(folder)
+        assert "Expected 2 for spatial_merge_size of vision_config" in said, said
     if spec is PALIGEMMA:
         check_other_tower(folder, tiny)
+
+
+def check_shapes(folder: Path) -> None:
+    """Pictures of several shapes train together, and are answered each as alone."""
+    shaped = folder / "shaped.jsonl"
+    lines = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
+    for i, line in enumerate(lines):
+        picture = Image.open(folder / line["image"])
+        line["image"] = f"shaped-{i}.png"
+        picture.resize((16 + 8 * (i % 3), 24)).save(folder / line["image"])
+    shaped.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    losses, printed = run(folder, steps=FEW_STEPS, data=shaped, **{"held-out": shaped})
+    assert np.isfinite(losses).all() and losses[-1] < losses[0] and "held-out" in printed, (losses, printed)
+    setup = llava.prepare(train.parse(arguments(folder)))
+    model, rows = setup.model.eval(), [*Samples(read_samples(shaped), setup.processor)][:6]
+    batch = setup.join(rows)
+    assert isinstance(batch.pixels, list) and len(batch.pieces(6)) == 3
+    for piece in batch.pieces(6):
+        visual = model.see(piece)[1]
+        alone = [model.see(piece.take([i]))[1] for i in range(len(visual))]
+        torch.testing.assert_close(visual, torch.cat(alone))
 
 
 def check_other_tower(folder: Path, tiny: TinyModel) -> None:
@@ -386,7 +420,7 @@ def main() -> None:
         folder = Path(name)
         write_samples(folder, 8)
         check_siglip(folder)
-    for spec in (IDEFICS3_LLAMA, INTERNVL, LLAVA_NEXT, ONEVISION, PALIGEMMA, PALIGEMMA2, GEMMA3):
+    for spec in (IDEFICS3_LLAMA, INTERNVL, LLAVA_NEXT, ONEVISION, PALIGEMMA, PALIGEMMA2, GEMMA3, QWEN2VL):
         with tempfile.TemporaryDirectory() as name:
             write_samples(Path(name), 8)
             check_others(spec, Path(name))

@@ -183,9 +183,13 @@ class Collate:
         said = self.tokenizer(list(answers), padding=True, return_tensors="pt")
         labels = said.input_ids.masked_fill(said.attention_mask == 0, -100)
         mask = question.attention_mask.bool()
-        alike = len({picture.shape for picture in pixels}) == 1
-        pictures = torch.stack(pixels) if alike else list(pixels)
-        return Batch(pictures, question.input_ids, mask, labels, [sample.answers for sample in samples])
+        return Batch(together(pixels), question.input_ids, mask, labels, [sample.answers for sample in samples])
+
+
+def together(pixels: Sequence[torch.Tensor]) -> torch.Tensor | list[torch.Tensor]:
+    """As a batch has pictures."""
+    alike = len({picture.shape for picture in pixels}) == 1
+    return torch.stack(list(pixels)) if alike else list(pixels)
 
 
 def loader(dataset: Samples, join: Callable[[list], Batch], batches: Iterable[list], workers: int) -> DataLoader:

@@ -19,6 +19,7 @@ from transformers import (
 )
 
 from qavit_torch import build_projector
+from qavit_torch.towers import Grid
 
 from .models import load_whole, read_model_type
 
@@ -32,7 +33,6 @@ class Family:
     around = "{image}"  # what stands around a picture
     in_templates: str | None = None  # what chat templates write for a picture, where it is not the picture's token
     unselectable: str | None = None  # why single visual tokens cannot be selected, of a folder
-    untrainable: str | None = None  # why it can be exported, but no adapter trained for it, of a folder
     patches_alone = False  # whether no class token may be among them
 
     def load(self, folder: Path) -> PreTrainedModel:
@@ -49,8 +49,8 @@ class Family:
         """Without its head."""
         return model.model.language_model
 
-    def project(self, model: PreTrainedModel, tokens: torch.Tensor) -> torch.Tensor:
-        """[B, tokens, C] -> [B, N, E]"""
+    def project(self, model: PreTrainedModel, tokens: torch.Tensor, grid: Grid) -> torch.Tensor:
+        """[B, tokens, C], of patches in this grid -> [B, N, E]"""
         raise NotImplementedError
 
     def trainable_projector(self, model: PreTrainedModel, folder: Path) -> nn.Sequential:
@@ -62,6 +62,10 @@ class Family:
 
         Of a prompt of so many rows, `count` of which from `place` on are the picture's, and so many behind it.
         """
+        return None
+
+    def row_places(self, place: int, prompt: int, said: int, grid: Grid) -> torch.Tensor | None:
+        """position_ids [3, T] of the same rows, where the language model has to be told; `grid` of the patches."""
         return None
 
 
@@ -94,7 +98,7 @@ class Llava(Family):
     def tower(self, model: PreTrainedModel) -> PreTrainedModel:
         return getattr(model.model.vision_tower, "vision_model", model.model.vision_tower)
 
-    def project(self, model: PreTrainedModel, tokens: torch.Tensor) -> torch.Tensor:
+    def project(self, model: PreTrainedModel, tokens: torch.Tensor, grid: Grid) -> torch.Tensor:
         return model.model.multi_modal_projector(tokens)
 
     def trainable_projector(self, model: PreTrainedModel, folder: Path) -> nn.Sequential:
@@ -117,8 +121,8 @@ class LlavaNext(Llava):
     unselectable = "has a newline behind its visual tokens"
     patches_alone = True
 
-    def project(self, model: PreTrainedModel, tokens: torch.Tensor) -> torch.Tensor:
-        rows = super().project(model, tokens)
+    def project(self, model: PreTrainedModel, tokens: torch.Tensor, grid: Grid) -> torch.Tensor:
+        rows = super().project(model, tokens, grid)
         newline = model.model.image_newline.to(rows.dtype).expand(len(rows), 1, -1)
         return torch.cat([rows, newline], 1)
 
@@ -152,7 +156,7 @@ class Idefics3(Family):
     def language(self, model: PreTrainedModel) -> PreTrainedModel:
         return model.model.text_model
 
-    def project(self, model: PreTrainedModel, tokens: torch.Tensor) -> torch.Tensor:
+    def project(self, model: PreTrainedModel, tokens: torch.Tensor, grid: Grid) -> torch.Tensor:
         return model.model.connector(model.model.vision_model.post_layernorm(tokens))
 
 
@@ -170,7 +174,7 @@ class Internvl(Family):
             raise ValueError(f"Expected 'default' for vision_feature_select_strategy of {folder} but received 'full'")
         return layer, keep_cls
 
-    def project(self, model: PreTrainedModel, tokens: torch.Tensor) -> torch.Tensor:
+    def project(self, model: PreTrainedModel, tokens: torch.Tensor, grid: Grid) -> torch.Tensor:
         inner, config = model.model, model.config
         # Of a tower that pools this is no norm.
         seen = inner.vision_tower.layernorm(tokens) if config.vision_feature_layer == -1 else tokens
@@ -203,7 +207,7 @@ class Paligemma(Family):
     def tower(self, model: PreTrainedModel) -> PreTrainedModel:
         return getattr(model.model.vision_tower, "vision_model", model.model.vision_tower)
 
-    def project(self, model: PreTrainedModel, tokens: torch.Tensor) -> torch.Tensor:
+    def project(self, model: PreTrainedModel, tokens: torch.Tensor, grid: Grid) -> torch.Tensor:
         return model.model.multi_modal_projector(self.tower(model).post_layernorm(tokens))
 
     def row_types(self, place: int, count: int, prompt: int, said: int) -> list[int]:
@@ -235,10 +239,33 @@ class Qwen2Vl(Family):
         "<|im_start|>user\n<|vision_start|>{image}<|vision_end|>{question}<|im_end|>\n<|im_start|>assistant\n"
     )
     unselectable = MERGES
-    untrainable = "is told of each row where in the picture it is"
+
+    side = 2  # of the squares of patches that are projected as one row, which is all there is published
+
+    def taken(self, config: dict, folder: Path) -> tuple[int, bool]:
+        side = (config.get("vision_config") or {}).get("spatial_merge_size", self.side)
+        if side != self.side:
+            raise ValueError(
+                f"Expected {self.side} for spatial_merge_size of vision_config in {folder} but received {side}"
+            )
+        return super().taken(config, folder)
 
     def tower(self, model: PreTrainedModel) -> PreTrainedModel:
         return model.model.visual
+
+    def project(self, model: PreTrainedModel, tokens: torch.Tensor, grid: Grid) -> torch.Tensor:
+        """Row by row -> the patches of each square beside each other, as its merger wants them."""
+        rows, columns = (count // self.side for count in grid)
+        squares = tokens.unflatten(1, (rows, self.side, columns, self.side)).transpose(2, 3)
+        return model.model.visual.merger(squares.flatten(1, 4)).unflatten(0, (len(tokens), -1))
+
+    def row_places(self, place: int, prompt: int, said: int, grid: Grid) -> torch.Tensor:
+        """Three of each row, in time, down and across; words behind a picture begin behind the farthest of its rows."""
+        rows, columns = (count // self.side for count in grid)
+        down, across = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).T
+        picture = place + torch.stack([torch.zeros_like(down), down, across])
+        behind = place + max(rows, columns) + torch.arange(prompt - place - rows * columns + said)
+        return torch.cat([torch.arange(place).expand(3, -1), picture, behind.expand(3, -1)], 1)
 
 
 FAMILIES: dict[str, Family] = {

@@ -13,10 +13,12 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 from torch import nn
+from transformers import PreTrainedModel
+from transformers.cache_utils import DynamicCache
 
 from qavit_torch import QuestionAwareVisionTower, build_selector, width_of
 from qavit_torch.layers import integration_layers
-from qavit_torch.towers import see
+from qavit_torch.towers import grid_of, see
 
 from .answerer import NEW_TOKENS, Answerer, Setup
 from .data import Batch, Reading
@@ -63,7 +65,8 @@ class LlavaAnswerer(Answerer):
 
     def see(self, batch: Batch, count: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         tokens, visual = super().see(batch, count)
-        return tokens, self.family.project(self.language, tokens) if visual is None else visual
+        grid = grid_of(self.tower.config, batch.pixels)
+        return tokens, self.family.project(self.language, tokens, grid) if visual is None else visual
 
     def sequences(self, visual: torch.Tensor, prompts: list[torch.Tensor]) -> list[torch.Tensor]:
         """Rows of the prompts [T, E], visual tokens [B, N, E] in the picture's place."""
@@ -88,6 +91,25 @@ class LlavaAnswerer(Answerer):
         tensors = [torch.tensor(each, device=visual.device) for each in types]
         return {"token_type_ids": nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_side=side)}
 
+    def row_places(
+        self, visual: torch.Tensor, batch: LlavaBatch, rows: list[torch.Tensor], side: str
+    ) -> dict[str, torch.Tensor]:
+        """position_ids [3, B, T] for the language models that are told them; `rows` as above."""
+        count, grid, places = visual.shape[1], grid_of(self.tower.config, batch.pixels), []
+        for ids, row in zip(batch.prompts, rows, strict=True):
+            place, prompt = (ids == self.image_token).nonzero().item(), len(ids) - 1 + count
+            places.append(self.family.row_places(place, prompt, len(row) - prompt, grid))
+        if any(each is None for each in places):
+            return {}
+        turned = [each.T.to(visual.device) for each in places]
+        pad = nn.utils.rnn.pad_sequence
+        return {"position_ids": pad(turned, batch_first=True, padding_side=side).permute(2, 0, 1)}
+
+    def told(self, visual: torch.Tensor, batch: LlavaBatch, rows: list[torch.Tensor], side: str) -> dict:
+        """What the language model hears of its rows besides."""
+        types = self.row_types(visual, batch.prompts, rows, side)
+        return types | self.row_places(visual, batch, rows, side)
+
     def answer_loss(self, visual: torch.Tensor, batch: LlavaBatch) -> torch.Tensor:
         table = self.language.get_input_embeddings()
         rows, labels = [], []
@@ -96,7 +118,7 @@ class LlavaAnswerer(Answerer):
             rows.append(torch.cat([prompt, table(said)]))
             labels.append(torch.cat([said.new_full(prompt.shape[:1], -100), said]))
         labels = nn.utils.rnn.pad_sequence(labels, batch_first=True, padding_value=-100)[:, 1:]
-        inputs = padded(rows, "right") | self.row_types(visual, batch.prompts, rows, "right")
+        inputs = padded(rows, "right") | self.told(visual, batch, rows, "right")
         hidden = self.language.model(**inputs, use_cache=False).last_hidden_state[:, :-1]
         told = labels >= 0  # logits of the other rows would take more memory than all else
         return nn.functional.cross_entropy(self.language.lm_head(hidden[told]).float(), labels[told])
@@ -109,10 +131,28 @@ class LlavaAnswerer(Answerer):
         settings = {"max_new_tokens": max_new_tokens, "do_sample": False, "num_beams": 1}
         settings |= {"eos_token_id": self.end_tokens, "pad_token_id": self.end_tokens[0]}
         rows = self.sequences(visual, batch.prompts)
-        inputs = padded(rows, "left") | self.row_types(visual, batch.prompts, rows, "left")
-        said = self.language.generate(**inputs, **settings).tolist()
+        inputs = padded(rows, "left") | self.told(visual, batch, rows, "left")
+        if "position_ids" in inputs:  # generate() would count them itself
+            said = say(self.language, inputs, self.end_tokens, max_new_tokens)
+        else:
+            said = self.language.generate(**inputs, **settings).tolist()
         whole = [list(takewhile(lambda token: token not in self.end_tokens, ids)) for ids in said]
         return [text.strip() for text in tokenizer.decode_batch(whole, skip_special_tokens=True)]
+
+
+def say(language: PreTrainedModel, inputs: dict[str, torch.Tensor], ends: list[int], most: int) -> list[list[int]]:
+    """Greedily, behind prompts that are padded on the left and have places of their own, `position_ids` [3, B, T]."""
+    rows, mask, places = (inputs[name] for name in ("inputs_embeds", "attention_mask", "position_ids"))
+    cache, said, ended = DynamicCache(), [], mask.new_zeros(len(mask), dtype=torch.bool)
+    while len(said) < most and not ended.all():
+        told = {"inputs_embeds": rows, "attention_mask": mask, "position_ids": places, "past_key_values": cache}
+        hidden = language.model.language_model(**told, use_cache=True).last_hidden_state[:, -1]
+        said.append(language.lm_head(hidden).argmax(-1))
+        ended |= torch.isin(said[-1], said[-1].new_tensor(ends))
+        rows = language.get_input_embeddings()(said[-1])[:, None]
+        mask = nn.functional.pad(mask, (0, 1), value=1)
+        places = places[:, :, -1:].amax(0, keepdim=True).expand(3, -1, -1) + 1
+    return torch.stack(said, 1).tolist()
 
 
 def padded(rows: list[torch.Tensor], side: str) -> dict[str, torch.Tensor]:
@@ -155,8 +195,6 @@ def prepare(options: argparse.Namespace) -> Setup:
     check_arguments(options)
     family, config, layer, keep_cls = describe(folder)
     expect_plain_rows(config, folder)
-    if family.untrainable:
-        raise ValueError(f"Expected a model whose language model reads rows alone but {folder} {family.untrainable}")
     if family.unselectable and options.select:
         raise ValueError(f"Expected no --select: {folder} {family.unselectable}")
     llava = family.load(folder)

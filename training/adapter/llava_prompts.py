@@ -9,7 +9,7 @@ from jinja2 import TemplateError
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, ProcessorMixin
 
-from .data import Batch, Reading, Sample
+from .data import Batch, Reading, Sample, together
 from .families import Family
 
 # To see whether a template takes messages in parts, and what it writes behind an answer.
@@ -151,7 +151,7 @@ class LlavaCollate:
         labels = pad([torch.tensor(ids) for ids in said], batch_first=True, padding_value=-100)
         asked = [torch.tensor(prompts.ids(sample.question)) for sample in samples]
         told = [sample.answers for sample in samples]
-        return LlavaBatch(torch.stack(pixels), pad(heard, batch_first=True), mask, labels, told, asked)
+        return LlavaBatch(together(pixels), pad(heard, batch_first=True), mask, labels, told, asked)
 
 
 def end_tokens(folder: Path, config: dict) -> list[int]:

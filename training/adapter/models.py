@@ -23,6 +23,7 @@ VISION_HALVES = {
     "smolvlm": r"^(model\.)?vision_model\.",
     "paligemma": r"^(model\.)?vision_tower\.(vision_model\.)?",
     "gemma3": r"^(model\.)?vision_tower\.(vision_model\.)?",
+    "qwen2_vl": r"^(model\.)?visual\.",
 }
 
 LANGUAGES = {"t5": T5ForConditionalGeneration, "mt5": MT5ForConditionalGeneration}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from PIL import Image
 from transformers import BaseImageProcessor, BatchFeature
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.siglip2.image_processing_pil_siglip2 import get_image_size_for_max_num_patches
 
 
@@ -72,15 +73,27 @@ class AtSize:
 
 
 class InOwnShapes:
-    """An image processor for pictures that are seen whole, each in its own shape, of at most `most` patches."""
+    """An image processor for pictures that are seen whole, each in its own shape, of at most `most` patches.
+
+    Qwen2-VL's goes by its own rule, which counts pixels of whole squares of patches.
+    """
 
     def __init__(self, processor: BaseImageProcessor, patch: int, most: int):
         if isinstance(processor, Idefics3ImageProcessorPil) or not processor.do_resize:
             found = "Idefics3's" if processor.do_resize else "do_resize false"
             raise ValueError(f"Expected a tower whose pictures are resized once for --max-patches but received {found}")
         self.processor, self.patch, self.most = processor, patch, most
+        self.pixels = None
+        if isinstance(processor, Qwen2VLImageProcessorPil):
+            square = processor.merge_size**2
+            if most < square:
+                raise ValueError(f"Expected at least {square} for --max-patches but received {most}")
+            longest = most // square * square * patch**2
+            self.pixels = {"shortest_edge": min(processor.size.shortest_edge, longest), "longest_edge": longest}
 
     def __call__(self, picture: Image.Image, **options: object) -> BatchFeature:
+        if self.pixels is not None:
+            return self.processor(picture, size=self.pixels, **options)
         height, width = get_image_size_for_max_num_patches(picture.height, picture.width, self.patch, self.most)
         whole = {"do_center_crop": False} if self.processor.do_center_crop else {}
         return self.processor(picture, size={"height": height, "width": width}, **whole, **options)

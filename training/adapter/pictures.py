@@ -2,12 +2,14 @@
 that resamples with Pillow, bit for bit as qavit does."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 from transformers import BaseImageProcessor, BatchFeature
-from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, PILImageResampling
+from transformers.image_processing_backends import PilBackend
+from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, PILImageResampling, SizeDict
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
@@ -18,6 +20,7 @@ from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3I
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 from transformers.models.llava_onevision.image_processing_pil_llava_onevision import LlavaOnevisionImageProcessorPil
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil, smart_resize
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
@@ -48,6 +51,33 @@ class WholeGotOcr2ImageProcessorPil(GotOcr2ImageProcessorPil):
 
     def __call__(self, picture: Image.Image, **options: object) -> BatchFeature:
         return super().__call__(picture, crop_to_patches=False, **options)
+
+
+class WholeQwen2VLImageProcessorPil(Qwen2VLImageProcessorPil):
+    """Pictures instead of their patches."""
+
+    def __init__(self, **fields: object):
+        # Otherwise min_pixels and max_pixels would change the class's own size, for all that come after.
+        super().__init__(**{"size": dict(type(self).size), **fields})
+
+    def resize(self, image: np.ndarray, size: SizeDict, resample: object, factor: int, **more: object) -> np.ndarray:
+        """As lib/image/geometry.ts: where transformers makes more of a picture than it may, no more than that."""
+        height, width = image.shape[-2:]
+        most = size.longest_edge
+        edges = smart_resize(height, width, factor, size.shortest_edge, most)
+        if math.prod(edges) > most:
+            shrinkage = math.sqrt(height * width / most)
+            within = (max(1, math.floor(edge / shrinkage / factor)) for edge in (height, width))
+            edges = tuple(min(count, most // factor**2) * factor for count in within)
+        return PilBackend.resize(self, image, SizeDict(height=edges[0], width=edges[1]), resample)
+
+    def __call__(self, picture: Image.Image, **options: object) -> BatchFeature:
+        inputs = super().__call__(picture, **options)
+        (_, rows, columns), side, patch = inputs["image_grid_thw"][0].tolist(), self.merge_size, self.patch_size
+        film = inputs["pixel_values"].reshape(rows // side, columns // side, side, side, 3, -1, patch, patch)
+        # (row, column) of squares and of patches in them, channel, y, x -> channel, (row, row, y), (column, column, x)
+        whole = film[:, :, :, :, :, 0].permute(4, 0, 2, 5, 1, 3, 6).reshape(1, 3, rows * patch, columns * patch)
+        return BatchFeature({"pixel_values": whole})
 
 
 class WithoutTiles:
@@ -82,6 +112,7 @@ PROCESSORS = {
     "LlavaNextImageProcessor": WholeLlavaNextImageProcessorPil,
     "LlavaOnevisionImageProcessor": WholeLlavaOnevisionImageProcessorPil,
     "SmolVLMImageProcessor": WholeIdefics3ImageProcessorPil,
+    "Qwen2VLImageProcessor": WholeQwen2VLImageProcessorPil,
     "Siglip2ImageProcessor": NaFlexImageProcessorPil,
     "SiglipImageProcessor": SiglipImageProcessorPil,
     "ViTImageProcessor": ViTImageProcessorPil,
@@ -101,6 +132,7 @@ OF_MODELS = {
     "idefics3": "Idefics3ImageProcessor",
     "smolvlm": "SmolVLMImageProcessor",
     "internvl": "GotOcr2ImageProcessor",
+    "qwen2_vl": "Qwen2VLImageProcessor",
     "llava_next": "LlavaNextImageProcessor",
     "llava_onevision": "LlavaOnevisionImageProcessor",
 }

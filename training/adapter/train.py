@@ -7,6 +7,7 @@ import torch
 from safetensors import SafetensorError
 from torch.utils.data import BatchSampler
 from transformers import logging
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from qavit_torch import save_adapter
 from qavit_torch.towers import see
@@ -43,6 +44,8 @@ def check_budgets(model: Answerer, samples: Samples) -> None:
     before = see(model.tower.tower).before_patches
     if isinstance(samples.processor, InOwnShapes):
         tokens = before + samples.processor.most
+    elif isinstance(samples.processor, Qwen2VLImageProcessorPil):
+        tokens = before + samples.processor.size.longest_edge // samples.processor.patch_size**2
     else:  # any picture: all become the same number of tokens
         pixels = samples[0][0][None].to(model.tower.token_selector.weight.device)
         tokens = model.tower.embed(pixels).shape[1]
