@@ -120,25 +120,25 @@ function heapOfLargest(values: Float64Array, n: number): Float64Array {
 /**
  * The fewest weights that together reach `mass`, of equal ones the first in the vocabulary's order: Hoare's selection, by what weights
  * add up to. Reorders them.
- *
- * @returns all where rounding leaves too little
  */
 function nucleus(weights: Float64Array, mass: number): Cut {
   let [start, end, left] = [0, weights.length, mass];
+  // Those above it were found to reach `mass`. In another order they may add up to less in the last bits; then it is all of them.
+  let enough = -Infinity;
   const random = seededRandom(1);
   while (start < end) {
     const pivot = weights[start + Math.floor(random() * (end - start))]!;
-    const { above, below, sum } = partition(weights, start, end, pivot);
-    const equal = below - above;
-    if (sum >= left) end = above;
-    else if (sum + equal * pivot >= left) {
-      return { least: pivot, equal: Math.min(equal, Math.ceil((left - sum) / pivot)) };
+    const part = partition(weights, start, end, pivot);
+    const equal = part.below - part.above;
+    if (part.sum >= left) [end, enough] = [part.above, pivot];
+    else if (part.sum + equal * pivot >= left) {
+      return { least: pivot, equal: Math.min(equal, Math.ceil((left - part.sum) / pivot)) };
     } else {
-      left -= sum + equal * pivot;
-      start = below;
+      left -= part.sum + equal * pivot;
+      start = part.below;
     }
   }
-  return { least: -Infinity, equal: Infinity };
+  return { least: enough, equal: 0 };
 }
 
 /**

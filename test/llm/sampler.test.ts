@@ -105,6 +105,22 @@ describe('sampling', () => {
       }
     });
 
+    it('keeps one more at most where the likeliest reach topP to the last bits', () => {
+      const random = seededRandom(11);
+      for (let trial = 0; trial < 300; trial++) {
+        const many = Float32Array.from({ length: 40 }, () => Math.floor(random() * 20) / 5);
+        const byLikelihood = [...many.keys()].sort((a, b) => many[b]! - many[a]! || a - b);
+        const weights = byLikelihood.map((id) => Math.exp((many[id]! - many[byLikelihood[0]!]!) / 0.7));
+        const sumOf = (of: readonly number[]) => of.reduce((sum, weight) => sum + weight, 0);
+        const count = 1 + Math.floor(random() * 20);
+        const topP = sumOf(weights.slice(0, count)) / sumOf(weights);
+        const sample = makeSampler({ temperature: 0.7, topK: 0, topP, seed: trial });
+        const likeliest = new Set(byLikelihood.slice(0, count + 1));
+        const others = Array.from({ length: 200 }, () => sample(many)).filter((id) => !likeliest.has(id));
+        expect(others, `trial ${trial}, ${count} tokens`).to.deep.equal([]);
+      }
+    });
+
     it('keeps no more than topK of equal tokens, the first ones', () => {
       expectShares(shares(logits(1, 0, 1, 1), 1, 1, 2), [0.5, 0, 0.5, 0]);
       expectShares(shares(logits(-Infinity, 0, -Infinity), 1, 1, 2), [0, 1, 0]);
