@@ -27,6 +27,8 @@ export interface PixelEmbedding {
 /**
  * Patch kernels, class token, registers and the position table.
  *
+ * @param sizes of the pictures that come; where they are `several`, what tables are made from stays in memory: sizes come up when the
+ *   file may be another already
  * @returns for pictures of so many patches: the table is interpolated where the architecture's own pictures have others, all else is
  *   theirs together
  */
@@ -34,14 +36,17 @@ export function pixelEmbedding(
   architecture: TowerArchitecture,
   tensors: NamedTensors,
   pixels: PixelNormalization,
+  sizes: 'one' | 'several',
 ): (grid: Grid) => PixelEmbedding {
   const { width, patch, registers, names } = architecture;
   const hasClass = names.classToken !== undefined;
   const first = hasClass ? 1 : 0;
   const kernels = takeKernels(architecture, tensors);
   const bias = names.kernelBias === undefined ? undefined : tensors.take(names.kernelBias, [width]);
+  const keep = sizes === 'several' ? readOnce : (read: Read) => read;
   const classToken = names.classToken === undefined ? undefined : takeTable(tensors, names.classToken, [width]);
-  const readPositions = takePositions(architecture, tensors, first);
+  const readClass = classToken && keep(() => classToken.read());
+  const readPositions = takePositions(architecture, tensors, first, keep);
   // One a dtype, for the tables of all sizes.
   const constants = new Map<StoredDType, Float64Array>();
   const fold = ({ dtype }: FoldContext) => {
@@ -58,7 +63,7 @@ export function pixelEmbedding(
       foldTable({
         positions: readPositions(grid),
         constant: constants.get(context.dtype) ?? fold(context).constant,
-        classToken: classToken?.read(),
+        classToken: readClass?.(),
       }),
     );
     return {
@@ -75,6 +80,13 @@ export function pixelEmbedding(
       },
     };
   };
+}
+
+type Read = () => Float32Array;
+
+function readOnce(read: Read): Read {
+  let numbers: Float32Array | undefined;
+  return () => (numbers ??= read());
 }
 
 /** Convolution kernels [C, 3, P, P], whichever way a file has them. */
@@ -124,13 +136,15 @@ function takePositions(
   { width, patch, image, interpolation, names }: TowerArchitecture,
   tensors: NamedTensors,
   first: number,
+  keep: (read: Read) => Read,
 ): (grid: Grid) => Float32Array {
   const sizeOf = (grid: Grid): number => (first + grid.rows * grid.columns) * width;
   if (names.positions === undefined || interpolation === undefined) return (grid) => new Float32Array(sizeOf(grid));
   const from = patchesOf({ width: image, height: image }, patch);
   const stored = takeTable(tensors, names.positions, [first + from.rows * from.columns, width]);
+  const read = keep(() => stored.read());
   return (grid) => {
-    const table = stored.read();
+    const table = read();
     if (from.rows === grid.rows && from.columns === grid.columns) return table;
     const positions = new Float32Array(sizeOf(grid));
     positions.set(table.subarray(0, first * width));

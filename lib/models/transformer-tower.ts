@@ -26,6 +26,8 @@ import type { TowerArchitecture } from './towers';
 export interface TowerOptions {
   /** Of the pictures, pixels. */
   readonly image: Size;
+  /** Whether those of other sizes come, too; `one` unless given. */
+  readonly sizes?: 'one' | 'several';
   /** False keeps D^-0.5 out of the weights, for tests of the fold. */
   readonly folds: boolean;
 }
@@ -39,10 +41,10 @@ export function transformerTower(
   architecture: TowerArchitecture,
   tensors: NamedTensors,
   pixels: PixelNormalization,
-  { image, folds }: TowerOptions,
+  { image, sizes = 'one', folds }: TowerOptions,
 ): Tower {
   const { family, width, heads, patch, registers, eps, names } = architecture;
-  const embedding = pixelEmbedding(architecture, tensors, pixels);
+  const embedding = pixelEmbedding(architecture, tensors, pixels, sizes);
   const preNorm = names.preNorm === undefined ? undefined : takeNorm(tensors, names.preNorm, width, eps);
   const layers: TowerLayer[] = [];
   // The first that the file does not have ends this: a configuration may lie by any number.

@@ -87,7 +87,8 @@ export async function openTower(
   const preprocessor = withTiles(sized, tiles);
   const folder = await open(directory, visionTensors(config));
   const tensors = NamedTensors.behindPrefix(folder, architecture.names.kernels);
-  const tower = transformerTower(architecture, tensors, normalization(preprocessor), { image, folds });
+  const how = { image, sizes: shapesOf(preprocessor) ? 'several' : 'one', folds } as const;
+  const tower = transformerTower(architecture, tensors, normalization(preprocessor), how);
   return {
     tower,
     preprocessor,

@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import {
@@ -334,6 +336,22 @@ describe('pictures in shapes of their own', () => {
       await expectRejection(loading, 'ERR_UNSUPPORTED', /true for do_resize of the preprocessing/);
     });
   });
+
+  for (const name of ['siglip2', 'laion']) {
+    it(`are seen as the model was loaded, whatever becomes of its file: ${name}`, async () => {
+      const folder = changedTower(name, at('tower'), {});
+      const file = path.join(folder, 'model.safetensors');
+      await using model = await QAViT.load(folder, { ...CPU, imageSize: { maxPatches: 12 } });
+      await using untouched = await QAViT.load(tower(name), { ...CPU, imageSize: { maxPatches: 12 } });
+      const bytes = readFileSync(file);
+      writeFileSync(file, bytes.fill(0, 8 + Number(bytes.readBigUInt64LE())));
+      const wide = noiseImage(80, 20);
+      expect(await model.encode(wide, null)).to.deep.equal(await untouched.encode(wide, null));
+      truncateSync(file, 100);
+      const high = noiseImage(20, 80);
+      expect(await model.encode(high, null)).to.deep.equal(await untouched.encode(high, null));
+    });
+  }
 
   it('come in more sizes than there is room for tables', async () => {
     const vision = await openVision({ tower: tower('dinov3') }, { imageSize: { maxPatches: 25 } });
