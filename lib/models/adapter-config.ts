@@ -89,6 +89,9 @@ export function adapterImageSize({ image_size: size }: JsonObject, path: string)
   const edge = (value: unknown, at: string): number => integerBetween(1, MAX_IMAGE_SIZE, value, at);
   if (isJsonObject(size)) {
     const { width, height, max_patches: most } = size;
+    if (most !== undefined && (width ?? height) !== undefined) {
+      throw expectedButFound('ERR_FORMAT', 'width and height, or max_patches,', where, 'both');
+    }
     if (most !== undefined) {
       return { size: { maxPatches: integerBetween(1, 2 ** 31, most, `max_patches in ${where}`) }, where };
     }

@@ -83,7 +83,7 @@ export async function openTower(
   const prepared = await readPreprocessorConfig(directory, config.model_type);
   const side = whole?.vision.projector.squares?.side ?? architecture.squares ?? 1;
   const { image, sized } = pictures(sizes, { architecture, prepared, side, file });
-  expectPossible(architecture, image, file);
+  expectPossible(architecture, image, whereSized(sizes, prepared) ?? file);
   const preprocessor = withTiles(sized, tiles);
   const folder = await open(directory, visionTensors(config));
   const tensors = NamedTensors.behindPrefix(folder, architecture.names.kernels);
@@ -193,12 +193,23 @@ function expectWholeSquares({ image, patch, grid }: Tower, factor: number, file:
   throw expectedButFound('ERR_UNSUPPORTED', `patches in squares of ${factor} x ${factor}`, file, found);
 }
 
-/** Tiny patches in a large picture are more tokens than any array holds. */
-function expectPossible({ patch, width }: TowerArchitecture, image: Size, file: string): void {
+/** What says how large pictures are; undefined for the tower's own files where all have one size. */
+function whereSized({ imageSize, trainedOn }: TowerOptions, { config, file }: PreprocessorFile): string | undefined {
+  if (typeof imageSize === 'object' && 'maxPatches' in imageSize) return 'option maxPatches of imageSize';
+  if (imageSize !== undefined) return 'option imageSize';
+  return trainedOn?.where ?? (shapesOf(config) && file);
+}
+
+/**
+ * Tiny patches in a large picture are more tokens than any array holds.
+ *
+ * @param where what says how large pictures are
+ */
+function expectPossible({ patch, width }: TowerArchitecture, image: Size, where: string): void {
   const { rows, columns } = patchesOf(image, patch);
   if (rows * columns * width <= MAX_TABLE) return;
   const found = `${rows * columns} of width ${width} (${image.width} x ${image.height} pixels in patches of ${patch})`;
-  throw expectedButFound('ERR_UNSUPPORTED', `patches with at most ${MAX_TABLE} numbers in all`, file, found);
+  throw expectedButFound('ERR_UNSUPPORTED', `patches with at most ${MAX_TABLE} numbers in all`, where, found);
 }
 
 /** Which of its fields says what size its pictures have in the end. */

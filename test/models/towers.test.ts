@@ -197,6 +197,10 @@ describe('towers', () => {
         const message = /an integer from 1 to 2147483648 for max_patches in image_size of .*config\.json/;
         await expectRejection(load({ max_patches }), 'ERR_FORMAT', message);
       }
+      const both = load({ max_patches: 20, width: 20, height: 12 });
+      await expectRejection(both, 'ERR_FORMAT', /width and height, or max_patches, for image_size of .* received both$/);
+      const tooMany = /at most 268435456 numbers in all for image_size of .*trained-on.config\.json but received/;
+      await expectRejection(load({ max_patches: 2 ** 31 }), 'ERR_UNSUPPORTED', tooMany);
       const low = load({ width: 20, height: 3 });
       await expectRejection(low, 'ERR_FORMAT', /at least 4, a patch, for image_size of .*config\.json .* 20 x 3$/);
       for (const [size, message] of [
