@@ -72,7 +72,9 @@ export function foldTable({ positions, constant, classToken }: PositionTable): F
   const table = Float32Array.from(positions);
   const width = constant.length;
   if (classToken) for (let c = 0; c < width; c++) table[c]! += classToken[c]!;
-  for (let i = classToken ? width : 0; i < table.length; i++) table[i]! += constant[i % width]!;
+  for (let row = classToken ? width : 0; row < table.length; row += width) {
+    for (let c = 0; c < width; c++) table[row + c]! += constant[c]!;
+  }
   return table;
 }
 

@@ -15,25 +15,44 @@ export function resizeGrid(grid: Float32Array, from: Grid, to: Grid, filter: Gri
   const width = grid.length / (from.rows * from.columns);
   const down = TAPS[filter](from.rows, to.rows);
   const across = TAPS[filter](from.columns, to.columns);
-  const out = new Float32Array(to.rows * to.columns * width);
   const exact = new Float64Array(grid);
-  const row = new Float64Array(from.columns * width);
-  const cell = new Float64Array(width);
-  down.forEach((rows, y) => {
-    row.fill(0);
-    for (const { at, weight } of rows) addTimes(row, exact, at * row.length, weight);
-    across.forEach((columns, x) => {
-      cell.fill(0);
-      for (const { at, weight } of columns) addTimes(cell, row, at * width, weight);
-      out.set(cell, (y * to.columns + x) * width);
+  const out = new Float32Array(to.rows * to.columns * width);
+  // First along the edge that leaves less in between: a single column of many rows takes no longer than a single row.
+  if (to.rows * from.columns <= from.rows * to.columns) {
+    const row = new Float64Array(from.columns * width);
+    const cell = new Float64Array(width);
+    down.forEach((rows, y) => {
+      gather(row, exact, rows);
+      across.forEach((columns, x) => {
+        gather(cell, row, columns);
+        out.set(cell, (y * to.columns + x) * width);
+      });
     });
-  });
+  } else {
+    const between = new Float64Array(from.rows * to.columns * width);
+    for (let y = 0; y < from.rows; y++) {
+      const row = exact.subarray(y * from.columns * width, (y + 1) * from.columns * width);
+      across.forEach((columns, x) => {
+        const start = (y * to.columns + x) * width;
+        gather(between.subarray(start, start + width), row, columns);
+      });
+    }
+    const row = new Float64Array(to.columns * width);
+    down.forEach((rows, y) => {
+      gather(row, between, rows);
+      out.set(row, y * row.length);
+    });
+  }
   return out;
 }
 
-/** sum += weight * source, from `start` on. */
-function addTimes(sum: Float64Array, source: Float64Array, start: number, weight: number): void {
-  for (let i = 0; i < sum.length; i++) sum[i]! += weight * source[start + i]!;
+/** What taps take of parts that are as long as their sum. */
+function gather(sum: Float64Array, parts: Float64Array, taps: readonly Tap[]): void {
+  sum.fill(0);
+  for (const { at, weight } of taps) {
+    const start = at * sum.length;
+    for (let i = 0; i < sum.length; i++) sum[i]! += weight * parts[start + i]!;
+  }
 }
 
 /** A source position and what it counts. */

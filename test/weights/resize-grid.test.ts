@@ -95,6 +95,28 @@ describe('resizing a grid', () => {
       expect(relativeError(resizeGrid(Float32Array.from(grid), from, to, filter), oblong[filter])).to.be.below(1e-7);
     });
 
+    it(`makes of rows what it makes of columns, ${filter}`, () => {
+      // Of two channels, in 4 rows of 2.
+      const [rows, columns, channels] = [4, 2, 2];
+      const turned = (cells: Float32Array, down: number): number[] =>
+        Array.from({ length: cells.length }, (_, i) => {
+          const [cell, channel] = [Math.floor(i / channels), i % channels];
+          const across = cells.length / channels / down;
+          return cells[((cell % down) * across + Math.floor(cell / down)) * channels + channel]!;
+        });
+      const own = Float32Array.from(grid);
+      for (const [down, across] of [
+        [9, 1],
+        [1, 9],
+        [5, 3],
+      ] as const) {
+        const made = resizeGrid(own, { rows, columns }, { rows: down, columns: across }, filter);
+        const flat = Float32Array.from(turned(own, rows));
+        const wanted = resizeGrid(flat, { rows: columns, columns: rows }, { rows: across, columns: down }, filter);
+        expect(relativeError(Float32Array.from(turned(made, down)), wanted)).to.be.below(1e-7);
+      }
+    });
+
     it(`keeps a grid of the same size, ${filter}`, () => {
       expect([...resizeGrid(Float32Array.from(grid), squareOf(4), squareOf(4), filter)]).to.deep.equal(grid);
     });
