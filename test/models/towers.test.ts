@@ -198,7 +198,11 @@ describe('towers', () => {
         await expectRejection(load({ max_patches }), 'ERR_FORMAT', message);
       }
       const both = load({ max_patches: 20, width: 20, height: 12 });
-      await expectRejection(both, 'ERR_FORMAT', /width and height, or max_patches, for image_size of .* received both$/);
+      await expectRejection(
+        both,
+        'ERR_FORMAT',
+        /width and height, or max_patches, for image_size of .* received both$/,
+      );
       const tooMany = /at most 268435456 numbers in all for image_size of .*trained-on.config\.json but received/;
       await expectRejection(load({ max_patches: 2 ** 31 }), 'ERR_UNSUPPORTED', tooMany);
       const low = load({ width: 20, height: 3 });
