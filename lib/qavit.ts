@@ -88,6 +88,7 @@ export class QAViT implements AsyncDisposable {
     const { model, device } = engine;
     const { kind, name, isa, threads, ordinal } = device.info;
     const selection = selectionOf(vision);
+    const { resize, crop } = vision.preprocessor;
     return {
       device: { kind, name, isa, threads, ...(ordinal !== undefined && { ordinal }) },
       dtype,
@@ -99,7 +100,7 @@ export class QAViT implements AsyncDisposable {
       image: { ...model.image },
       maxPatches: maxPatchesOf(vision.preprocessor, model.patch),
       trainedImage: { ...model.trainedImage },
-      preprocessing: { resize: vision.preprocessor.resize?.rule ?? null, crop: vision.preprocessor.crop },
+      preprocessing: { resize: resize && { ...resize.rule }, crop: crop && { ...crop } },
       patch: model.patch,
       grid: { ...model.grid },
       hasClass: model.hasClass,

@@ -126,6 +126,16 @@ describe('pictures in shapes of their own', () => {
       for (const one of seen) one.dispose();
     });
 
+    it('are what they were loaded to be, whatever is written into what the model says of them', async () => {
+      Object.assign(model.info.preprocessing.resize!, { patches: 1, patch: 2 });
+      Object.assign(model.info.image, square(4));
+      expect(model.info).to.deep.include({ maxPatches: 16, N: 17, image: square(16) });
+      expect((await model.encode(pictures[1]!, null)).grid).to.deep.equal({ rows: 8, columns: 2 });
+      await using squares = await QAViT.load(vit.tower, CPU);
+      Object.assign(squares.info.preprocessing.resize!, { width: 4 });
+      expect((await squares.encode(pictures[1]!, null)).shape[0]).to.equal(squares.info.N);
+    });
+
     it('are each as alone, bit for bit, whatever stands beside them', async () => {
       const items: BatchItem[] = pictures.flatMap((image, i) => [
         { image, question: question(1 + (i % 3), i) },
