@@ -59,9 +59,9 @@ export function pixelEmbedding(
   const zeros = computed('zeros', 'vector', [width], () => new Float32Array(width));
   return (grid) => {
     const patches = grid.rows * grid.columns;
-    const table = computed(`${kernels.name} (table)`, 'table', [first + patches, width], (context) =>
+    const table = computed(`${kernels.name} (table)`, 'table', [first + patches, width], async (context) =>
       foldTable({
-        positions: readPositions(grid),
+        positions: await readPositions(grid),
         constant: constants.get(context.dtype) ?? fold(context).constant,
         classToken: readClass?.(),
       }),
@@ -137,18 +137,20 @@ function takePositions(
   tensors: NamedTensors,
   first: number,
   keep: (read: Read) => Read,
-): (grid: Grid) => Float32Array {
+): (grid: Grid) => Promise<Float32Array> {
   const sizeOf = (grid: Grid): number => (first + grid.rows * grid.columns) * width;
-  if (names.positions === undefined || interpolation === undefined) return (grid) => new Float32Array(sizeOf(grid));
+  if (names.positions === undefined || interpolation === undefined) {
+    return (grid) => Promise.resolve(new Float32Array(sizeOf(grid)));
+  }
   const from = patchesOf({ width: image, height: image }, patch);
   const stored = takeTable(tensors, names.positions, [first + from.rows * from.columns, width]);
   const read = keep(() => stored.read());
-  return (grid) => {
+  return async (grid) => {
     const table = read();
     if (from.rows === grid.rows && from.columns === grid.columns) return table;
     const positions = new Float32Array(sizeOf(grid));
     positions.set(table.subarray(0, first * width));
-    positions.set(resizeGrid(table.subarray(first * width), from, grid, interpolation), first * width);
+    positions.set(await resizeGrid(table.subarray(first * width), from, grid, interpolation), first * width);
     return positions;
   };
 }

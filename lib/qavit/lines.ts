@@ -1,11 +1,8 @@
-import { setImmediate } from 'node:timers/promises';
 import type { Lines } from '../blocks/projector';
+import { Turns } from '../calls/turns';
 import type { TileGrid } from '../image';
 import type { Size } from '../image/geometry';
 import { joinRows } from './join-rows';
-
-/** Blending so many takes some 8 ms. */
-const NUMBERS_AT_ONCE = 2 ** 20;
 
 /** The projected rows of tiles in their places in the picture; each row is read where it lies, since there may be 100 MB of them. */
 interface Tiled {
@@ -60,15 +57,12 @@ export async function inLines(
   made.set(whole);
   const line =
     rows === part.rows && columns === part.columns ? copying(tiled, part) : blending(tiled, part, rows, columns);
-  let sincePause = 0;
+  const turns = new Turns();
   for (let y = 0; y < rows; y++) {
     const start = whole.length + y * (columns + 1) * width;
     line(y, made, start);
     made.set(newline, start + columns * width);
-    sincePause += columns * width;
-    if (sincePause < NUMBERS_AT_ONCE) continue;
-    sincePause = 0;
-    await setImmediate(); // other work gets its turn
+    await turns.after(columns * width);
   }
   return made;
 }

@@ -2,6 +2,7 @@
  * The exact algebra that makes question-aware vision nearly free. Each function is pure: numbers in, numbers out, in real arithmetic
  * equal to what it replaces, rounded once. `test/weights/folds.test.ts` holds each against its unfolded form.
  */
+import { Turns } from '../calls/turns';
 import { roundToBfloat16, roundToHalf, type StoredDType } from './elements';
 import type { Matrix } from './weight-parameter';
 
@@ -67,13 +68,19 @@ export function foldPixels(
   return { weight, constant };
 }
 
-/** @returns [M, C]: t + constant of each patch; the class token is no patch and gets its own vector instead of the constant */
-export function foldTable({ positions, constant, classToken }: PositionTable): Float32Array {
-  const table = Float32Array.from(positions);
+/**
+ * Of many numbers in turns with other work.
+ *
+ * @returns [M, C]: t + constant of each patch; the class token is no patch and gets its own vector instead of the constant
+ */
+export async function foldTable({ positions, constant, classToken }: PositionTable): Promise<Float32Array> {
+  const table = new Float32Array(positions.length);
   const width = constant.length;
-  if (classToken) for (let c = 0; c < width; c++) table[c]! += classToken[c]!;
-  for (let row = classToken ? width : 0; row < table.length; row += width) {
-    for (let c = 0; c < width; c++) table[row + c]! += constant[c]!;
+  const turns = new Turns();
+  for (let row = 0; row < table.length; row += width) {
+    const vector = row === 0 && classToken ? classToken : constant;
+    for (let c = 0; c < width; c++) table[row + c] = positions[row + c]! + vector[c]!;
+    await turns.after(width);
   }
   return table;
 }

@@ -1,3 +1,4 @@
+import { Turns } from '../calls/turns';
 import type { Grid } from '../grid';
 
 /**
@@ -8,40 +9,45 @@ import type { Grid } from '../grid';
 export type GridFilter = 'bicubic' | 'bicubic-antialiased' | 'bilinear-antialiased' | 'nearest';
 
 /**
+ * Of many numbers in turns with other work.
+ *
  * @param grid [from.rows, from.columns, C], row-major
  * @returns [to.rows, to.columns, C]
  */
-export function resizeGrid(grid: Float32Array, from: Grid, to: Grid, filter: GridFilter): Float32Array {
+export async function resizeGrid(grid: Float32Array, from: Grid, to: Grid, filter: GridFilter): Promise<Float32Array> {
   const width = grid.length / (from.rows * from.columns);
   const down = TAPS[filter](from.rows, to.rows);
   const across = TAPS[filter](from.columns, to.columns);
   const exact = new Float64Array(grid);
   const out = new Float32Array(to.rows * to.columns * width);
+  const turns = new Turns();
   // First along the edge that leaves less in between: a single column of many rows takes no longer than a single row.
   if (to.rows * from.columns <= from.rows * to.columns) {
     const row = new Float64Array(from.columns * width);
     const cell = new Float64Array(width);
-    down.forEach((rows, y) => {
+    for (const [y, rows] of down.entries()) {
       gather(row, exact, rows);
-      across.forEach((columns, x) => {
+      for (const [x, columns] of across.entries()) {
         gather(cell, row, columns);
         out.set(cell, (y * to.columns + x) * width);
-      });
-    });
+        await turns.after(width);
+      }
+    }
   } else {
     const between = new Float64Array(from.rows * to.columns * width);
     for (let y = 0; y < from.rows; y++) {
       const row = exact.subarray(y * from.columns * width, (y + 1) * from.columns * width);
-      across.forEach((columns, x) => {
+      for (const [x, columns] of across.entries()) {
         const start = (y * to.columns + x) * width;
         gather(between.subarray(start, start + width), row, columns);
-      });
+      }
     }
     const row = new Float64Array(to.columns * width);
-    down.forEach((rows, y) => {
+    for (const [y, rows] of down.entries()) {
       gather(row, between, rows);
       out.set(row, y * row.length);
-    });
+      await turns.after(row.length);
+    }
   }
   return out;
 }

@@ -12,6 +12,7 @@ import {
   stack,
 } from '../../lib/weights/folds';
 import { relativeError } from '../support/compare';
+import { turnsDuring } from '../support/event-loop';
 import { floats, random } from '../support/random';
 
 describe('folds', () => {
@@ -39,13 +40,13 @@ describe('folds', () => {
         return (value / 255 - normalization.mean[channel]!) / normalization.std[channel]!;
       });
     const embedding = { kernels, bias, width, patch };
-    const fold = (of: PatchEmbedding, by: PixelNormalization, dtype: 'f32' | 'bf16', token?: Float32Array) => {
+    const fold = async (of: PatchEmbedding, by: PixelNormalization, dtype: 'f32' | 'bf16', token?: Float32Array) => {
       const { weight, constant } = foldPixels(of, by, dtype);
-      return { weight, table: foldTable({ positions, constant, classToken: token }) };
+      return { weight, table: await foldTable({ positions, constant, classToken: token }) };
     };
 
-    it('equals normalising first, then bias and position', () => {
-      const { weight, table } = fold(embedding, normalization, 'f32', classToken);
+    it('equals normalising first, then bias and position', async () => {
+      const { weight, table } = await fold(embedding, normalization, 'f32', classToken);
       for (let p = 1; p <= patches; p += 1) {
         const wanted = affine(kernels, normalised(pixels), width, bias).map((v, c) => v + positions[p * width + c]!);
         const row = table.subarray(p * width, (p + 1) * width);
@@ -53,29 +54,36 @@ describe('folds', () => {
       }
     });
 
-    it('adds the class token to its position', () => {
-      const { table } = fold(embedding, normalization, 'f32', classToken);
+    it('adds the class token to its position', async () => {
+      const { table } = await fold(embedding, normalization, 'f32', classToken);
       const wanted = classToken.map((v, c) => v + positions[c]!);
       expect(relativeError(table.subarray(0, width), wanted)).to.be.below(1e-7);
     });
 
-    it('works without a bias and without a class token', () => {
-      const { weight, table } = fold({ kernels, width, patch }, normalization, 'f32');
+    it('works without a bias and without a class token', async () => {
+      const { weight, table } = await fold({ kernels, width, patch }, normalization, 'f32');
       const wanted = affine(kernels, normalised(pixels), width).map((v, c) => v + positions[c]!);
       expect(relativeError(affine(weight, pixels, width, table.subarray(0, width)), wanted)).to.be.below(1e-6);
     });
 
-    it('rounds nothing of the mean colour in bf16', () => {
-      const { weight, table } = fold(embedding, normalization, 'bf16', classToken);
+    it('rounds nothing of the mean colour in bf16', async () => {
+      const { weight, table } = await fold(embedding, normalization, 'bf16', classToken);
       expect([...weight]).to.deep.equal([...weight].map(roundToBfloat16));
       const mean = Array.from({ length: area * 3 }, (_, i) => normalization.mean[i % 3]! * 255);
       const wanted = [...bias].map((v, c) => v + positions[width + c]!);
       expect(relativeError(affine(weight, mean, width, table.subarray(width, 2 * width)), wanted)).to.be.below(1e-6);
     });
 
-    it('keeps rescale factors other than 1/255', () => {
+    it('lets other work have its turn where the table is large', async () => {
+      const constant = new Float64Array(2 ** 16).fill(1);
+      const folding = foldTable({ positions: new Float32Array(64 * constant.length), constant });
+      expect(await turnsDuring(folding)).to.be.at.least(4);
+      expect((await folding).every((number) => number === 1)).to.equal(true);
+    });
+
+    it('keeps rescale factors other than 1/255', async () => {
       const identity = { rescale: 1, mean: [0, 0, 0], std: [1, 1, 1] } as const;
-      const { weight, table } = fold({ kernels, width, patch }, identity, 'f32');
+      const { weight, table } = await fold({ kernels, width, patch }, identity, 'f32');
       const wanted = affine(kernels, channelFirst(pixels), width).map((v, c) => v + positions[c]!);
       expect(relativeError(affine(weight, pixels, width, table.subarray(0, width)), wanted)).to.be.below(1e-6);
     });

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { Grid } from '../../lib/grid';
 import { resizeGrid } from '../../lib/weights';
 import { relativeError } from '../support/compare';
+import { turnsDuring } from '../support/event-loop';
 
 const squareOf = (side: number): Grid => ({ rows: side, columns: side });
 
@@ -62,40 +63,45 @@ describe('resizing a grid', () => {
     ],
   } as const;
 
-  it('takes the row in whose part of the picture a patch begins, nearest', () => {
+  it('takes the row in whose part of the picture a patch begins, nearest', async () => {
     const square = Float32Array.from({ length: 16 }, (_, i) => i);
     // As Idefics3 looks positions up, in exact arithmetic.
     const taken = { 1: [0], 2: [0, 2], 3: [0, 1, 2], 6: [0, 0, 1, 2, 2, 3], 8: [0, 0, 1, 1, 2, 2, 3, 3] };
     for (const [to, places] of Object.entries(taken)) {
       const expected = places.flatMap((y) => places.map((x) => 4 * y + x));
-      expect([...resizeGrid(square, squareOf(4), squareOf(Number(to)), 'nearest')], to).to.deep.equal(expected);
+      expect([...(await resizeGrid(square, squareOf(4), squareOf(Number(to)), 'nearest'))], to).to.deep.equal(expected);
     }
     const oblong = [0, 2].flatMap((y) => taken[3].map((x) => 4 * y + x));
-    expect([...resizeGrid(square, squareOf(4), { rows: 2, columns: 3 }, 'nearest')]).to.deep.equal(oblong);
+    expect([...(await resizeGrid(square, squareOf(4), { rows: 2, columns: 3 }, 'nearest'))]).to.deep.equal(oblong);
   });
 
   for (const filter of ['bicubic', 'bicubic-antialiased', 'bilinear-antialiased'] as const) {
     for (const to of [3, 6] as const) {
-      it(`from 4 x 4 to ${to} x ${to} is PyTorch's, ${filter}`, () => {
+      it(`from 4 x 4 to ${to} x ${to} is PyTorch's, ${filter}`, async () => {
         expect(
-          relativeError(resizeGrid(Float32Array.from(grid), squareOf(4), squareOf(to), filter), wanted[filter][to]),
+          relativeError(
+            await resizeGrid(Float32Array.from(grid), squareOf(4), squareOf(to), filter),
+            wanted[filter][to],
+          ),
         ).to.be.below(1e-7);
         // Columns do not mix.
         const pairs = Float32Array.from(grid.flatMap((value) => [value, -2 * value]));
         const both = wanted[filter][to].flatMap((value) => [value, -2 * value]);
-        expect(relativeError(resizeGrid(pairs, squareOf(4), squareOf(to), filter), both)).to.be.below(1e-7);
+        expect(relativeError(await resizeGrid(pairs, squareOf(4), squareOf(to), filter), both)).to.be.below(1e-7);
       });
     }
 
-    it(`from 2 rows of 8 to 3 of 5 is PyTorch's, ${filter}`, () => {
+    it(`from 2 rows of 8 to 3 of 5 is PyTorch's, ${filter}`, async () => {
       const [from, to] = [
         { rows: 2, columns: 8 },
         { rows: 3, columns: 5 },
       ];
-      expect(relativeError(resizeGrid(Float32Array.from(grid), from, to, filter), oblong[filter])).to.be.below(1e-7);
+      expect(relativeError(await resizeGrid(Float32Array.from(grid), from, to, filter), oblong[filter])).to.be.below(
+        1e-7,
+      );
     });
 
-    it(`makes of rows what it makes of columns, ${filter}`, () => {
+    it(`makes of rows what it makes of columns, ${filter}`, async () => {
       // Of two channels, in 4 rows of 2.
       const [rows, columns, channels] = [4, 2, 2];
       const turned = (cells: Float32Array, down: number): number[] =>
@@ -110,22 +116,41 @@ describe('resizing a grid', () => {
         [1, 9],
         [5, 3],
       ] as const) {
-        const made = resizeGrid(own, { rows, columns }, { rows: down, columns: across }, filter);
+        const made = await resizeGrid(own, { rows, columns }, { rows: down, columns: across }, filter);
         const flat = Float32Array.from(turned(own, rows));
-        const wanted = resizeGrid(flat, { rows: columns, columns: rows }, { rows: across, columns: down }, filter);
+        const wanted = await resizeGrid(
+          flat,
+          { rows: columns, columns: rows },
+          { rows: across, columns: down },
+          filter,
+        );
         expect(relativeError(Float32Array.from(turned(made, down)), wanted)).to.be.below(1e-7);
       }
     });
 
-    it(`keeps a grid of the same size, ${filter}`, () => {
-      expect([...resizeGrid(Float32Array.from(grid), squareOf(4), squareOf(4), filter)]).to.deep.equal(grid);
+    it(`keeps a grid of the same size, ${filter}`, async () => {
+      expect([...(await resizeGrid(Float32Array.from(grid), squareOf(4), squareOf(4), filter))]).to.deep.equal(grid);
     });
 
-    it(`spreads a single value, and makes one of many, ${filter}`, () => {
-      expect([...resizeGrid(Float32Array.of(3, -7), squareOf(1), squareOf(2), filter)]).to.deep.equal([
+    it(`spreads a single value, and makes one of many, ${filter}`, async () => {
+      expect([...(await resizeGrid(Float32Array.of(3, -7), squareOf(1), squareOf(2), filter))]).to.deep.equal([
         3, -7, 3, -7, 3, -7, 3, -7,
       ]);
-      expect(resizeGrid(Float32Array.from(grid), squareOf(4), squareOf(1), filter)).to.have.length(1);
+      expect(await resizeGrid(Float32Array.from(grid), squareOf(4), squareOf(1), filter)).to.have.length(1);
     });
   }
+
+  it('lets other work have its turn where there are many numbers', async () => {
+    const width = 2 ** 16;
+    const many = new Float32Array(4 * width);
+    // 64 cells of 65536 numbers, with a pause after every 16.
+    for (const to of [
+      { rows: 64, columns: 1 },
+      { rows: 1, columns: 64 },
+    ]) {
+      const resizing = resizeGrid(many, squareOf(2), to, 'bilinear-antialiased');
+      expect(await turnsDuring(resizing), JSON.stringify(to)).to.be.at.least(4);
+      expect(await resizing).to.have.length(64 * width);
+    }
+  });
 });
