@@ -6,7 +6,7 @@
 /**
  * @typedef {{ width: number, height: number }} Size
  * @typedef {{ kind: 'exact', width: number, height: number } | { kind: 'shortest-edge', shortest: number, longest?: number } | { kind: 'cover', width: number, height: number }} ResizeRule to one size
- * @typedef {{ kind: 'most-patches' | 'nearest-patches' }} OwnShape to whole patches
+ * @typedef {{ kind: 'most-patches' } | { kind: 'nearest-patches' }} OwnShape to whole patches
  * @typedef {Size & { resize: ResizeRule | OwnShape | null, crop: Size | null }} Preprocessing as GET /v1/models states it
  * @typedef {{ left: number, top: number, width: number, height: number }} Region in shares of the picture; may reach beyond it
  */
