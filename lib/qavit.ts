@@ -99,6 +99,7 @@ export class QAViT implements AsyncDisposable {
       missingFiles,
       image: { ...model.image },
       maxPatches: maxPatchesOf(vision.preprocessor, model.patch),
+      positions: model.rotary ? 'rotary' : 'table',
       trainedImage: { ...model.trainedImage },
       preprocessing: { resize: resize && { ...resize.rule }, crop: crop && { ...crop } },
       patch: model.patch,

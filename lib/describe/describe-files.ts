@@ -1,8 +1,10 @@
 /** What a model's files say about it. Nothing is loaded: of weights the headers are read, and a few numbers. */
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { ActivationName } from '../binding/native';
+import { maxPatchesOf, readPreprocessorConfig } from '../image';
 import type { Size } from '../image/geometry';
-import { readJsonObject } from '../json-file';
+import { type JsonObject, readJsonObject } from '../json-file';
 import { JsonFields } from '../json-fields';
 import { readModelConfig } from '../llm/model-config';
 import { isT5Folder } from '../llm/t5/t5-folder';
@@ -34,9 +36,11 @@ export interface DescribedTower extends Described {
   readonly activation: ActivationName;
   /** Of the pictures its position table was made for, pixels. */
   readonly trainedImage: Size;
+  /** Patches that a picture consists of at most, where its folder says that each has a shape of its own. */
+  readonly maxPatches?: number;
   /** Side of a patch, pixels. */
   readonly patch: number;
-  /** Visual tokens of such a picture. */
+  /** Visual tokens of such a picture, or of one with so many patches. */
   readonly M: number;
   readonly hasClass: boolean;
   readonly registers: number;
@@ -116,12 +120,14 @@ async function hasGraphs({ part, folder }: LocatedPart): Promise<boolean> {
 }
 
 async function towerFacts(file: string, weights: TensorFolder | undefined) {
-  const { architecture, whole } = describeFolder(await readJsonObject(file), file);
+  const config = await readJsonObject(file);
+  const { architecture, whole } = describeFolder(config, file);
   const { family, names, ...shape } = architecture;
   const { width: C, layers: L, heads: H, mlpWidth, activation, image, patch, registers } = shape;
   const hasClass = names.classToken !== undefined;
   const trainedImage = { width: image, height: image };
   const { rows, columns } = patchesOf(trainedImage, patch);
+  const maxPatches = await ownShapesOf(path.dirname(file), config, patch);
   const { hiddenLayer, keepClass } = whole?.vision ?? { hiddenLayer: -1, keepClass: true };
   const facts = {
     family,
@@ -131,8 +137,9 @@ async function towerFacts(file: string, weights: TensorFolder | undefined) {
     mlpWidth,
     activation,
     trainedImage,
+    ...(maxPatches !== undefined && { maxPatches }),
     patch,
-    M: rows * columns + tokensBeforePatches({ hasClass, registers }),
+    M: (maxPatches ?? rows * columns) + tokensBeforePatches({ hasClass, registers }),
     hasClass,
     registers,
     hiddenLayer,
@@ -142,6 +149,14 @@ async function towerFacts(file: string, weights: TensorFolder | undefined) {
   const E = weights && openLanguageProjector(whole.vision.projector, weights, C).languageWidth;
   const missing = await missingLanguageFiles(path.dirname(file));
   return { ...facts, visionLanguage: { name: whole.family.name, E, missing } };
+}
+
+/** Undefined where pictures have one size, or where nothing says how they are prepared. */
+async function ownShapesOf(folder: string, config: JsonObject, patch: number): Promise<number | undefined> {
+  const files = ['processor_config.json', 'preprocessor_config.json'];
+  if (!files.some((name) => existsSync(path.join(folder, name)))) return undefined;
+  const { config: preprocessor } = await readPreprocessorConfig(folder, config.model_type);
+  return maxPatchesOf(preprocessor, patch) ?? undefined;
 }
 
 async function adapterFacts(file: string, weights: TensorFolder | undefined, tower: DescribedTower | undefined) {

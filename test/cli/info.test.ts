@@ -80,6 +80,24 @@ describe('qavit info of files', () => {
     expect(described).to.deep.include({ trainedImage: { width: 28, height: 28 }, M: 50 });
   });
 
+  it('says of pictures in shapes of their own how many patches they are at most', async () => {
+    const naflex = fixture('towers', 'siglip2', 'tower');
+    const qwen = fixture('qwen2_vl', 'qwen2_vl');
+    const shaped = /^picture +each in its own shape, of at most (36|64) patches of 4$/m;
+    for (const folder of [naflex, qwen]) {
+      const said = await info(folder, '--no-load');
+      expect(said)
+        .to.match(shaped)
+        .and.match(/^tokens +M ≤ (36|64)$/m);
+    }
+    expect(await info(naflex)).to.match(/^picture .* patches of 4; positions interpolated from 4 × 4 patches$/m);
+    // Without a table there is nothing to interpolate.
+    expect(await info(qwen)).to.match(shaped);
+    const turning = await info(fixture('towers', 'dinov3', 'tower'), '--max-patches', '20');
+    expect(turning).to.match(/^picture +each in its own shape, of at most 20 patches of 4$/m);
+    expect((await json(naflex, '--no-load')).tower).to.include({ maxPatches: 36, M: 36 });
+  });
+
   it('describes language models alone', async () => {
     const t5 = await json(fixture('language', 't5-gated'));
     expect(t5.language).to.include({ kind: 'encoder-decoder', runtime: 'T5' }).and.have.property('weights');

@@ -48,11 +48,13 @@ export function describedFiles(name: string, files: ModelDescription, missing: r
   ];
 }
 
-function towerRows({ trainedImage, patch, M, C, H, L }: DescribedTower): Row[] {
+function towerRows({ trainedImage, maxPatches, patch, M, C, H, L }: DescribedTower): Row[] {
   const { width, height } = trainedImage;
+  const own = `each in its own shape, of at most ${maxPatches} patches of ${patch}`;
+  const trained = `${width} × ${height} pixels in patches of ${patch}, as its positions are`;
   return [
-    ['picture', `${width} × ${height} pixels in patches of ${patch}, as its positions are`],
-    ['tokens', `M = ${M} for such a picture`],
+    ['picture', maxPatches === undefined ? trained : own],
+    ['tokens', maxPatches === undefined ? `M = ${M} for such a picture` : `M ≤ ${M}`],
     ['width', `C = ${C}, H = ${H} heads, L = ${L} layers`],
   ];
 }

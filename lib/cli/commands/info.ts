@@ -65,10 +65,10 @@ function missingForQuestions({ folders, language, Dq }: ModelInfo): string[] {
  * `336 × 336 pixels in patches of 14`, or `each in its own shape, of at most 256 patches of 16`; and where the position table is another's,
  * from what it is interpolated.
  */
-function pictureText({ image, maxPatches, trainedImage, patch, grid }: ModelInfo): string {
+function pictureText({ image, maxPatches, positions, trainedImage, patch, grid }: ModelInfo): string {
   const [columns, rows] = [trainedImage.width, trainedImage.height].map((edge) => Math.floor(edge / patch));
   const isOwn = maxPatches === null && grid.rows === rows && grid.columns === columns;
-  const table = isOwn ? '' : `; positions interpolated from ${columns} × ${rows} patches`;
+  const table = isOwn || positions === 'rotary' ? '' : `; positions interpolated from ${columns} × ${rows} patches`;
   if (maxPatches !== null) return `each in its own shape, of at most ${maxPatches} patches of ${patch}${table}`;
   return `${image.width} × ${image.height} pixels in patches of ${patch}${table}`;
 }
