@@ -1,5 +1,5 @@
 import { constantRow } from '../blocks/constant-row';
-import { concatRows, type Graph, type Parameter, patchEmbed, type Tensor } from '../graph';
+import { concatRows, dim, type Graph, type Parameter, patchEmbed, type Tensor } from '../graph';
 import type { Grid } from '../grid';
 import {
   computed,
@@ -18,7 +18,7 @@ import type { TowerArchitecture } from './towers';
 export interface PixelEmbedding {
   /** M */
   readonly tokens: number;
-  /** The position table, f32 [M without registers, C]. */
+  /** The position table, f32 [M without registers, C]; or that of a line of patches, where all lines are alike. */
   readonly table: Parameter;
   /** Pixels u8 [B, image height, image width * 3] -> [B, M, C]: class token, registers, patches. */
   embed(g: Graph, pixels: Tensor): Tensor;
@@ -56,12 +56,16 @@ export function pixelEmbedding(
   };
   const weight = computed(kernels.name, 'matrix', [width, patch * patch * 3], (context) => fold(context).weight);
   const rows = names.registers === undefined ? [] : registerRows(tensors, names.registers, registers, width);
+  // What is added to a patch is the same wherever it is. Own shapes have no pixels beside whole patches.
+  const linesAlike = sizes === 'several' && names.positions === undefined && !hasClass;
   const zeros = computed('zeros', 'vector', [width], () => new Float32Array(width));
   return (grid) => {
     const patches = grid.rows * grid.columns;
-    const table = computed(`${kernels.name} (table)`, 'table', [first + patches, width], async (context) =>
+    const tabled = linesAlike ? { rows: 1, columns: grid.columns } : grid;
+    const entries = first + tabled.rows * tabled.columns;
+    const table = computed(`${kernels.name} (table)`, 'table', [entries, width], async (context) =>
       foldTable({
-        positions: await readPositions(grid),
+        positions: await readPositions(tabled),
         constant: constants.get(context.dtype) ?? fold(context).constant,
         classToken: readClass?.(),
       }),
@@ -71,7 +75,9 @@ export function pixelEmbedding(
       table,
       embed(g, bytes) {
         const scope = g.scope('embeddings');
-        const x = patchEmbed(scope, bytes, { weight, table }, { patch, hasClass });
+        const x = linesAlike
+          ? embedLines(scope, bytes, { weight, table }, { patch, grid })
+          : patchEmbed(scope, bytes, { weight, table }, { patch, hasClass });
         if (rows.length === 0) return x;
         const like = x.sliceRows(0, 1, '1');
         const between = rows.map((row, i) => constantRow(scope.scope('registers').scope(i), like, { row, zeros }));
@@ -80,6 +86,21 @@ export function pixelEmbedding(
       },
     };
   };
+}
+
+/** Each line of patches as a picture of its own. */
+function embedLines(
+  g: Graph,
+  pixels: Tensor,
+  parameters: { weight: Parameter; table: Parameter },
+  { patch, grid }: { patch: number; grid: Grid },
+): Tensor {
+  const lines = dim('lines', pixels.batch.size * grid.rows);
+  const each = patchEmbed(g, pixels.reshape([lines, dim('P', patch), pixels.columns]), parameters, {
+    patch,
+    hasClass: false,
+  });
+  return each.reshape([pixels.batch, dim('M', grid.rows * grid.columns), each.columns]);
 }
 
 type Read = () => Float32Array;

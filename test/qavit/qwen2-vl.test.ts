@@ -151,6 +151,18 @@ describe('Qwen2-VL', () => {
       await expectRejection(odd, 'ERR_UNSUPPORTED', /patches in squares of 2 x 2 .* 5 rows of 10/);
     });
 
+    it('line by line, with a table for one, to the same bits', async () => {
+      for (const dtype of ['f32', 'bf16', 'int8'] as const) {
+        await using shaped = await QAViT.load(FUSED, { device: 'cpu', dtype });
+        await using sized = await QAViT.load(FUSED, { device: 'cpu', dtype, imageSize: { width: 40, height: 24 } });
+        const before = shaped.info.memory.weightBytes;
+        const [one, other] = await Promise.all([shaped, sized].map((model) => model.encode(picture, 'what is it?')));
+        expect(one!.data).to.deep.equal(other!.data);
+        // 10 patches a line of width 16, and of all 60 the angles of heads of 8, in f32.
+        expect(shaped.info.memory.weightBytes - before).to.equal((10 * 16 + 60 * 8) * 4);
+      }
+    });
+
     it('that are not too thin', async () => {
       await using model = await QAViT.load(QWEN, F32);
       const message = /edges of at most 1 to 200 for a picture in whole patches but received 201 x 1 pixels$/;
