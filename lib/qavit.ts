@@ -93,10 +93,10 @@ export class QAViT implements AsyncDisposable {
       device: { kind, name, isa, threads, ...(ordinal !== undefined && { ordinal }) },
       dtype,
       padding,
-      folders,
+      folders: structuredClone(folders),
       family: model.family,
       visionLanguage: vision.whole ?? null,
-      missingFiles,
+      missingFiles: [...missingFiles],
       image: { ...model.image },
       maxPatches: maxPatchesOf(vision.preprocessor, model.patch),
       positions: model.rotary ? 'rotary' : 'table',
@@ -119,7 +119,7 @@ export class QAViT implements AsyncDisposable {
       E: vision.languageWidth ?? null,
       fusedLayers: [...model.fused],
       gates: [...model.gates],
-      language: language?.info ?? null,
+      language: language ? { ...language.info } : null,
       memory: device.memory,
     };
   }

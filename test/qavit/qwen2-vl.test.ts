@@ -7,7 +7,7 @@ import { noiseImage } from '../image/support';
 import { changeTensors } from '../support/changed-tower';
 import { relativeError } from '../support/compare';
 import { expectRejection } from '../support/expect-error';
-import { LanguageHalf } from '../support/language-half';
+import { expectAnswers, LanguageHalf } from '../support/language-half';
 import { f32 } from '../support/safetensors-writer';
 import { square } from '../support/square';
 import { temporaryFolder } from '../support/temporary';
@@ -83,17 +83,7 @@ describe('Qwen2-VL', () => {
       });
 
       it("asks in transformers' tokens, and says its answers", async () => {
-        const half = await LanguageHalf.open(placedFolder(name));
-        try {
-          const tokens = await model.encode(picture, null);
-          for (const asked of answers) {
-            expect(await half.prompted(asked)).to.deep.equal(asked.ids);
-            expect(await half.greedy(tokens, asked)).to.deep.equal(asked.tokens);
-            expect(await saidBy(model, picture, asked)).to.equal(asked.text);
-          }
-        } finally {
-          await half.close();
-        }
+        await expectAnswers(model, placedFolder(name), picture, answers);
       });
 
       it('refuses tiles', async () => {
@@ -108,17 +98,8 @@ describe('Qwen2-VL', () => {
     const { fused } = expectedPlaced('qwen2_vl');
     await using model = await QAViT.load(FUSED, F32);
     expect(model.info).to.deep.include({ fusedLayers: [2, 3], E: 32, Dq: 32 });
-    const half = await LanguageHalf.open(QWEN);
-    try {
-      expect(fused.length).to.equal(3);
-      for (const asked of fused) {
-        const tokens = await model.encode(picture, asked.question);
-        expect(await half.greedy(tokens, asked)).to.deep.equal(asked.tokens);
-        expect(await saidBy(model, picture, asked)).to.equal(asked.text);
-      }
-    } finally {
-      await half.close();
-    }
+    expect(fused.length).to.equal(3);
+    await expectAnswers(model, QWEN, picture, fused, { fused: true });
     const { difference, grid } = await model.attend(picture, 'what is this?');
     expect(grid).to.deep.equal(known.qwen2_vl.grid);
     expect(difference).to.have.length(60);
@@ -209,6 +190,15 @@ describe('Qwen2-VL', () => {
       const message = /int64 with 3 dimensions for position_ids of .*decoder_model_merged\.onnx/;
       await expectRejection(QAViT.load(folder, F32), 'ERR_UNSUPPORTED', message);
     });
+  });
+
+  it('says what it is in words of its own', async () => {
+    await using model = await QAViT.load(QWEN, F32);
+    const { folders, language } = model.info;
+    folders.tower = 'elsewhere';
+    Object.assign(language!, { width: 5 });
+    expect(model.info.folders.tower).to.equal(QWEN);
+    expect(model.info.language!.width).to.equal(32);
   });
 
   describe('folders', () => {

@@ -6,7 +6,7 @@ import { noiseImage } from '../image/support';
 import { changeTensors } from '../support/changed-tower';
 import { relativeError } from '../support/compare';
 import { expectRejection } from '../support/expect-error';
-import { LanguageHalf } from '../support/language-half';
+import { expectAnswers, LanguageHalf } from '../support/language-half';
 import { writeJson } from '../support/random-model';
 import { f32 } from '../support/safetensors-writer';
 import { square } from '../support/square';
@@ -74,17 +74,7 @@ describe('models whose rows see each other in both directions', () => {
       });
 
       it("asks in transformers' tokens, and says its answers", async () => {
-        const half = await LanguageHalf.open(twoWayFolder(name));
-        try {
-          const tokens = await model.encode(picture, null);
-          for (const asked of answers) {
-            expect(await half.prompted(asked)).to.deep.equal(asked.ids);
-            expect(await half.greedy(tokens, asked)).to.deep.equal(asked.tokens);
-            expect(await saidBy(model, picture, asked)).to.equal(asked.text);
-          }
-        } finally {
-          await half.close();
-        }
+        await expectAnswers(model, twoWayFolder(name), picture, answers);
       });
 
       it('answers about no tiles', async () => {
@@ -101,17 +91,8 @@ describe('models whose rows see each other in both directions', () => {
         const { fused } = expectedTwoWay(name);
         await using model = await QAViT.load(fusedFolders(name), F32);
         expect(model.info).to.deep.include({ fusedLayers: [2, 3], N: known[name].N, E: 32, Dq: 32 });
-        const half = await LanguageHalf.open(twoWayFolder(name));
-        try {
-          expect(fused.length).to.equal(3);
-          for (const asked of fused) {
-            const tokens = await model.encode(picture, asked.question);
-            expect(await half.greedy(tokens, asked)).to.deep.equal(asked.tokens);
-            expect(await saidBy(model, picture, asked)).to.equal(asked.text);
-          }
-        } finally {
-          await half.close();
-        }
+        expect(fused.length).to.equal(3);
+        await expectAnswers(model, twoWayFolder(name), picture, fused, { fused: true });
         const maps = await model.attend(picture, 'what is this?');
         expect(maps.difference.length).to.equal(known[name].M);
       });

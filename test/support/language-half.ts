@@ -1,7 +1,8 @@
 /** A vision-language model's language half on the test's own thread, where its tokens can be seen: the fixtures are tiny. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { VisualTokens } from '../../lib';
+import { expect } from 'chai';
+import type { QAViT, RawImage, VisualTokens } from '../../lib';
 import { JsonFields } from '../../lib/json-fields';
 import { ChatPrompt } from '../../lib/llm/chat/chat-prompt';
 import { DecoderOnly } from '../../lib/llm/onnx/decoder-only';
@@ -15,7 +16,28 @@ import { openPrompt, type PromptWriter } from '../../lib/llm/open-prompt';
 import type { Prompt } from '../../lib/llm/prompt';
 import { makeSampler } from '../../lib/llm/sampler';
 import { TextTokenizer } from '../../lib/text/tokenizer';
-import { type AskedLlava, framingOf, NEW_TOKENS } from './vision-language';
+import { type AnsweredLlava, type AskedLlava, framingOf, NEW_TOKENS, saidBy } from './vision-language';
+
+/** That a model asks in transformers' tokens, and says its answers, token for token. */
+export async function expectAnswers(
+  model: QAViT,
+  folder: string,
+  picture: RawImage,
+  answers: readonly AnsweredLlava[],
+  { fused = false } = {},
+): Promise<void> {
+  const half = await LanguageHalf.open(folder);
+  try {
+    for (const asked of answers) {
+      const tokens = await model.encode(picture, fused ? asked.question : null);
+      expect(await half.prompted(asked)).to.deep.equal(asked.ids);
+      expect(await half.greedy(tokens, asked)).to.deep.equal(asked.tokens);
+      expect(await saidBy(model, picture, asked)).to.equal(asked.text);
+    }
+  } finally {
+    await half.close();
+  }
+}
 
 export class LanguageHalf {
   private constructor(

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import DynamicCache
+from transformers.utils import ModelOutput
 
 
 class DecoderStep(nn.Module):
@@ -19,7 +20,7 @@ class DecoderStep(nn.Module):
         self.language = language
 
     def forward(self, inputs_embeds, attention_mask, position_ids, past):
-        """[B, T, E], [B, P + T], [B, T], keys and values [B, H, P, D] in turn -> logits [B, T, vocabulary], caches."""
+        """[B, T, E], [B, P + T], [(places,) B, T], keys and values [B, H, P, D] -> logits [B, T, words], caches."""
         said = self.language(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
@@ -27,7 +28,10 @@ class DecoderStep(nn.Module):
             past_key_values=self.cache(past),
             use_cache=True,
         )
-        return said.logits, *self.caches(said.past_key_values)
+        return self.logits(said), *self.caches(said.past_key_values)
+
+    def logits(self, said: ModelOutput) -> torch.Tensor:
+        return said.logits
 
     def cache(self, past: tuple[torch.Tensor, ...]) -> DynamicCache:
         cache = DynamicCache()
@@ -48,13 +52,5 @@ class PlacedStep(DecoderStep):
         super().__init__(whole.model.language_model)
         self.head = whole.lm_head
 
-    def forward(self, inputs_embeds, attention_mask, position_ids, past):
-        """`position_ids` [3, B, T]"""
-        said = self.language(
-            inputs_embeds=inputs_embeds,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            past_key_values=self.cache(past),
-            use_cache=True,
-        )
-        return self.head(said.last_hidden_state), *self.caches(said.past_key_values)
+    def logits(self, said: ModelOutput) -> torch.Tensor:
+        return self.head(said.last_hidden_state)
