@@ -202,9 +202,16 @@ function ownQuestion(question: QuestionInput, where: string): QuestionInput {
   return new Snapshots().question(question);
 }
 
-/** Each request owns its arrays. */
+/** Each request owns what it gets. */
 function tokensOf({ outcome, shared }: Done): VisualTokens {
   const tokens = outcome.tokens!;
   if (!shared) return tokens;
-  return { ...tokens, data: tokens.data.slice(), ...(tokens.kept && { kept: tokens.kept.slice() }) };
+  const { data, kept, grid, tiles } = tokens;
+  return {
+    ...tokens,
+    data: data.slice(),
+    ...(kept && { kept: kept.slice() }),
+    ...(grid && { grid: { ...grid } }),
+    ...(tiles && { tiles: { ...tiles } }),
+  };
 }

@@ -1,17 +1,20 @@
 import { expect } from 'chai';
 import type { FastifyInstance } from 'fastify';
 import sharp from 'sharp';
-import { QAViT, type RawImage } from '../../../lib';
-import { createServer } from '../../../lib/serve';
+import { QAViT, type RawImage, type VisualTokens } from '../../../lib';
+import { Batcher, createServer } from '../../../lib/serve';
 import {
   expectedLined,
   expectedLlava,
   expectedMerging,
+  expectedPlaced,
   linedFolder,
   llavaFolder,
   llavaTensors,
   mergingFolder,
   NEW_TOKENS,
+  placedFolder,
+  placedTensors,
   tiledLines,
   tiledTensors,
   type AskedLlava,
@@ -167,6 +170,42 @@ for (const { id, folder, pixels, expected, said, grid, tokens } of CUTTING) {
     });
   });
 }
+
+describe('a model whose language half hears where in the picture rows are, behind the server', function () {
+  this.timeout(120_000);
+
+  it("says transformers' answers, also from rows that it kept", async () => {
+    const { picture } = placedTensors('published');
+    const [plain] = expectedPlaced('published').answers;
+    await using model = await QAViT.load(placedFolder('published'), { device: 'cpu', dtype: 'f32' });
+    const app = await createServer({ qwen: model });
+    const content = [
+      { type: 'image_url', image_url: { url: await imageUrl(picture) } },
+      { type: 'text', text: plain!.question },
+    ];
+    const asked = { model: 'qwen', max_tokens: NEW_TOKENS, messages: [{ role: 'user', content }] };
+    for (let round = 0; round < 2; round++) {
+      const replies = await Promise.all([1, 2, 3].map(() => post(app, '/v1/chat/completions', asked)));
+      for (const { body } of replies) expect(body.choices[0]?.message.content).to.equal(plain!.text);
+    }
+    await app.close();
+  });
+});
+
+describe('requests for the same tokens', () => {
+  it('own what they get, the grid too', async () => {
+    const { picture } = placedTensors('published');
+    await using model = await QAViT.load({ tower: placedFolder('published') }, { device: 'cpu', dtype: 'f32' });
+    await using batcher = new Batcher(model);
+    const both = await Promise.all([1, 2].map(() => batcher.encode(picture, null)));
+    const [one, other] = both.map(({ tokens }) => tokens) as [VisualTokens, VisualTokens];
+    expect(other).to.deep.equal(one);
+    Object.assign(one.grid!, { rows: 1 });
+    one.data.fill(0);
+    expect(other.grid).to.deep.equal({ rows: 10, columns: 4 });
+    expect(other.data.every((value) => value === 0)).to.equal(false);
+  });
+});
 
 describe('a model of pictures in their own shapes behind the server', function () {
   this.timeout(120_000);
