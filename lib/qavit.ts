@@ -99,7 +99,7 @@ export class QAViT implements AsyncDisposable {
       missingFiles: [...missingFiles],
       image: { ...model.image },
       maxPatches: maxPatchesOf(vision.preprocessor, model.patch),
-      positions: model.rotary ? 'rotary' : 'table',
+      positions: model.positions,
       trainedImage: { ...model.trainedImage },
       preprocessing: { resize: resize && { ...resize.rule }, crop: crop && { ...crop } },
       patch: model.patch,

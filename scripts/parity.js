@@ -31,6 +31,7 @@ const MODELS = [
   'siglip-so400m-14-384',
   'siglip2-b-16-naflex',
   'qwen2-vl',
+  'qwen3-vl',
   'vit-l-16-google',
   'dinov2-l-14',
   'dinov2-l-14-registers',

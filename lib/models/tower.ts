@@ -54,6 +54,8 @@ export interface Tower extends TowerInput {
   readonly width: number;
   /** H */
   readonly heads: number;
+  /** How patches are told apart: by a position table, by turning queries and keys, or by either. */
+  readonly positions: 'table' | 'rotary' | 'both';
   /** Of the pictures that its position table was made for, pixels; where these have another grid, the table is interpolated. */
   readonly trainedImage: Size;
   /** P, side of a patch, pixels. */

@@ -56,7 +56,9 @@ export function transformerTower(
     family,
     width,
     heads,
-    trainedImage: architecture.rotary === undefined ? trained : image,
+    positions: positionsOf(architecture),
+    // Without a table every size is as good.
+    trainedImage: names.positions === undefined ? image : trained,
     patch,
     hasClass: names.classToken !== undefined,
     registers,
@@ -81,6 +83,11 @@ export function transformerTower(
       },
     };
   }
+}
+
+function positionsOf({ rotary, names }: TowerArchitecture): Tower['positions'] {
+  if (rotary === undefined) return 'table';
+  return names.positions === undefined ? 'rotary' : 'both';
 }
 
 /** One for all layers. */

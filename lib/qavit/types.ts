@@ -236,8 +236,8 @@ export interface ModelInfo {
   image: Size;
   /** Patches that a picture consists of at most, where each has a shape of its own; null where all have the size `image`. */
   maxPatches: number | null;
-  /** How patches are told apart: by a position table, or by turning queries and keys (rotary position embedding). */
-  positions: 'table' | 'rotary';
+  /** How patches are told apart: by a position table, by turning queries and keys (rotary position embedding), or by either. */
+  positions: 'table' | 'rotary' | 'both';
   /** Of those that its position table was made for, pixels; for another `image` the table is interpolated. */
   trainedImage: Size;
   /** How a picture becomes the tower's pixels: resized, then cropped in its middle, each unless null. Tells which part of it a patch is. */

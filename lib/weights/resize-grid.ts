@@ -2,11 +2,11 @@ import { Turns } from '../calls/turns';
 import type { Grid } from '../grid';
 
 /**
- * PyTorch's bicubic interpolation (align_corners off), which transformers' interpolate_pos_encoding resizes position tables with.
- * Computed in f64 and rounded once; PyTorch's own f32 differs in the last bits. `nearest`: the row in whose part of the picture a patch
- * begins.
+ * PyTorch's interpolation (align_corners off, unless `-aligned`), which transformers' interpolate_pos_encoding resizes position tables
+ * with. Computed in f64 and rounded once; PyTorch's own f32 differs in the last bits. `nearest`: the row in whose part of the picture a
+ * patch begins.
  */
-export type GridFilter = 'bicubic' | 'bicubic-antialiased' | 'bilinear-antialiased' | 'nearest';
+export type GridFilter = 'bicubic' | 'bicubic-antialiased' | 'bilinear-aligned' | 'bilinear-antialiased' | 'nearest';
 
 /**
  * Of many numbers in turns with other work.
@@ -70,12 +70,27 @@ interface Tap {
 const TAPS: Readonly<Record<GridFilter, (from: number, to: number) => Tap[][]>> = {
   bicubic: bicubicTaps,
   'bicubic-antialiased': (from, to) => antialiasedTaps(from, to, { reach: 2, of: (distance) => cubic(distance, -0.5) }),
+  'bilinear-aligned': alignedTaps,
   'bilinear-antialiased': (from, to) => antialiasedTaps(from, to, { reach: 1, of: triangle }),
   nearest: nearestTaps,
 };
 
 function nearestTaps(from: number, to: number): Tap[][] {
   return Array.from({ length: to }, (_, i) => [{ at: Math.floor((i * from) / to), weight: 1 }]);
+}
+
+/** Two neighbours, the first and last places being each other's; of a single one, the first. */
+function alignedTaps(from: number, to: number): Tap[][] {
+  return Array.from({ length: to }, (_, i) => {
+    const place = to === 1 ? 0 : (i * (from - 1)) / (to - 1);
+    const before = Math.floor(place);
+    const part = place - before;
+    if (part === 0) return [{ at: before, weight: 1 }];
+    return [
+      { at: before, weight: 1 - part },
+      { at: before + 1, weight: part },
+    ];
+  });
 }
 
 /** Four neighbours, with those outside the grid replaced by its edge. Made smaller, a grid is sampled, not averaged. */

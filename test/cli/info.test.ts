@@ -93,6 +93,8 @@ describe('qavit info of files', () => {
     expect(await info(naflex)).to.match(/^picture .* patches of 4; positions interpolated from 4 × 4 patches$/m);
     // Without a table there is nothing to interpolate.
     expect(await info(qwen)).to.match(shaped);
+    const both = await info(fixture('towers', 'qwen3-vl', 'tower'));
+    expect(both).to.match(/^picture .* at most 36 patches of 4; positions interpolated from 4 × 4 patches$/m);
     const turning = await info(fixture('towers', 'dinov3', 'tower'), '--max-patches', '20');
     expect(turning).to.match(/^picture +each in its own shape, of at most 20 patches of 4$/m);
     expect((await json(naflex, '--no-load')).tower).to.include({ maxPatches: 36, M: 36 });

@@ -25,6 +25,8 @@ describe('config.json of towers', () => {
       },
       idefics3_vision: { width: 1152, mlpWidth: 3072, layers: 12, heads: 16, image: 224, patch: 32, eps: 1e-6 },
       smolvlm_vision: { width: 1152, patch: 32, activation: 'gelu_tanh', interpolation: 'nearest', anySize: true },
+      qwen3_vl_vision: { width: 1152, mlpWidth: 4304, layers: 27, heads: 16, patch: 16, image: 768, squares: 2 },
+      qwen3_5_moe_vision: { interpolation: 'bilinear-aligned', activation: 'gelu_tanh', eps: 1e-6, anySize: true },
       qwen2_vl_vision: { width: 1280, mlpWidth: 5120, layers: 32, heads: 16, patch: 14, eps: 1e-6, squares: 2 },
       internvl_vision: { width: 1024, mlpWidth: 4096, layers: 24, heads: 16, image: 448, patch: 14, qkvBias: false },
     };
@@ -124,7 +126,10 @@ describe('config.json of towers', () => {
     refuse({ model_type, use_absolute_position_embeddings: false }, /true for use_absolute_position_embeddings/);
     refuse({ model_type: 'dinov3_vit', proj_bias: false }, /true for proj_bias of config\.json but received false/);
     refuse({ model_type: 'dinov3_vit', mlp_bias: false }, /true for mlp_bias/);
-    refuse({ model_type: 'gemma' }, /siglip_vision_model, .* smolvlm_vision, qwen2_vl_vision for model_type/);
+    refuse(
+      { model_type: 'gemma' },
+      /siglip_vision_model, .* smolvlm_vision, qwen2_vl_vision, .* qwen3_5_moe_vision for model_type/,
+    );
     for (const model_type of ['paligemma', 'gemma3']) expect(isTowerConfig({ model_type })).to.equal(false);
     expect(TOWER_MODEL_TYPES.every((model_type) => isTowerConfig({ model_type }))).to.equal(true);
   });
@@ -159,6 +164,12 @@ describe('config.json of towers', () => {
   /** What its files call some fields. */
   const SPELLED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     qwen2_vl_vision: { hidden_size: 'embed_dim', num_attention_heads: 'num_heads', num_channels: 'in_channels' },
+    ...Object.fromEntries(
+      TOWER_MODEL_TYPES.filter((type) => type.startsWith('qwen3')).map((type) => [
+        type,
+        { num_attention_heads: 'num_heads', num_channels: 'in_channels' },
+      ]),
+    ),
   };
 
   for (const model_type of TOWER_MODEL_TYPES) {
@@ -179,9 +190,15 @@ describe('config.json of towers', () => {
       expectThrow(() => parse({ [heads]: 7 }), 'ERR_FORMAT', new RegExp(`a multiple of ${heads} for ${width}`));
       if (model_type.startsWith('siglip2'))
         expectThrow(() => parse({ num_patches: 250 }), 'ERR_FORMAT', /a square for num_/);
+      else if (model_type.startsWith('qwen3'))
+        expectThrow(
+          () => parse({ num_position_embeddings: 250 }),
+          'ERR_FORMAT',
+          /a square for num_position_embeddings/,
+        );
       else if (model_type !== 'qwen2_vl_vision')
         expectThrow(() => parse({ patch_size: 449 }), 'ERR_FORMAT', /at most image_size (224|448) /);
-      if (model_type !== 'qwen2_vl_vision')
+      if (!model_type.startsWith('qwen'))
         expectThrow(() => parse({ layer_norm_eps: 0 }), 'ERR_FORMAT', /layer_norm_eps/);
       expectThrow(() => parse({ [channels]: 4 }), 'ERR_UNSUPPORTED', new RegExp(`3 for ${channels}`));
       for (const hidden_act of ['mish', 'constructor', 5]) {

@@ -31,6 +31,7 @@ const FAMILIES = {
   'internvit-without-qkv-bias': { beside: null, matrix: 'encoder.layer.1.attention.projection_layer.weight' },
   idefics3: { beside: /^post_layernorm\./, matrix: 'encoder.layers.1.self_attn.v_proj.weight' },
   'qwen2-vl': { beside: /^merger\./, matrix: 'blocks.1.attn.qkv.weight' },
+  'qwen3-vl': { beside: /^(merger|deepstack_merger_list)\./, matrix: 'blocks.2.mlp.linear_fc1.weight' },
   'blip2-vision': { beside: /^post_layernorm\./, matrix: 'encoder.layers.0.self_attn.qkv.weight' },
 } as const;
 
@@ -71,8 +72,10 @@ describe('towers', () => {
         hasClass: true,
       },
       'dinov3-swiglu': { family: 'DINOv3', image: square(12), registers: 0, M: 10, N: 9, C: 24, H: 2 },
-      idefics3: { family: 'SigLIP', image: square(24), trainedImage: square(16), M: 36, N: 36, hasClass: false },
-      'qwen2-vl': { family: 'Qwen2-VL ViT', image: square(24), trainedImage: square(24), M: 36, maxPatches: 36 },
+      idefics3: { family: 'SigLIP', image: square(24), trainedImage: square(16), M: 36, positions: 'table' },
+      'qwen2-vl': { family: 'Qwen2-VL ViT', image: square(24), trainedImage: square(24), positions: 'rotary' },
+      'qwen3-vl': { family: 'Qwen3-VL ViT', image: square(24), trainedImage: square(16), M: 36, maxPatches: 36 },
+      'qwen3-5': { family: 'Qwen3.5 ViT', trainedImage: square(32), positions: 'both', C: 24, H: 2 },
       internvit: { family: 'InternViT', image: square(12), M: 10, N: 9, C: 16, hasClass: true },
       blip2: { family: 'EVA ViT-g (BLIP-2)', image: square(12), M: 10, N: 9, H: 1 },
     } as const;
@@ -308,7 +311,7 @@ describe('towers', () => {
   for (const [name, { beside, matrix }] of Object.entries(FAMILIES)) {
     describe(`refuse a damaged ${name}`, () => {
       const isNaFlex = name.startsWith('siglip2');
-      const isQwen = name.startsWith('qwen2-vl');
+      const isQwen = name.startsWith('qwen');
       const load = (change: TowerChange) => QAViT.load({ tower: changed(name, change) }, CPU);
 
       it('without one of its tensors, and miss none of the others', async () => {
@@ -345,7 +348,8 @@ describe('towers', () => {
       });
 
       it('whose config.json describes another', async () => {
-        const [layers, width] = isQwen ? ['depth', 'embed_dim'] : ['num_hidden_layers', 'hidden_size'];
+        const layers = isQwen ? 'depth' : 'num_hidden_layers';
+        const width = name === 'qwen2-vl' ? 'embed_dim' : 'hidden_size';
         for (const count of [4, 4096]) {
           const message = /tensor ((encoder\.)?layers?|blocks)\./;
           await expectRejection(load({ config: { [layers]: count } }), 'ERR_FORMAT', message);

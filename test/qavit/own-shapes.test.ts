@@ -64,6 +64,8 @@ describe('pictures in shapes of their own', () => {
         'dinov3',
         'idefics3',
         'qwen2-vl',
+        'qwen3-vl',
+        'qwen3-5',
         'blip2',
       ]);
     });

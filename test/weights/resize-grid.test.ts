@@ -9,7 +9,7 @@ const squareOf = (side: number): Grid => ({ rows: side, columns: side });
 describe('resizing a grid', () => {
   const grid = [-5, 1, 2, 4, 2, 0, 4, -2, 1, 2, -2, -5, 3, -4, -5, -5];
 
-  /** torch.nn.functional.interpolate(grid, size, mode, align_corners=False, antialias) in float64. */
+  /** torch.nn.functional.interpolate(grid, size, mode, align_corners, antialias) in float64. */
   const wanted = {
     bicubic: {
       3: [
@@ -37,6 +37,13 @@ describe('resizing a grid', () => {
         -4.929184942, -5.199287281, -5.140092879, -4.987015235,
       ],
     },
+    'bilinear-aligned': {
+      3: [-5, 1.5, 4, 1.5, 1, -3.5, 3, -4.5, -5],
+      6: [
+        -5, -1.4, 1.2, 1.8, 2.8, 4, -0.8, -0.08, 0.96, 2.64, 2.08, 0.4, 1.8, 0.96, 0.88, 2.32, 0.64, -2.6, 1.2, 1.44,
+        1.12, -0.32, -2.24, -4.4, 1.8, 0.48, -0.96, -2.64, -3.92, -5, 3, -1.2, -4.2, -4.8, -5, -5,
+      ],
+    },
     'bilinear-antialiased': {
       3: [-1.82, 1.65, 2.32, 1.35, 1, -2.15, 1.02, -3.15, -4.73],
       6: [
@@ -57,6 +64,7 @@ describe('resizing a grid', () => {
       -3.040815674, 2.618893644, 3.198979717, 1.716480381, 0.820491765, -0.567994172, 0.308206392, 0.935821822,
       -0.734767025, -2.373603691, 1.904827331, -2.002480861, -1.327336073, -3.186014431, -5.567699147,
     ],
+    'bilinear-aligned': [-5, 1.75, 3, 1, -2, -2, 0.375, 1, -1.625, -3.5, 1, -1, -1, -4.25, -5],
     'bilinear-antialiased': [
       -2.545454545, 2.111111111, 2.833333333, 1.407407407, 0.454545455, -0.568181818, 0.296296296, 0.833333333,
       -0.777777778, -2.272727273, 1.409090909, -1.518518519, -1.166666667, -2.962962963, -5,
@@ -75,7 +83,12 @@ describe('resizing a grid', () => {
     expect([...(await resizeGrid(square, squareOf(4), { rows: 2, columns: 3 }, 'nearest'))]).to.deep.equal(oblong);
   });
 
-  for (const filter of ['bicubic', 'bicubic-antialiased', 'bilinear-antialiased'] as const) {
+  it('takes the first places where a single one is left, aligned', async () => {
+    const row = await resizeGrid(Float32Array.from(grid), squareOf(4), { rows: 1, columns: 3 }, 'bilinear-aligned');
+    expect([...row]).to.deep.equal([-5, 1.5, 4]);
+  });
+
+  for (const filter of ['bicubic', 'bicubic-antialiased', 'bilinear-aligned', 'bilinear-antialiased'] as const) {
     for (const to of [3, 6] as const) {
       it(`from 4 x 4 to ${to} x ${to} is PyTorch's, ${filter}`, async () => {
         expect(

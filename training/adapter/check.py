@@ -40,6 +40,8 @@ OTHERS = {
     "internvl_vision": {"activation": "gelu"},
     "idefics3_vision": {"activation": "gelu_pytorch_tanh"},
     "qwen2_vl_vision": {},
+    "qwen3_vl_vision": {"activation": "gelu_pytorch_tanh"},
+    "qwen3_5_vision": {"activation": "gelu_pytorch_tanh"},
 }
 # Where whole models keep their tower; mostly that depends on the version of transformers that wrote the file.
 LAYOUTS = {
@@ -168,6 +170,7 @@ def check_shapes(folder: Path, data: Path) -> None:
         ("dinov3_vit", {"max-patches": 12, "micro-batch": 2}, {"max_patches": 12}),
         ("siglip2_vision_model", {}, None),
         ("qwen2_vl_vision", {}, None),
+        ("qwen3_vl_vision", {}, None),
         ("qwen2_vl_vision", {"max-patches": 11}, {"max_patches": 11}),
     ):
         with contextlib.redirect_stdout(io.StringIO()) as printed:

@@ -133,6 +133,8 @@ OF_MODELS = {
     "smolvlm": "SmolVLMImageProcessor",
     "internvl": "GotOcr2ImageProcessor",
     "qwen2_vl": "Qwen2VLImageProcessor",
+    "qwen3_vl": "Qwen2VLImageProcessor",
+    "qwen3_5": "Qwen2VLImageProcessor",
     "llava_next": "LlavaNextImageProcessor",
     "llava_onevision": "LlavaOnevisionImageProcessor",
 }

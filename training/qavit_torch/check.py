@@ -2,6 +2,7 @@
 
 import math
 import resource
+import sys
 import tempfile
 from copy import deepcopy
 from functools import partial
@@ -13,8 +14,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
-from transformers.models.qwen2_vl import modeling_qwen2_vl
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers.models.qwen2_vl.modeling_qwen2_vl import apply_rotary_pos_emb
 from transformers.models.siglip2.image_processing_pil_siglip2 import convert_image_to_patches, pad_along_first_dim
 
 from . import (
@@ -52,7 +53,7 @@ def naflex_states(tower: PreTrainedModel, pixels: torch.Tensor) -> tuple[torch.T
     return tuple(state[:, : rows * columns] for state in states)
 
 
-def qwen2_vl_states(tower: PreTrainedModel, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+def qwen_states(tower: PreTrainedModel, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """All patches of all pictures in one line, those of a square beside each other; here row by row."""
     config, side = tower.config, tower.config.spatial_merge_size
     rows, columns = (edge // config.patch_size for edge in pixels.shape[2:])
@@ -62,8 +63,8 @@ def qwen2_vl_states(tower: PreTrainedModel, pixels: torch.Tensor) -> tuple[torch
     patches = torch.from_numpy(np.concatenate([high.astype(float) + low for high, low in halves]))
     grids = torch.tensor([[1, rows, columns]] * len(pixels))
     # Its own function for towers rounds queries and keys to f32; the one beside it, for decoders, does not.
-    exact = partial(modeling_qwen2_vl.apply_rotary_pos_emb, unsqueeze_dim=-2)
-    with patch.object(modeling_qwen2_vl, "apply_rotary_pos_emb_vision", exact):
+    exact = partial(apply_rotary_pos_emb, unsqueeze_dim=-2)
+    with patch.object(sys.modules[type(tower).__module__], "apply_rotary_pos_emb_vision", exact):
         states = tower(patches, grids, output_hidden_states=True).hidden_states
     places = torch.arange(rows * columns).view(rows // side, side, columns // side, side).transpose(1, 2).flatten()
     return tuple(state.unflatten(0, (len(pixels), -1))[:, places.argsort()] for state in states)
@@ -74,7 +75,8 @@ def halves_of(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return high, picture - high
 
 
-PATCHED = {"siglip2_vision_model": naflex_states, "qwen2_vl_vision": qwen2_vl_states}
+QWENS = ("qwen2_vl_vision", "qwen3_vl_vision", "qwen3_vl_moe_vision", "qwen3_5_vision", "qwen3_5_moe_vision")
+PATCHED = {"siglip2_vision_model": naflex_states} | dict.fromkeys(QWENS, qwen_states)
 
 
 def check_plain(model: QuestionAwareVisionTower, tower: PreTrainedModel, pixels: torch.Tensor) -> None:

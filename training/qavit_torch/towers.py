@@ -4,7 +4,7 @@ Shapes: B batch, M visual tokens, C tower width.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -26,6 +26,11 @@ from transformers import (
 )
 from transformers.models.dinov3_vit.modeling_dinov3_vit import rotate_half
 from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VisionTransformerPretrainedModel
+from transformers.models.qwen3_5.modeling_qwen3_5 import Qwen3_5VisionModel
+from transformers.models.qwen3_5_moe.modeling_qwen3_5_moe import Qwen3_5MoeVisionModel
+from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
+from transformers.models.qwen3_vl_moe.modeling_qwen3_vl_moe import Qwen3VLMoeVisionModel
+from transformers.vision_utils import get_vision_interpolation_indices_and_weights
 
 Map = Callable[[torch.Tensor], torch.Tensor]
 Grid = tuple[int, int]  # rows and columns of patches
@@ -192,6 +197,20 @@ def qwen2_vl(tower: Qwen2VisionTransformerPretrainedModel) -> Tower:
     return Tower(embed, [describe(layer) for layer in tower.blocks], 0, rotate)
 
 
+def qwen3_vl(tower: Qwen3VLVisionModel | Qwen3VLMoeVisionModel | Qwen3_5VisionModel | Qwen3_5MoeVisionModel) -> Tower:
+    seen = qwen2_vl(tower)
+
+    def embed(pixels: torch.Tensor) -> torch.Tensor:
+        rows, columns = grid_of(tower.config, pixels)
+        places, weights = get_vision_interpolation_indices_and_weights(
+            torch.tensor([[1, rows, columns]], device=pixels.device), tower.num_grid_per_side, align_corners=True
+        )
+        positions = (tower.pos_embed(places) * weights[:, :, None]).sum(1)
+        return seen.embed(pixels) + positions.to(pixels.dtype)
+
+    return replace(seen, embed=embed)
+
+
 def turned(heads: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) -> torch.Tensor:
     """The last rows of [B, H, rows, D], the patches, by angles [patches, D]."""
     patches = len(cosines)
@@ -242,6 +261,10 @@ TOWERS: dict[str, tuple[type[PreTrainedModel], Callable[[PreTrainedModel], Tower
     "idefics3_vision": (Idefics3VisionTransformer, idefics3),
     "smolvlm_vision": (SmolVLMVisionTransformer, idefics3),
     "qwen2_vl_vision": (Qwen2VisionTransformerPretrainedModel, qwen2_vl),
+    "qwen3_vl_vision": (Qwen3VLVisionModel, qwen3_vl),
+    "qwen3_vl_moe_vision": (Qwen3VLMoeVisionModel, qwen3_vl),
+    "qwen3_5_vision": (Qwen3_5VisionModel, qwen3_vl),
+    "qwen3_5_moe_vision": (Qwen3_5MoeVisionModel, qwen3_vl),
 }
 
 # Models with such a tower -> its model_type.

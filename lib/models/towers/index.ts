@@ -10,6 +10,7 @@ import { DINOV3 } from './dinov3';
 import { IDEFICS3_VISION, SMOLVLM_VISION } from './idefics3';
 import { INTERNVIT } from './internvit';
 import { QWEN2_VL_VISION } from './qwen2-vl';
+import { QWEN3_5_MOE_VISION, QWEN3_5_VISION, QWEN3_VL_MOE_VISION, QWEN3_VL_VISION } from './qwen3-vl';
 import { SIGLIP } from './siglip';
 import { SIGLIP2 } from './siglip2';
 import { VIT } from './vit';
@@ -30,6 +31,10 @@ const FAMILIES: readonly TowerFamily[] = [
   IDEFICS3_VISION,
   SMOLVLM_VISION,
   QWEN2_VL_VISION,
+  QWEN3_VL_VISION,
+  QWEN3_VL_MOE_VISION,
+  QWEN3_5_VISION,
+  QWEN3_5_MOE_VISION,
 ];
 
 /** Every model_type that means a tower. */

@@ -1,7 +1,5 @@
-import { expected } from '../../errors';
-import { isJsonObject, type JsonObject } from '../../json-file';
-import { positiveNumber } from '../config-values';
 import type { TowerFamily } from './architecture';
+import { axialRotary } from './axial-rotary';
 import { TowerFields } from './tower-fields';
 
 /** Qwen2VLVisionConfig's own; that of all sizes of Qwen2-VL. */
@@ -28,9 +26,6 @@ const SPELLED = {
 /** Patches a side of a picture whose size nothing says: about as many as its processor makes at most. */
 const SIDE = 70;
 
-/** RoPE's own, where the file does not say. */
-const BASE = 10000;
-
 /**
  * Qwen2-VL's (Wang et al. 2024, arXiv 2409.12191): no position table, queries and keys of patches are turned by their rows and columns;
  * pictures keep their shapes. It reads films of two frames at a time, which for a picture are the same.
@@ -49,7 +44,7 @@ export const QWEN2_VL_VISION: TowerFamily = {
       ...fields.turnedShape(mlpWidth),
       qkvBias: true,
       registers: 0,
-      rotary: { base: baseOf(config.rope_parameters, `rope_parameters of ${path}`), places: 'counted' },
+      rotary: axialRotary(config.rope_parameters, path),
       anySize: true,
       squares: fields.integer('spatial_merge_size'),
       names: {
@@ -69,11 +64,3 @@ export const QWEN2_VL_VISION: TowerFamily = {
     };
   },
 };
-
-/** Files of before transformers 5 have no such field. */
-function baseOf(parameters: unknown, where: string): number {
-  const fields: JsonObject = isJsonObject(parameters) ? parameters : {};
-  const type = fields.rope_type ?? 'axial';
-  if (type !== 'axial') throw expected('ERR_UNSUPPORTED', '"axial"', `rope_type in ${where}`, type);
-  return positiveNumber(fields.rope_theta ?? BASE, `rope_theta in ${where}`);
-}
